@@ -1,0 +1,1 @@
+"""Everything about making weights; the shipped bundles lie in `bundles`."""

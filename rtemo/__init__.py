@@ -1,0 +1,1 @@
+"""rtemo: a streaming real-time engine for emotional speech."""

@@ -1,0 +1,65 @@
+"""Block: one hop of every live stream, the unit that flows through the chain."""
+
+import enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class HopFlag(enum.IntFlag):
+    """What is unusual about one hop of one stream; a hop may carry several."""
+
+    NONE = 0
+    DISCONTINUITY = 1
+    """Audio before this hop is missing: the position jumped or the previous hop was not real audio."""
+    CONCEALED = 2
+    """The samples were made by the engine because the real ones were late or lost."""
+    CLIPPED = 4
+    """At least one sample reached full scale."""
+    LAST = 8
+    """The stream ends with this hop; processors emit what they still hold."""
+    PADDED = 16
+    """Zeros appended after the end of the stream so that delayed processors can finish."""
+    SANITISED = 32
+    """NaN or infinite samples were replaced by zero."""
+
+
+class Block:
+    """One tick: one hop of each of `n` streams, edited in place by the processors in turn.
+
+    The arrays are views of tables that the engine owns and overwrites at the next tick: a processor may
+    edit `samples` (when its spec says so) and its own marks, and must not keep any array after it returns.
+
+    Attributes:
+        tick: Number of this tick since the engine started.
+        samples: float32 [n, hop_samples] in [-1, 1].
+        rows: int64 [n], the fixed ring slot of each stream. State tables are indexed by the position
+            0..n-1 in the block, not by these values.
+        start_sample: int64 [n], position in its stream of the first sample of the hop, corrected for the
+            delay of the processors before.
+        flags: uint8 [n] of `HopFlag` bits.
+        marks: name → array [n, ...]: what earlier plugins declared in `provides`.
+    """
+
+    __slots__ = ("flags", "marks", "rows", "samples", "start_sample", "tick")
+
+    def __init__(
+        self,
+        tick: int,
+        samples: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        start_sample: NDArray[np.int64],
+        flags: NDArray[np.uint8],
+        marks: dict[str, NDArray[np.generic]],
+    ) -> None:
+        self.tick = tick
+        self.samples = samples
+        self.rows = rows
+        self.start_sample = start_sample
+        self.flags = flags
+        self.marks = marks
+
+    @property
+    def n(self) -> int:
+        """Number of live streams in this block."""
+        return int(self.samples.shape[0])

@@ -1,0 +1,241 @@
+"""Events: what leaves the engine, as msgspec structs; the wire schema is generated from these types."""
+
+import msgspec
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
+"""The eight emotion labels, in the order of every posterior array."""
+
+
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
+    """The five kinds of trouble, never merged; all count from the start of the stream or session."""
+
+    source_lost_samples: int = 0
+    """Samples the source could not deliver (device overflow, missing or late packets)."""
+    overrun_samples: int = 0
+    """Samples overwritten in the ring because the engine did not read in time."""
+    xruns: int = 0
+    """Ticks that finished after the next one was due."""
+    skipped_hops: int = 0
+    """Hops dropped, or plugin turns left out, by the overload policy."""
+    dropped_events: int = 0
+    """Events thrown away because the outbox was full."""
+    concealed_hops: int = 0
+    """Hops filled in because the audio was late: no loss by itself, but the listener should know."""
+
+
+class SpeechStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="speech_start"):
+    """Speech begins at `start_sample` of the event."""
+
+    confidence: float | None = None
+
+
+class SpeechEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="speech_end"):
+    """A stretch of speech has ended at `end_sample`; the event spans all of it."""
+
+    speech_s: float
+    reason: str = "silence"
+    """`silence`, `stream_end`, `frames_stopped` or `max_duration`."""
+
+
+class Emotion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="emotion"):
+    """Perceived vocal expression over the speech of the current turn, not an inner state."""
+
+    label: str
+    """Most probable emotion, or `unsure` when the confidence is below the threshold."""
+    probabilities: dict[str, float]
+    arousal: float
+    """-1 (calm) to 1 (excited)."""
+    valence: float
+    """-1 (negative) to 1 (positive)."""
+    confidence: float
+    """Calibrated probability that the most probable label is right."""
+    speech_s: float
+    """Speech the estimate rests on."""
+    trigger: str
+    """`first`, `refresh`, `turn_end` or `stream_end`."""
+    is_final: bool = False
+
+
+class Spoof(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="spoof"):
+    """Risk that the voice is synthetic: a signal for a person, not an identity verdict."""
+
+    score: float
+    """Log-odds that the voice is synthetic."""
+    verdict: str
+    """`bona_fide`, `spoof` or `unknown`."""
+    contributions: dict[str, float] = {}
+    speech_s: float = 0.0
+
+
+class Rank(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rank"):
+    """Ordinal position of the present moment within the call, per attribute."""
+
+    attribute: str
+    score: float
+    percentile: float | None = None
+    trend_per_min: float | None = None
+    p_rising: float | None = None
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="level"):
+    """Level over the event's span."""
+
+    rms_dbfs: float
+    peak_dbfs: float
+    clipped_ratio: float
+    """Share of samples at full scale."""
+    noise_dbfs: float | None = None
+    """Estimated background level."""
+
+
+class Prosody(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="prosody"):
+    """Prosody over one second of speech."""
+
+    pitch_hz: float | None
+    """Median fundamental frequency of voiced frames; null without voiced frames."""
+    pitch_range_semitones: float | None
+    """10th to 90th percentile of pitch."""
+    voiced_ratio: float
+    rate_per_s: float
+    """Syllable-like energy peaks per second of speech: a proxy for speech rate."""
+    tilt_db_per_octave: float
+    speech_s: float
+
+
+class PluginTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a plugin takes, over the ticks since the last report."""
+
+    name: str
+    busy_p50_us: float
+    busy_p99_us: float
+    busy_max_us: float
+    wait_p50_us: float
+    load: float
+    """Mean busy time as a share of the hop."""
+    xruns: int
+    state: str = "running"
+    """`running` or `bypassed`."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health"):
+    """The engine's own state, about once a second."""
+
+    streams: int
+    capacity: int
+    ticks: int
+    load: float
+    tick_p50_us: float
+    tick_p99_us: float
+    late_p99_us: float
+    counters: Counters
+    plugins: tuple[PluginTiming, ...] = ()
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
+    """Something broke and the engine went on without it."""
+
+    where: str
+    problem: str
+    action: str
+    """What the engine did: `bypassed`, `closed`, `retrying`."""
+
+
+class SourceState(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="source"):
+    """A source was lost or came back."""
+
+    state: str
+    """`lost`, `recovered`, `overflow`."""
+    detail: str = ""
+
+
+class SessionStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session_start"):
+    """The engine is ready: chain warmed, latencies known."""
+
+    chain: tuple[str, ...]
+    latency_samples: int
+    sample_rate_hz: int
+    hop_samples: int
+    models: dict[str, str] = {}
+    """Bundle name → sha256."""
+
+
+class SessionEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session_end"):
+    """The engine has stopped."""
+
+    reason: str
+    counters: Counters
+
+
+class StreamStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stream_start"):
+    """A stream was admitted."""
+
+    source: str = ""
+    role: str = ""
+
+
+class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stream_end"):
+    """A stream has ended; no more events about it follow."""
+
+    reason: str
+    duration_s: float
+    counters: Counters
+
+
+Payload = (
+    SpeechStart
+    | SpeechEnd
+    | Emotion
+    | Spoof
+    | Rank
+    | Level
+    | Prosody
+    | Health
+    | Fault
+    | SourceState
+    | SessionStart
+    | SessionEnd
+    | StreamStart
+    | StreamEnd
+)
+"""Any event payload; the tag `kind` tells them apart."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One event: a payload with its place in a stream and its times.
+
+    Attributes:
+        call: Name of the call the stream belongs to; empty for events about the engine itself.
+        channel: Channel within the call, as a topic part (`0`, `left`, `caller`).
+        plugin: Who emitted it (`engine` for the engine itself).
+        seq: Counts this stream's events from 1 without gaps, over all kinds.
+        start_sample: First sample the event is about, at the engine's rate, from the start of the stream.
+        end_sample: One past the last sample.
+        capture_ns: UTC time in ns at which `end_sample` was captured (0 when unknown).
+        emit_ns: UTC time in ns at which the event was emitted.
+        data: The payload.
+    """
+
+    call: str
+    channel: str
+    plugin: str
+    seq: int
+    start_sample: int
+    end_sample: int
+    capture_ns: int
+    emit_ns: int
+    data: Payload
+
+    @property
+    def kind(self) -> str:
+        """The payload's tag, for example `speech_start`."""
+        return kind_of(self.data)
+
+
+def kind_of(data: Payload | type) -> str:
+    """Tell the `kind` tag of a payload or payload type.
+
+    >>> kind_of(SpeechStart)
+    'speech_start'
+    """
+    cls = data if isinstance(data, type) else type(data)
+    return str(cls.__struct_config__.tag)  # type: ignore[attr-defined]

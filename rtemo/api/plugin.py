@@ -1,0 +1,195 @@
+"""Plugin and Processor: the contract between the engine and everything that works on audio."""
+
+import enum
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api.block import Block, HopFlag
+from rtemo.api.events import Payload
+from rtemo.api.format import StreamFormat
+from rtemo.api.model import ModelHandle
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """One thing a plugin tells the later ones about every hop: an array [n, *shape] under a name.
+
+    `unknown` is what the engine writes when the plugin is bypassed or skipped, so it must never read as a
+    plausible finding: VAD says unknown, not silence.
+    """
+
+    name: str
+    dtype: str = "float32"
+    shape: tuple[int, ...] = ()
+    unknown: float = float("nan")
+    meaning: str = ""
+
+
+class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine must know of a plugin before it runs.
+
+    Attributes:
+        name: Unique short name, also its section in the configuration.
+        summary: One sentence for `rtemo plugins`.
+        version: Version of the plugin.
+        latency_samples: Delay between a sample entering and the same sample leaving (for a plugin that
+            edits audio); 0 for one that only listens. Tested against what is measured.
+        lookahead_samples: Future samples needed before the marks and events about a hop are known.
+        cadence_hops: Every how many hops the main work is done.
+        edits_audio: Whether `block.samples` is changed.
+        is_optional: Whether the engine may skip the plugin for a tick when it runs late.
+        provides: Marks this plugin writes at every tick.
+        requires: Names of marks that earlier plugins must provide.
+    """
+
+    name: str
+    summary: str = ""
+    version: str = "0"
+    latency_samples: int = 0
+    lookahead_samples: int = 0
+    cadence_hops: int = 1
+    edits_audio: bool = False
+    is_optional: bool = False
+    provides: tuple[Mark, ...] = ()
+    requires: tuple[str, ...] = ()
+
+
+class ResetReason(enum.StrEnum):
+    """Why state is thrown away."""
+
+    REQUEST = "request"
+    DISCONTINUITY = "discontinuity"
+
+
+class Emit(Protocol):
+    """How a processor hands out an event; cheap, never blocks."""
+
+    def __call__(self, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
+        """Emit `data` about samples [start_sample, end_sample) of the stream at block position `row`."""
+
+
+class PluginContext(Protocol):
+    """What the engine lends a plugin when it is opened."""
+
+    @property
+    def format(self) -> StreamFormat:
+        """Format of all audio."""
+
+    def model(self, name: str) -> ModelHandle:
+        """Load the bundle of that name, checked, or raise `ModelError`."""
+
+
+class Processor(Protocol):
+    """A running plugin: all its per-stream state lives in rows 0..n-1 of tables it owns.
+
+    All calls come from the driver thread, one at a time.
+    """
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Work on one hop of n streams; edit `block` in place as the spec declares; keep no array of it."""
+
+    def admit(self, row: int) -> None:
+        """Prepare fresh state for a new stream at `row` (always the first free one)."""
+
+    def retire(self, row: int, last: int) -> None:
+        """Forget the stream at `row`; the stream at `last` (the last live row) takes its place."""
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Put the given rows into the state of a fresh stream."""
+
+    def close(self) -> None:
+        """Free what is held; may be called twice."""
+
+
+class Plugin(Protocol):
+    """An installed, configured plugin: a factory of processors, found through the entry point group `rtemo.plugins`.
+
+    The entry point names a class; the engine calls it with an instance of `options_type`.
+    """
+
+    options_type: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, options: Any) -> None: ...
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Facts about the plugin as configured."""
+
+    def open(self, context: PluginContext, capacity: int) -> Processor:
+        """Make a processor for up to `capacity` streams; load and warm whatever is slow here."""
+
+
+class StreamProcessor(Protocol):
+    """One stream's worker for authors who do not want to think in batches."""
+
+    def process(
+        self,
+        samples: NDArray[np.float32],
+        start_sample: int,
+        flags: HopFlag,
+        marks: dict[str, Any],
+        emit: "StreamEmit",
+    ) -> None:
+        """Work on one hop, float32 [hop_samples], in place; `marks` holds this stream's row of every mark."""
+
+
+class StreamEmit(Protocol):
+    """`Emit` with the stream already filled in."""
+
+    def __call__(self, data: Payload, start_sample: int, end_sample: int) -> None:
+        """Emit `data` about samples [start_sample, end_sample)."""
+
+
+class PerStreamProcessor:
+    """Adapter that runs one `StreamProcessor` per row, for plugins written for a single stream.
+
+    It costs one Python call per stream and tick; the batched contract is the fast road.
+
+    Args:
+        make: Called without arguments for every admitted stream.
+    """
+
+    def __init__(self, make: "StreamProcessorFactory") -> None:
+        self._make = make
+        self._workers: list[StreamProcessor] = []
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Run each row's worker on its hop."""
+        for row, worker in enumerate(self._workers):
+
+            def emit_row(data: Payload, start_sample: int, end_sample: int, row: int = row) -> None:
+                emit(row, data, start_sample, end_sample)
+
+            marks: dict[str, Any] = {name: array[row : row + 1] for name, array in block.marks.items()}
+            worker.process(
+                block.samples[row], int(block.start_sample[row]), HopFlag(int(block.flags[row])), marks, emit_row
+            )
+
+    def admit(self, row: int) -> None:
+        """Make a fresh worker at `row`."""
+        if row != len(self._workers):
+            raise ValueError(f"rows are admitted in order; got {row}, expected {len(self._workers)}")
+        self._workers.append(self._make())
+
+    def retire(self, row: int, last: int) -> None:
+        """Drop the worker at `row`; the last one takes its place."""
+        self._workers[row] = self._workers[last]
+        self._workers.pop()
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Replace the workers of `rows` by fresh ones."""
+        for row in rows:
+            self._workers[int(row)] = self._make()
+
+    def close(self) -> None:
+        """Drop all workers."""
+        self._workers.clear()
+
+
+class StreamProcessorFactory(Protocol):
+    """Makes a `StreamProcessor`; a class without constructor arguments is one."""
+
+    def __call__(self) -> StreamProcessor:
+        """Make a worker for one stream."""

@@ -1,0 +1,101 @@
+"""Source: where audio comes from, and the desk at which it opens streams."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api.events import Payload
+from rtemo.api.format import StreamFormat
+
+
+class StreamWriter(Protocol):
+    """The writing end of one stream's ring; used by one thread at a time, never blocks, takes no lock."""
+
+    @property
+    def call(self) -> str:
+        """Call the stream belongs to."""
+
+    @property
+    def channel(self) -> str:
+        """Channel within the call."""
+
+    @property
+    def position_samples(self) -> int:
+        """Samples written so far, gaps included: the position of the next sample."""
+
+    def write(self, samples: NDArray[np.float32], capture_ns: int = 0) -> int:
+        """Append mono samples at the engine's rate.
+
+        A live stream takes everything and overwrites the oldest unread audio when full (counted as
+        overrun). A freewheeling one takes what fits.
+
+        Args:
+            samples: float32 [k]; NaN and infinities are replaced by zero and flagged.
+            capture_ns: UTC ns at which the last sample was captured; 0 means now.
+
+        Returns:
+            How many samples were taken.
+        """
+
+    def write_gap(self, gap_samples: int) -> None:
+        """Append concealed audio in place of samples that were lost; counted as lost by the source."""
+
+    def count_lost(self, lost_samples: int) -> None:
+        """Count samples that were lost at an unknown place or arrived too late; writes nothing."""
+
+    def space_samples(self) -> int:
+        """How many samples can be written now without overrun."""
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about this stream (a source lost, recovered, overflowing)."""
+
+    def end(self, reason: str) -> None:
+        """Say that no more audio follows; what was written is still processed."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the engine has ended the stream itself; the source should forget it."""
+
+
+class StreamDesk(Protocol):
+    """Where a source asks for streams."""
+
+    @property
+    def format(self) -> StreamFormat:
+        """Format that samples must be written in."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the engine runs in real time; otherwise sources must respect `space_samples`."""
+
+    def open_stream(self, call: str, channel: str, *, source: str = "", role: str = "") -> StreamWriter:
+        """Admit a stream.
+
+        Raises:
+            CapacityError: The engine is full; the text says how many streams it holds.
+        """
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about the source as a whole."""
+
+
+class Source(Protocol):
+    """A producer of one or more streams; the session runs each source on a thread of its own."""
+
+    @property
+    def name(self) -> str:
+        """Short name for logs and events."""
+
+    def open(self, desk: StreamDesk) -> None:
+        """Check and open whatever is needed; raise an `RtemoError` that says what to do."""
+
+    def pump(self) -> float | None:
+        """Move the audio that is there and return in how many seconds to call again.
+
+        Must return within about 50 ms. 0 means at once. None means that the source has ended and has
+        called `end` on all its streams.
+        """
+
+    def close(self) -> None:
+        """Stop and free everything; may be called twice, and after a failed `open`."""

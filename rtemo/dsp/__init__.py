@@ -1,0 +1,1 @@
+"""Layer 1: signal processing kernels in Numba with explicit state, shared by plugins and training."""

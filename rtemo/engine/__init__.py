@@ -1,0 +1,1 @@
+"""Layer 2: ring, chain, scheduler, outbox: everything that owns time."""

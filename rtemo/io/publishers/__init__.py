@@ -1,0 +1,1 @@
+"""Publishers: where events go."""

@@ -1,0 +1,1 @@
+"""Layer 1: model execution: bundles checked by hash, run by ONNX Runtime or torch."""
