@@ -1,0 +1,209 @@
+"""Chain: the plugins in order, checked when it is built and kept alive when one of them fails."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, Emit, HopFlag, Payload, Plugin, PluginContext, PluginError, PluginSpec, StreamFormat
+from rtemo.engine.clock import Clock
+from rtemo.engine.stage import MarkTable, Stage
+
+
+class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
+    """The driver thread that receives this was given up by the watchdog and must end without touching anything."""
+
+
+class Turn:
+    """The right to run the chain: exactly one driver thread holds it; the watchdog can pass it on."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holder = 0
+        self.stage: int | None = None
+        self.stage_start_ns = 0
+
+
+def check(specs: Sequence[PluginSpec]) -> None:
+    """Refuse a chain in which a plugin would not find what it requires.
+
+    Raises:
+        PluginError: A plugin stands twice, two provide the same mark, or a required mark is missing or late.
+    """
+    provider: dict[str, str] = {}
+    names: set[str] = set()
+    later = {mark.name: spec.name for spec in reversed(specs) for mark in spec.provides}
+    for spec in specs:
+        if spec.name in names:
+            raise PluginError(f"plugin {spec.name!r} stands twice in the chain", "name each plugin once")
+        names.add(spec.name)
+        for need in spec.requires:
+            if need in provider:
+                continue
+            if need in later and later[need] != spec.name:
+                raise PluginError(
+                    f"plugin {spec.name!r} needs {need!r}, which {later[need]!r} provides only after it",
+                    f"put {later[need]!r} before {spec.name!r} in `chain`",
+                )
+            raise PluginError(
+                f"plugin {spec.name!r} needs {need!r}, which no plugin in the chain provides",
+                f"add a plugin that provides {need!r} before {spec.name!r}",
+            )
+        for mark in spec.provides:
+            if mark.name in provider:
+                raise PluginError(
+                    f"plugins {provider[mark.name]!r} and {spec.name!r} both provide {mark.name!r}",
+                    "keep one of them in `chain`",
+                )
+            provider[mark.name] = spec.name
+
+
+class Chain:
+    """Ordered processors over one block.
+
+    Args:
+        plugins: Configured plugins in order.
+        context: What plugins are lent when they are opened.
+        capacity: Rows of every table.
+        clock: Time for the stamps.
+        emit_for: Makes the `emit` function of a plugin from its name.
+        on_fault: Called on the driver thread with plugin name and problem when a processor raises.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[Plugin],
+        context: PluginContext,
+        capacity: int,
+        clock: Clock,
+        emit_for: Callable[[str], Emit],
+        on_fault: Callable[[str, str], None],
+    ) -> None:
+        check([plugin.spec for plugin in plugins])
+        self.format: StreamFormat = context.format
+        self.stages: list[Stage] = []
+        self.turn = Turn()
+        self.n = 0
+        self._clock = clock
+        self._on_fault = on_fault
+        self._emits: list[Emit] = []
+        self._tables: list[MarkTable] = []
+        for plugin in plugins:
+            try:
+                processor = plugin.open(context, capacity)
+            except Exception:
+                self.close()
+                raise
+            stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables))
+            self._tables += stage.tables
+            self.stages.append(stage)
+            self._emits.append(emit_for(plugin.spec.name))
+
+    @property
+    def latency_samples(self) -> int:
+        """Delay of the audio through all plugins together."""
+        return sum(stage.spec.latency_samples for stage in self.stages if stage.spec.edits_audio)
+
+    def marks(self, n: int) -> dict[str, NDArray[np.generic]]:
+        """Views of all marks for n rows."""
+        return {table.mark.name: table.values[:n] for table in self._tables}
+
+    def process(self, block: Block, ready_ns: int, holder: int, skip_optional: bool = False) -> int:
+        """Run all stages over a block, in place.
+
+        Args:
+            block: One hop of n streams.
+            ready_ns: When the audio was there.
+            holder: Number of the driver thread that calls.
+            skip_optional: Leave out the plugins that allow it.
+
+        Returns:
+            Index of the stage that took longest, for charging an xrun; -1 without stages.
+
+        Raises:
+            TurnLost: The watchdog has passed the turn on while a stage was running.
+        """
+        slowest, slowest_ns = -1, -1
+        for index, stage in enumerate(self.stages):
+            start_ns = self._clock.now_ns()
+            stage.remember(block)
+            if stage.is_bypassed or (skip_optional and stage.spec.is_optional):
+                stage.was_skipped = not stage.is_bypassed
+                stage.bypass(block)
+                stage.shift(block)
+                continue
+            self._take(holder, index, start_ns)
+            problem = self._run(stage, block, self._emits[index])
+            self._take(holder, None, 0)
+            if problem:
+                stage.is_bypassed = True
+                self._on_fault(stage.spec.name, problem)
+                stage.bypass(block)
+            stage.shift(block)
+            busy_ns = self._clock.now_ns() - start_ns
+            stage.busy.add(busy_ns)
+            stage.wait.add(start_ns - ready_ns)
+            if busy_ns > slowest_ns:
+                slowest, slowest_ns = index, busy_ns
+        return slowest
+
+    def admit(self, row: int) -> None:
+        """Prepare a row in every stage."""
+        self.n += 1
+        self._each("admit", lambda stage: stage.admit(row))
+
+    def retire(self, row: int) -> None:
+        """Forget a row in every stage; the last row takes its place."""
+        last = self.n - 1
+        self._each("retire", lambda stage: stage.retire(row, last))
+        self.n -= 1
+
+    def close(self) -> None:
+        """Close every processor that still answers."""
+        for stage in self.stages:
+            if not stage.is_bypassed:
+                stage.processor.close()
+
+    def _run(self, stage: Stage, block: Block, emit: Emit) -> str:
+        if stage.was_skipped:
+            stage.was_skipped = False
+            flags = block.flags.copy()
+            block.flags |= np.uint8(HopFlag.DISCONTINUITY)
+            try:
+                return _attempt(stage, block, emit)
+            finally:
+                block.flags[:] = flags
+        return _attempt(stage, block, emit)
+
+    def _take(self, holder: int, stage: int | None, start_ns: int) -> None:
+        with self.turn.lock:
+            if self.turn.holder != holder:
+                raise TurnLost
+            self.turn.stage = stage
+            self.turn.stage_start_ns = start_ns
+
+    def _each(self, verb: str, act: Callable[[Stage], None]) -> None:
+        for stage in self.stages:
+            try:
+                act(stage)
+            except Exception as error:
+                stage.is_bypassed = True
+                self._on_fault(stage.spec.name, f"{verb}: {_describe(error)}")
+                act(stage)  # the stage's own tables still need the row; the processor is left out now
+
+
+def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
+    try:
+        stage.processor.process(block, emit)
+    except Exception as error:
+        return _describe(error)
+    return ""
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def silent(row: int, data: Payload, start_sample: int, end_sample: int) -> None:
+    """Swallow an event: the `emit` of a warm-up."""

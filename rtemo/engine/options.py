@@ -1,0 +1,35 @@
+"""EngineOptions: the settings of the engine itself."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the engine; see the description of each field."""
+
+    capacity: Annotated[int, Meta(ge=1, le=4096, description="Streams held at once; one more is refused.")] = 64
+    ring_s: Annotated[float, Meta(gt=0, le=60, description="Audio held per stream, rounded up to 2^k hops, in s.")] = 5.0
+    stall_s: Annotated[
+        float, Meta(gt=0, description="Silence of all live sources after which concealed audio is fed, in s.")
+    ] = 0.1
+    max_backlog_s: Annotated[
+        float, Meta(gt=0, description="Unread audio of a live stream beyond which the oldest is dropped, in s.")
+    ] = 0.5
+    patience_s: Annotated[
+        float, Meta(ge=0, description="How long a backlog may exceed max_backlog_s before audio is dropped, in s.")
+    ] = 0.5
+    settle_s: Annotated[
+        float, Meta(gt=0, description="Window after which one hop of needless delay of a live stream is given back, in s.")
+    ] = 10.0
+    hang_s: Annotated[
+        float, Meta(gt=0, description="Time after which a plugin that does not return is bypassed, in s.")
+    ] = 2.0
+    health_interval_s: Annotated[float, Meta(gt=0, description="Time between two health events, in s.")] = 1.0
+    outbox_events: Annotated[
+        int, Meta(ge=16, description="Events held for the publishers; more are dropped and counted.")
+    ] = 16_384
+    owns_process: Annotated[
+        bool, Meta(description="Tune the interpreter for the driver thread: switch interval and frozen heap.")
+    ] = False

@@ -1,0 +1,126 @@
+"""RingRows: bounded audio buffers between the sources and the driver, one row per stream."""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import HopFlag
+
+_CONCEALED = int(HopFlag.CONCEALED)
+_CLIPPED = int(HopFlag.CLIPPED)
+_SANITISED = int(HopFlag.SANITISED)
+_FULL_SCALE = 0.9999  # 32767 / 32768 and above counts as clipped
+
+
+class RingRows:
+    """Rings of whole hops, single writer and single reader per slot, without a lock.
+
+    Indices count samples from the start of the stream and never wrap, so fill and overrun are plain
+    differences (as in PipeWire's ring). The writer never waits: when the reader is too slow the oldest hops
+    are overwritten, which the reader finds out, counts and flags. `claim` moves before the samples are
+    written and `write` after, so that the reader can tell that what it copied was being overwritten.
+
+    Attributes:
+        write: int64 [slots], samples written.
+        read: int64 [slots], samples read; always a multiple of the hop.
+        claim: int64 [slots], samples written or being written.
+        ended: uint8 [slots], 1 when the writer has said that no more follows.
+        source_lost: int64 [slots], samples the source counted as lost.
+    """
+
+    def __init__(self, slots: int, capacity_hops: int, hop_samples: int) -> None:
+        if capacity_hops < 4 or capacity_hops & (capacity_hops - 1):
+            raise ValueError(f"capacity must be a power of two of at least 4 hops, got {capacity_hops}")
+        self.capacity_hops = capacity_hops
+        self.hop_samples = hop_samples
+        self.slab = np.zeros((slots, capacity_hops, hop_samples), np.float32)
+        self.flags = np.zeros((slots, capacity_hops), np.uint8)
+        self.capture_ns = np.zeros((slots, capacity_hops), np.int64)
+        self.write = np.zeros(slots, np.int64)
+        self.read = np.zeros(slots, np.int64)
+        self.claim = np.zeros(slots, np.int64)
+        self.ended = np.zeros(slots, np.uint8)
+        self.source_lost = np.zeros(slots, np.int64)
+
+    @property
+    def capacity_samples(self) -> int:
+        """Samples one slot holds."""
+        return self.capacity_hops * self.hop_samples
+
+    def clear(self, slot: int) -> None:
+        """Make a slot fresh for a new stream and overwrite its audio. Owner: whoever holds the slot."""
+        self.slab[slot] = 0.0
+        self.flags[slot] = 0
+        self.capture_ns[slot] = 0
+        for index in (self.write, self.read, self.claim, self.ended, self.source_lost):
+            index[slot] = 0
+
+    def space_samples(self, slot: int) -> int:
+        """Samples that can be written without overwriting unread ones. Writer's thread.
+
+        One hop stays free so that the hop being read is never the hop being written.
+        """
+        return max(0, int(self.capacity_samples - self.hop_samples - (self.write[slot] - self.read[slot])))
+
+    def append(self, slot: int, samples: NDArray[np.float32], capture_ns: int) -> None:
+        """Write samples at the end of a slot, NaN and infinities as zeros. Writer's thread."""
+        start = int(self.write[slot])
+        self.claim[slot] = start + samples.shape[0]
+        write_samples(self.slab[slot], self.flags[slot], self.capture_ns[slot], start, samples, capture_ns)
+        # Stored by the interpreter after the kernel has returned, so never before the samples it covers.
+        self.write[slot] = start + samples.shape[0]
+
+    def append_gap(self, slot: int, gap_samples: int, capture_ns: int) -> None:
+        """Write concealed samples in place of lost ones. Writer's thread."""
+        if gap_samples <= 0:
+            return
+        if gap_samples > self.capacity_samples:
+            # More than the ring holds would be overwritten at once: move the indices instead.
+            skipped = (gap_samples // self.hop_samples) * self.hop_samples - self.capacity_samples
+            self.claim[slot] += skipped
+            self.write[slot] += skipped
+            gap_samples -= skipped
+        start = int(self.write[slot])
+        self.claim[slot] = start + gap_samples
+        write_gap(self.slab[slot], self.flags[slot], self.capture_ns[slot], start, gap_samples, capture_ns)
+        self.write[slot] = start + gap_samples
+
+
+@numba.njit(nogil=True, cache=True)
+def write_samples(slab, flags, capture, start, samples, capture_ns):  # type: ignore[no-untyped-def]
+    """Copy samples into one slot's hops; sanitise and find clipping on the way."""
+    capacity, hop = slab.shape
+    for i in range(samples.shape[0]):
+        position = start + i
+        h = (position // hop) % capacity
+        offset = position % hop
+        if offset == 0:
+            flags[h] = 0
+        value = samples[i]
+        if not np.isfinite(value):
+            value = np.float32(0.0)
+            flags[h] |= _SANITISED
+        elif abs(value) >= _FULL_SCALE:
+            flags[h] |= _CLIPPED
+            value = np.float32(min(max(value, -1.0), 1.0))
+        slab[h, offset] = value
+        capture[h] = capture_ns
+
+
+@numba.njit(nogil=True, cache=True)
+def write_gap(slab, flags, capture, start, gap_samples, capture_ns):  # type: ignore[no-untyped-def]
+    """Write a gap: the last sample decays to silence within a few ms, so that no click is heard."""
+    capacity, hop = slab.shape
+    value = np.float32(0.0)
+    if start > 0:
+        value = slab[((start - 1) // hop) % capacity, (start - 1) % hop]
+    for i in range(gap_samples):
+        position = start + i
+        h = (position // hop) % capacity
+        offset = position % hop
+        if offset == 0:
+            flags[h] = 0
+        value *= np.float32(0.95)
+        slab[h, offset] = value if abs(value) > 1e-6 else np.float32(0.0)
+        flags[h] |= _CONCEALED
+        capture[h] = capture_ns

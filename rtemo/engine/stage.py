@@ -1,0 +1,113 @@
+"""Stage: one processor in its place in the chain, with its delays, marks and timings."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, HopFlag, Mark, PluginSpec, Processor, StreamFormat
+from rtemo.engine.delay import AudioDelay, HopDelay
+from rtemo.engine.stats import Histogram
+
+_NOT_DELAYED = np.uint8(HopFlag.LAST | HopFlag.PADDED)
+
+
+class MarkTable:
+    """One mark's values for all rows, and the view that stages see."""
+
+    def __init__(self, mark: Mark, capacity: int) -> None:
+        self.mark = mark
+        self.values: NDArray[np.generic] = np.full((capacity, *mark.shape), mark.unknown, dtype=mark.dtype)
+
+    def forget(self, n: int) -> None:
+        """Write what stands for unknown into the first n rows."""
+        self.values[:n] = self.mark.unknown
+
+
+class Stage:
+    """A running processor and everything the chain needs to replace it when it fails.
+
+    Attributes:
+        spec: The plugin's facts.
+        processor: The running plugin.
+        tables: Marks this stage provides.
+        is_bypassed: Whether the processor is no longer called.
+        busy: Time spent in the processor, per tick.
+        wait: Time between the tick being ready and the processor's start.
+        xruns: Late ticks charged to this stage.
+    """
+
+    def __init__(
+        self, spec: PluginSpec, processor: Processor, format: StreamFormat, capacity: int, earlier: list[MarkTable]
+    ) -> None:
+        self.spec = spec
+        self.processor = processor
+        self.is_bypassed = False
+        self.was_skipped = False
+        self.busy = Histogram()
+        self.wait = Histogram()
+        self.xruns = 0
+        self.tables = [MarkTable(mark, capacity) for mark in spec.provides]
+        self._audio: AudioDelay | None = None
+        self._late_marks: list[tuple[MarkTable, HopDelay]] = []
+        self._late_flags: HopDelay | None = None
+        if not spec.edits_audio:
+            return
+        self._audio = AudioDelay(capacity, format.hop_samples, spec.latency_samples)
+        # Later stages see audio that is this much older, so what earlier ones said about it is held back too.
+        delay_hops = round(spec.latency_samples / format.hop_samples)
+        if delay_hops:
+            self._late_marks = [
+                (table, HopDelay(capacity, table.mark.shape, table.values.dtype, table.mark.unknown, delay_hops))
+                for table in earlier
+            ]
+            self._late_flags = HopDelay(capacity, (), np.dtype(np.uint8), 0, delay_hops)
+
+    def remember(self, block: Block) -> None:
+        """Keep the audio before the processor touches it, so that a bypass has something to play."""
+        if self._audio is not None:
+            self._audio.push(block.samples)
+
+    def bypass(self, block: Block) -> None:
+        """Stand in for the processor: audio with equal delay, marks unknown."""
+        if self._audio is not None:
+            self._audio.pull(block.samples)
+        for table in self.tables:
+            table.forget(block.n)
+
+    def shift(self, block: Block) -> None:
+        """Move positions, marks and flags to where the delayed audio now is."""
+        if self._audio is None or not self.spec.latency_samples:
+            return
+        block.start_sample -= self.spec.latency_samples
+        for table, delay in self._late_marks:
+            delay.exchange(table.values[: block.n])
+        if self._late_flags is not None:
+            passing = block.flags & _NOT_DELAYED
+            held = block.flags & ~_NOT_DELAYED
+            self._late_flags.exchange(held)
+            block.flags[:] = held | passing
+
+    def admit(self, row: int) -> None:
+        """Prepare a fresh row everywhere; a bypassed processor is left alone."""
+        if not self.is_bypassed:
+            self.processor.admit(row)
+        for table in self.tables:
+            table.values[row] = table.mark.unknown
+        if self._audio is not None:
+            self._audio.admit(row)
+        for delay in self._delays():
+            delay.admit(row)
+
+    def retire(self, row: int, last: int) -> None:
+        """Compact a row everywhere."""
+        if not self.is_bypassed:
+            self.processor.retire(row, last)
+        for table in self.tables:
+            table.values[row] = table.values[last]
+        if self._audio is not None:
+            self._audio.retire(row, last)
+        for delay in self._delays():
+            delay.retire(row, last)
+
+    def _delays(self) -> list[HopDelay]:
+        delays = [delay for _, delay in self._late_marks]
+        return delays if self._late_flags is None else [*delays, self._late_flags]
