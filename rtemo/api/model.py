@@ -1,6 +1,6 @@
 """ModelHandle: shared weights with explicit per-stream state, as plugins see them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -11,17 +11,29 @@ from rtemo.api.rows import StateTable
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shape of one row of a tensor (the batch axis is left out), its type, and what a fresh state holds."""
+    """Shape of one row of a tensor (the batch axis is left out), its type, and what a fresh state holds.
+
+    `batch_axis` is where the graph wants the batch axis; callers and state tables always have it first.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     fill: float = 0.0
+    batch_axis: int = 0
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """The card of a bundle: everything that must be known to run a model and to trust it.
 
-    Kept as `card.json` beside the weights. `sha256` is that of the weights file and is checked before loading.
+    Kept as `card.json` beside the weights.
+
+    Attributes:
+        weights: File beside the card, or `package:path/inside` for a file that another installed package brings.
+        sha256: Hash of the weights file in hexadecimal, checked before loading.
+        weights_bytes: Size of the weights file, to tell a truncated file from a wrong one; 0 when not stated.
+        states: Inputs that carry state from step to step; the output with the next state is `next_<name>`.
+        next_states: Names of those outputs where a graph calls them otherwise.
+        constants: Inputs that never change: an array of `shape` filled with `fill`, without a batch axis.
     """
 
     name: str
@@ -40,6 +52,9 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, TensorSpec]
     states: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
+    next_states: dict[str, str] = {}
+    constants: dict[str, TensorSpec] = {}
+    weights_bytes: int = 0
     labels: tuple[str, ...] = ()
     front_end: dict[str, float | int | str | bool] = {}
     calibration: dict[str, float] = {}
@@ -52,7 +67,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 class ModelHandle(Protocol):
     """Weights loaded once and shared by all streams; state stays with the caller.
 
-    State inputs of a graph are named as in `card.states`; the matching output is `next_<name>`.
+    A handle is used by one thread at a time.
     """
 
     @property
@@ -73,5 +88,8 @@ class ModelHandle(Protocol):
             rows: Either the count k of leading rows 0..k-1 (no copy), or int64 [k] row numbers.
 
         Returns:
-            name → array [k, ...] of the non-state outputs; valid until the next call.
+            name → array [k, ...] of the non-state outputs; valid until the next call with this state.
         """
+
+    def warm(self, state: StateTable, counts: Iterable[int]) -> None:
+        """Run every count of rows once on zeros, leaving `state` as it is, so that no later call is a first one."""

@@ -69,8 +69,17 @@ class StreamDesk(Protocol):
     def is_live(self) -> bool:
         """Whether the engine runs in real time; otherwise sources must respect `space_samples`."""
 
-    def open_stream(self, call: str, channel: str, *, source: str = "", role: str = "") -> StreamWriter:
+    def open_stream(
+        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+    ) -> StreamWriter:
         """Admit a stream.
+
+        Args:
+            call: Name of the call.
+            channel: Channel within the call.
+            source: Where the audio comes from, for people.
+            role: Who speaks (`customer`, `agent`, ...), empty when unknown.
+            prefill_s: Audio to keep in hand against jitter of a live source; it delays the stream by as much.
 
         Raises:
             CapacityError: The engine is full; the text says how many streams it holds.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, HopFlag, Payload, Plugin, PluginContext, PluginError, PluginSpec, StreamFormat
+from rtemo.api import Block, Emit, HopFlag, Plugin, PluginContext, PluginError, PluginSpec, StreamFormat
 from rtemo.engine.clock import Clock
 from rtemo.engine.stage import MarkTable, Stage
 
@@ -105,6 +105,11 @@ class Chain:
         """Delay of the audio through all plugins together."""
         return sum(stage.spec.latency_samples for stage in self.stages if stage.spec.edits_audio)
 
+    @property
+    def optional_stages(self) -> int:
+        """Number of running plugins that may be left out under overload."""
+        return sum(stage.spec.is_optional and not stage.is_bypassed for stage in self.stages)
+
     def marks(self, n: int) -> dict[str, NDArray[np.generic]]:
         """Views of all marks for n rows."""
         return {table.mark.name: table.values[:n] for table in self._tables}
@@ -159,6 +164,14 @@ class Chain:
         self._each("retire", lambda stage: stage.retire(row, last))
         self.n -= 1
 
+    def give_up(self, index: int, problem: str) -> None:
+        """Bypass a stage whose processor does not return; it may wake later, so its tables are left to it."""
+        stage = self.stages[index]
+        stage.is_bypassed = True
+        for table in stage.tables:
+            table.values = table.values.copy()
+        self._on_fault(stage.spec.name, problem)
+
     def close(self) -> None:
         """Close every processor that still answers."""
         for stage in self.stages:
@@ -203,7 +216,3 @@ def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
 
 def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def silent(row: int, data: Payload, start_sample: int, end_sample: int) -> None:
-    """Swallow an event: the `emit` of a warm-up."""

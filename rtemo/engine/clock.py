@@ -38,8 +38,8 @@ class Clock(Protocol):
     def utc_ns(self) -> int:
         """UTC time in ns, for stamps that leave the process."""
 
-    def wait(self, bell: Doorbell, until_ns: int) -> None:
-        """Wait on an armed bell until it rings or `now_ns` reaches `until_ns`."""
+    def wait(self, bell: Doorbell, until_ns: int) -> bool:
+        """Wait on an armed bell until it rings or `now_ns` reaches `until_ns`; tell whether it rang."""
 
 
 class SystemClock:
@@ -53,9 +53,9 @@ class SystemClock:
         """UTC time in ns."""
         return time.time_ns()
 
-    def wait(self, bell: Doorbell, until_ns: int) -> None:
+    def wait(self, bell: Doorbell, until_ns: int) -> bool:
         """Wait until the bell rings or the time has come."""
-        bell.wait(max(0.0, (until_ns - time.perf_counter_ns()) * 1e-9))
+        return bell.wait(max(0.0, (until_ns - time.perf_counter_ns()) * 1e-9))
 
 
 class VirtualClock:
@@ -82,7 +82,9 @@ class VirtualClock:
         """Let time pass."""
         self._now_ns += step_ns
 
-    def wait(self, bell: Doorbell, until_ns: int) -> None:
+    def wait(self, bell: Doorbell, until_ns: int) -> bool:
         """Jump to `until_ns` unless the bell has rung already."""
-        if not bell.wait(0.0):
-            self._now_ns = max(self._now_ns, until_ns)
+        if bell.wait(0.0):
+            return True
+        self._now_ns = max(self._now_ns, until_ns)
+        return False

@@ -10,7 +10,9 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Settings of the engine; see the description of each field."""
 
     capacity: Annotated[int, Meta(ge=1, le=4096, description="Streams held at once; one more is refused.")] = 64
-    ring_s: Annotated[float, Meta(gt=0, le=60, description="Audio held per stream, rounded up to 2^k hops, in s.")] = 5.0
+    ring_s: Annotated[float, Meta(gt=0, le=60, description="Audio held per stream, rounded up to 2^k hops, in s.")] = (
+        5.0
+    )
     stall_s: Annotated[
         float, Meta(gt=0, description="Silence of all live sources after which concealed audio is fed, in s.")
     ] = 0.1
@@ -21,7 +23,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         float, Meta(ge=0, description="How long a backlog may exceed max_backlog_s before audio is dropped, in s.")
     ] = 0.5
     settle_s: Annotated[
-        float, Meta(gt=0, description="Window after which one hop of needless delay of a live stream is given back, in s.")
+        float,
+        Meta(gt=0, description="Window after which a hop of needless delay of a live stream is dropped, in s."),
     ] = 10.0
     hang_s: Annotated[
         float, Meta(gt=0, description="Time after which a plugin that does not return is bypassed, in s.")

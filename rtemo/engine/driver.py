@@ -1,0 +1,244 @@
+"""Driver: the one thread that owns time; it ticks the chain once per hop of all live streams."""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, Fault, Health, HopFlag, Payload, PluginTiming, StreamFormat
+from rtemo.engine.chain import Chain, TurnLost
+from rtemo.engine.clock import Clock, Doorbell
+from rtemo.engine.floor import Floor
+from rtemo.engine.gather import Intake
+from rtemo.engine.options import EngineOptions
+from rtemo.engine.outbox import Outbox
+from rtemo.engine.pacer import Pacer, Verdict
+from rtemo.engine.stats import Histogram
+
+AudioTap = Callable[[str, str, int, NDArray[np.float32]], None]
+"""Called on the driver thread with call, channel, start_sample and the processed hop, float32 [hop_samples]."""
+
+
+class Driver:
+    """Gathers, runs the chain, charges what is late, and retires what has ended.
+
+    `step` makes one decision and can be called by hand on a virtual clock; `run` repeats it on a thread.
+    """
+
+    def __init__(
+        self,
+        format: StreamFormat,
+        options: EngineOptions,
+        is_live: bool,
+        clock: Clock,
+        bell: Doorbell,
+        floor: Floor,
+        intake: Intake,
+        outbox: Outbox,
+        on_audio: AudioTap | None = None,
+    ) -> None:
+        capacity = floor.capacity
+        self._format = format
+        self._options = options
+        self._clock = clock
+        self._bell = bell
+        self._floor = floor
+        self._intake = intake
+        self._outbox = outbox
+        self._on_audio = on_audio
+        self._pacer = Pacer(format.hop_ns, format.hop_samples, is_live, round(options.stall_s * 1e9))
+        self._is_live = is_live
+        self.chain: Chain
+        self._capacity = capacity
+        self._block: Block
+        self._new_buffers()
+        self._stop = threading.Event()
+        self._was_woken = False
+        self.is_muted = False
+        self.ticks = 0
+        self.xruns = 0
+        self.skipped_turns = 0
+        self.tick_time = Histogram()
+        self.late = Histogram()
+        self._health_due_ns = 0
+        self._health_since_ns = 0
+        self._health: Health | None = None
+
+    def start(self, chain: Chain) -> None:
+        """Begin pacing with a warmed chain."""
+        self.chain = chain
+        now_ns = self._clock.now_ns()
+        self._pacer.start(now_ns)
+        self._health_since_ns = now_ns
+        self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
+
+    def run(self, holder: int) -> None:
+        """Drive until stopped or until the turn is taken away."""
+        try:
+            while not self._stop.is_set():
+                self.step(holder)
+        except TurnLost:
+            return
+
+    def stop(self) -> None:
+        """Ask the driver thread to end after the present tick. Any thread."""
+        self._stop.set()
+        self._bell.is_armed = True
+        self._bell.ring()
+
+    def step(self, holder: int = 0) -> bool:
+        """Admit arrivals, then tick or wait; tell whether it ticked."""
+        floor = self._floor
+        floor.admit_arrivals(self.chain)
+        now_ns = self._clock.now_ns()
+        if now_ns >= self._health_due_ns:
+            self._report_health(now_ns)
+        verdict, until_ns = self._decide(now_ns)
+        if verdict is Verdict.WAIT:
+            # Arm first, then look again: audio that came in between must not be slept through.
+            self._bell.arm()
+            floor.admit_arrivals(self.chain)
+            verdict, until_ns = self._decide(now_ns)
+            if verdict is Verdict.WAIT:
+                if self._stop.is_set():
+                    return False
+                self._was_woken = self._clock.wait(self._bell, min(until_ns, self._health_due_ns))
+                return False
+            self._bell.is_armed = False
+        self._was_woken = False
+        self._tick(holder)
+        return True
+
+    def _decide(self, now_ns: int) -> tuple[Verdict, int]:
+        slots = self._floor.slots
+        if not slots.shape[0]:
+            self._pacer.due_ns = now_ns
+            return Verdict.WAIT, now_ns + 10 * self._format.hop_ns
+        ring = self._intake.ring
+        ended = ring.ended[slots]
+        fill = ring.write[slots] - ring.read[slots]
+        return self._pacer.decide(now_ns, fill, self._intake.prefill[slots], ended, self._was_woken)
+
+    def _tick(self, holder: int) -> None:
+        floor, chain, clock = self._floor, self.chain, self._clock
+        n = len(floor.rows)
+        start_ns = clock.now_ns()
+        ready_ns = self._pacer.ready_ns
+        block = self._block
+        if block.n != n:
+            self._resize(n)
+            block = self._block
+        block.tick = self.ticks
+        self._intake.take(floor.slots, start_ns, block.samples, block.start_sample, block.flags, self._capture_ns[:n])
+        block.rows[:] = floor.slots
+        self._hop_end = block.start_sample + self._format.hop_samples
+        is_late = self._is_live and start_ns - ready_ns > self._format.hop_ns
+        if is_late:
+            self.skipped_turns += n * chain.optional_stages
+        slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
+        if self._on_audio is not None:
+            for row, stream in enumerate(floor.rows):
+                self._on_audio(stream.call, stream.channel, int(block.start_sample[row]), block.samples[row])
+        last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))
+        end_ns = clock.now_ns()
+        self.tick_time.add(end_ns - start_ns)
+        self.late.add(start_ns - ready_ns)
+        self.ticks += 1
+        if self._is_live and end_ns - ready_ns > self._format.hop_ns:
+            self.xruns += 1
+            if slowest >= 0:
+                chain.stages[slowest].xruns += 1
+            for stream in floor.rows:
+                stream.xruns += 1
+        for row in last[::-1]:
+            floor.retire(int(row), chain)
+
+    def emit(self, plugin: str, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
+        """Post a plugin's event about the stream at `row`. Driver thread."""
+        if self.is_muted:
+            return
+        capture_ns = int(self._capture_ns[row])
+        if capture_ns:  # that of the hop's last sample; earlier samples were captured earlier
+            behind_samples = int(self._hop_end[row]) - end_sample
+            capture_ns -= behind_samples * 1_000_000_000 // self._format.sample_rate_hz
+        self._outbox.post(self._floor.rows[row], plugin, data, start_sample, end_sample, capture_ns)
+
+    def report_fault(self, plugin: str, problem: str, action: str = "bypassed") -> None:
+        """Say that a plugin has failed and is bypassed."""
+        self._outbox.post(None, "engine", Fault(where=plugin, problem=problem, action=action), 0, 0)
+
+    def pass_on(self) -> None:
+        """Prepare for a new driver thread after a hang: fresh buffers, one lost hop per stream counted."""
+        self._new_buffers()
+        for slot in self._floor.slots:
+            self._intake.skipped[slot] += 1
+        self._pacer.start(self._clock.now_ns())
+
+    def health(self) -> Health:
+        """Tell the state of the engine: as last reported, with counters as of now."""
+        now_ns = self._clock.now_ns()
+        if self._health is None:
+            return self._measure_health(now_ns)
+        counters = self._floor.counters(self.xruns, self.skipped_turns)
+        return Health(
+            **{
+                **{name: getattr(self._health, name) for name in Health.__struct_fields__},
+                "counters": counters,
+                "streams": len(self._floor.rows),
+                "ticks": self.ticks,
+            }
+        )
+
+    def _report_health(self, now_ns: int) -> None:
+        self._health = self._measure_health(now_ns)
+        self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
+        self._outbox.post(None, "engine", self._health, 0, 0)
+        self.tick_time.clear()
+        self.late.clear()
+        for stage in self.chain.stages:
+            stage.busy.clear()
+            stage.wait.clear()
+        self._health_since_ns = now_ns
+
+    def _measure_health(self, now_ns: int) -> Health:
+        # In freewheel hops are worked off faster than they last, so load is time spent per hop, not per second.
+        hop_ns = self._format.hop_ns
+        return Health(
+            streams=len(self._floor.rows),
+            capacity=self._capacity,
+            ticks=self.ticks,
+            load=self.tick_time.mean_ns() / hop_ns,
+            tick_p50_us=self.tick_time.percentile_ns(50) / 1e3,
+            tick_p99_us=self.tick_time.percentile_ns(99) / 1e3,
+            late_p99_us=self.late.percentile_ns(99) / 1e3,
+            counters=self._floor.counters(self.xruns, self.skipped_turns),
+            plugins=tuple(
+                PluginTiming(
+                    name=stage.spec.name,
+                    busy_p50_us=stage.busy.percentile_ns(50) / 1e3,
+                    busy_p99_us=stage.busy.percentile_ns(99) / 1e3,
+                    busy_max_us=stage.busy.max_ns / 1e3,
+                    wait_p50_us=stage.wait.percentile_ns(50) / 1e3,
+                    load=stage.busy.mean_ns() / hop_ns,
+                    xruns=stage.xruns,
+                    state="bypassed" if stage.is_bypassed else "running",
+                )
+                for stage in self.chain.stages
+            ),
+        )
+
+    def _new_buffers(self) -> None:
+        capacity, hop = self._capacity, self._format.hop_samples
+        self._samples = np.zeros((capacity, hop), np.float32)
+        self._start_sample = np.zeros(capacity, np.int64)
+        self._flags = np.zeros(capacity, np.uint8)
+        self._rows = np.zeros(capacity, np.int64)
+        self._capture_ns = np.zeros(capacity, np.int64)
+        self._hop_end = np.zeros(capacity, np.int64)
+        self._block = Block(0, self._samples[:0], self._rows[:0], self._start_sample[:0], self._flags[:0], {})
+
+    def _resize(self, n: int) -> None:
+        self._block = Block(
+            self.ticks, self._samples[:n], self._rows[:n], self._start_sample[:n], self._flags[:n], self.chain.marks(n)
+        )

@@ -1,0 +1,230 @@
+"""Engine: ring, floor, chain and driver put together; it can be opened, fed and stopped."""
+
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import (
+    Block,
+    Health,
+    ModelError,
+    ModelHandle,
+    Payload,
+    Plugin,
+    SessionEnd,
+    SessionStart,
+    StreamFormat,
+    StreamWriter,
+)
+from rtemo.api.units import seconds_to_hops, seconds_to_samples
+from rtemo.engine.chain import Chain
+from rtemo.engine.clock import Clock, Doorbell, SystemClock
+from rtemo.engine.driver import AudioTap, Driver
+from rtemo.engine.floor import Floor
+from rtemo.engine.gather import Intake
+from rtemo.engine.options import EngineOptions
+from rtemo.engine.outbox import Outbox
+from rtemo.engine.ring import RingRows
+from rtemo.engine.stream import RingWriter
+from rtemo.engine.watchdog import Watchdog
+
+_WARM_TICKS = 220  # long enough for every plugin's first event on speech-like sound
+_WARM_STREAMS = 2
+
+
+class EngineContext:
+    """What plugins are lent: the format and the models, each loaded once."""
+
+    def __init__(self, format: StreamFormat, load_model: Callable[[str], ModelHandle] | None) -> None:
+        self.format = format
+        self.models: dict[str, ModelHandle] = {}
+        self._load_model = load_model
+
+    def model(self, name: str) -> ModelHandle:
+        """Load a bundle, or lend the one already loaded."""
+        if name not in self.models:
+            if self._load_model is None:
+                raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
+            self.models[name] = self._load_model(name)
+        return self.models[name]
+
+
+class Engine:
+    """One chain over many streams.
+
+    Args:
+        plugins: Configured plugins in order.
+        options: Settings.
+        is_live: Real time; otherwise freewheel, as fast as the machine allows and without any loss.
+        clock: Time; virtual in tests.
+        load_model: Loads a model bundle by name.
+        on_audio: Receives every processed hop.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[Plugin],
+        options: EngineOptions | None = None,
+        *,
+        format: StreamFormat | None = None,
+        is_live: bool = True,
+        clock: Clock | None = None,
+        load_model: Callable[[str], ModelHandle] | None = None,
+        on_audio: AudioTap | None = None,
+    ) -> None:
+        self.options = options or EngineOptions()
+        self.format = format or StreamFormat()
+        self.is_live = is_live
+        self.clock = clock or SystemClock()
+        self.outbox = Outbox(self.clock, self.options.outbox_events)
+        self._plugins = list(plugins)
+        self._bell = Doorbell()
+        rate_hz, hop_samples = self.format.sample_rate_hz, self.format.hop_samples
+        hops = seconds_to_hops(self.options.ring_s, rate_hz, hop_samples)
+        self._ring = RingRows(self.options.capacity, 1 << max(2, (hops - 1).bit_length()), hop_samples)
+        self._intake = Intake(
+            self._ring,
+            is_live,
+            seconds_to_samples(self.options.max_backlog_s, rate_hz),
+            round(self.options.patience_s * 1e9),
+            round(self.options.settle_s * 1e9),
+        )
+        self.floor = Floor(self.format, self._ring, self._intake, self.outbox)
+        self.driver = Driver(
+            self.format, self.options, is_live, self.clock, self._bell, self.floor, self._intake, self.outbox, on_audio
+        )
+        self.context = EngineContext(self.format, load_model)
+        self.chain: Chain
+        self._threads: list[threading.Thread] = []
+        self._watchdog: Watchdog | None = None
+        self._is_stopped = False
+        self._drain_hops = 1
+
+    def open(self) -> None:
+        """Open the plugins, warm everything up and say that the engine is ready; starts no thread."""
+        self.driver.is_muted = True
+        self.chain = Chain(
+            self._plugins,
+            self.context,
+            self.options.capacity,
+            self.clock,
+            lambda name: partial(self.driver.emit, name),
+            self.driver.report_fault,
+        )
+        self._drain_hops = 1 + -(-self.chain.latency_samples // self.format.hop_samples)
+        self._warm()
+        self.driver.is_muted = False
+        if self.options.owns_process:
+            sys.setswitchinterval(0.0005)  # the driver is late by this much when another thread computes in Python
+        gc.collect()
+        gc.freeze()
+        self.driver.start(self.chain)
+        self.outbox.post(
+            None,
+            "engine",
+            SessionStart(
+                chain=tuple(plugin.spec.name for plugin in self._plugins),
+                latency_samples=self.chain.latency_samples,
+                sample_rate_hz=self.format.sample_rate_hz,
+                hop_samples=self.format.hop_samples,
+                models={name: handle.card.sha256 for name, handle in self.context.models.items()},
+            ),
+            0,
+            0,
+        )
+
+    def start(self) -> None:
+        """Start the driver thread and the watchdog, after `open`."""
+        self._watchdog = Watchdog(self.chain, self.options.hang_s, self.clock, self._go_on)
+        self._start_driver(0)
+        self._watchdog.start()
+
+    def open_stream(
+        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+    ) -> StreamWriter:
+        """Admit a stream; see `rtemo.api.StreamDesk`."""
+        prefill = seconds_to_samples(prefill_s, self.format.sample_rate_hz) if self.is_live else 0
+        stream = self.floor.open(call, channel, source, role, prefill, self._drain_hops)
+        return RingWriter(stream, self._ring, self._bell, self.clock, self.outbox, self.is_live)
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about the engine's surroundings (a source, a publisher)."""
+        self.outbox.post(None, "source", data, 0, 0)
+
+    def health(self) -> Health:
+        """Tell the state of the engine. Any thread."""
+        return self.driver.health()
+
+    def stop(self, reason: str, timeout_s: float = 0.8) -> Health:
+        """Stop the driver, end all streams, close the plugins; may be called twice."""
+        if self._is_stopped:
+            return self.health()
+        self._is_stopped = True
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        self.driver.stop()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        health = self.health()
+        if not any(thread.is_alive() for thread in self._threads):
+            self.floor.retire_all(self.chain, reason)
+            self.chain.close()
+        self.outbox.post(None, "engine", SessionEnd(reason=reason, counters=health.counters), 0, 0)
+        return health
+
+    def _start_driver(self, holder: int) -> None:
+        thread = threading.Thread(target=self.driver.run, args=(holder,), name=f"rtemo-driver-{holder}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _go_on(self, holder: int) -> None:
+        # The hung thread ends by itself if ever; nobody waits for it.
+        self._threads.clear()
+        self.driver.pass_on()
+        self._start_driver(holder)
+
+    def _warm(self) -> None:
+        """Run ring, gather and chain once on speech-like sound, so that nothing is compiled or paged in later."""
+        hop = self.format.hop_samples
+        n = min(_WARM_STREAMS, self.options.capacity)
+        slots = np.arange(n)
+        for row in range(n):
+            self.chain.admit(row)
+        self.driver.chain = self.chain
+        sound = _warm_sound(_WARM_TICKS * hop, self.format.sample_rate_hz)
+        samples = np.zeros((n, hop), np.float32)
+        start = np.zeros(n, np.int64)
+        flags = np.zeros(n, np.uint8)
+        capture = np.zeros(n, np.int64)
+        block = Block(0, samples, slots, start, flags, self.chain.marks(n))
+        for slot in range(n):
+            self._ring.append_gap(slot, hop, 0)
+        for tick in range(_WARM_TICKS):
+            for slot in range(n):
+                self._ring.append(slot, sound[tick * hop : (tick + 1) * hop], 0)
+            self._intake.take(slots, 0, samples, start, flags, capture)
+            self.chain.process(block, self.clock.now_ns(), 0)
+        for row in range(n - 1, -1, -1):
+            self.chain.retire(row)
+            self._ring.clear(row)
+            self._intake.clear(row, 0, 1)
+        for stage in self.chain.stages:
+            stage.busy.clear()
+            stage.wait.clear()
+
+
+def _warm_sound(count_samples: int, sample_rate_hz: int) -> NDArray[np.float32]:
+    """Make a buzzing, syllable-like sound that voice activity detectors take for speech."""
+    time_s = np.arange(count_samples) / sample_rate_hz
+    buzz = sum(np.sin(2 * np.pi * 140.0 * k * time_s) / k for k in range(1, 25))
+    syllables = 0.5 - 0.5 * np.cos(2 * np.pi * 4.0 * time_s)
+    voice = 0.1 * buzz * syllables
+    voice[-count_samples // 5 :] = 0.0  # and an end, so that the end of speech is warmed too
+    return np.asarray(voice, dtype=np.float32)

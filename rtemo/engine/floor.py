@@ -1,0 +1,157 @@
+"""Floor: all streams of the engine, from the slot they write into to the row they occupy in the block."""
+
+import threading
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import CapacityError, Counters, StreamEnd, StreamFormat, StreamStart
+from rtemo.engine.chain import Chain
+from rtemo.engine.gather import Intake
+from rtemo.engine.outbox import Outbox
+from rtemo.engine.ring import RingRows
+from rtemo.engine.stream import Stream
+
+
+class Floor:
+    """Who is in the house: slots (fixed, written by sources) and rows (compact, worked on by the chain).
+
+    `open` may be called by any thread; everything else belongs to the driver thread.
+    """
+
+    def __init__(self, format: StreamFormat, ring: RingRows, intake: Intake, outbox: Outbox) -> None:
+        capacity = ring.write.shape[0]
+        self.capacity = capacity
+        self.rows: list[Stream] = []
+        self._slots = np.zeros(capacity, np.int64)
+        self._format = format
+        self._ring = ring
+        self._intake = intake
+        self._outbox = outbox
+        self._free = deque(range(capacity))
+        self._lobby: deque[Stream] = deque()
+        self._names: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._left = Counters()
+        self.streams_total = 0
+
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """int64 [n], the slot of each row."""
+        return self._slots[: len(self.rows)]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is here or waiting to come in."""
+        return not self.rows and not self._lobby
+
+    def open(self, call: str, channel: str, source: str, role: str, prefill_samples: int, drain_hops: int) -> Stream:
+        """Take a slot for a new stream; it gets a row once it has audio. Any thread.
+
+        Raises:
+            CapacityError: There is no free slot, or a live stream has the same call and channel.
+        """
+        with self._lock:
+            if (call, channel) in self._names:
+                raise CapacityError(
+                    f"call {call!r} channel {channel!r} is already open", "end it first, or use another channel name"
+                )
+            if not self._free:
+                raise CapacityError(
+                    f"all {self.capacity} streams are in use",
+                    "end a call, raise `engine.capacity`, or send this call to another engine",
+                )
+            slot = self._free.popleft()
+            self._names.add((call, channel))
+            self.streams_total += 1
+        self._ring.clear(slot)
+        self._intake.clear(slot, prefill_samples, drain_hops)
+        stream = Stream(call, channel, slot, source, role)
+        self._outbox.post(stream, "engine", StreamStart(source=source, role=role), 0, 0)
+        self._lobby.append(stream)
+        return stream
+
+    def admit_arrivals(self, chain: Chain) -> None:
+        """Give a row to every waiting stream that has its first hop and what it keeps against jitter, or has ended."""
+        for _ in range(len(self._lobby)):
+            stream = self._lobby.popleft()
+            slot = stream.slot
+            is_ended = bool(self._ring.ended[slot])
+            if is_ended or self._ring.write[slot] >= self._format.hop_samples + self._intake.prefill[slot]:
+                row = len(self.rows)
+                chain.admit(row)
+                self._slots[row] = slot
+                self.rows.append(stream)
+            else:
+                self._lobby.append(stream)
+
+    def retire(self, row: int, chain: Chain, reason: str = "") -> None:
+        """Take a row out, say so, overwrite its audio and free its slot."""
+        stream = self.rows[row]
+        chain.retire(row)
+        last = self.rows.pop()
+        if last is not stream:
+            self.rows[row] = last
+            self._slots[row] = last.slot
+        self._leave(stream, reason)
+
+    def retire_all(self, chain: Chain, reason: str) -> None:
+        """Take everybody out, those still waiting too."""
+        for row in range(len(self.rows) - 1, -1, -1):
+            self.retire(row, chain, reason)
+        while self._lobby:
+            self._leave(self._lobby.popleft(), reason)
+
+    def counters_of(self, stream: Stream) -> Counters:
+        """Counters of one stream so far."""
+        if stream.final_counters is not None:
+            return stream.final_counters
+        slot = stream.slot
+        return Counters(
+            source_lost_samples=int(self._ring.source_lost[slot]),
+            overrun_samples=int(self._intake.overrun[slot]),
+            xruns=stream.xruns,
+            skipped_hops=int(self._intake.skipped[slot]),
+            dropped_events=stream.dropped_events,
+            concealed_hops=int(self._intake.concealed[slot]),
+        )
+
+    def counters(self, xruns: int, skipped_turns: int) -> Counters:
+        """Counters of the whole run: streams that have left and streams still here."""
+        total = self._left
+        for stream in list(self.rows):
+            total = _sum(total, self.counters_of(stream))
+        return Counters(
+            source_lost_samples=total.source_lost_samples,
+            overrun_samples=total.overrun_samples,
+            xruns=xruns,
+            skipped_hops=total.skipped_hops + skipped_turns,
+            dropped_events=self._outbox.dropped_events,
+            concealed_hops=total.concealed_hops,
+        )
+
+    def _leave(self, stream: Stream, reason: str) -> None:
+        stream.final_counters = self.counters_of(stream)
+        stream.is_closed = True
+        position = int(self._ring.write[stream.slot])
+        self._outbox.post(
+            stream,
+            "engine",
+            StreamEnd(
+                reason=reason or stream.end_reason or "end",
+                duration_s=position / self._format.sample_rate_hz,
+                counters=stream.final_counters,
+            ),
+            0,
+            position,
+        )
+        self._left = _sum(self._left, stream.final_counters)
+        self._ring.clear(stream.slot)
+        with self._lock:
+            self._names.discard((stream.call, stream.channel))
+            self._free.append(stream.slot)
+
+
+def _sum(a: Counters, b: Counters) -> Counters:
+    return Counters(**{name: getattr(a, name) + getattr(b, name) for name in Counters.__struct_fields__})

@@ -1,0 +1,183 @@
+"""Gather: collect the due hop of every live stream into one block, and settle what is late or too much."""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import HopFlag
+from rtemo.engine.ring import RingRows
+
+_DISCONTINUITY = int(HopFlag.DISCONTINUITY)
+_CONCEALED = int(HopFlag.CONCEALED)
+_PADDED = int(HopFlag.PADDED)
+_LAST = int(HopFlag.LAST)
+
+
+class Intake:
+    """The driver's side of the rings: positions, debts and counters of every slot.
+
+    Attributes:
+        position: int64 [slots], position in the stream of the next hop handed out.
+        prefill: int64 [slots], samples a live stream keeps in hand against jitter.
+        drain_hops: int64 [slots], empty hops still to come after the end, so that delayed audio gets out.
+        overrun: int64 [slots], samples overwritten before they were read.
+        skipped: int64 [slots], hops dropped by the overload policy.
+        concealed: int64 [slots], hops made up because the audio was late.
+    """
+
+    def __init__(
+        self, ring: RingRows, is_live: bool, max_backlog_samples: int, patience_ns: int, settle_ns: int
+    ) -> None:
+        slots = ring.write.shape[0]
+        self.ring = ring
+        self.position = np.zeros(slots, np.int64)
+        self.prefill = np.zeros(slots, np.int64)
+        self.drain_hops = np.zeros(slots, np.int64)
+        self.overrun = np.zeros(slots, np.int64)
+        self.skipped = np.zeros(slots, np.int64)
+        self.concealed = np.zeros(slots, np.int64)
+        self._over_since_ns = np.zeros(slots, np.int64)
+        self._least_fill = np.full(slots, np.iinfo(np.int64).max, np.int64)
+        self._last_sample = np.zeros(slots, np.float32)
+        self._broken = np.zeros(slots, np.uint8)
+        self._is_live = is_live
+        self._max_backlog_samples = max_backlog_samples
+        self._patience_ns = patience_ns
+        self._settle_ns = settle_ns
+        self._settled_ns = 0
+
+    def clear(self, slot: int, prefill_samples: int, drain_hops: int) -> None:
+        """Make a slot fresh for a new stream."""
+        for array in (self.position, self.overrun, self.skipped, self.concealed, self._over_since_ns):
+            array[slot] = 0
+        self.prefill[slot] = prefill_samples
+        self.drain_hops[slot] = drain_hops
+        self._least_fill[slot] = np.iinfo(np.int64).max
+        self._last_sample[slot] = 0.0
+        self._broken[slot] = 0
+
+    def take(
+        self,
+        slots: NDArray[np.int64],
+        now_ns: int,
+        samples: NDArray[np.float32],
+        start_sample: NDArray[np.int64],
+        flags: NDArray[np.uint8],
+        capture_ns: NDArray[np.int64],
+    ) -> None:
+        """Fill one block: a hop for every slot in `slots`, concealed where there is none.
+
+        Args:
+            slots: int64 [n].
+            now_ns: Monotonic time.
+            samples: float32 [n, hop_samples], written.
+            start_sample: int64 [n], written.
+            flags: uint8 [n], written.
+            capture_ns: int64 [n], written: UTC ns of the hop's last sample.
+        """
+        ring = self.ring
+        # `ended` is read before `write`: the writer stores them in the other order, so no last samples are missed.
+        ended = ring.ended[slots]
+        written = ring.write[slots]
+        before = ring.read[slots]
+        settle = self._is_live and now_ns - self._settled_ns >= self._settle_ns
+        if settle:
+            self._settled_ns = now_ns
+        take_hops(
+            slots, ended, written, now_ns, settle, self._is_live, self._max_backlog_samples, self._patience_ns,
+            ring.slab, ring.flags, ring.capture_ns, ring.read,
+            self.position, self.prefill, self.drain_hops, self.overrun, self.skipped, self.concealed,
+            self._over_since_ns, self._least_fill, self._last_sample, self._broken,
+            samples, start_sample, flags, capture_ns,
+        )  # fmt: skip
+        if not self._is_live:
+            return
+        torn = ring.claim[slots] - before > ring.capacity_samples
+        if torn.any():  # the writer has overtaken the copy: what was copied may be a mixture
+            for i in np.flatnonzero(torn & (ring.read[slots] - before == ring.hop_samples)):
+                samples[i] = 0.0
+                flags[i] |= _DISCONTINUITY | _CONCEALED
+                self.overrun[slots[i]] += ring.hop_samples
+
+
+@numba.njit(nogil=True, cache=True)
+def take_hops(  # type: ignore[no-untyped-def]
+    slots, ended, written, now_ns, settle, is_live, max_backlog, patience_ns,
+    slab, ring_flags, ring_capture, read,
+    position, prefill, drain_hops, overrun, skipped, concealed,
+    over_since_ns, least_fill, last_sample, broken,
+    samples, start_sample, flags, capture_ns,
+):  # fmt: skip
+    """Copy or make up one hop per slot; see `Intake.take`."""
+    capacity = slab.shape[1]
+    hop = slab.shape[2]
+    for i in range(slots.shape[0]):
+        s = slots[i]
+        fill = written[i] - read[s]
+        flag = 0
+        if fill > capacity * hop:  # the writer went round: keep the newer half
+            lost = (fill - capacity * hop // 2) // hop * hop
+            overrun[s] += lost
+            read[s] += lost
+            position[s] += lost
+            fill -= lost
+            broken[s] = 1
+        if is_live and not ended[i]:
+            drop = 0
+            if fill > prefill[s] + max_backlog:
+                if over_since_ns[s] == 0:
+                    over_since_ns[s] = now_ns
+                elif now_ns - over_since_ns[s] >= patience_ns:
+                    drop = (fill - prefill[s] - hop) // hop
+                    over_since_ns[s] = 0
+            else:
+                over_since_ns[s] = 0
+            if settle:
+                # Never empty in a whole window, although others set the pace: a hop of delay for nothing.
+                if drop == 0 and least_fill[s] != np.iinfo(np.int64).max and least_fill[s] > prefill[s] + hop:
+                    drop = 1
+                least_fill[s] = np.iinfo(np.int64).max
+            if drop > 0:
+                skipped[s] += drop
+                read[s] += drop * hop
+                position[s] += drop * hop
+                fill -= drop * hop
+                broken[s] = 1
+        if fill >= hop:
+            h = (read[s] // hop) % capacity
+            for k in range(hop):
+                samples[i, k] = slab[s, h, k]
+            flag |= ring_flags[s, h]
+            capture_ns[i] = ring_capture[s, h]
+            read[s] += hop
+            if broken[s]:
+                flag |= _DISCONTINUITY
+                broken[s] = 0
+        elif ended[i]:
+            flag |= _PADDED
+            h = (read[s] // hop) % capacity
+            for k in range(hop):
+                samples[i, k] = slab[s, h, k] if k < fill else np.float32(0.0)
+            if fill > 0:
+                flag |= ring_flags[s, h]
+                capture_ns[i] = ring_capture[s, h]
+                read[s] += fill
+            else:
+                drain_hops[s] -= 1
+                if drain_hops[s] <= 0:
+                    flag |= _LAST
+        else:
+            value = last_sample[s]
+            for k in range(hop):
+                value *= np.float32(0.95)
+                samples[i, k] = value if abs(value) > 1e-6 else np.float32(0.0)
+            flag |= _CONCEALED
+            concealed[s] += 1
+            broken[s] = 1
+        fill = written[i] - read[s]
+        if fill < least_fill[s]:
+            least_fill[s] = fill
+        last_sample[s] = samples[i, hop - 1]
+        start_sample[i] = position[s]
+        position[s] += hop
+        flags[i] = flag

@@ -1,0 +1,82 @@
+"""Outbox: the bounded hand-over of events from the driver to whoever publishes them."""
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rtemo.api import Event, Payload
+from rtemo.engine.clock import Clock
+
+if TYPE_CHECKING:
+    from rtemo.engine.stream import Stream
+
+
+class Outbox:
+    """Numbers and stamps events and holds them until the publish thread takes them.
+
+    When it is full the newest event is dropped and counted, never the driver made to wait. A dropped event
+    has used up its `seq`, so the gap shows at the other end.
+    """
+
+    def __init__(self, clock: Clock, capacity_events: int) -> None:
+        self._clock = clock
+        self._capacity_events = capacity_events
+        self._events: deque[Event] = deque()
+        self._lock = threading.Lock()
+        self._ready = threading.Condition(self._lock)
+        self._engine_seq = 0
+        self.dropped_events = 0
+
+    def post(
+        self,
+        stream: "Stream | None",
+        plugin: str,
+        data: Payload,
+        start_sample: int,
+        end_sample: int,
+        capture_ns: int = 0,
+    ) -> None:
+        """Stamp and append an event; `stream` is None for one about the engine itself. Any thread."""
+        with self._lock:
+            if stream is None:
+                self._engine_seq += 1
+                seq = self._engine_seq
+            else:
+                stream.seq += 1
+                seq = stream.seq
+            if len(self._events) >= self._capacity_events:
+                self.dropped_events += 1
+                if stream is not None:
+                    stream.dropped_events += 1
+                return
+            self._events.append(
+                Event(
+                    call="" if stream is None else stream.call,
+                    channel="" if stream is None else stream.channel,
+                    plugin=plugin,
+                    seq=seq,
+                    start_sample=start_sample,
+                    end_sample=end_sample,
+                    capture_ns=capture_ns,
+                    emit_ns=self._clock.utc_ns(),
+                    data=data,
+                )
+            )
+            self._ready.notify()
+
+    def take(self, timeout_s: float) -> list[Event]:
+        """Take all events, waiting up to `timeout_s` for the first."""
+        with self._lock:
+            if not self._events:
+                self._ready.wait(timeout_s)
+            events = list(self._events)
+            self._events.clear()
+        return events
+
+    def wake(self) -> None:
+        """Let a waiting `take` return."""
+        with self._lock:
+            self._ready.notify_all()
+
+    def __len__(self) -> int:
+        return len(self._events)

@@ -1,0 +1,84 @@
+"""Pacer: decides when the next tick is due."""
+
+import enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Verdict(enum.Enum):
+    """What the driver should do now."""
+
+    TICK = "tick"
+    WAIT = "wait"
+
+
+class Pacer:
+    """Paces the driver by the audio itself where it can, and by the clock where streams differ.
+
+    Live: when every stream has a hop beyond what it keeps against jitter, the tick is due at once, so a
+    single microphone is paced by its own sample clock and a burst is worked off without loss. Otherwise the
+    tick is due one hop after the last; then streams that have no audio get a concealed hop. When no stream
+    at all has audio there is nobody to be late for, and the tick waits until the stall limit.
+
+    Freewheel: a tick is due as soon as every stream has a hop or has ended; nothing is ever concealed.
+
+    Attributes:
+        due_ns: When the next tick is due.
+        ready_ns: When the audio of the tick just allowed was ready; lateness counts from here.
+    """
+
+    def __init__(self, hop_ns: int, hop_samples: int, is_live: bool, stall_ns: int) -> None:
+        self._hop_ns = hop_ns
+        self._hop_samples = hop_samples
+        self._is_live = is_live
+        self._stall_ns = stall_ns
+        self.due_ns = 0
+        self.ready_ns = 0
+
+    def start(self, now_ns: int) -> None:
+        """Begin pacing: the first tick is due now."""
+        self.due_ns = now_ns
+
+    def decide(
+        self,
+        now_ns: int,
+        fill: NDArray[np.int64],
+        prefill: NDArray[np.int64],
+        ended: NDArray[np.uint8],
+        was_woken: bool = False,
+    ) -> tuple[Verdict, int]:
+        """Decide for rows with `fill` unread samples each.
+
+        Args:
+            now_ns: Monotonic time.
+            fill: int64 [n], n > 0.
+            prefill: int64 [n], samples each stream keeps in hand.
+            ended: uint8 [n], 1 where no more audio follows.
+            was_woken: Whether audio has just arrived while the driver waited for it.
+
+        Returns:
+            The verdict, and until when to wait at most.
+        """
+        has_hop = (fill >= self._hop_samples) | (ended != 0)
+        if not self._is_live:
+            if has_hop.all():
+                self.ready_ns = now_ns
+                return Verdict.TICK, now_ns
+            return Verdict.WAIT, now_ns + self._stall_ns
+        if ((fill >= self._hop_samples + prefill) | (ended != 0)).all():
+            self.ready_ns = now_ns if was_woken else min(self.due_ns, now_ns)
+            self.due_ns = now_ns + self._hop_ns
+            return Verdict.TICK, now_ns
+        if now_ns < self.due_ns:
+            return Verdict.WAIT, self.due_ns
+        if has_hop.any():
+            self.ready_ns = self.due_ns
+            # After a long stop (a suspended machine) the past is not played back tick by tick.
+            self.due_ns = max(self.due_ns + self._hop_ns, now_ns - self._stall_ns)
+            return Verdict.TICK, now_ns
+        if now_ns - self.due_ns < self._stall_ns - self._hop_ns:
+            return Verdict.WAIT, self.due_ns + self._stall_ns - self._hop_ns
+        self.ready_ns = now_ns
+        self.due_ns = now_ns + self._hop_ns
+        return Verdict.TICK, now_ns

@@ -1,0 +1,87 @@
+"""PublishThread: takes events from the outbox to every publisher, off the driver thread."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from rtemo.api import Event, Fault, Publisher, RtemoError
+from rtemo.engine.outbox import Outbox
+
+_TICK_S = 0.02
+
+
+class PublishThread:
+    """The one owner of all publishers: opens, feeds, ticks and closes them on its own thread.
+
+    A publisher that raises is closed and a fault goes to the others; the engine goes on.
+    """
+
+    def __init__(
+        self, outbox: Outbox, publishers: Sequence[Publisher], on_events: Callable[[Sequence[Event]], None]
+    ) -> None:
+        self._outbox = outbox
+        self._publishers = list(publishers)
+        self._on_events = on_events
+        self._stop = threading.Event()
+        self._opened = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="rtemo-publish", daemon=True)
+        self._is_busy = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every event so far has been handed to every publisher."""
+        return not len(self._outbox) and not self._is_busy
+
+    def start(self) -> None:
+        """Start and wait until all publishers are open; raises what one's `open` raises."""
+        self._thread.start()
+        self._opened.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+
+    def stop(self, timeout_s: float) -> bool:
+        """Publish what is left, close everything, and tell whether that was done within `timeout_s`."""
+        self._stop.set()
+        self._outbox.wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        opened: list[Publisher] = []
+        try:
+            for publisher in self._publishers:
+                opened.append(publisher)
+                publisher.open()
+        except BaseException as error:
+            self._error = error
+            for publisher in opened:
+                publisher.close()
+            return
+        finally:
+            self._opened.set()
+        while True:
+            is_last = self._stop.is_set()
+            self._is_busy = True
+            events = self._outbox.take(0.0 if is_last else _TICK_S)
+            if events:
+                self._on_events(events)
+            for publisher in list(self._publishers):
+                self._serve(publisher, events)
+            self._is_busy = False
+            if is_last and not len(self._outbox):
+                break
+        for publisher in self._publishers:
+            publisher.close()
+
+    def _serve(self, publisher: Publisher, events: Sequence[Event]) -> None:
+        try:
+            if events:
+                publisher.publish(events)
+            publisher.tick()
+        except Exception as error:
+            self._publishers.remove(publisher)
+            problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
+            self._outbox.post(None, "engine", Fault(where=publisher.name, problem=problem, action="closed"), 0, 0)
+            publisher.close()
