@@ -1,1 +1,32 @@
-"""rtemo: a streaming real-time engine for emotional speech."""
+"""rtemo: a streaming real-time engine for emotional speech.
+
+>>> import rtemo
+>>> session = rtemo.Session()
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtemo.client import AudioSender, Subscriber
+    from rtemo.config import Config
+    from rtemo.session import PushStream, Session
+
+__version__ = "0.1.0"
+__all__ = ["AudioSender", "Config", "PushStream", "Session", "Subscriber", "__version__"]
+
+_HOMES = {
+    "AudioSender": "rtemo.client",
+    "Config": "rtemo.config",
+    "PushStream": "rtemo.session",
+    "Session": "rtemo.session",
+    "Subscriber": "rtemo.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: `rtemo --help` must not pay for NumPy, Numba and ZeroMQ.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rtemo' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

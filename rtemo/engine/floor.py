@@ -13,6 +13,8 @@ from rtemo.engine.outbox import Outbox
 from rtemo.engine.ring import RingRows
 from rtemo.engine.stream import Stream
 
+_COMPANY_HOPS = 5
+
 
 class Floor:
     """Who is in the house: slots (fixed, written by sources) and rows (compact, worked on by the chain).
@@ -73,18 +75,31 @@ class Floor:
         return stream
 
     def admit_arrivals(self, chain: Chain) -> None:
-        """Give a row to every waiting stream that has its first hop and what it keeps against jitter, or has ended."""
-        for _ in range(len(self._lobby)):
-            stream = self._lobby.popleft()
-            slot = stream.slot
-            is_ended = bool(self._ring.ended[slot])
-            if is_ended or self._ring.write[slot] >= self._format.hop_samples + self._intake.prefill[slot]:
-                row = len(self.rows)
-                chain.admit(row)
-                self._slots[row] = slot
-                self.rows.append(stream)
-            else:
+        """Give a row to every waiting stream that has its first hop and what it keeps against jitter, or has ended.
+
+        Channels of one call come in together, so that none runs ahead of the other; one that stays without
+        audio holds the rest up for `_COMPANY_HOPS` at most.
+        """
+        if not self._lobby:
+            return
+        waiting = [self._lobby.popleft() for _ in range(len(self._lobby))]
+        missing = {stream.call for stream in waiting if self._surplus_hops(stream) < 0}
+        for stream in waiting:
+            surplus_hops = self._surplus_hops(stream)
+            if surplus_hops < 0 or (stream.call in missing and surplus_hops < _COMPANY_HOPS):
                 self._lobby.append(stream)
+                continue
+            row = len(self.rows)
+            chain.admit(row)
+            self._slots[row] = stream.slot
+            self.rows.append(stream)
+
+    def _surplus_hops(self, stream: Stream) -> int:
+        """Hops there beyond what is needed to begin; negative while it cannot begin."""
+        if self._ring.ended[stream.slot]:
+            return _COMPANY_HOPS
+        needed = self._format.hop_samples + self._intake.prefill[stream.slot]
+        return int(self._ring.write[stream.slot] - needed) // self._format.hop_samples
 
     def retire(self, row: int, chain: Chain, reason: str = "") -> None:
         """Take a row out, say so, overwrite its audio and free its slot."""
