@@ -1,0 +1,115 @@
+"""Entry point of the command `rtemo`."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from rtemo.cli.lazy import LazyGroup, Verb
+
+ADVISORY = """rtemo estimates perceived vocal expression, not what a person feels, and it is often wrong. Its results
+are advice to a human. Do not use them for hiring, pay, discipline, credit, housing or education; inferring the
+emotions of people at work is banned in the EU outside medical and safety use. Streams of role 'agent' are refused
+unless [policy] says otherwise."""
+
+EXIT_FAILED = 1
+"""Some of the work failed; the rest was done."""
+EXIT_USER = 2
+"""The user can mend what went wrong; one line on standard error says how."""
+EXIT_CRASH = 70
+"""A fault of rtemo itself (EX_SOFTWARE of sysexits)."""
+EXIT_INTERRUPTED = 130
+"""Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
+
+VERBS = {
+    "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
+    "analyze": Verb("rtemo.cli.analyze", "Run files and folders through the chain, as fast as possible.", "Listen"),
+    "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
+    "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
+    "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
+    "doctor": Verb("rtemo.cli.doctor", "Check what rtemo needs and say what to mend.", "Look inside"),
+    "devices": Verb("rtemo.cli.devices", "List the microphones.", "Look inside"),
+    "plugins": Verb("rtemo.cli.plugins", "List the installed plugins.", "Look inside"),
+    "config": Verb("rtemo.cli.config", "Print the configuration with a comment on every key.", "Look inside"),
+    "card": Verb("rtemo.cli.card", "Print the card of a model bundle.", "Look inside"),
+    "bench": Verb("rtemo.cli.bench", "Measure what the chain costs on this machine.", "Look inside"),
+    "version": Verb("rtemo.cli.version", "Print the versions of rtemo and of what it runs on.", "Look inside"),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    verbs=VERBS,
+    epilog=ADVISORY,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Emotion in speech, while it is spoken."""
+    context.obj = debug
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 partly failed, 2 for the user to mend, 130 interrupted.
+
+    Args:
+        arguments: Arguments without the program name; None takes those of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+        sys.exit(128 + signal.SIGPIPE)
+    except (KeyboardInterrupt, click.Abort):
+        if debug:
+            raise
+        print("rtemo: stopped", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        if debug:
+            raise
+        say(_phrase(error))
+        sys.exit(EXIT_USER)
+    except Exception as error:
+        if debug:
+            raise
+        if _is_ours(error):
+            say(str(error))
+            sys.exit(EXIT_USER)
+        say(f"{type(error).__name__}: {error}; this is a fault of rtemo: run again with --debug and report it")
+        sys.exit(EXIT_CRASH)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def say(text: str) -> None:
+    """Print one line for a person on standard error, under the program's name."""
+    print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _is_ours(error: Exception) -> bool:
+    # Whoever raised an RtemoError has imported its module; importing it here would cost numpy for nothing.
+    errors = sys.modules.get("rtemo.api.errors")
+    return errors is not None and isinstance(error, errors.RtemoError)
+
+
+def _phrase(error: click.ClickException) -> str:
+    text = error.format_message().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.UsageError) and context is not None and ";" not in text:
+        text += f"; see {context.command_path} --help"
+    return text
+
+
+def _drop_stdout() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush does not fail as well."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Config: the whole configuration as one tree of option structs, one per table of the TOML file."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from rtemo.config.policy import Policy
+from rtemo.engine.options import EngineOptions
+
+
+class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the live view."""
+
+    refresh_hz: Annotated[float, Meta(ge=1, le=30, description="How often the view is drawn, per second.")] = 8.0
+    trend_s: Annotated[float, Meta(ge=5, le=600, description="Span of the arousal and valence trend, in s.")] = 30.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set; `rtemo config` prints it with the descriptions as comments."""
+
+    chain: Annotated[tuple[str, ...], Meta(description="Plugins in the order in which audio passes them.")] = (
+        "level",
+        "vad",
+        "prosody",
+        "emotion",
+    )
+    engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()
+    listen: Annotated[ListenOptions, Meta(description="The live view of `rtemo listen`.")] = ListenOptions()
+    policy: Annotated[Policy, Meta(description="Whose voice may be analysed, and for what purpose.")] = Policy()
+    plugins: Annotated[
+        dict[str, dict[str, Any]], Meta(description="Options of the plugins, one table each: [plugins.<name>].")
+    ] = msgspec.field(default_factory=dict)
+
+    def plugin_options(self, name: str) -> dict[str, Any]:
+        """Tell what the configuration says about a plugin; empty means its defaults."""
+        return self.plugins.get(name, {})
