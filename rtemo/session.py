@@ -118,7 +118,7 @@ class Session:
         on_audio: AudioTap | None = None,
     ) -> None:
         self.config = config or Config()
-        plugins = [make(name, self.config.plugin_options(name)) for name in self.config.chain]
+        plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
         self.engine = Engine(
             plugins, self.config.engine, is_live=mode == "live", load_model=load_model, on_audio=on_audio
         )
