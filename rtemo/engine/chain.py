@@ -211,6 +211,8 @@ def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
         stage.processor.process(block, emit)
     except Exception as error:
         return _describe(error)
+    if stage.spec.edits_audio and not np.isfinite(block.samples).all():
+        return "its output is not finite"
     return ""
 
 

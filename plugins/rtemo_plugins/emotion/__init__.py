@@ -1,0 +1,1 @@
+"""Emotion: perceived vocal expression of the current turn, from a streaming network."""
