@@ -1,1 +1,5 @@
-"""Layer 1: model execution: bundles checked by hash, run by ONNX Runtime or torch."""
+"""Model execution: bundles found, checked by hash, and run by ONNX Runtime."""
+
+from rtemo.runtime.store import ModelStore
+
+__all__ = ["ModelStore"]

