@@ -6,8 +6,8 @@ lanes hold zeros), so the result of a row depends neither on its place nor on th
 same path as n = 1000. Eight float32 fill an AVX register; wider was measured to be no faster per row and twice as dear
 for one stream.
 
-Kernels use `load`, `store`, `splat`, `fma`, `fms`, `largest`, `smallest`, `where_less`, `root`, `natural_log`, `widen`,
-`narrow` and the operators + - * /. Arrays are [k, LANES] (float32 or float64); index k addresses one register.
+Kernels use the functions of this module and the operators + - * / on registers. Arrays are [k, LANES] or their flat
+form, float32 or float64, C-contiguous; index k addresses one register.
 """
 
 import operator
@@ -34,7 +34,7 @@ class LaneType(types.Type):
     def __init__(self, scalar: Any, llvm_scalar: Any) -> None:
         self.scalar = scalar
         self.vector = ir.VectorType(llvm_scalar, LANES)
-        super().__init__(name=f"{scalar}x{LANES}")  # type: ignore[no-untyped-call]
+        super().__init__(name=f"{scalar}x{LANES}")
 
 
 F32 = LaneType(types.float32, ir.FloatType())
@@ -42,10 +42,10 @@ F64 = LaneType(types.float64, ir.DoubleType())
 _LANE_OF = {types.float32: F32, types.float64: F64}
 
 
-@register_model(LaneType)  # type: ignore[no-untyped-call]
+@register_model(LaneType)
 class _LaneModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lane: LaneType) -> None:
-        super().__init__(manager, lane, lane.vector)
+        super().__init__(manager, lane, lane.vector)  # type: ignore[no-untyped-call]
 
 
 def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
@@ -55,7 +55,7 @@ def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
 
     for lane in (F32, F64):
 
-        @lower_builtin(symbol, lane, lane)
+        @lower_builtin(symbol, lane, lane)  # type: ignore[no-untyped-call]
         def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             return getattr(builder, instruction)(*args)
 
@@ -90,6 +90,31 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return _LANE_OF[array.dtype](array, types.intp), generate
+
+
+@_operation
+def load_unaligned(typing_context: Any, array: Any, offset: Any) -> Any:
+    """Read the `LANES` neighbouring values of a flat C-contiguous array that begin at element `offset`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), sig.return_type.vector.as_pointer())
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return _LANE_OF[array.dtype](array, types.intp), generate
+
+
+@_operation
+def total(typing_context: Any, a: Any) -> Any:
+    """Add the lanes up, neighbours first: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7))."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        parts = [builder.extract_element(args[0], ir.Constant(_INT32, lane)) for lane in range(LANES)]
+        while len(parts) > 1:
+            parts = [builder.fadd(parts[i], parts[i + 1]) for i in range(0, len(parts), 2)]
+        return parts[0]
+
+    return a.scalar(a), generate
 
 
 @_operation
