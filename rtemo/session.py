@@ -29,7 +29,7 @@ from rtemo.engine.feed import EventFeed
 from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
 from rtemo.engine.source_thread import SourceThread
-from rtemo.runtime.store import load_model
+from rtemo.runtime.store import ModelStore
 
 _STOP_S = 1.0
 _POLL_S = 0.002
@@ -120,7 +120,7 @@ class Session:
         self.config = config or Config()
         plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
         self.engine = Engine(
-            plugins, self.config.engine, is_live=mode == "live", load_model=load_model, on_audio=on_audio
+            plugins, self.config.engine, is_live=mode == "live", load_model=ModelStore().load, on_audio=on_audio
         )
         self._desk = _Desk(self)
         self._sources = [SourceThread(source, self._desk) for source in sources]

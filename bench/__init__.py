@@ -1,0 +1,1 @@
+"""Measurements of speed, capacity and quality; each script prints what it measured."""

@@ -1,0 +1,97 @@
+"""How many live streams one core carries: `python -m bench.capacity.streams --streams 1,16,64,256 --seconds 60`.
+
+Every stream is fed 20 ms packets in real time by one feeder thread, as a network source would; the whole chain runs; the
+row says how long a tick took and how many missed their deadline.
+"""
+
+import argparse
+import json
+import threading
+import time
+
+import msgspec
+import numpy as np
+
+from bench.sound import babble
+from rtemo.config import Config, load_config
+from rtemo.session import Session
+
+_PACKET_SAMPLES = 320
+
+
+def measure(config: Config, streams: int, duration_s: float) -> dict[str, object]:
+    """Run `streams` live streams for `duration_s` and tell the tick times and counters."""
+    engine = msgspec.structs.replace(config.engine, capacity=streams, owns_process=True)
+    config = msgspec.structs.replace(config, engine=engine)
+    sounds = [babble(20.0, seed) for seed in range(min(streams, 16))]
+    with Session(config) as session:
+        writers = [session.engine.open_stream(f"call-{i}", "0", prefill_s=0.04) for i in range(streams)]
+        done = threading.Event()
+
+        def feed() -> None:
+            start_s = time.perf_counter()
+            packet = 0
+            while not done.is_set():
+                for i, writer in enumerate(writers):
+                    sound = sounds[i % len(sounds)]
+                    at = (packet * _PACKET_SAMPLES + 4567 * i) % (sound.size - _PACKET_SAMPLES)
+                    writer.write(sound[at : at + _PACKET_SAMPLES])
+                packet += 1
+                time.sleep(max(0.0, start_s + packet * 0.02 - time.perf_counter()))
+
+        feeder = threading.Thread(target=feed, daemon=True)
+        feeder.start()
+        time.sleep(3.0)  # all streams admitted, first turns begun
+        driver = session.engine.driver
+        before = session.health()
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        ticks: list[float] = []
+        health = before
+        stop_s = time.perf_counter() + duration_s
+        events = 0
+        while time.perf_counter() < stop_s:
+            for event in session.events(timeout_s=0.5):
+                events += 1
+                if event.kind == "health":
+                    health = event.data  # type: ignore[assignment]
+                    ticks.append(health.tick_p99_us)
+                if time.perf_counter() >= stop_s:
+                    break
+        after = session.health()
+        cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+        done.set()
+        feeder.join()
+        count = after.ticks - before.ticks
+        return {
+            "streams": streams,
+            "seconds": round(wall_s, 1),
+            "ticks": count,
+            "tick_p50_us": round(health.tick_p50_us, 1),
+            "tick_p99_us": round(float(np.median(ticks)), 1),
+            "tick_p99_worst_second_us": round(max(ticks), 1),
+            "us_per_stream_and_hop": round(health.tick_p50_us / streams, 2),
+            "xruns": after.counters.xruns - before.counters.xruns,
+            "concealed_hops": after.counters.concealed_hops - before.counters.concealed_hops,
+            "skipped_hops": after.counters.skipped_hops - before.counters.skipped_hops,
+            "overrun_samples": after.counters.overrun_samples - before.counters.overrun_samples,
+            "events": events,
+            "cpu_cores": round(cpu_s / wall_s, 3),
+            "driver_load": round(health.load, 3),
+            "streams_per_core": int(streams / max(health.load, 1e-9)),
+            "late_p99_us": round(health.late_p99_us, 1),
+            "chain_latency_samples": driver.chain.latency_samples,
+        }
+
+
+def main() -> None:
+    """Measure each count of streams in turn and print one JSON line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", default="1,16,64,256")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    arguments = parser.parse_args()
+    for streams in arguments.streams.split(","):
+        print(json.dumps(measure(load_config(), int(streams), arguments.seconds)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

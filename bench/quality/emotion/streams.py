@@ -1,0 +1,96 @@
+"""Runs a bundle over many clips as it runs live: step by step, all states carried, many streams per call."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api.model import ModelCard
+from rtemo.dsp.logmel import logmel_offline
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the network said after each step of a clip."""
+
+    logits: NDArray[np.float32]
+    """float32 [steps, 8]."""
+    arousal: NDArray[np.float32]
+    valence: NDArray[np.float32]
+    speech_s: NDArray[np.float64]
+    """float64 [steps]: speech pooled so far."""
+
+    def at(self, speech_s: float | None) -> int:
+        """The first step with that much speech, or the last."""
+        if speech_s is None or self.speech_s[-1] < speech_s:
+            return len(self.speech_s) - 1
+        return int(np.argmax(self.speech_s >= speech_s - 1e-9))
+
+
+class StreamRunner:
+    """A bundle's graph, one thread.
+
+    Args:
+        bundle: Folder with `card.json` and the weights.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        import msgspec
+        import onnxruntime
+
+        self.card = msgspec.json.decode((bundle / "card.json").read_bytes(), type=ModelCard)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            str(bundle / self.card.weights), options, providers=["CPUExecutionProvider"]
+        )
+        self._names = [o.name for o in self._session.get_outputs()]
+
+    def run(self, clips: list[NDArray[np.float32]], weights: list[NDArray[np.float32]], n: int = 128) -> list[Heard]:
+        """Run all clips, at most `n` at a time; shorter clips end in silence that is not read."""
+        hops = self.card.hops_per_step
+        frames = [logmel_offline(c) for c in clips]
+        heard: list[Heard | None] = [None] * len(clips)
+        order = sorted(range(len(clips)), key=lambda i: len(frames[i]))
+        for begin in range(0, len(order), n):
+            group = order[begin : begin + n]
+            steps = [max(1, len(frames[i]) // hops) for i in group]
+            logmel = np.full((len(group), max(steps) * hops, frames[0].shape[1]), np.log(1e-10), np.float32)
+            weight = np.zeros((len(group), max(steps) * hops), np.float32)
+            for b, i in enumerate(group):
+                count = min(steps[b] * hops, len(frames[i]))
+                logmel[b, :count] = frames[i][:count]
+                weight[b, :count] = weights[i][:count]
+            said = self._steps(logmel, weight, hops)
+            for b, i in enumerate(group):
+                speech_s = np.cumsum(weight[b].reshape(-1, hops).sum(1))[: steps[b]] * 0.01
+                heard[i] = Heard(
+                    said["logits"][: steps[b], b], said["arousal"][: steps[b], b], said["valence"][: steps[b], b], speech_s
+                )
+        return [h for h in heard if h is not None]
+
+    def _steps(
+        self, logmel: NDArray[np.float32], weight: NDArray[np.float32], hops: int
+    ) -> dict[str, NDArray[np.float32]]:
+        n = len(logmel)
+        state = {k: np.full((n, *s.shape), s.fill, np.float32) for k, s in self.card.states.items()}
+        said: dict[str, list[NDArray[np.float32]]] = {"logits": [], "arousal": [], "valence": []}
+        for begin in range(0, logmel.shape[1], hops):
+            feeds = {
+                "logmel": np.ascontiguousarray(logmel[:, begin : begin + hops]),
+                "weight": np.ascontiguousarray(weight[:, begin : begin + hops]),
+                **state,
+            }
+            out = dict(zip(self._names, self._session.run(None, feeds), strict=True))
+            state = {k: out[f"next_{k}"] for k in state}
+            for name, steps in said.items():
+                steps.append(out[name])
+        return {name: np.stack(steps) for name, steps in said.items()}
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a result, keys in order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
