@@ -1,0 +1,73 @@
+"""Tally: what the events of one stream add up to."""
+
+from rtemo.api import Counters, Emotion, Event, Rank, SpeechEnd, Spoof, StreamEnd
+
+
+class Tally:
+    """Adds up one stream: its speech, its emotions weighted by speech, its last spoof and rank findings.
+
+    The emotion of a whole stream is the mean of the posteriors of its turns, each weighted by the speech it
+    rests on, so a long turn counts for more than a short one and silence counts for nothing. Only the final
+    estimate of a turn enters: the ones before it rest on a part of the same speech.
+    """
+
+    def __init__(self) -> None:
+        self.duration_s = 0.0
+        self.speech_s = 0.0
+        self.turns = 0
+        self.rated_s = 0.0
+        self.counters = Counters()
+        self.end_reason = ""
+        self.spoof: Spoof | None = None
+        self.ranks: dict[str, Rank] = {}
+        self._probabilities: dict[str, float] = {}
+        self._arousal = 0.0
+        self._valence = 0.0
+
+    def add(self, event: Event) -> None:
+        """Take one event of the stream into account."""
+        data = event.data
+        if isinstance(data, Emotion):
+            if data.is_final:
+                self._rate(data)
+        elif isinstance(data, SpeechEnd):
+            self.turns += 1
+            self.speech_s += data.speech_s
+        elif isinstance(data, Spoof):
+            self.spoof = data
+        elif isinstance(data, Rank):
+            self.ranks[data.attribute] = data
+        elif isinstance(data, StreamEnd):
+            self.duration_s = data.duration_s
+            self.counters = data.counters
+            self.end_reason = data.reason
+
+    @property
+    def emotion(self) -> dict[str, float]:
+        """Label → mean probability over the speech; empty when no turn was rated."""
+        return {label: value / self.rated_s for label, value in self._probabilities.items()} if self.rated_s else {}
+
+    @property
+    def label(self) -> str:
+        """Most probable emotion over the speech; empty when no turn was rated."""
+        return max(self._probabilities, key=self._probabilities.__getitem__, default="")
+
+    @property
+    def arousal(self) -> float | None:
+        """Mean arousal over the speech, -1 to 1; None when no turn was rated."""
+        return self._arousal / self.rated_s if self.rated_s else None
+
+    @property
+    def valence(self) -> float | None:
+        """Mean valence over the speech, -1 to 1; None when no turn was rated."""
+        return self._valence / self.rated_s if self.rated_s else None
+
+    def _rate(self, emotion: Emotion) -> None:
+        weight_s = emotion.speech_s
+        if weight_s <= 0:
+            return
+        self.rated_s += weight_s
+        self._arousal += weight_s * emotion.arousal
+        self._valence += weight_s * emotion.valence
+        for label, probability in emotion.probabilities.items():
+            self._probabilities[label] = self._probabilities.get(label, 0.0) + weight_s * probability

@@ -1,0 +1,61 @@
+"""Numbers as people read them."""
+
+from rtemo.api import Counters
+
+
+def clock(duration_s: float) -> str:
+    """Write a position or duration.
+
+    >>> clock(3.25), clock(75.04), clock(3725)
+    ('0:03.2', '1:15.0', '1:02:05')
+    """
+    tenths = int(duration_s * 10)
+    minutes, tenths = divmod(tenths, 600)
+    if minutes >= 60:
+        return f"{minutes // 60}:{minutes % 60:02d}:{tenths // 10:02d}"
+    return f"{minutes}:{tenths // 10:02d}.{tenths % 10}"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign; what rounds to zero is positive.
+
+    >>> signed(0.5), signed(-0.25), signed(-0.001)
+    ('+0.50', '-0.25', '+0.00')
+    """
+    return f"{round(value, 2) + 0.0:+.2f}"
+
+
+def micros(duration_us: float) -> str:
+    """Write a compute time with at most three digits.
+
+    >>> micros(3.14), micros(415.9), micros(1250.0), micros(123456.0)
+    ('3.1 µs', '416 µs', '1.25 ms', '123 ms')
+    """
+    if duration_us < 10:
+        return f"{duration_us:.1f} µs"
+    if duration_us < 1000:
+        return f"{duration_us:.0f} µs"
+    return f"{duration_us / 1e3:.2f} ms" if duration_us < 10_000 else f"{duration_us / 1e3:.0f} ms"
+
+
+def troubles(counters: Counters, sample_rate_hz: int = 16_000) -> list[tuple[str, str, bool]]:
+    """List the counters as (name, value with unit, whether it is trouble), in a fixed order."""
+    lost_ms = 1e3 * counters.source_lost_samples / sample_rate_hz
+    overrun_ms = 1e3 * counters.overrun_samples / sample_rate_hz
+    return [
+        ("xruns", f"{counters.xruns}", counters.xruns > 0),
+        ("lost", f"{lost_ms:.0f} ms", lost_ms > 0),
+        ("overrun", f"{overrun_ms:.0f} ms", overrun_ms > 0),
+        ("skipped", f"{counters.skipped_hops}", counters.skipped_hops > 0),
+        ("dropped", f"{counters.dropped_events}", counters.dropped_events > 0),
+        ("concealed", f"{counters.concealed_hops}", counters.concealed_hops > 0),
+    ]
+
+
+def counted(counters: Counters) -> str:
+    """Say which counters are not zero; empty when all are.
+
+    >>> counted(Counters(xruns=2, source_lost_samples=1600))
+    'xruns 2, lost 100 ms'
+    """
+    return ", ".join(f"{name} {value}" for name, value, is_trouble in troubles(counters) if is_trouble)
