@@ -69,10 +69,14 @@ class EmotionProcessor:
                 f"bundle {card.name!r} does not give the eight emotions, arousal and valence",
                 "choose another bundle for the emotion plugin",
             )
-        self._options = options
         self._model = model
         self._step_hops = card.hops_per_step
-        self._frame_s = card.hop_samples / card.sample_rate_hz
+        self._hop_s = card.hop_samples / card.sample_rate_hz
+        # Counted in whole hops: seconds added up as floats would drift.
+        self._first_hops = round(options.first_s / self._hop_s)
+        self._refresh_hops = round(options.refresh_s / self._hop_s)
+        self._least_hops = round(options.least_s / self._hop_s)
+        self._span_hops = round(options.span_s / self._hop_s)
         self._hop_samples = card.hop_samples
         self._temperature = card.calibration.get("temperature", 1.0)
         threshold = options.unsure_below
@@ -95,8 +99,8 @@ class EmotionProcessor:
         self._hops: NDArray[np.int64] = table.add("hops", (), np.int64)  # type: ignore[assignment]
         self._in_turn: NDArray[np.bool_] = table.add("in_turn", (), np.bool_)  # type: ignore[assignment]
         self._turn_start: NDArray[np.int64] = table.add("turn_start", (), np.int64)  # type: ignore[assignment]
-        self._spoken: NDArray[np.float64] = table.add("spoken_s", (), np.float64)  # type: ignore[assignment]
-        self._next_s: NDArray[np.float64] = table.add("next_s", (), np.float64)  # type: ignore[assignment]
+        self._spoken: NDArray[np.int64] = table.add("spoken_hops", (), np.int64)  # type: ignore[assignment]
+        self._next: NDArray[np.int64] = table.add("next_hops", (), np.int64)  # type: ignore[assignment]
         self._findings: NDArray[np.float32] = table.add("findings", (len(EMOTIONS) + 2,), np.float32, np.nan)  # type: ignore[assignment]
         self._shown: NDArray[np.float32] = table.add("shown", (len(EMOTIONS) + 2,), np.float32, np.nan)  # type: ignore[assignment]
         self._table = table
@@ -118,6 +122,11 @@ class EmotionProcessor:
         hops = self._hops[:n]
         hops += 1
 
+        # Before this tick's step: by now the step before it is done in every phase.
+        boundary = hops % self._step_hops == 0
+        if boundary.any():
+            self._shown[:n][boundary] = self._findings[:n][boundary]
+
         due = (held >= self._step_hops) & ((hops + self._phase[:n]) % self._step_hops == 0)
         last = (block.flags & np.uint8(HopFlag.LAST)) != 0
         if last.any():
@@ -130,9 +139,6 @@ class EmotionProcessor:
                     self._emit(int(row), emit, "stream_end", int(self._end[row]))
                     self._in_turn[row] = False
 
-        boundary = hops % self._step_hops == 0
-        if boundary.any():
-            self._shown[:n][boundary] = self._findings[:n][boundary]
         block.marks["emotion.posterior"][:] = self._shown[:n, :-2]
         block.marks["emotion.arousal"][:] = self._shown[:n, -2]
         block.marks["emotion.valence"][:] = self._shown[:n, -1]
@@ -149,20 +155,20 @@ class EmotionProcessor:
             {"logmel": self._frames[rows, :k], "weight": weight}, self._network, n if len(rows) == n else rows
         )
         self._settle(rows, outputs)
-        self._spoken[rows] += weight.sum(axis=1) * self._frame_s
+        self._spoken[rows] += (weight != 0).sum(axis=1)
         end = self._starts[rows, k - 1] + self._hop_samples
         for i in np.flatnonzero(self._in_turn[rows]):
             row = int(rows[i])
             if not speech[i, -1]:
                 self._emit(row, emit, "turn_end", int(end[i]))
                 self._in_turn[row] = False
-            elif self._spoken[row] >= self._options.span_s:
+            elif self._spoken[row] >= self._span_hops:
                 self._emit(row, emit, "span", int(end[i]))
                 self._begin_turn(row, int(end[i]))
-            elif self._spoken[row] >= self._next_s[row]:
-                is_first = self._next_s[row] == self._options.first_s
+            elif self._spoken[row] >= self._next[row]:
+                is_first = self._next[row] == self._first_hops
                 self._emit(row, emit, "first" if is_first else "refresh", int(end[i]))
-                self._next_s[row] += self._options.refresh_s
+                self._next[row] += self._refresh_hops
         for queue in (self._starts, self._frames, self._speech, self._voice):
             queue[rows, :k] = queue[rows, k:]
         self._held[rows] -= k
@@ -187,13 +193,13 @@ class EmotionProcessor:
             self._network[name][row] = self._fresh[name][0]
         self._in_turn[row] = True
         self._turn_start[row] = start_sample
-        self._spoken[row] = 0.0
-        self._next_s[row] = self._options.first_s
+        self._spoken[row] = 0
+        self._next[row] = self._first_hops
 
     def _emit(self, row: int, emit: Emit, trigger: str, end_sample: int) -> None:
-        spoken_s = float(self._spoken[row])
+        spoken_hops = int(self._spoken[row])
         is_final = trigger not in ("first", "refresh")
-        if spoken_s < (self._options.least_s if is_final else self._options.first_s):
+        if spoken_hops < (self._least_hops if is_final else self._first_hops):
             return
         posterior = self._findings[row, :-2]
         best = int(posterior.argmax())
@@ -206,7 +212,7 @@ class EmotionProcessor:
                 arousal=round(float(self._findings[row, -2]), 4),
                 valence=round(float(self._findings[row, -1]), 4),
                 confidence=round(confidence, 4),
-                speech_s=round(spoken_s, 3),
+                speech_s=round(spoken_hops * self._hop_s, 3),
                 trigger=trigger,
                 is_final=is_final,
             ),
