@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.dsp.kernel import kernel
-from rtemo.dsp.lanes import LANES, fma, fms, load, splat, store
+from rtemo.dsp.lanes import LANES, fma, fms, gather_tile, load, scatter_tile, splat, store
+from rtemo.dsp.rows import float32_rows
 
 
 @kernel
@@ -216,17 +217,10 @@ def pack_spectrum(spectrum: Any, unpack: Any, z: Any) -> None:
 
 @kernel
 def _forward(frames: Any, radices: Any, twiddle: Any, unpack: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
-    n, size = frames.shape
-    for tile in range(0, n, LANES):
-        live = min(LANES, n - tile)
-        x[:] = np.float32(0.0)
-        for lane in range(live):
-            for i in range(size):
-                x[i, lane] = frames[tile + lane, i]
+    for tile in range(0, frames.shape[0], LANES):
+        gather_tile(frames, tile, x)
         unpack_spectrum(complex_fft(x, y, radices, twiddle), unpack, spectrum)
-        for lane in range(live):
-            for k in range(size + 2):
-                out[tile + lane, k] = spectrum[k, lane]
+        scatter_tile(spectrum, tile, out)
 
 
 @kernel
@@ -235,10 +229,7 @@ def _inverse(spectra: Any, radices: Any, twiddle: Any, unpack: Any, x: Any, y: A
     scale = np.float32(2.0 / size)
     for tile in range(0, n, LANES):
         live = min(LANES, n - tile)
-        spectrum[:] = np.float32(0.0)
-        for lane in range(live):
-            for k in range(size + 2):
-                spectrum[k, lane] = spectra[tile + lane, k]
+        gather_tile(spectra, tile, spectrum)
         pack_spectrum(spectrum, unpack, x)
         swapped = complex_fft(x, y, radices, twiddle)
         for lane in range(live):
@@ -300,7 +291,7 @@ class RealFft:
 
     def forward(self, frames: NDArray[np.float32]) -> NDArray[np.complex64]:
         """Transform float32 [n, size] to complex64 [n, size / 2 + 1]."""
-        x = np.ascontiguousarray(frames, np.float32)
+        x = float32_rows(frames)
         out = np.empty((x.shape[0], self.plan.size + 2), np.float32)
         _forward(x, *self._tables, self._x, self._y, self._spectrum, out)
         return out.view(np.complex64)
@@ -310,7 +301,7 @@ class RealFft:
 
         The imaginary parts of the first and last bin are taken as zero.
         """
-        x = np.ascontiguousarray(spectra, np.complex64).view(np.float32)
+        x = float32_rows(np.ascontiguousarray(spectra, np.complex64).view(np.float32))
         out = np.empty((x.shape[0], self.plan.size), np.float32)
         _inverse(x, *self._tables, self._x, self._y, self._spectrum, out)
         return out

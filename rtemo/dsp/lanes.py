@@ -260,3 +260,32 @@ def natural_log(a: Any) -> Any:
     y = fma(exponent, splat(np.float32(-2.12194440e-4)), y)
     y = fma(z, splat(np.float32(-0.5)), y)
     return fma(exponent, splat(np.float32(0.693359375)), x + y)
+
+
+@kernel
+def gather_tile(rows: Any, tile: int, registers: Any) -> Any:
+    """Transpose rows tile..tile + LANES - 1 of `rows` [n, k] into `registers` [k or more, LANES].
+
+    Spare lanes and spare registers are filled with zeros.
+
+    Returns:
+        How many lanes hold a row.
+    """
+    n, k = rows.shape
+    live = min(LANES, n - tile)
+    if live < LANES:
+        registers[:k] = 0.0
+    for lane in range(live):
+        for i in range(k):
+            registers[i, lane] = rows[tile + lane, i]
+    registers[k:] = 0.0
+    return live
+
+
+@kernel
+def scatter_tile(registers: Any, tile: int, rows: Any) -> None:
+    """Transpose `registers` [k or more, LANES] back into rows tile..tile + LANES - 1 of `rows` [n, k]."""
+    n, k = rows.shape
+    for lane in range(min(LANES, n - tile)):
+        for i in range(k):
+            rows[tile + lane, i] = registers[i, lane]

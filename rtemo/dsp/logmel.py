@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api.rows import StateTable
 from rtemo.dsp.fft import FftPlan, complex_fft, unpack_power
 from rtemo.dsp.filterbank import mel_filterbank
 from rtemo.dsp.kernel import kernel
-from rtemo.dsp.lanes import LANES, fma, largest, load, natural_log, splat, store
+from rtemo.dsp.lanes import LANES, fma, largest, load, natural_log, scatter_tile, splat, store
+from rtemo.dsp.rows import RowKernel, check_out, float32_rows
 
 
 @kernel
@@ -46,9 +46,7 @@ def _stream(samples: Any, history: Any, window: Any, tables: Any, floor: Any, wo
             for i in range(max(0, kept - hop), kept):
                 history[row, i] = samples[row, hop - kept + i]
         _log_mel(x, y, power, tables, floor, log_mel)
-        for lane in range(live):
-            for band in range(out.shape[1]):
-                out[tile + lane, band] = log_mel[band, lane]
+        scatter_tile(log_mel, tile, out)
 
 
 @kernel
@@ -63,12 +61,10 @@ def _offline(samples: Any, hop: int, window: Any, tables: Any, floor: Any, work:
             for i in range(max(0, -begin), frame):
                 x[i, lane] = window[i] * samples[begin + i]
         _log_mel(x, y, power, tables, floor, log_mel)
-        for lane in range(live):
-            for band in range(out.shape[1]):
-                out[tile + lane, band] = log_mel[band, lane]
+        scatter_tile(log_mel, tile, out)
 
 
-class LogMel:
+class LogMel(RowKernel):
     """Log-mel frames of n streams: ln(max(mel power, floor)), one frame per hop.
 
     Frame k is made of the `frame_samples` samples that end with hop k (zero look-ahead; before the stream there is
@@ -108,6 +104,7 @@ class LogMel:
             raise ValueError(
                 f"hop {hop_samples}, frame {frame_samples} and transform {fft_samples} must not decrease in this order"
             )
+        super().__init__(capacity)
         plan = FftPlan(fft_samples)
         bank = mel_filterbank(mel_count, rate_hz=rate_hz, fft_samples=fft_samples, low_hz=low_hz, high_hz=high_hz)
         window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(frame_samples) / frame_samples)
@@ -125,7 +122,6 @@ class LogMel:
             np.zeros((mel_count, LANES), np.float32),
         )
         self._out = np.zeros((capacity, mel_count), np.float32)
-        self.state = StateTable(capacity)
         self._history = self.state.add("history", (frame_samples - hop_samples,), np.float32)
 
     def process(self, samples: NDArray[np.float32], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -135,8 +131,10 @@ class LogMel:
             samples: float32 [n, hop_samples].
             out: float32 [n, mel_count], C-contiguous, to write into; without it an array that the next call overwrites.
         """
-        result = self._out[: samples.shape[0]] if out is None else out
-        x = np.ascontiguousarray(samples, np.float32)
+        x = float32_rows(samples)
+        if out is not None:
+            check_out(out, (x.shape[0], self.mel_count), np.float32)
+        result = self._out[: x.shape[0]] if out is None else out
         _stream(x, self._history, self._window, self._tables, self._floor, self._work, result)
         return result
 
@@ -148,22 +146,10 @@ class LogMel:
         Args:
             samples: float32 [k].
         """
-        x = np.ascontiguousarray(samples, np.float32)
+        x = float32_rows(samples)
         out = np.empty((x.size // self.hop_samples, self.mel_count), np.float32)
         _offline(x, self.hop_samples, self._window, self._tables, self._floor, self._work, out)
         return out
-
-    def admit(self, row: int) -> None:
-        """Start a stream at `row`, after silence."""
-        self.state.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """End the stream at `row`; row `last` moves into its place."""
-        self.state.retire(row, last)
-
-    def reset(self, row: int) -> None:
-        """Forget what the stream at `row` heard."""
-        self.state.reset(row)
 
 
 _default: dict[tuple[tuple[str, float], ...], LogMel] = {}
