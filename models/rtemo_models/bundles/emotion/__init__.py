@@ -1,0 +1,1 @@
+"""The emotion bundle: `emotion.onnx` and its card."""
