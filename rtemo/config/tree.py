@@ -7,6 +7,8 @@ from msgspec import Meta
 
 from rtemo.config.policy import Policy
 from rtemo.engine.options import EngineOptions
+from rtemo.io.sources.options import FileOptions, MicrophoneOptions, StdinOptions
+from rtemo.io.zmq_options import IngestOptions, PublishOptions
 
 
 class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +28,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "emotion",
     )
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()
+    file: Annotated[FileOptions, Meta(description="Sound files as a source.")] = FileOptions()
+    stdin: Annotated[StdinOptions, Meta(description="Raw PCM on standard input as a source.")] = StdinOptions()
+    microphone: Annotated[MicrophoneOptions, Meta(description="The microphone as a source.")] = MicrophoneOptions()
+    ingest: Annotated[IngestOptions, Meta(description="Audio of many calls over ZeroMQ.")] = IngestOptions()
+    publish: Annotated[PublishOptions, Meta(description="Events over ZeroMQ.")] = PublishOptions()
     listen: Annotated[ListenOptions, Meta(description="The live view of `rtemo listen`.")] = ListenOptions()
     policy: Annotated[Policy, Meta(description="Whose voice may be analysed, and for what purpose.")] = Policy()
     plugins: Annotated[

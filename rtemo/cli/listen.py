@@ -1,0 +1,179 @@
+"""`rtemo listen`: one source, shown while it plays."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rtemo.cli.options import configured, names, own_process
+from rtemo.cli.stopping import shielded, term_as_interrupt
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rtemo.api import Publisher, Source
+    from rtemo.cli.view.live import Show
+    from rtemo.cli.view.state import ViewState
+    from rtemo.config import Config
+
+_PATIENCE_S = 0.05
+
+
+@click.command("listen")
+@click.argument("source", metavar="FILE|-", required=False)
+@click.option("--mic", is_flag=True, help="Listen to a microphone.")
+@click.option("--device", help="Microphone by index or part of its name (see rtemo devices); implies --mic.")
+@click.option("--rate", type=click.IntRange(1_000, 768_000), help="Sample rate of standard input in Hz.  [16000]")
+@click.option("--channels", type=click.IntRange(1, 64), help="Interleaved channels of standard input.  [1]")
+@click.option(
+    "--format", "sample_type", type=click.Choice(["s16le", "f32le", "mulaw", "alaw"]), help="Samples of it.  [s16le]"
+)
+@click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
+@click.option("--fast", is_flag=True, help="As fast as the machine allows instead of in real time.")
+@click.option("--publish", metavar="ENDPOINT", help="Publish events over ZeroMQ, as tcp://127.0.0.1:5570.")
+@click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
+@click.option("--plain", is_flag=True, help="Lines of text even on a terminal.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), hidden=True)
+@click.option("--svg-at", type=float, metavar="SECONDS", hidden=True)
+@configured
+def command(
+    config: "Config",
+    source: str | None,
+    mic: bool,
+    device: str | None,
+    rate: int | None,
+    channels: int | None,
+    sample_type: str | None,
+    roles: str | None,
+    fast: bool,
+    publish: str | None,
+    jsonl: Path | None,
+    plain: bool,
+    svg: Path | None,
+    svg_at: float | None,
+) -> None:
+    """Show a file, a microphone or raw PCM on standard input live.
+
+    On a terminal it draws level, speech, emotions, their trend, latency and trouble of every stream; elsewhere
+    it prints a line for everything that changes. A label with a question mark is below the confidence at which
+    the model commits itself. Ctrl-C ends with a summary.
+    """
+    from rich.console import Console
+
+    from rtemo.cli.view.state import ViewState
+
+    is_mic = mic or device is not None
+    if is_mic == (source is not None):
+        raise click.UsageError("name one source: a FILE, - for standard input, or --mic")
+    if source != "-" and (rate or channels or sample_type):
+        raise click.UsageError("--rate, --channels and --format describe raw audio on standard input: use them with -")
+    if is_mic and fast:
+        raise click.UsageError("a microphone delivers in real time: leave --fast out")
+    config = own_process(config)
+    if is_mic:
+        origin, title = _microphone(config, device, roles), f"microphone {device or config.microphone.device}".strip()
+    elif source == "-":
+        origin, title = _standard_input(config, rate, channels, sample_type, roles), "standard input"
+    else:
+        origin, title = _file(config, str(source), roles), Path(str(source)).name
+    console = Console()
+    state = ViewState(title)
+    show = _show(state, console, config, plain)
+    if svg is not None:
+        from rtemo.cli.view.live import PictureShow
+
+        show = PictureShow(show, state, svg, svg_at, f"rtemo listen {title}")
+    _run(config, origin, _publishers(config, publish, jsonl), show, state, console, fast)
+
+
+def _run(
+    config: "Config",
+    origin: "Source",
+    publishers: "list[Publisher]",
+    show: "Show",
+    state: "ViewState",
+    console: "Console",
+    fast: bool,
+) -> None:
+    from rtemo.cli.view.live import play
+    from rtemo.cli.view.summary import print_summary
+    from rtemo.session import Session
+
+    session = Session(config, sources=[origin], publishers=publishers, mode="freewheel" if fast else "live")
+    start_s = time.monotonic()
+    with term_as_interrupt(), show:
+        reason = "interrupted"
+        try:
+            session.start()
+            start_s = time.monotonic()
+            while not session.is_finished:
+                play(show, session.events(_PATIENCE_S))
+            reason = "end"
+        except KeyboardInterrupt:
+            pass
+        finally:
+            with shielded():
+                health = session.stop(reason)
+                play(show, session.events(0.0))
+    print_summary(console, state, health.counters, time.monotonic() - start_s)
+
+
+def _show(state: "ViewState", console: "Console", config: "Config", plain: bool) -> "Show":
+    from rtemo.cli.view.live import TerminalShow, TextShow, can_draw
+
+    return TextShow(state) if plain or not can_draw(console) else TerminalShow(state, console, config.listen)
+
+
+def _file(config: "Config", path: str, roles: str | None) -> "Source":
+    import msgspec
+
+    from rtemo.io.sources.file import FileSource
+
+    options = config.file if roles is None else msgspec.structs.replace(config.file, roles=names(roles))
+    return FileSource.from_options(path, options)
+
+
+def _microphone(config: "Config", device: str | None, roles: str | None) -> "Source":
+    import msgspec
+
+    from rtemo.io.sources.microphone import MicrophoneSource
+
+    options = config.microphone
+    if device is not None:
+        options = msgspec.structs.replace(options, device=int(device) if device.isdigit() else device)
+    if roles is not None:
+        options = msgspec.structs.replace(options, role=(names(roles) or ("",))[0])
+    return MicrophoneSource(options)
+
+
+def _standard_input(
+    config: "Config", rate: int | None, channels: int | None, sample_type: str | None, roles: str | None
+) -> "Source":
+    import msgspec
+
+    from rtemo.io.sources.stdin import StdinSource
+
+    given = {
+        "sample_rate_hz": rate,
+        "channels": channels,
+        "sample_type": sample_type,
+        "roles": None if roles is None else names(roles),
+    }
+    changed = {name: value for name, value in given.items() if value is not None}
+    return StdinSource(msgspec.structs.replace(config.stdin, **changed))
+
+
+def _publishers(config: "Config", endpoint: str | None, jsonl: Path | None) -> "list[Publisher]":
+    import msgspec
+
+    publishers: list[Publisher] = []
+    if endpoint is not None:
+        from rtemo.io.publishers.zmq import ZmqPublisher
+
+        publishers.append(ZmqPublisher(msgspec.structs.replace(config.publish, events=endpoint)))
+    if jsonl is not None:
+        from rtemo.io.publishers.jsonl import JsonlPublisher
+
+        publishers.append(JsonlPublisher(jsonl))
+    return publishers

@@ -1,0 +1,55 @@
+"""The summary printed when listening ends."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rtemo.api import Counters
+from rtemo.cli.view.numbers import clock, counted, signed
+from rtemo.cli.view.plain import clean
+from rtemo.cli.view.state import StreamView, ViewState
+
+
+def print_summary(console: Console, state: ViewState, counters: Counters, wall_s: float) -> None:
+    """Print one row per stream, then what went wrong.
+
+    Args:
+        console: Where to.
+        state: What was heard.
+        counters: Final counters of the session.
+        wall_s: How long it ran.
+    """
+    if state.streams:
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+        table.add_column("stream")
+        for name in ("heard", "speech", "turns"):
+            table.add_column(name, justify="right")
+        table.add_column("emotion over the speech")
+        for name in ("arousal", "valence"):
+            table.add_column(name, justify="right")
+        for stream in state.streams.values():
+            table.add_row(*_row(stream))
+        console.print(table)
+    for fault in state.faults:
+        console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"))
+    trouble = counted(counters)
+    heard_s = sum(stream.position_s for stream in state.streams.values())
+    speed = (
+        f", {heard_s / wall_s:.0f} times real time" if wall_s > 0 and heard_s / wall_s > 2 * len(state.streams) else ""
+    )
+    console.print(Text(f"{'! ' + trouble if trouble else '✓ nothing lost'}; {wall_s:.1f} s{speed}"))
+
+
+def _row(stream: StreamView) -> tuple[str, ...]:
+    tally = stream.tally
+    ranked = sorted(tally.emotion.items(), key=lambda item: -item[1])[:2]
+    emotion = ", ".join(f"{label} {share:.0%}" for label, share in ranked) or "no speech rated"
+    return (
+        f"{clean(stream.call)}/{clean(stream.channel)}",
+        clock(stream.position_s),
+        f"{tally.speech_s:.1f} s",
+        f"{tally.turns}",
+        emotion,
+        "" if tally.arousal is None else signed(tally.arousal),
+        "" if tally.valence is None else signed(tally.valence),
+    )
