@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rtemo.dsp.fft import FftPlan, complex_fft, unpack_power
 from rtemo.dsp.filterbank import mel_filterbank
+from rtemo.dsp.frames import frame_tile
 from rtemo.dsp.kernel import kernel
 from rtemo.dsp.lanes import LANES, fma, largest, load, natural_log, scatter_tile, splat, store
 from rtemo.dsp.rows import RowKernel, check_out, float32_rows
@@ -30,21 +31,8 @@ def _log_mel(x: Any, y: Any, power: Any, tables: Any, floor: Any, log_mel: Any) 
 @kernel
 def _stream(samples: Any, history: Any, window: Any, tables: Any, floor: Any, work: Any, out: Any) -> None:
     x, y, power, log_mel = work
-    n, hop = samples.shape
-    kept = history.shape[1]
-    for tile in range(0, n, LANES):
-        x[:] = np.float32(0.0)
-        live = min(LANES, n - tile)
-        for lane in range(live):
-            row = tile + lane
-            for i in range(kept):
-                x[i, lane] = window[i] * history[row, i]
-            for i in range(hop):
-                x[kept + i, lane] = window[kept + i] * samples[row, i]
-            for i in range(kept - hop):
-                history[row, i] = history[row, hop + i]
-            for i in range(max(0, kept - hop), kept):
-                history[row, i] = samples[row, hop - kept + i]
+    for tile in range(0, samples.shape[0], LANES):
+        frame_tile(samples, history, window, tile, x)
         _log_mel(x, y, power, tables, floor, log_mel)
         scatter_tile(log_mel, tile, out)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.dsp.fft import FftPlan, complex_fft, pack_spectrum, unpack_spectrum
+from rtemo.dsp.frames import frame_tile
 from rtemo.dsp.kernel import kernel
 from rtemo.dsp.lanes import LANES, gather_tile, scatter_tile
 from rtemo.dsp.rows import RowKernel, check_out, float32_rows
@@ -72,20 +73,8 @@ def _normalised(analysis: NDArray[np.float64], synthesis: NDArray[np.float64], h
 @kernel
 def _analyse(samples: Any, history: Any, window: Any, tables: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
     radices, twiddle, unpack = tables
-    n, hop = samples.shape
-    kept = history.shape[1]
-    for tile in range(0, n, LANES):
-        x[:] = np.float32(0.0)
-        for lane in range(min(LANES, n - tile)):
-            row = tile + lane
-            for i in range(kept):
-                x[i, lane] = window[i] * history[row, i]
-            for i in range(hop):
-                x[kept + i, lane] = window[kept + i] * samples[row, i]
-            for i in range(kept - hop):
-                history[row, i] = history[row, hop + i]
-            for i in range(max(0, kept - hop), kept):
-                history[row, i] = samples[row, hop - kept + i]
+    for tile in range(0, samples.shape[0], LANES):
+        frame_tile(samples, history, window, tile, x)
         unpack_spectrum(complex_fft(x, y, radices, twiddle), unpack, spectrum)
         scatter_tile(spectrum, tile, out)
 
