@@ -1,0 +1,247 @@
+"""FilesSource: many sound files and folders, several at a time."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from rtemo.api import AudioInputError, CapacityError, Fault, RtemoError, StreamDesk, StreamWriter
+from rtemo.io.sources.audio_file import SUFFIXES, AudioFile
+from rtemo.io.sources.playback import Playback
+
+_FULL_WAIT_S = 0.001
+
+
+class FileTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """Which file and channel a stream came from."""
+
+    path: Path
+    channel_index: int
+    channels: int
+    sample_rate_hz: int
+    duration_s: float
+    """By the header; `truncation` tells when there was less."""
+
+
+class FileFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that could not be played, or only in part."""
+
+    path: Path
+    error: RtemoError
+    is_partial: bool = False
+    """Whether its audio was delivered up to the damage."""
+
+
+class FilesProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a batch of files has come."""
+
+    done_s: float
+    total_s: float
+    files_done: int
+    files_failed: int
+    files_total: int
+
+
+class FilesSource:
+    """Plays sound files side by side and opens the next when one ends; a damaged file does not stop the others.
+
+    Args:
+        paths: Files and folders; folders are searched to any depth for known suffixes, in the order of their names.
+        parallel: Streams held open at once; a file with more channels than that is played alone.
+        channel_names: Names of the channels; "0", "1" … for those not named.
+        roles: Who speaks on each channel, where known.
+        on_failure: Called on the source's thread for every file that fails.
+        clock_ns: Monotonic time in ns, for live sessions.
+
+    Attributes:
+        tracks: (call, channel) → where that stream came from; complete once the file has been opened.
+        failures: Files that could not be played, or only in part, so far.
+    """
+
+    name = "files"
+
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        parallel: int = 16,
+        *,
+        channel_names: Sequence[str] = (),
+        roles: Sequence[str] = (),
+        on_failure: Callable[[FileFailure], None] | None = None,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self.tracks: dict[tuple[str, str], FileTrack] = {}
+        self.failures: list[FileFailure] = []
+        self._roots = [Path(path) for path in paths]
+        self._parallel = max(1, parallel)
+        self._channel_names = tuple(channel_names)
+        self._roles = tuple(roles)
+        self._on_failure = on_failure
+        self._clock_ns = clock_ns
+        self._desk: StreamDesk
+        self._queue: list[Path] = []
+        self._durations_s: dict[Path, float] = {}
+        self._calls: set[str] = set()
+        self._next: AudioFile | None = None
+        self._playing: list[Playback] = []
+        self._leaving: list[StreamWriter] = []  # written to the end, but still being worked off
+        self._refused_with = -1
+        self._done_s = 0.0
+        self._files_done = 0
+        self._files_total = 0
+
+    @property
+    def progress(self) -> FilesProgress:
+        """How far the batch has come; safe to read from another thread."""
+        playing = list(self._playing)
+        return FilesProgress(
+            done_s=self._done_s + sum(playback.done_s for playback in playing),
+            total_s=sum(list(self._durations_s.values())),
+            files_done=self._files_done,
+            files_failed=sum(not failure.is_partial for failure in list(self.failures)),
+            files_total=self._files_total,
+        )
+
+    def open(self, desk: StreamDesk) -> None:
+        """Find the files and read their headers.
+
+        Raises:
+            AudioInputError: There is no sound file at all in what was named.
+        """
+        self._desk = desk
+        found = list(dict.fromkeys(path for root in self._roots for path in _sound_files(root)))
+        if not found:
+            named = ", ".join(map(str, self._roots)) or "nothing"
+            raise AudioInputError(
+                f"no sound file found in {named}",
+                f"name files, or folders with {' '.join(sorted(SUFFIXES)[:6])} … files",
+            )
+        self._files_total = len(found)
+        for path in found:
+            try:
+                audio = AudioFile(path)
+            except AudioInputError as error:
+                self._fail(path, error)
+                continue
+            self._durations_s[path] = audio.duration_s
+            audio.close()
+            self._queue.append(path)
+        self._queue.reverse()
+
+    def pump(self) -> float | None:
+        """Open files while there is room and write what each may; see `rtemo.api.Source`."""
+        while self._open_next():
+            pass
+        waits_s = []
+        for playback in list(self._playing):
+            wait_s = playback.pump()
+            if wait_s is None:
+                self._settle(playback)
+                waits_s.append(0.0)
+            else:
+                waits_s.append(wait_s)
+        if not self._playing and not self._queue and self._next is None:
+            return None
+        return min(waits_s, default=_FULL_WAIT_S)
+
+    def close(self) -> None:
+        """Stop playing and close all files."""
+        for playback in self._playing:
+            playback.close("stopped")
+        self._playing.clear()
+        if self._next:
+            self._next.close()
+            self._next = None
+        self._queue.clear()
+
+    def _open_next(self) -> bool:
+        """Start the next file; False when there is none or no room for it."""
+        if self._next is None:
+            if not self._queue:
+                return False
+            path = self._queue.pop()
+            try:
+                self._next = AudioFile(path)
+            except AudioInputError as error:  # gone or changed since its header was read
+                self._durations_s.pop(path, None)
+                self._fail(path, error)
+                return True
+        audio = self._next
+        self._leaving = [writer for writer in self._leaving if not writer.is_closed]
+        held = len(self._leaving) + sum(len(playback.writers) for playback in self._playing)
+        if held and (held == self._refused_with or held + audio.channels > self._parallel):
+            return False
+        call = self._unique_call(audio.path)
+        try:
+            playback = Playback(audio, self._desk, call, self._channel_names, self._roles, self._clock_ns)
+        except CapacityError as error:
+            if held:
+                self._refused_with = held  # room comes when one of ours has left
+                return False
+            self._drop_next(error)
+            return True
+        except AudioInputError as error:
+            self._drop_next(error)
+            return True
+        self._next = None
+        self._refused_with = -1
+        self._calls.add(call)
+        for index, writer in enumerate(playback.writers):
+            self.tracks[writer.call, writer.channel] = FileTrack(
+                path=audio.path,
+                channel_index=index,
+                channels=audio.channels,
+                sample_rate_hz=audio.sample_rate_hz,
+                duration_s=audio.duration_s,
+            )
+        self._playing.append(playback)
+        return True
+
+    def _settle(self, playback: Playback) -> None:
+        self._playing.remove(playback)
+        self._leaving += playback.writers
+        self._done_s += playback.done_s
+        self._files_done += 1
+        audio = playback.audio
+        if audio.truncation:
+            self._durations_s[audio.path] = playback.done_s
+            problem = AudioInputError(f"{audio.path} {audio.truncation}", "what could be decoded was analysed")
+            self._keep(FileFailure(path=audio.path, error=problem, is_partial=True))
+
+    def _drop_next(self, error: RtemoError) -> None:
+        audio, self._next = self._next, None
+        if audio:
+            audio.close()
+            self._durations_s.pop(audio.path, None)
+            self._fail(audio.path, error)
+
+    def _fail(self, path: Path, error: RtemoError) -> None:
+        self._desk.report(Fault(where=path.name, problem=str(error), action="closed"))
+        self._keep(FileFailure(path=path, error=error))
+
+    def _keep(self, failure: FileFailure) -> None:
+        self.failures.append(failure)
+        if self._on_failure:
+            self._on_failure(failure)
+
+    def _unique_call(self, path: Path) -> str:
+        call, count = path.stem, 1
+        while call in self._calls:
+            count += 1
+            call = f"{path.stem}-{count}"
+        return call
+
+
+def _sound_files(root: Path) -> Iterator[Path]:
+    """Yield the file itself, or all sound files below a folder; hidden ones are left out."""
+    if not root.is_dir():
+        yield root
+        return
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(folder, name)
+            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield path

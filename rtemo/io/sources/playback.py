@@ -1,0 +1,136 @@
+"""Playback: one open sound file on its way into its streams, one per channel."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import CapacityError, Fault, StreamDesk, StreamWriter
+from rtemo.io.sources.audio_file import AudioFile
+from rtemo.io.sources.conversion import RateConversion
+from rtemo.io.sources.pace import Pace
+
+_BLOCK_S = 0.25  # decoded at once
+_TURN_NS = 20_000_000  # longest stretch of work in one `pump`
+_FULL_WAIT_S = 0.001  # a freewheeling engine works off hops in microseconds
+
+
+class Playback:
+    """Decodes, converts and writes one file; all its channels advance together.
+
+    Freewheeling it writes what the rings have room for. Live it writes a hop when its time has come.
+
+    Attributes:
+        audio: The file.
+        writers: One per channel, in order.
+        is_done: Whether all was written and the streams were ended.
+
+    Args:
+        audio: An open file; closed when done.
+        desk: Where to open the streams.
+        call: Name of the call.
+        channel_names: Names of the channels; "0", "1" … for those not named.
+        roles: Who speaks on each channel, where known.
+        clock_ns: Monotonic time in ns.
+
+    Raises:
+        CapacityError: The engine has no room for all channels; none is left open.
+        AudioInputError: The file's rate cannot be converted.
+    """
+
+    def __init__(
+        self,
+        audio: AudioFile,
+        desk: StreamDesk,
+        call: str,
+        channel_names: Sequence[str] = (),
+        roles: Sequence[str] = (),
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self.audio = audio
+        self.is_done = False
+        rate_hz = desk.format.sample_rate_hz
+        self._conversion = RateConversion(audio.sample_rate_hz, rate_hz, audio.channels)
+        self._pace = Pace(rate_hz, desk.format.hop_samples, clock_ns) if desk.is_live else None
+        self._block_samples = max(1, round(_BLOCK_S * audio.sample_rate_hz))
+        self._pending: NDArray[np.float32] = np.empty((audio.channels, 0), np.float32)
+        self._is_decoded = False
+        self._written_samples = 0
+        self.writers: list[StreamWriter] = []
+        try:
+            for channel in range(audio.channels):
+                name = channel_names[channel] if channel < len(channel_names) else str(channel)
+                role = roles[channel] if channel < len(roles) else ""
+                self.writers.append(desk.open_stream(call, name, source=f"file:{audio.path.name}", role=role))
+        except CapacityError as error:
+            for writer in self.writers:
+                writer.end("refused")
+            raise CapacityError(
+                f"no room for the {audio.channels} channel(s) of {audio.path.name}: {error.problem}", error.mend
+            ) from None
+
+    @property
+    def done_s(self) -> float:
+        """Seconds of the file written so far."""
+        return self._written_samples / self._conversion.to_hz
+
+    def pump(self) -> float | None:
+        """Write what may be written now and tell in how many seconds to come again; None when done."""
+        started_ns = time.perf_counter_ns()
+        while not self.is_done:
+            if all(writer.is_closed for writer in self.writers):
+                self.close("closed by the engine")
+                return None
+            room = self._room_samples()
+            if room <= 0:
+                return self._pace.wait_s(self._written_samples) if self._pace else _FULL_WAIT_S
+            if not self._pending.shape[1] and not self._decode():
+                self._finish()
+                return None
+            self._write(min(room, self._pending.shape[1]))
+            if time.perf_counter_ns() - started_ns > _TURN_NS:
+                return 0.0
+        return None
+
+    def close(self, reason: str) -> None:
+        """End streams that are still open, and close the file; may be called twice."""
+        self.audio.close()
+        if self.is_done:
+            return
+        self.is_done = True
+        for writer in self.writers:
+            if not writer.is_closed:
+                writer.end(reason)
+
+    def _room_samples(self) -> int:
+        if self._pace:
+            return self._pace.due_samples(self._written_samples) - self._written_samples
+        return min(writer.space_samples() for writer in self.writers if not writer.is_closed)
+
+    def _decode(self) -> bool:
+        """Decode until something comes out of the conversion; False at the end of the file."""
+        while not self._is_decoded and not self._pending.shape[1]:
+            block = self.audio.read(self._block_samples)
+            if block.shape[1]:
+                self._pending = self._conversion.process(block)
+            else:
+                self._is_decoded = True
+                self._pending = self._conversion.flush()
+        return bool(self._pending.shape[1])
+
+    def _write(self, count_samples: int) -> None:
+        self._written_samples += count_samples
+        capture_ns = self._pace.utc_ns(self._written_samples) if self._pace else 0
+        for channel, writer in enumerate(self.writers):
+            if not writer.is_closed:
+                writer.write(self._pending[channel, :count_samples], capture_ns)
+        self._pending = self._pending[:, count_samples:]
+
+    def _finish(self) -> None:
+        if self.audio.truncation:
+            fault = Fault(where=self.audio.path.name, problem=self.audio.truncation, action="closed")
+            for writer in self.writers:
+                if not writer.is_closed:
+                    writer.report(fault)
+        self.close("truncated" if self.audio.truncation else "end_of_file")
