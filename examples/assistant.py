@@ -1,4 +1,4 @@
-"""An assistant's event loop: audio goes in as it arrives, moods come out beside it. Run: python examples/assistant.py."""
+"""An assistant: audio goes in as it arrives, moods come out beside it. Run: python examples/assistant.py."""
 
 import asyncio
 from pathlib import Path
