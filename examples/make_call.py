@@ -1,8 +1,8 @@
 """Make the example call: `python examples/make_call.py [--out examples/call.flac]`.
 
 Two parties speak through espeak-ng, an agent (left) and a caller (right) whose mood goes from worried over angry to
-relieved. Moods are prosody (pitch, range, rate, volume through SSML) and timbre (filters). Each side gets background noise of
-its own and goes through a telephone line: 300 to 3400 Hz, 8 kHz, mu-law.
+relieved. Moods are prosody (pitch, range and rate through SSML), level and timbre. Each side gets
+background noise of its own and goes through a telephone line: 300 to 3400 Hz, 8 kHz, mu-law.
 """
 
 import argparse
