@@ -19,6 +19,6 @@ class EmotionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         float, Meta(gt=0, le=120, description="Speech after which a long turn is closed and begun anew, in s.")
     ] = 12.0
     unsure_below: Annotated[
-        float | None,
-        Meta(ge=0, le=1, description="Confidence below which the label is 'unsure'; the bundle's own value if unset."),
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="Confidence below which the label is 'unsure'; the bundle's own value if unset."),
     ] = None
