@@ -16,6 +16,10 @@ class Outbox:
 
     When it is full the newest event is dropped and counted, never the driver made to wait. A dropped event
     has used up its `seq`, so the gap shows at the other end.
+
+    Attributes:
+        posted_events: Events ever put in, dropped ones left out.
+        dropped_events: Events for which there was no room.
     """
 
     def __init__(self, clock: Clock, capacity_events: int) -> None:
@@ -25,6 +29,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._ready = threading.Condition(self._lock)
         self._engine_seq = 0
+        self.posted_events = 0
         self.dropped_events = 0
 
     def post(
@@ -49,6 +54,7 @@ class Outbox:
                 if stream is not None:
                     stream.dropped_events += 1
                 return
+            self.posted_events += 1
             self._events.append(
                 Event(
                     call="" if stream is None else stream.call,
@@ -72,6 +78,12 @@ class Outbox:
             events = list(self._events)
             self._events.clear()
         return events
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is an event to take, at most `timeout_s`."""
+        with self._lock:
+            if not self._events:
+                self._ready.wait(timeout_s)
 
     def wake(self) -> None:
         """Let a waiting `take` return."""

@@ -1,5 +1,6 @@
 """PublishThread: takes events from the outbox to every publisher, off the driver thread."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
@@ -25,12 +26,12 @@ class PublishThread:
         self._opened = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rtemo-publish", daemon=True)
-        self._is_busy = False
+        self._handed_events = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether every event so far has been handed to every publisher."""
-        return not len(self._outbox) and not self._is_busy
+        return self._handed_events == self._outbox.posted_events
 
     def start(self) -> None:
         """Start and wait until all publishers are open; raises what one's `open` raises."""
@@ -57,23 +58,24 @@ class PublishThread:
         except BaseException as error:
             self._error = error
             for publisher in opened:
-                publisher.close()
+                _close(publisher)
             return
         finally:
             self._opened.set()
         while True:
             is_last = self._stop.is_set()
-            self._is_busy = True
-            events = self._outbox.take(0.0 if is_last else _TICK_S)
+            self._outbox.wait(0.0 if is_last else _TICK_S)
+            self._is_busy = True  # before the outbox is emptied, so that `is_idle` never sees neither
+            events = self._outbox.take(0.0)
             if events:
                 self._on_events(events)
             for publisher in list(self._publishers):
                 self._serve(publisher, events)
-            self._is_busy = False
+            self._handed_events += len(events)
             if is_last and not len(self._outbox):
                 break
         for publisher in self._publishers:
-            publisher.close()
+            _close(publisher)
 
     def _serve(self, publisher: Publisher, events: Sequence[Event]) -> None:
         try:
@@ -84,4 +86,10 @@ class PublishThread:
             self._publishers.remove(publisher)
             problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
             self._outbox.post(None, "engine", Fault(where=publisher.name, problem=problem, action="closed"), 0, 0)
-            publisher.close()
+            _close(publisher)
+
+
+def _close(publisher: Publisher) -> None:
+    # One that cannot even be closed must not keep the others from being served and closed.
+    with contextlib.suppress(Exception):
+        publisher.close()
