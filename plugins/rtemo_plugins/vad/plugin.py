@@ -1,0 +1,124 @@
+"""VadPlugin: voice activity detection."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import (
+    Block,
+    Emit,
+    Mark,
+    PluginContext,
+    PluginSpec,
+    ResetReason,
+    SpeechEnd,
+    SpeechStart,
+    StateTable,
+    StreamFormat,
+)
+from rtemo_plugins.vad.back_end import UNKNOWN, BackEnd
+from rtemo_plugins.vad.options import VadOptions
+from rtemo_plugins.vad.silero import MODEL, SileroBackEnd, longest_lag_samples
+from rtemo_plugins.vad.tuning import rules_for
+from rtemo_plugins.vad.turn import CHANGE, MAX_DURATION, REASONS, TURN, Rules, advance
+
+
+class VadPlugin:
+    """Tells speech from everything else, hop by hop and as stretches with a start and an end."""
+
+    options_type: ClassVar[type[VadOptions]] = VadOptions
+
+    def __init__(self, options: VadOptions) -> None:
+        self._options = options
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Facts about the plugin as configured."""
+        is_silero = self._options.back_end == "silero"
+        return PluginSpec(
+            name="vad",
+            summary="Voice activity: speech_start and speech_end.",
+            version="1",
+            lookahead_samples=longest_lag_samples(StreamFormat().hop_samples) if is_silero else 0,
+            provides=(
+                Mark("vad.speech", "uint8", (), UNKNOWN, "1 within speech and its hangover, 0 outside, 255 unknown"),
+                Mark("vad.voice", "uint8", (), UNKNOWN, "1 when this hop alone has voice, 0 when not, 255 unknown"),
+                Mark("vad.probability", meaning="of voice: a smoothed vote (webrtc) or the network's output (silero)"),
+            ),
+        )
+
+    def open(self, context: PluginContext, capacity: int) -> "VadProcessor":
+        """Make a processor.
+
+        Raises:
+            ModelError: The silero back end is chosen and its model cannot be loaded.
+            PluginError: The engine's format does not suit the back end.
+            ConfigError: The thresholds contradict each other.
+        """
+        options, format = self._options, context.format
+        rules = rules_for(options, format)
+        silence_power = 10.0 ** (options.silence_dbfs / 10.0)
+        back_end: BackEnd
+        if options.back_end == "silero":
+            back_end = SileroBackEnd(format, capacity, context.model(MODEL), silence_power, options.forget_s)
+        else:
+            from rtemo_plugins.vad.webrtc import WebrtcBackEnd  # needs a compiled library that silero does not
+
+            back_end = WebrtcBackEnd(format, capacity, options.aggressiveness, silence_power)
+        return VadProcessor(rules, back_end, format, capacity)
+
+
+class VadProcessor:
+    """Runs a back end and the state machine behind it over all rows."""
+
+    def __init__(self, rules: Rules, back_end: BackEnd, format: StreamFormat, capacity: int) -> None:
+        self._rules = rules
+        self._back_end = back_end
+        self._rate_hz = format.sample_rate_hz
+        self._state = StateTable(capacity)
+        self._turns = self._state.add("turn", (), TURN)
+        self._changes = np.zeros(capacity, CHANGE)
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Judge one hop, write the marks, and emit what has started or ended."""
+        n = block.n
+        probability, voice, speech = (block.marks[f"vad.{name}"] for name in ("probability", "voice", "speech"))
+        self._back_end.judge(block, probability, voice)
+        position = block.start_sample - self._back_end.lag_samples[:n]
+        changes = self._changes[:n]
+        advance(self._rules, probability, position, block.flags, self._turns, changes, speech)
+        for row in np.flatnonzero(changes["started"] | changes["reason"]).tolist():
+            self._announce(row, changes[row], probability[row], int(position[row]) + self._rules.hop_samples, emit)
+
+    def _announce(self, row: int, change: np.void, probability: float, now_sample: int, emit: Emit) -> None:
+        reason = int(change["reason"])
+        if change["started"] and reason != MAX_DURATION:
+            self._announce_start(row, change, probability, now_sample, emit)
+        if reason:
+            start, end = int(change["ended_start"]), int(change["ended_end"])
+            emit(row, SpeechEnd(speech_s=(end - start) / self._rate_hz, reason=REASONS[reason]), start, end)
+        if change["started"] and reason == MAX_DURATION:
+            self._announce_start(row, change, probability, now_sample, emit)
+
+    def _announce_start(self, row: int, change: np.void, probability: float, now_sample: int, emit: Emit) -> None:
+        emit(row, SpeechStart(confidence=round(float(probability), 3)), int(change["start"]), now_sample)
+
+    def admit(self, row: int) -> None:
+        """Prepare fresh state for a new stream."""
+        self._state.admit(row)
+        self._back_end.admit(row)
+
+    def retire(self, row: int, last: int) -> None:
+        """Forget the stream at `row`; the last one takes its place."""
+        self._state.retire(row, last)
+        self._back_end.retire(row, last)
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Put the given rows into the state of a fresh stream."""
+        for row in rows.tolist():
+            self._state.reset(row)
+            self._back_end.reset(row)
+
+    def close(self) -> None:
+        """Nothing is held beyond memory."""
