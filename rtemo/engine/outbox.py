@@ -73,17 +73,11 @@ class Outbox:
     def take(self, timeout_s: float) -> list[Event]:
         """Take all events, waiting up to `timeout_s` for the first."""
         with self._lock:
-            if not self._events:
+            if not self._events and timeout_s > 0:
                 self._ready.wait(timeout_s)
             events = list(self._events)
             self._events.clear()
         return events
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait until there is an event to take, at most `timeout_s`."""
-        with self._lock:
-            if not self._events:
-                self._ready.wait(timeout_s)
 
     def wake(self) -> None:
         """Let a waiting `take` return."""

@@ -64,9 +64,7 @@ class PublishThread:
             self._opened.set()
         while True:
             is_last = self._stop.is_set()
-            self._outbox.wait(0.0 if is_last else _TICK_S)
-            self._is_busy = True  # before the outbox is emptied, so that `is_idle` never sees neither
-            events = self._outbox.take(0.0)
+            events = self._outbox.take(0.0 if is_last else _TICK_S)
             if events:
                 self._on_events(events)
             for publisher in list(self._publishers):
