@@ -67,7 +67,10 @@ class StreamRunner:
             for b, i in enumerate(group):
                 speech_s = np.cumsum(weight[b].reshape(-1, hops).sum(1))[: steps[b]] * 0.01
                 heard[i] = Heard(
-                    said["logits"][: steps[b], b], said["arousal"][: steps[b], b], said["valence"][: steps[b], b], speech_s
+                    said["logits"][: steps[b], b],
+                    said["arousal"][: steps[b], b],
+                    said["valence"][: steps[b], b],
+                    speech_s,
                 )
         return [h for h in heard if h is not None]
 

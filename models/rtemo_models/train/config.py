@@ -1,0 +1,36 @@
+"""What a training run is made of, read from `recipe.toml`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class EmotionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a training run of the emotion network; see the comments in the recipe's file."""
+
+    seed: int
+    steps: int
+    batch_steps: int
+    crop_steps: tuple[int, ...]
+    rate_peak: float
+    warmup_steps: int
+    weight_decay: float
+    average_decay: float
+    delay_samples: int
+    smoothing: float
+    distil_weight: float
+    masked_weight: float
+    accepted_weight: float
+    dimensional_weight: float
+    augment_strength: float
+    hold_out: tuple[str, ...]
+    shares: dict[str, float]
+    variants: dict[str, float]
+    net: dict[str, Any] = {}
+
+
+def read_recipe(path: Path) -> EmotionRecipe:
+    """Read a recipe; an unknown or missing key is refused with its name."""
+    return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), EmotionRecipe)
