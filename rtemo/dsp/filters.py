@@ -140,6 +140,13 @@ def _shelf(corner_hz: float, rate_hz: float, gain_db: float, q: float, side: flo
     )
 
 
+def section_table(sections: Sequence[Section]) -> NDArray[np.float64]:
+    """Give the coefficients of a cascade as the kernels take them, float64 [sections, 5]: b0, b1, b2, a1, a2."""
+    if not sections:
+        raise ValueError("a cascade without sections was given; expected one or more")
+    return np.array([astuple(section) for section in sections], np.float64)
+
+
 @kernel
 def biquads_tile(registers: Any, coefficients: Any, state: Any, tile: int, live: int, carry: Any) -> None:
     """Filter one tile in place.
@@ -148,7 +155,7 @@ def biquads_tile(registers: Any, coefficients: Any, state: Any, tile: int, live:
 
     Args:
         registers: float64 [k, LANES], samples.
-        coefficients: float64 [sections, 5]: b0, b1, b2, a1, a2.
+        coefficients: From `section_table`.
         state: float64 [capacity, sections, 2].
         tile: First row of the tile.
         live: Rows of the tile.
@@ -201,10 +208,8 @@ class Biquads(RowKernel):
 
     def __init__(self, capacity: int, sections: Sequence[Section], *, hop_samples: int = 160) -> None:
         super().__init__(capacity)
-        if not sections:
-            raise ValueError("a cascade without sections was given; expected one or more")
         self.hop_samples = hop_samples
-        self._coefficients = np.array([astuple(section) for section in sections], np.float64)
+        self._coefficients = section_table(sections)
         self._carried = self.state.add("carried", (len(sections), 2), np.float64)
         self._registers = np.zeros((hop_samples, LANES), np.float64)
         self._carry = np.zeros((2, LANES), np.float64)
