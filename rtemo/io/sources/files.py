@@ -116,7 +116,7 @@ class FilesSource:
             named = ", ".join(map(str, self._roots)) or "nothing"
             raise AudioInputError(
                 f"no sound file found in {named}",
-                f"name files, or folders with {' '.join(sorted(SUFFIXES)[:6])} … files",
+                f"endings known in folders: {' '.join(sorted(SUFFIXES))}",
             )
         self._files_total = len(found)
         for path in found:
