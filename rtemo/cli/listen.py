@@ -128,8 +128,10 @@ def _show(state: "ViewState", console: "Console", config: "Config", plain: bool)
 def _file(config: "Config", path: str, roles: str | None) -> "Source":
     import msgspec
 
+    from rtemo.io.sources.audio_file import AudioFile
     from rtemo.io.sources.file import FileSource
 
+    AudioFile(path).close()  # a wrong path is worth saying before the seconds of warming up
     options = config.file if roles is None else msgspec.structs.replace(config.file, roles=names(roles))
     return FileSource.from_options(path, options)
 
@@ -161,7 +163,7 @@ def _standard_input(
         "roles": None if roles is None else names(roles),
     }
     changed = {name: value for name, value in given.items() if value is not None}
-    return StdinSource(msgspec.structs.replace(config.stdin, **changed))
+    return StdinSource.from_options(msgspec.structs.replace(config.stdin, **changed))
 
 
 def _publishers(config: "Config", endpoint: str | None, jsonl: Path | None) -> "list[Publisher]":
@@ -171,7 +173,8 @@ def _publishers(config: "Config", endpoint: str | None, jsonl: Path | None) -> "
     if endpoint is not None:
         from rtemo.io.publishers.zmq import ZmqPublisher
 
-        publishers.append(ZmqPublisher(msgspec.structs.replace(config.publish, events=endpoint)))
+        options = msgspec.structs.replace(config.publish, events=endpoint, state="", query="")
+        publishers.append(ZmqPublisher(options, purpose=config.policy.purpose))
     if jsonl is not None:
         from rtemo.io.publishers.jsonl import JsonlPublisher
 

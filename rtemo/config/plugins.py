@@ -1,11 +1,11 @@
 """Checking of the chain and of `[plugins.<name>]` against what is installed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from rtemo.api.errors import ConfigError
+from rtemo.api.errors import ConfigError, PluginError
 from rtemo.config.strict import convert, suggest
 from rtemo.engine import registry
 
@@ -39,14 +39,26 @@ def check_plugins(data: Mapping[str, Any], origin: str) -> None:
             convert(options, registry.load(name).options_type, origin=origin, prefix=f"plugins.{name}.")
 
 
-def installed_options(sections: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, msgspec.Struct]:
+def installed_options(
+    sections: Mapping[str, Mapping[str, Any]] | None = None, on_error: Callable[[PluginError], None] | None = None
+) -> dict[str, msgspec.Struct]:
     """Make the options of every installed plugin, defaults filled in, in order of name.
 
     Args:
         sections: What the configuration says, as `Config.plugins`.
+        on_error: Called for a plugin that cannot be imported, which is then left out; None raises instead.
+
+    Raises:
+        PluginError: A plugin cannot be imported.
     """
-    sections = sections or {}
-    return {
-        name: msgspec.convert(dict(sections.get(name, {})), registry.load(name).options_type)
-        for name in registry.installed()
-    }
+    options: dict[str, msgspec.Struct] = {}
+    for name in registry.installed():
+        try:
+            options_type = registry.load(name).options_type
+        except PluginError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            continue
+        options[name] = convert(dict((sections or {}).get(name, {})), options_type, origin=f"[plugins.{name}]")
+    return options

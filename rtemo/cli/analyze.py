@@ -1,0 +1,122 @@
+"""`rtemo analyze`: files and folders in, one line of JSON per file and channel out."""
+
+import sys
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from rtemo.cli.options import configured, names, own_process
+from rtemo.cli.stopping import shielded, term_as_interrupt
+
+if TYPE_CHECKING:
+    from rtemo.api import Publisher
+    from rtemo.config import Config
+    from rtemo.io.sources.files import FilesSource
+    from rtemo.session import Session
+
+_PERIOD_S = 0.1
+
+
+@click.command("analyze")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Results file instead of standard output.")
+@click.option("--enhanced", type=click.Path(file_okay=False, path_type=Path), help="Write the processed audio there.")
+@click.option("--events", type=click.Path(dir_okay=False, path_type=Path), help="Write every event there as JSON.")
+@click.option("--jobs", type=click.IntRange(1, 4096), default=32, show_default=True, help="Channels worked on at once.")
+@click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@configured
+def command(
+    config: "Config",
+    paths: tuple[Path, ...],
+    out: Path | None,
+    enhanced: Path | None,
+    events: Path | None,
+    jobs: int,
+    roles: str | None,
+    quiet: bool,
+) -> int:
+    """Run files and folders through the chain as fast as the machine allows, many channels at a time.
+
+    One line of JSON per file and channel: duration, speech, and the emotion over the speech of the file. That is
+    the mean of the final estimates of its turns, each weighted by the seconds of speech it rests on; null where
+    nobody spoke long enough. A file that fails is named on standard error and the exit status is 1.
+    """
+    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
+    from rtemo.cli.reports import Reports
+    from rtemo.io.sources.files import FileFailure, FilesSource
+
+    def complain(failure: FileFailure) -> None:
+        say(str(failure.error))
+
+    config = own_process(config, capacity=max(jobs, config.engine.capacity), outbox_events=1 << 18)
+    source = FilesSource(
+        paths,
+        jobs,
+        channel_names=config.file.channel_names,
+        roles=names(roles) or config.file.roles,
+        on_failure=complain,
+    )
+    with ExitStack() as stack:
+        lines = stack.enter_context(_open(out)) if out else sys.stdout
+        reports = Reports(source.tracks, lines)
+        publishers: list[Publisher] = [reports]
+        if events is not None:
+            from rtemo.io.publishers.jsonl import JsonlPublisher
+
+            publishers.append(JsonlPublisher(events))
+        is_done = _run(config, source, publishers, enhanced, is_quiet=quiet or not sys.stderr.isatty())
+    trouble = reports.trouble
+    if trouble:
+        say(f"! {trouble}; the results rest on less than the whole audio")
+    if not is_done:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if source.failures or trouble or reports.faults else 0
+
+
+def _run(
+    config: "Config", source: "FilesSource", publishers: "list[Publisher]", enhanced: Path | None, is_quiet: bool
+) -> bool:
+    """Run to the end; False when interrupted."""
+    from rtemo.cli.enhanced import EnhancedFiles
+    from rtemo.session import Session
+
+    tap = None if enhanced is None else EnhancedFiles(enhanced)
+    session = Session(
+        config, sources=[source], publishers=publishers, mode="freewheel", on_audio=tap.write if tap else None
+    )
+    with term_as_interrupt(), tap or nullcontext():
+        reason = "interrupted"
+        try:
+            session.start()
+            _wait(session, source, is_quiet)
+            reason = "end"
+        except KeyboardInterrupt:
+            return False
+        finally:
+            with shielded():
+                session.stop(reason)
+    return True
+
+
+def _wait(session: "Session", source: "FilesSource", is_quiet: bool) -> None:
+    if is_quiet:
+        session.wait()
+        return
+    from rtemo.cli.progress import progress_bar
+
+    with progress_bar() as show:
+        while not session.wait(_PERIOD_S):
+            show(source.progress)
+        show(source.progress)
+
+
+def _open(path: Path) -> TextIO:
+    from rtemo.api import ConfigError
+
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--out {path} cannot be written ({error.strerror})", "choose another place") from None

@@ -1,0 +1,116 @@
+"""Reports: the results of a batch, one line of JSON per stream as soon as it ends."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+import msgspec
+
+from rtemo.api import Counters, Event, Fault, StreamEnd
+from rtemo.cli.tally import Tally
+from rtemo.cli.view.numbers import counted
+from rtemo.io.sources.files import FileTrack
+
+_DIGITS = 4
+
+
+class Reports:
+    """A publisher that adds up each stream and writes its report when it ends.
+
+    Args:
+        tracks: (call, channel) → which file and channel it came from.
+        lines: Where the lines go.
+
+    Attributes:
+        faults: What broke, if anything did.
+    """
+
+    name = "reports"
+
+    def __init__(self, tracks: Mapping[tuple[str, str], FileTrack], lines: TextIO) -> None:
+        self.faults: list[Fault] = []
+        self._tracks = tracks
+        self._lines = lines
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._waiting: dict[str, dict[int, dict[str, Any]]] = {}
+        self._lost = Counters()
+
+    @property
+    def trouble(self) -> str:
+        """What was lost on the way, all streams together; empty when nothing was."""
+        return counted(self._lost)
+
+    def open(self) -> None:
+        """Do nothing: the file is open already."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Add up events; write the report of every stream that ends."""
+        for event in events:
+            if isinstance(event.data, Fault):
+                self.faults.append(event.data)
+            if not event.call:
+                continue
+            key = (event.call, event.channel)
+            tally = self._tallies.setdefault(key, Tally())
+            tally.add(event)
+            if isinstance(event.data, StreamEnd):
+                del self._tallies[key]
+                self._lost = _sum(self._lost, tally.counters)
+                self._finish(key, tally)
+
+    def tick(self) -> None:
+        """Do nothing: reports go out when streams end."""
+
+    def close(self) -> None:
+        """Write what waits for channels that never came, and flush."""
+        for call in list(self._waiting):
+            self._write(self._waiting.pop(call))
+        self._lines.flush()
+
+    def _finish(self, key: tuple[str, str], tally: Tally) -> None:
+        """Keep a report until all channels of its file are there, so that they stand together and in order."""
+        call, channel = key
+        track = self._tracks.get(key)
+        reports = self._waiting.setdefault(call, {})
+        reports[track.channel_index if track else len(reports)] = report_of(tally, track, channel)
+        if track is None or len(reports) == track.channels:
+            self._write(self._waiting.pop(call))
+
+    def _write(self, reports: Mapping[int, dict[str, Any]]) -> None:
+        for _, report in sorted(reports.items()):
+            self._lines.write(msgspec.json.encode(report).decode() + "\n")
+        self._lines.flush()
+
+
+def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, Any]:
+    """Make the report of one stream.
+
+    Args:
+        tally: What its events added up to.
+        track: Which file and channel it came from, if known.
+        channel: Name of the channel.
+
+    Returns:
+        file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
+        rated), arousal, valence, counters; spoof and rank where a plugin provided them.
+    """
+    report: dict[str, Any] = {
+        "file": str(track.path) if track else "",
+        "channel": channel,
+        "duration_s": round(tally.duration_s, _DIGITS),
+        "speech_s": round(tally.speech_s, _DIGITS),
+        "turns": tally.turns,
+        "emotion": {label: round(share, _DIGITS) for label, share in tally.emotion.items()} or None,
+        "arousal": None if tally.arousal is None else round(tally.arousal, _DIGITS),
+        "valence": None if tally.valence is None else round(tally.valence, _DIGITS),
+        "counters": msgspec.to_builtins(tally.counters),
+        "end": tally.end_reason,
+    }
+    if tally.spoof is not None:
+        report["spoof"] = {"score": round(tally.spoof.score, _DIGITS), "verdict": tally.spoof.verdict}
+    if tally.ranks:
+        report["rank"] = {name: msgspec.to_builtins(rank) for name, rank in tally.ranks.items()}
+    return report
+
+
+def _sum(a: Counters, b: Counters) -> Counters:
+    return Counters(**{name: getattr(a, name) + getattr(b, name) for name in Counters.__struct_fields__})
