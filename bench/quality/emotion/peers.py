@@ -6,9 +6,9 @@ Trained on the same train speakers, scored on the same dev speakers under the sa
 - `moonshine_probe`: mean and deviation over time of the Moonshine tiny encoder's frames (offline, whole clip), logistic
   regression.
 
-Each is trained twice: per corpus (the kindest to it: it need not know other corpora) and over all corpora at once, with the
-answer limited to the corpus' classes as ours is. Training audio is clean; hyperparameters come from cross-validation over
-train speakers. Features are cached in WORK/peers.
+Each is trained twice: per corpus (the kindest to it: it need not know other corpora) and over all corpora at once, with
+the answer limited to the corpus' classes as ours is. Training audio is clean; hyperparameters come from five folds
+of train speakers. Features are cached in WORK/peers.
 """
 
 import argparse
