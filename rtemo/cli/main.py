@@ -29,6 +29,7 @@ VERBS = {
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
+    "keys": Verb("rtemo.cli.keys", "Make a key pair for an encrypted endpoint.", "Serve"),
     "doctor": Verb("rtemo.cli.doctor", "Check what rtemo needs and say what to mend.", "Look inside"),
     "devices": Verb("rtemo.cli.devices", "List the microphones.", "Look inside"),
     "plugins": Verb("rtemo.cli.plugins", "List the installed plugins.", "Look inside"),

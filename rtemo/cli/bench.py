@@ -1,0 +1,77 @@
+"""`rtemo bench`: what the chain costs on this machine."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rtemo.cli.options import configured
+
+if TYPE_CHECKING:
+    from rtemo.cli.cost import ChainCost
+    from rtemo.config import Config
+
+
+@click.command("bench")
+@click.option("--streams", default="1,16,64,256", show_default=True, help="Numbers of streams to measure.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Audio per stream.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams.")
+@configured
+def command(config: "Config", streams: str, seconds: float, as_json: bool) -> None:
+    """Measure the cost of the chain: time per tick, per plugin and per stream, and streams per core.
+
+    Synthetic voices go through the whole chain on one thread, faster than real time; what is timed is the driver's
+    own work on every hop.
+    """
+    import msgspec
+
+    from rtemo.cli.cost import measure
+
+    counts = _counts(streams)
+    costs: list[ChainCost] = []
+    for count in counts:
+        costs.append(measure(config, count, seconds))
+        if as_json:
+            click.echo(msgspec.json.encode(costs[-1]))
+    if not as_json:
+        _print(config, costs)
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1 or max(counts) > 4096:
+        raise click.UsageError(f"--streams got {text!r}, expected numbers from 1 to 4096 with commas between them")
+    return counts
+
+
+def _print(config: "Config", costs: "list[ChainCost]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from rtemo.cli.view.numbers import micros
+
+    console = Console()
+    first = costs[0]
+    chain = " → ".join(config.chain) or "empty chain"
+    console.print(f"{chain}: {first.latency_ms:.0f} ms latency, ready in {first.ready_s:.1f} s", highlight=False)
+    console.print(
+        f"{first.audio_s:.0f} s of audio per stream, {costs[-1].peak_memory_mib:.0f} MiB at the peak\n", highlight=False
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for name in ("streams", "tick p50", "p99", "per stream", "streams/core", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for plugin in first.plugins:
+        table.add_column(f"{plugin.name} p50 / p99", justify="right", no_wrap=True)
+    for cost in costs:
+        table.add_row(
+            str(cost.streams),
+            micros(cost.tick_p50_us),
+            micros(cost.tick_p99_us),
+            micros(cost.tick_mean_us / cost.streams),
+            str(cost.streams_per_core),
+            "✓" if cost.keeps_up else "! late",
+            *(f"{micros(plugin.busy_p50_us)} / {micros(plugin.busy_p99_us)}" for plugin in cost.plugins),
+        )
+    console.print(table)
