@@ -174,7 +174,7 @@ class MicrophoneSource:
             self._recover(outage, line)
             return
         self._fill(outage, self._clock_ns() - round(_CATCH_UP_S * 1e9))
-        now_s = time.monotonic()
+        now_s = self._clock_ns() * 1e-9
         if line is not None:
             if now_s > outage.deadline_s:
                 self._line = None
