@@ -5,30 +5,6 @@ import time
 from typing import Protocol
 
 
-class Doorbell:
-    """Wakes the driver when it waits for audio; free of charge for the writer when it does not wait."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.is_armed = False
-
-    def ring(self) -> None:
-        """Wake the waiter, if there is one. Any thread."""
-        if self.is_armed:
-            self._event.set()
-
-    def arm(self) -> None:
-        """Say that the next ring must wake; the waiter checks its condition again after this, then waits."""
-        self._event.clear()
-        self.is_armed = True
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for a ring and disarm; tell whether it rang."""
-        rang = self._event.wait(timeout_s)
-        self.is_armed = False
-        return rang
-
-
 class Clock(Protocol):
     """Monotonic time, UTC time, and waiting."""
 
@@ -38,8 +14,42 @@ class Clock(Protocol):
     def utc_ns(self) -> int:
         """UTC time in ns, for stamps that leave the process."""
 
-    def wait(self, bell: Doorbell, until_ns: int) -> bool:
+    def wait(self, bell: "Doorbell", until_ns: int) -> bool:
         """Wait on an armed bell until it rings or `now_ns` reaches `until_ns`; tell whether it rang."""
+
+
+class Doorbell:
+    """Wakes the driver when it waits for audio; free of charge for the writer when it does not wait.
+
+    Attributes:
+        is_armed: Whether somebody waits, or is about to.
+        rang_ns: When it first rang since it was armed; 0 while it has not. From then on the waiter is late.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = threading.Event()
+        self.is_armed = False
+        self.rang_ns = 0
+
+    def ring(self) -> None:
+        """Wake the waiter, if there is one. Any thread."""
+        if self.is_armed:
+            if not self.rang_ns:
+                self.rang_ns = self._clock.now_ns()
+            self._event.set()
+
+    def arm(self) -> None:
+        """Say that the next ring must wake; the waiter checks its condition again after this, then waits."""
+        self._event.clear()
+        self.rang_ns = 0
+        self.is_armed = True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a ring and disarm; tell whether it rang."""
+        rang = self._event.wait(timeout_s)
+        self.is_armed = False
+        return rang
 
 
 class SystemClock:

@@ -54,7 +54,7 @@ class Driver:
         self._block: Block
         self._new_buffers()
         self._stop = threading.Event()
-        self._was_woken = False
+        self._rang_ns = 0
         self.is_muted = False
         self.ticks = 0
         self.xruns = 0
@@ -103,10 +103,11 @@ class Driver:
             if verdict is Verdict.WAIT:
                 if self._stop.is_set():
                     return False
-                self._was_woken = self._clock.wait(self._bell, min(until_ns, self._health_due_ns))
+                rang = self._clock.wait(self._bell, min(until_ns, self._health_due_ns))
+                self._rang_ns = self._bell.rang_ns if rang else 0
                 return False
             self._bell.is_armed = False
-        self._was_woken = False
+        self._rang_ns = 0
         self._tick(holder)
         return True
 
@@ -118,7 +119,7 @@ class Driver:
         ring = self._intake.ring
         ended = ring.ended[slots]
         fill = ring.write[slots] - ring.read[slots]
-        return self._pacer.decide(now_ns, fill, self._intake.prefill[slots], ended, self._was_woken)
+        return self._pacer.decide(now_ns, fill, self._intake.prefill[slots], ended, self._rang_ns)
 
     def _tick(self, holder: int) -> None:
         floor, chain, clock = self._floor, self.chain, self._clock

@@ -84,10 +84,10 @@ class Engine:
         self.clock = clock or SystemClock()
         self.outbox = Outbox(self.clock, self.options.outbox_events)
         self._plugins = list(plugins)
-        self._bell = Doorbell()
+        self._bell = Doorbell(self.clock)
         rate_hz, hop_samples = self.format.sample_rate_hz, self.format.hop_samples
         hops = seconds_to_hops(self.options.ring_s, rate_hz, hop_samples)
-        self._ring = RingRows(self.options.capacity, 1 << max(2, (hops - 1).bit_length()), hop_samples)
+        self._ring = RingRows(self.options.capacity, 1 << max(2, (hops - 1).bit_length()), hop_samples, rate_hz)
         self._intake = Intake(
             self._ring,
             is_live,

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import HopFlag
-from rtemo.engine.ring import RingRows
+from rtemo.engine.ring import WHOLE_GAP, RingRows
 
 _DISCONTINUITY = int(HopFlag.DISCONTINUITY)
 _CONCEALED = int(HopFlag.CONCEALED)
@@ -16,9 +16,14 @@ _LAST = int(HopFlag.LAST)
 class Intake:
     """The driver's side of the rings: positions, debts and counters of every slot.
 
+    Positions count the samples of the stream, gaps included, as its writer does. Where audio was made up because
+    it was late, the position runs ahead; what is then passed over (a gap of samples that never came, or surplus
+    delay) brings the two together again.
+
     Attributes:
         position: int64 [slots], position in the stream of the next hop handed out.
-        prefill: int64 [slots], samples a live stream keeps in hand against jitter.
+        prefill: int64 [slots], samples a live stream keeps in hand against jitter: what its source asked for,
+            and more after it was late for its company.
         drain_hops: int64 [slots], empty hops still to come after the end, so that delayed audio gets out.
         overrun: int64 [slots], samples overwritten before they were read.
         skipped: int64 [slots], hops dropped by the overload policy.
@@ -36,9 +41,11 @@ class Intake:
         self.overrun = np.zeros(slots, np.int64)
         self.skipped = np.zeros(slots, np.int64)
         self.concealed = np.zeros(slots, np.int64)
+        self._asked = np.zeros(slots, np.int64)
         self._over_since_ns = np.zeros(slots, np.int64)
-        self._least_fill = np.full(slots, np.iinfo(np.int64).max, np.int64)
+        self._least_fill = np.zeros(slots, np.int64)
         self._last_sample = np.zeros(slots, np.float32)
+        self._last_capture_ns = np.zeros(slots, np.int64)
         self._broken = np.zeros(slots, np.uint8)
         self._is_live = is_live
         self._max_backlog_samples = max_backlog_samples
@@ -50,11 +57,17 @@ class Intake:
         """Make a slot fresh for a new stream."""
         for array in (self.position, self.overrun, self.skipped, self.concealed, self._over_since_ns):
             array[slot] = 0
-        self.prefill[slot] = prefill_samples
+        self.prefill[slot] = self._asked[slot] = prefill_samples
         self.drain_hops[slot] = drain_hops
-        self._least_fill[slot] = np.iinfo(np.int64).max
+        self._least_fill[slot] = 0  # judged from the next whole window on
         self._last_sample[slot] = 0.0
+        self._last_capture_ns[slot] = 0
         self._broken[slot] = 0
+
+    def lose_hop(self, slot: int) -> None:
+        """Count a hop that was taken but never came out of the chain."""
+        self.skipped[slot] += 1
+        self._broken[slot] = 1
 
     def take(
         self,
@@ -85,44 +98,48 @@ class Intake:
             self._settled_ns = now_ns
         take_hops(
             slots, ended, written, now_ns, settle, self._is_live, self._max_backlog_samples, self._patience_ns,
-            ring.slab, ring.flags, ring.capture_ns, ring.read,
-            self.position, self.prefill, self.drain_hops, self.overrun, self.skipped, self.concealed,
-            self._over_since_ns, self._least_fill, self._last_sample, self._broken,
+            ring.slab, ring.flags, ring.capture_ns, ring.read, ring.sample_rate_hz,
+            self.position, self.prefill, self._asked, self.drain_hops, self.overrun, self.skipped, self.concealed,
+            self._over_since_ns, self._least_fill, self._last_sample, self._last_capture_ns, self._broken,
             samples, start_sample, flags, capture_ns,
         )  # fmt: skip
         if not self._is_live:
             return
-        torn = ring.claim[slots] - before > ring.capacity_samples
+        after = ring.read[slots]
+        torn = (after > before) & (ring.claim[slots] - (after - ring.hop_samples) > ring.capacity_samples)
         if torn.any():  # the writer has overtaken the copy: what was copied may be a mixture
-            for i in np.flatnonzero(torn & (ring.read[slots] - before == ring.hop_samples)):
+            for i in np.flatnonzero(torn):
                 samples[i] = 0.0
-                flags[i] |= _DISCONTINUITY | _CONCEALED
+                flags[i] = _DISCONTINUITY | _CONCEALED
                 self.overrun[slots[i]] += ring.hop_samples
+                self._last_sample[slots[i]] = 0.0
+                self._broken[slots[i]] = 1
 
 
 @numba.njit(nogil=True, cache=True)
 def take_hops(  # type: ignore[no-untyped-def]
     slots, ended, written, now_ns, settle, is_live, max_backlog, patience_ns,
-    slab, ring_flags, ring_capture, read,
-    position, prefill, drain_hops, overrun, skipped, concealed,
-    over_since_ns, least_fill, last_sample, broken,
+    slab, ring_flags, ring_capture, read, sample_rate_hz,
+    position, prefill, asked, drain_hops, overrun, skipped, concealed,
+    over_since_ns, least_fill, last_sample, last_capture_ns, broken,
     samples, start_sample, flags, capture_ns,
 ):  # fmt: skip
     """Copy or make up one hop per slot; see `Intake.take`."""
     capacity = slab.shape[1]
     hop = slab.shape[2]
+    hop_ns = hop * 1_000_000_000 // sample_rate_hz
+    in_company = False
+    for i in range(slots.shape[0]):
+        in_company |= written[i] - read[slots[i]] >= hop
     for i in range(slots.shape[0]):
         s = slots[i]
         fill = written[i] - read[s]
         flag = 0
+        passed = 0
         if fill > capacity * hop:  # the writer went round: keep the newer half
-            lost = (fill - capacity * hop // 2) // hop * hop
-            overrun[s] += lost
-            read[s] += lost
-            position[s] += lost
-            fill -= lost
-            broken[s] = 1
-        if is_live and not ended[i]:
+            passed = (fill - capacity * hop // 2) // hop * hop
+            overrun[s] += passed
+        elif is_live and not ended[i]:
             drop = 0
             if fill > prefill[s] + max_backlog:
                 if over_since_ns[s] == 0:
@@ -133,34 +150,46 @@ def take_hops(  # type: ignore[no-untyped-def]
             else:
                 over_since_ns[s] = 0
             if settle:
-                # Never empty in a whole window, although others set the pace: a hop of delay for nothing.
-                if drop == 0 and least_fill[s] != np.iinfo(np.int64).max and least_fill[s] > prefill[s] + hop:
-                    drop = 1
+                if drop == 0 and least_fill[s] > asked[s] + hop:
+                    # Never empty in a whole window: a hop of delay for nothing. Keeping less in hand may be enough
+                    # to have it worked off; where others set the pace it is dropped.
+                    if prefill[s] > asked[s]:
+                        prefill[s] = max(asked[s], prefill[s] - hop)
+                    else:
+                        drop = 1
                 least_fill[s] = np.iinfo(np.int64).max
-            if drop > 0:
-                skipped[s] += drop
-                read[s] += drop * hop
-                position[s] += drop * hop
-                fill -= drop * hop
-                broken[s] = 1
+            passed = drop * hop
+            skipped[s] += drop
+        if passed > 0:
+            read[s] += passed
+            fill -= passed
+            broken[s] = 1
+        while fill >= 2 * hop and position[s] > read[s] and ring_flags[s, (read[s] // hop) % capacity] & WHOLE_GAP:
+            read[s] += hop  # a gap over time that concealed hops have filled already
+            fill -= hop
+        position[s] = max(position[s], read[s])
+        last_capture_ns[s] += hop_ns if last_capture_ns[s] else 0
         if fill >= hop:
             h = (read[s] // hop) % capacity
             for k in range(hop):
                 samples[i, k] = slab[s, h, k]
-            flag |= ring_flags[s, h]
-            capture_ns[i] = ring_capture[s, h]
+            flag = ring_flags[s, h] & ~WHOLE_GAP
+            last_capture_ns[s] = ring_capture[s, h]
             read[s] += hop
-            if broken[s]:
+            if flag & _CONCEALED:
+                broken[s] = 1
+            elif broken[s]:
                 flag |= _DISCONTINUITY
                 broken[s] = 0
         elif ended[i]:
-            flag |= _PADDED
+            flag = _PADDED
             h = (read[s] // hop) % capacity
             for k in range(hop):
                 samples[i, k] = slab[s, h, k] if k < fill else np.float32(0.0)
             if fill > 0:
-                flag |= ring_flags[s, h]
-                capture_ns[i] = ring_capture[s, h]
+                flag |= ring_flags[s, h] & ~WHOLE_GAP
+                flag |= _DISCONTINUITY if broken[s] else 0
+                last_capture_ns[s] = ring_capture[s, h]
                 read[s] += fill
             else:
                 drain_hops[s] -= 1
@@ -171,8 +200,11 @@ def take_hops(  # type: ignore[no-untyped-def]
             for k in range(hop):
                 value *= np.float32(0.95)
                 samples[i, k] = value if abs(value) > 1e-6 else np.float32(0.0)
-            flag |= _CONCEALED
+            flag = _CONCEALED
             concealed[s] += 1
+            if in_company and not broken[s]:
+                # Late for its company, which must not be held up again and again: keep one hop more in hand.
+                prefill[s] = min(prefill[s] + hop, asked[s] + max_backlog // 2)
             broken[s] = 1
         fill = written[i] - read[s]
         if fill < least_fill[s]:
@@ -181,3 +213,4 @@ def take_hops(  # type: ignore[no-untyped-def]
         start_sample[i] = position[s]
         position[s] += hop
         flags[i] = flag
+        capture_ns[i] = last_capture_ns[s]

@@ -19,7 +19,8 @@ class Pacer:
     Live: when every stream has a hop beyond what it keeps against jitter, the tick is due at once, so a
     single microphone is paced by its own sample clock and a burst is worked off without loss. Otherwise the
     tick is due one hop after the last; then streams that have no audio get a concealed hop. When no stream
-    at all has audio there is nobody to be late for, and the tick waits until the stall limit.
+    at all has audio there is nobody to be late for: the tick waits until the stall limit, and from then on
+    time goes on hop by hop.
 
     Freewheel: a tick is due as soon as every stream has a hop or has ended; nothing is ever concealed.
 
@@ -35,6 +36,7 @@ class Pacer:
         self._stall_ns = stall_ns
         self.due_ns = 0
         self.ready_ns = 0
+        self._is_stalled = False
 
     def start(self, now_ns: int) -> None:
         """Begin pacing: the first tick is due now."""
@@ -46,7 +48,7 @@ class Pacer:
         fill: NDArray[np.int64],
         prefill: NDArray[np.int64],
         ended: NDArray[np.uint8],
-        was_woken: bool = False,
+        rang_ns: int = 0,
     ) -> tuple[Verdict, int]:
         """Decide for rows with `fill` unread samples each.
 
@@ -55,7 +57,7 @@ class Pacer:
             fill: int64 [n], n > 0.
             prefill: int64 [n], samples each stream keeps in hand.
             ended: uint8 [n], 1 where no more audio follows.
-            was_woken: Whether audio has just arrived while the driver waited for it.
+            rang_ns: When the audio came that ended the driver's waiting; 0 when none did.
 
         Returns:
             The verdict, and until when to wait at most.
@@ -67,18 +69,25 @@ class Pacer:
                 return Verdict.TICK, now_ns
             return Verdict.WAIT, now_ns + self._stall_ns
         if ((fill >= self._hop_samples + prefill) | (ended != 0)).all():
-            self.ready_ns = now_ns if was_woken else min(self.due_ns, now_ns)
+            self._is_stalled = False
+            self.ready_ns = rang_ns or min(self.due_ns, now_ns)
             self.due_ns = now_ns + self._hop_ns
             return Verdict.TICK, now_ns
         if now_ns < self.due_ns:
             return Verdict.WAIT, self.due_ns
         if has_hop.any():
-            self.ready_ns = self.due_ns
-            # After a long stop (a suspended machine) the past is not played back tick by tick.
-            self.due_ns = max(self.due_ns + self._hop_ns, now_ns - self._stall_ns)
+            self._is_stalled = False
+            self.ready_ns = max(self.due_ns, rang_ns)
+            self.due_ns = self._after(self.due_ns, now_ns)
             return Verdict.TICK, now_ns
-        if now_ns - self.due_ns < self._stall_ns - self._hop_ns:
-            return Verdict.WAIT, self.due_ns + self._stall_ns - self._hop_ns
+        limit_ns = self.due_ns if self._is_stalled else self.due_ns + self._stall_ns - self._hop_ns
+        if now_ns < limit_ns:
+            return Verdict.WAIT, limit_ns
+        self._is_stalled = True
         self.ready_ns = now_ns
-        self.due_ns = now_ns + self._hop_ns
+        self.due_ns = self._after(limit_ns, now_ns)
         return Verdict.TICK, now_ns
+
+    def _after(self, due_ns: int, now_ns: int) -> int:
+        """One hop later; but after a long stop (a suspended machine) the past is not played back tick by tick."""
+        return max(due_ns + self._hop_ns, now_ns - self._stall_ns)

@@ -11,6 +11,9 @@ _CLIPPED = int(HopFlag.CLIPPED)
 _SANITISED = int(HopFlag.SANITISED)
 _FULL_SCALE = 0.9999  # 32767 / 32768 and above counts as clipped
 
+WHOLE_GAP = 128
+"""Beside the `HopFlag` bits, inside the ring only: nothing in this hop was ever heard."""
+
 
 class RingRows:
     """Rings of whole hops, single writer and single reader per slot, without a lock.
@@ -21,6 +24,10 @@ class RingRows:
     written and `write` after, so that the reader can tell that what it copied was being overwritten.
 
     Attributes:
+        slab: float32 [slots, capacity_hops, hop_samples], the audio.
+        flags: uint8 [slots, capacity_hops] of `HopFlag` bits and `WHOLE_GAP`.
+        capture_ns: int64 [slots, capacity_hops], UTC ns at which the last sample of the hop was (or will have
+            been) captured; 0 when unknown.
         write: int64 [slots], samples written.
         read: int64 [slots], samples read; always a multiple of the hop.
         claim: int64 [slots], samples written or being written.
@@ -28,11 +35,12 @@ class RingRows:
         source_lost: int64 [slots], samples the source counted as lost.
     """
 
-    def __init__(self, slots: int, capacity_hops: int, hop_samples: int) -> None:
+    def __init__(self, slots: int, capacity_hops: int, hop_samples: int, sample_rate_hz: int = 16_000) -> None:
         if capacity_hops < 4 or capacity_hops & (capacity_hops - 1):
             raise ValueError(f"capacity must be a power of two of at least 4 hops, got {capacity_hops}")
         self.capacity_hops = capacity_hops
         self.hop_samples = hop_samples
+        self.sample_rate_hz = sample_rate_hz
         self.slab = np.zeros((slots, capacity_hops, hop_samples), np.float32)
         self.flags = np.zeros((slots, capacity_hops), np.uint8)
         self.capture_ns = np.zeros((slots, capacity_hops), np.int64)
@@ -66,12 +74,14 @@ class RingRows:
         """Write samples at the end of a slot, NaN and infinities as zeros. Writer's thread."""
         start = int(self.write[slot])
         self.claim[slot] = start + samples.shape[0]
-        write_samples(self.slab[slot], self.flags[slot], self.capture_ns[slot], start, samples, capture_ns)
+        write_samples(
+            self.slab[slot], self.flags[slot], self.capture_ns[slot], start, samples, capture_ns, self.sample_rate_hz
+        )
         # Stored by the interpreter after the kernel has returned, so never before the samples it covers.
         self.write[slot] = start + samples.shape[0]
 
     def append_gap(self, slot: int, gap_samples: int, capture_ns: int) -> None:
-        """Write concealed samples in place of lost ones. Writer's thread."""
+        """Write concealed samples in place of lost ones; more than the ring holds is overrun too. Writer's thread."""
         if gap_samples <= 0:
             return
         if gap_samples > self.capacity_samples:
@@ -82,45 +92,67 @@ class RingRows:
             gap_samples -= skipped
         start = int(self.write[slot])
         self.claim[slot] = start + gap_samples
-        write_gap(self.slab[slot], self.flags[slot], self.capture_ns[slot], start, gap_samples, capture_ns)
+        write_gap(
+            self.slab[slot],
+            self.flags[slot],
+            self.capture_ns[slot],
+            start,
+            gap_samples,
+            capture_ns,
+            self.sample_rate_hz,
+        )
         self.write[slot] = start + gap_samples
 
 
 @numba.njit(nogil=True, cache=True)
-def write_samples(slab, flags, capture, start, samples, capture_ns):  # type: ignore[no-untyped-def]
+def write_samples(slab, flags, capture, start, samples, capture_ns, sample_rate_hz):  # type: ignore[no-untyped-def]
     """Copy samples into one slot's hops; sanitise and find clipping on the way."""
     capacity, hop = slab.shape
-    for i in range(samples.shape[0]):
-        position = start + i
+    end = start + samples.shape[0]
+    position = start
+    while position < end:
         h = (position // hop) % capacity
-        offset = position % hop
-        if offset == 0:
-            flags[h] = 0
-        value = samples[i]
-        if not np.isfinite(value):
-            value = np.float32(0.0)
-            flags[h] |= _SANITISED
-        elif abs(value) >= _FULL_SCALE:
-            flags[h] |= _CLIPPED
-            value = np.float32(min(max(value, -1.0), 1.0))
-        slab[h, offset] = value
-        capture[h] = capture_ns
+        first = position % hop
+        last = min(hop, first + end - position)
+        flag = flags[h] & ~WHOLE_GAP if first > 0 else 0
+        for k in range(first, last):
+            value = samples[position - start + k - first]
+            if not np.isfinite(value):
+                value = np.float32(0.0)
+                flag |= _SANITISED
+            elif abs(value) >= _FULL_SCALE:
+                value = np.float32(min(max(value, -1.0), 1.0))
+                flag |= _CLIPPED
+            slab[h, k] = value
+        flags[h] = flag
+        position += last - first
+        capture[h] = hop_capture_ns(capture_ns, end, position + hop - last, sample_rate_hz)
 
 
 @numba.njit(nogil=True, cache=True)
-def write_gap(slab, flags, capture, start, gap_samples, capture_ns):  # type: ignore[no-untyped-def]
+def write_gap(slab, flags, capture, start, gap_samples, capture_ns, sample_rate_hz):  # type: ignore[no-untyped-def]
     """Write a gap: the last sample decays to silence within a few ms, so that no click is heard."""
     capacity, hop = slab.shape
+    end = start + gap_samples
     value = np.float32(0.0)
     if start > 0:
         value = slab[((start - 1) // hop) % capacity, (start - 1) % hop]
-    for i in range(gap_samples):
-        position = start + i
+    position = start
+    while position < end:
         h = (position // hop) % capacity
-        offset = position % hop
-        if offset == 0:
-            flags[h] = 0
-        value *= np.float32(0.95)
-        slab[h, offset] = value if abs(value) > 1e-6 else np.float32(0.0)
-        flags[h] |= _CONCEALED
-        capture[h] = capture_ns
+        first = position % hop
+        last = min(hop, first + end - position)
+        for k in range(first, last):
+            value *= np.float32(0.95)
+            if abs(value) < 1e-6:
+                value = np.float32(0.0)
+            slab[h, k] = value
+        flags[h] = flags[h] | _CONCEALED if first > 0 else _CONCEALED | WHOLE_GAP
+        position += last - first
+        capture[h] = hop_capture_ns(capture_ns, end, position + hop - last, sample_rate_hz)
+
+
+@numba.njit(nogil=True, cache=True)
+def hop_capture_ns(capture_ns, end, hop_end, sample_rate_hz):  # type: ignore[no-untyped-def]
+    """Tell when the last sample of a hop was captured, from when the last sample of the chunk was."""
+    return capture_ns - (end - hop_end) * 1_000_000_000 // sample_rate_hz if capture_ns else 0
