@@ -1,0 +1,263 @@
+"""The wire format of the ingest: binary audio packets one way, JSON control messages both ways.
+
+Every message is one frame. A packet begins with the magic `RTMA`, a control message with `{`. Integers are
+little-endian; see docs/wire.md for the header byte by byte.
+"""
+
+import struct
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from rtemo.io.pcm import BYTES_PER_SAMPLE, SampleType
+from rtemo.io.wire import WireError
+
+INGEST_SCHEMA = "rtemo.ingest/1"
+MAGIC = b"RTMA"
+VERSION = 1
+MAX_MESSAGE_BYTES = 262_144
+MAX_NAME_BYTES = 255
+MAX_PACKET_S = 1.0
+"""Longest packet; 20 ms is usual. A longer one would only add delay."""
+
+MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
+
+CODECS: tuple[SampleType, ...] = ("s16le", "f32le", "mulaw", "alaw")
+"""Codec number in the header minus one → sample type."""
+
+_HEADER = struct.Struct("<4sBBBBIIQQI")
+HEADER_BYTES = _HEADER.size
+_SEQUENCE_MASK = 0xFFFF_FFFF
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_BYTES)]
+
+
+class AudioPacket(NamedTuple):
+    """A decoded packet.
+
+    Attributes:
+        names: UTF-8 of call and channel with their lengths before them: the stream within a connection.
+        codec: Sample type.
+        rate_hz: Sample rate.
+        sequence: Counts the packets of the stream, modulo 2^32.
+        start_sample: Position of the first sample at `rate_hz`, from any origin; pauses count.
+        capture_ns: UTC in ns when the last sample was captured; 0 when unknown.
+        count_samples: Samples in the packet.
+        payload: The samples.
+    """
+
+    names: bytes
+    codec: SampleType
+    rate_hz: int
+    sequence: int
+    start_sample: int
+    capture_ns: int
+    count_samples: int
+    payload: memoryview
+
+
+def stream_names(call: str, channel: str) -> bytes:
+    """Encode the name of a stream as it stands in every packet.
+
+    Raises:
+        WireError: A name is empty or longer than `MAX_NAME_BYTES`.
+    """
+    parts = [name.encode("utf-8", "replace") for name in (call, channel)]
+    for part, name in zip(parts, (call, channel), strict=True):
+        if not 1 <= len(part) <= MAX_NAME_BYTES:
+            raise WireError(
+                f"got a name of {len(part)} bytes ({name[:20]!r}), expected 1 to {MAX_NAME_BYTES}",
+                "choose another name of the call or channel",
+            )
+    return bytes(map(len, parts)) + b"".join(parts)
+
+
+def encode_packet(
+    names: bytes, codec: SampleType, rate_hz: int, sequence: int, start_sample: int, capture_ns: int, payload: bytes
+) -> bytes:
+    """Write a packet; `names` comes from `stream_names`, `payload` holds whole samples."""
+    header = _HEADER.pack(
+        MAGIC,
+        VERSION,
+        CODECS.index(codec) + 1,
+        names[0],
+        names[1],
+        rate_hz,
+        sequence & _SEQUENCE_MASK,
+        start_sample,
+        capture_ns,
+        len(payload) // BYTES_PER_SAMPLE[codec],
+    )
+    return b"".join((header, names[2:], payload))
+
+
+def decode_packet(message: bytes) -> AudioPacket:
+    """Read a packet, believing nothing.
+
+    Raises:
+        WireError: It is no packet, of another version, or its parts contradict each other.
+    """
+    if len(message) < HEADER_BYTES:
+        raise WireError(f"got a packet of {len(message)} bytes, expected {HEADER_BYTES} and more")
+    (
+        magic,
+        version,
+        codec_number,
+        call_bytes,
+        channel_bytes,
+        rate_hz,
+        sequence,
+        start_sample,
+        capture_ns,
+        count_samples,
+    ) = _HEADER.unpack_from(message)
+    if magic != MAGIC or version != VERSION:
+        raise WireError(f"got magic {magic!r} and version {version}, expected {MAGIC!r} and {VERSION}")
+    if not 1 <= codec_number <= len(CODECS):
+        raise WireError(f"got codec {codec_number}, expected 1 to {len(CODECS)}: {', '.join(CODECS)}")
+    if not call_bytes or not channel_bytes:
+        raise WireError("got a packet without the name of its call or channel")
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise WireError(f"got a rate of {rate_hz} Hz, expected {MIN_RATE_HZ} to {MAX_RATE_HZ}")
+    if not 0 < count_samples <= rate_hz * MAX_PACKET_S:
+        raise WireError(f"got a packet of {count_samples} samples, expected 1 to {int(rate_hz * MAX_PACKET_S)}")
+    if start_sample >= 1 << 62 or capture_ns >= 1 << 63:
+        raise WireError("got a position or time that no real stream reaches")
+    codec = CODECS[codec_number - 1]
+    begin = HEADER_BYTES + call_bytes + channel_bytes
+    expected_bytes = begin + count_samples * BYTES_PER_SAMPLE[codec]
+    if len(message) != expected_bytes:
+        raise WireError(f"got {len(message)} bytes, the header announces {expected_bytes}")
+    names = message[6:8] + message[HEADER_BYTES:begin]
+    return AudioPacket(
+        names, codec, rate_hz, sequence, start_sample, capture_ns, count_samples, memoryview(message)[begin:]
+    )
+
+
+class Hello(msgspec.Struct, tag_field="op", tag="hello", kw_only=True):
+    """Asks whether anybody is there; answered by `welcome`."""
+
+
+class Open(msgspec.Struct, tag_field="op", tag="open", kw_only=True, omit_defaults=True):
+    """Opens a stream; answered by `opened` or `refused`."""
+
+    call: Name
+    channel: Name = "0"
+    codec: SampleType = "s16le"
+    sample_rate_hz: Annotated[int, Meta(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] = 8_000
+    role: Annotated[str, Meta(max_length=64, description="Who speaks (`customer`, `agent`); empty if unknown.")] = ""
+    prefill_ms: Annotated[
+        float | None, Meta(ge=0, le=1000, description="Audio kept in hand against jitter; absent for the default.")
+    ] = None
+
+
+class End(msgspec.Struct, tag_field="op", tag="end", kw_only=True, omit_defaults=True):
+    """Ends a stream; answered by `ended`."""
+
+    call: Name
+    channel: Name = "0"
+    reason: Annotated[str, Meta(max_length=64)] = "end"
+
+
+class Alive(msgspec.Struct, tag_field="op", tag="alive", kw_only=True, omit_defaults=True):
+    """Keeps a stream without audio (a muted line) from being ended as idle."""
+
+    call: Name
+    channel: Name = "0"
+
+
+class Welcome(msgspec.Struct, tag_field="op", tag="welcome", kw_only=True):
+    """The server is there, and this is what it takes."""
+
+    schema: str
+    codecs: list[str]
+    max_message_bytes: int
+
+
+class Opened(msgspec.Struct, tag_field="op", tag="opened", kw_only=True):
+    """The stream is open, and this much may be sent."""
+
+    call: str
+    channel: str
+    limit_bytes: Annotated[
+        int, Meta(description="Samples, in bytes, that may be sent in all since the stream was opened.")
+    ]
+
+
+class Credit(msgspec.Struct, tag_field="op", tag="credit", kw_only=True):
+    """More may be sent."""
+
+    call: str
+    channel: str
+    limit_bytes: Annotated[int, Meta(description="As in `opened`; replaces every earlier limit, never smaller.")]
+
+
+class Refused(msgspec.Struct, tag_field="op", tag="refused", kw_only=True):
+    """The stream was not opened."""
+
+    call: str
+    channel: str
+    code: Annotated[str, Meta(description="`capacity` (try again later), `in_use`, or `bad_request`.")]
+    problem: str
+    mend: str
+
+
+class Ended(msgspec.Struct, tag_field="op", tag="ended", kw_only=True):
+    """The stream has ended, as asked or by itself; nothing more is taken."""
+
+    call: str
+    channel: str
+    reason: Annotated[str, Meta(description="What was asked, or `idle`, `replaced`, `closed by the engine`.")]
+    received_samples: Annotated[int, Meta(description="Taken, at the stream's own rate.")]
+    lost_samples: Annotated[int, Meta(description="Missing, at the stream's own rate.")]
+    late_packets: int
+    duplicate_packets: int
+    over_credit_packets: int
+
+
+class Error(msgspec.Struct, tag_field="op", tag="error", kw_only=True, omit_defaults=True):
+    """A message was not taken; sent at most once a second for the same trouble."""
+
+    code: Annotated[str, Meta(description="`bad_message`, `not_open` or `over_credit`.")]
+    problem: str
+    mend: str
+    call: str = ""
+    channel: str = ""
+
+
+Request = Hello | Open | End | Alive
+Response = Welcome | Opened | Credit | Refused | Ended | Error
+
+_REQUEST = msgspec.json.Decoder(Request)
+_RESPONSE = msgspec.json.Decoder(Response)
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode_control(message: Request | Response) -> bytes:
+    """Write a control message."""
+    return _ENCODER.encode(message)
+
+
+def decode_request(message: bytes) -> Request:
+    """Read a control message of a client.
+
+    Raises:
+        WireError: It is none; the text is for whoever wrote the client.
+    """
+    try:
+        return _REQUEST.decode(message)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"got {len(message)} bytes that are no request: {error}", "see docs/wire.md") from None
+
+
+def decode_response(message: bytes) -> Response:
+    """Read a control message of the server.
+
+    Raises:
+        WireError: It is none.
+    """
+    try:
+        return _RESPONSE.decode(message)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"got {len(message)} bytes that are no response: {error}") from None

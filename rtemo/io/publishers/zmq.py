@@ -1,0 +1,232 @@
+"""ZmqPublisher: events, latest state and queries over ZeroMQ."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from rtemo.api import Event, StreamFormat
+from rtemo.io.curve import Door
+from rtemo.io.endpoints import Endpoint, parse_endpoint
+from rtemo.io.publishers.history import CallRecord, History
+from rtemo.io.publishers.numbering import Numbering
+from rtemo.io.publishers.query import QueryDesk
+from rtemo.io.query_wire import MAX_REQUEST_BYTES
+from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
+from rtemo.io.topics import call_prefix, heartbeat_topic
+from rtemo.io.wire import (
+    HEARTBEAT_SCHEMA,
+    STATE_SCHEMA,
+    CallState,
+    ChannelState,
+    Heartbeat,
+    LatestEvent,
+    encode,
+    utc_ms,
+)
+from rtemo.io.zmq_options import PublishOptions
+
+_SUBSCRIPTION_BYTES = 1024  # longest message a subscriber has to send: one byte and a topic
+_STATE_REPEAT_S = 1.0
+_LEAST_BEAT_S = 0.05
+
+
+class ZmqPublisher:
+    """Publishes every event to whoever subscribes; never waits for anybody.
+
+    A subscriber that does not read loses the newest events once its queue is full, and sees that from the
+    numbers; the others are not touched. All sockets, and the door that checks keys, belong to the thread that
+    calls `open`.
+
+    Args:
+        options: Endpoints, bounds and keys.
+        purpose: What the results are used for; stamped on every event when not empty.
+        format: Rate of sample positions, until a `session_start` event tells another.
+
+    Attributes:
+        endpoints: `events`, `state` and `query` as bound; empty until `open`.
+    """
+
+    name = "zmq"
+
+    def __init__(
+        self, options: PublishOptions | None = None, *, purpose: str = "", format: StreamFormat | None = None
+    ) -> None:
+        self.endpoints: dict[str, Endpoint] = {}
+        self._options = options or PublishOptions()
+        self._tenant = self._options.tenant
+        self._numbering = Numbering(self._tenant, purpose, format)
+        self._history = History(self._options.replay_s, self._options.replay_call_bytes, self._options.replay_bytes)
+        self._context: Context | None = None
+        self._door: Door | None = None
+        self._events: Socket
+        self._state: Socket
+        self._desk: QueryDesk
+        self._owner = 0
+        self._beat_s = 0.0
+        self._heartbeat_topics: dict[str, bytes] = {}
+        self._state_readers = 0
+
+    @property
+    def epoch(self) -> str:
+        """Random name of this life of the publisher."""
+        return self._numbering.epoch
+
+    def open(self) -> None:
+        """Bind the three sockets.
+
+        Raises:
+            EndpointError: An endpoint is in use, impossible, or open to the network without encryption.
+        """
+        options = self._options
+        events = parse_endpoint(options.events)
+        wanted = {
+            "events": events,
+            "state": parse_endpoint(options.state) if options.state else events.beside(1, "state"),
+            "query": parse_endpoint(options.query) if options.query else events.beside(2, "query"),
+        }
+        for endpoint in wanted.values():
+            check_exposure(endpoint, options.curve, options.insecure_plaintext, "publish")
+        self._owner = threading.get_ident()
+        self._context = open_context()
+        try:
+            if options.curve.key_file:
+                self._door = Door(self._context, options.curve)
+            self._events = make_socket(self._context, zmq.PUB)
+            self._state = make_socket(self._context, zmq.XPUB)
+            query = make_socket(self._context, zmq.ROUTER)
+            for socket in (self._events, self._state):
+                socket.sndhwm = options.send_queue_messages
+                socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)
+            self._bind(self._events, "events", wanted, _SUBSCRIPTION_BYTES)
+            self._bind(self._state, "state", wanted, _SUBSCRIPTION_BYTES)
+            self._bind(query, "query", wanted, MAX_REQUEST_BYTES)
+        except BaseException:
+            self.close()
+            raise
+        self._desk = QueryDesk(query, self._history, self._numbering)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Send events in order; a subscriber whose queue is full misses them, none is waited for."""
+        assert self._owner == threading.get_ident(), "sockets belong to the thread that opened them"
+        now_s = time.monotonic()
+        encoding = self._options.encoding
+        send = self._events.send
+        for event in events:
+            topic, wire = self._numbering.number(event)
+            message = encode(wire, encoding)
+            send(topic.frame, zmq.SNDMORE | zmq.NOBLOCK)
+            send(message, zmq.NOBLOCK)
+            self._history.add(wire, message, now_s)
+            self._desk.published_bytes += len(message)
+        if self._state_readers:
+            self._send_states(now_s)
+
+    def tick(self) -> None:
+        """Let clients in, answer queries, send heartbeats and states that are due."""
+        assert self._owner == threading.get_ident(), "sockets belong to the thread that opened them"
+        if self._door is not None:
+            self._door.serve()
+            self._desk.refused_clients = self._door.refused_clients
+        self._desk.serve()
+        now_s = time.monotonic()
+        since_s = now_s - self._beat_s
+        if since_s >= self._options.heartbeat_s or (self._desk.is_beat_wanted and since_s >= _LEAST_BEAT_S):
+            self._beat_s = now_s
+            self._desk.is_beat_wanted = False
+            for call in self._history.prune(now_s):
+                self._numbering.forget(call)
+                self._heartbeat_topics.pop(call, None)
+            self._send_heartbeats(now_s)
+        self._watch_state_readers()
+        if self._state_readers:
+            self._send_states(now_s)
+
+    def close(self) -> None:
+        """Give the last events a moment to leave, then free everything."""
+        if self._context is None:
+            return
+        self._context.destroy(linger=self._options.linger_ms)
+        self._context = None
+        self._door = None
+
+    def _bind(self, socket: Socket, key: str, wanted: dict[str, Endpoint], max_message_bytes: int) -> None:
+        self.endpoints[key] = bind(socket, wanted[key], max_message_bytes, self._door, f"publish.{key}")
+
+    def _send_heartbeats(self, now_s: float) -> None:
+        calls = {record.call: record.pub_seq for record in self._history.active(now_s)}
+        self._send_heartbeat(heartbeat_topic(self._tenant).encode(), None, calls, {})
+        for call in ("", *calls):
+            topic = self._heartbeat_topics.get(call)
+            if topic is None:
+                topic = self._heartbeat_topics[call] = heartbeat_topic(self._tenant, call).encode()
+            self._send_heartbeat(topic, call, {}, self._numbering.seqs(call))
+
+    def _send_heartbeat(self, topic: bytes, call: str | None, calls: dict[str, int], seqs: dict[str, int]) -> None:
+        beat = Heartbeat(
+            schema=HEARTBEAT_SCHEMA,
+            epoch=self._numbering.epoch,
+            pub_seq=self._numbering.pub_seq,
+            t_pub_ms=utc_ms(time.time_ns()),
+            interval_ms=self._options.heartbeat_s * 1000.0,
+            call=call,
+            calls=calls,
+            seqs=seqs,
+        )
+        self._events.send_multipart([topic, encode(beat, self._options.encoding)], zmq.NOBLOCK)
+
+    def _watch_state_readers(self) -> None:
+        """Count prefixes subscribed on the state socket, so that no state is made for nobody."""
+        while True:
+            try:
+                message = self._state.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if message[:1] == b"\x01":
+                self._state_readers += 1
+                prefix = message[1:].decode("utf-8", "replace")
+                for record in self._history.calls.values():
+                    if call_prefix(self._tenant, record.call).startswith(prefix):
+                        record.is_dirty, record.state_s = True, 0.0
+            elif message[:1] == b"\x00":
+                self._state_readers -= 1
+
+    def _send_states(self, now_s: float) -> None:
+        for record in self._history.calls.values():
+            since_s = now_s - record.state_s
+            if not record.call or since_s < self._options.state_interval_s:
+                continue
+            if record.is_dirty or (since_s >= _STATE_REPEAT_S and record.is_open):
+                record.is_dirty = False
+                record.state_s = now_s
+                topic = call_prefix(self._tenant, record.call).encode()
+                state = encode(self._state_of(record), self._options.encoding)
+                self._state.send(topic + b" " + state, zmq.NOBLOCK)
+
+    def _state_of(self, record: CallRecord) -> CallState[Any]:
+        channels = {
+            name: ChannelState(
+                role=channel.role,
+                is_open=channel.is_open,
+                latest={
+                    key: LatestEvent(
+                        seq=item.event.seq,
+                        t1_ms=item.event.t1_ms,
+                        t_capture_ms=item.event.t_capture_ms,
+                        data=item.event.data,
+                    )
+                    for key, item in channel.latest.items()
+                },
+            )
+            for name, channel in record.channels.items()
+        }
+        return CallState(
+            schema=STATE_SCHEMA,
+            epoch=self._numbering.epoch,
+            pub_seq=record.pub_seq,
+            t_pub_ms=utc_ms(time.time_ns()),
+            call=record.call,
+            channels=channels,
+        )
