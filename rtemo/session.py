@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from rtemo.runtime.store import ModelStore
 
 _STOP_S = 1.0
 _POLL_S = 0.002
+_STARVED_S = 10.0
 
 
 class PushStream:
@@ -41,6 +42,7 @@ class PushStream:
     def __init__(self, writer: StreamWriter, sample_rate_hz: int, format: StreamFormat, is_live: bool) -> None:
         self._writer = writer
         self._is_live = is_live
+        self._is_over = False
         self._resampler: PolyphaseResampler | None = None
         if sample_rate_hz != format.sample_rate_hz:
             self._resampler = PolyphaseResampler(sample_rate_hz, format.sample_rate_hz)
@@ -55,8 +57,13 @@ class PushStream:
             pcm: float [k] in [-1, 1], int16 [k], or bytes of little-endian int16.
 
         Raises:
-            AudioInputError: The audio is not one-dimensional, of another type, or of an odd number of bytes.
+            AudioInputError: The audio is not one-dimensional, of another type, or of an odd number of bytes, or
+                the stream is over.
         """
+        if self._is_over:
+            raise AudioInputError(
+                f"stream {self._writer.call!r}/{self._writer.channel} was ended before", "open a new stream"
+            )
         samples = _as_float(pcm)
         if self._resampler is not None:
             samples = self._resampler.process(samples[None, :])[0]
@@ -64,10 +71,14 @@ class PushStream:
 
     def end(self, reason: str = "end") -> None:
         """Say that the stream is over; what was pushed is still processed."""
-        if self._resampler is not None:
-            self._write(self._resampler.flush()[0])
-            self._resampler = None
-        self._writer.end(reason)
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            if self._resampler is not None:
+                self._write(self._resampler.flush()[0])
+        finally:
+            self._writer.end(reason)
 
     def _write(self, samples: NDArray[np.float32]) -> None:
         start_s = time.monotonic()
@@ -78,7 +89,7 @@ class PushStream:
                 return
             if taken:
                 start_s = time.monotonic()
-            elif time.monotonic() - start_s > 10.0:
+            elif time.monotonic() - start_s > _STARVED_S:
                 raise RtemoError(
                     f"stream {self._writer.call!r}/{self._writer.channel} is full and the engine does not move on",
                     "in freewheel every open stream needs audio: push to all in turn, or end those that are over",
@@ -137,8 +148,8 @@ class Session:
 
     @property
     def latency_samples(self) -> int:
-        """Delay of the audio through the whole chain; known once started."""
-        return self.engine.chain.latency_samples
+        """Delay of the audio through the whole chain."""
+        return self.engine.latency_samples
 
     @property
     def is_finished(self) -> bool:
@@ -150,7 +161,7 @@ class Session:
             and all(writer.is_closed for writer in self._pushed)
             and self.engine.floor.is_empty
             and self._publishing.is_idle
-        )
+        ) or self.engine.driver.has_failed
 
     def start(self) -> None:
         """Open plugins, publishers and sources, warm up, and begin.
@@ -158,6 +169,8 @@ class Session:
         Raises:
             RtemoError: Something cannot be opened; whatever was opened before is closed again.
         """
+        if self._was_started or self._health is not None:
+            raise RtemoError("the session was started before", "make a new one, a session runs once")
         self._was_started = True
         self.engine.open()
         try:
@@ -173,6 +186,8 @@ class Session:
         """Stop within about a second; returns the final counters. May be called twice."""
         if self._health is None:
             deadline_s = time.monotonic() + _STOP_S
+            for source in self._sources:  # all are told before the first is waited for
+                source.stop(0.0)
             for source in self._sources:
                 source.stop(max(0.05, deadline_s - time.monotonic() - 0.5))
             self._health = self.engine.stop(reason, max(0.1, deadline_s - time.monotonic() - 0.2))
@@ -283,16 +298,17 @@ class _Desk:
 
 def _as_float(pcm: NDArray[np.float32] | NDArray[np.int16] | bytes) -> NDArray[np.float32]:
     if isinstance(pcm, bytes | bytearray | memoryview):
-        if len(pcm) % 2:
+        size_bytes = memoryview(pcm).nbytes
+        if size_bytes % 2:
             raise AudioInputError(
-                f"got {len(pcm)} bytes of 16-bit audio, an odd number", "push whole samples of two bytes each"
+                f"got {size_bytes} bytes of 16-bit audio, an odd number", "push whole samples of two bytes each"
             )
         pcm = np.frombuffer(pcm, dtype="<i2")
-    pcm = np.asarray(pcm)
-    if pcm.ndim != 1:
-        raise AudioInputError(f"got audio of shape {pcm.shape}, expected [k]", "push one channel per stream")
-    if pcm.dtype == np.int16:
-        return pcm.astype(np.float32) / np.float32(32768.0)
-    if pcm.dtype.kind == "f":
-        return pcm.astype(np.float32, copy=False)
-    raise AudioInputError(f"got samples of type {pcm.dtype}", "push float32 in [-1, 1] or int16")
+    audio: NDArray[Any] = np.asarray(pcm)
+    if audio.ndim != 1:
+        raise AudioInputError(f"got audio of shape {audio.shape}, expected [k]", "push one channel per stream")
+    if audio.dtype == np.int16:
+        return audio.astype(np.float32) / np.float32(32768.0)
+    if audio.dtype.kind == "f":
+        return audio.astype(np.float32, copy=False)
+    raise AudioInputError(f"got samples of type {audio.dtype}", "push float32 in [-1, 1] or int16")

@@ -1,12 +1,24 @@
 """Chain: the plugins in order, checked when it is built and kept alive when one of them fails."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, HopFlag, Plugin, PluginContext, PluginError, PluginSpec, StreamFormat
+from rtemo.api import (
+    Block,
+    Emit,
+    HopFlag,
+    Payload,
+    Plugin,
+    PluginContext,
+    PluginError,
+    PluginSpec,
+    RtemoError,
+    StreamFormat,
+)
 from rtemo.engine.clock import Clock
 from rtemo.engine.stage import MarkTable, Stage
 
@@ -87,18 +99,24 @@ class Chain:
         self.n = 0
         self._clock = clock
         self._on_fault = on_fault
-        self._emits: list[Emit] = []
+        self._outlets: list[_Outlet] = []
+        self._block: Block | None = None
         self._tables: list[MarkTable] = []
         for plugin in plugins:
             try:
                 processor = plugin.open(context, capacity)
-            except Exception:
+            except RtemoError:
                 self.close()
                 raise
+            except Exception as error:
+                self.close()
+                raise PluginError(
+                    f"plugin {plugin.spec.name!r} cannot be opened ({_describe(error)})", "take it out of `chain`"
+                ) from error
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables))
             self._tables += stage.tables
             self.stages.append(stage)
-            self._emits.append(emit_for(plugin.spec.name))
+            self._outlets.append(_Outlet(stage, emit_for(plugin.spec.name)))
 
     @property
     def latency_samples(self) -> int:
@@ -130,6 +148,7 @@ class Chain:
             TurnLost: The watchdog has passed the turn on while a stage was running.
         """
         slowest, slowest_ns = -1, -1
+        self._block = block
         for index, stage in enumerate(self.stages):
             start_ns = self._clock.now_ns()
             stage.remember(block)
@@ -139,7 +158,7 @@ class Chain:
                 stage.shift(block)
                 continue
             self._take(holder, index, start_ns)
-            problem = self._run(stage, block, self._emits[index])
+            problem = self._run(stage, block, self._outlets[index])
             self._take(holder, None, 0)
             if problem:
                 stage.is_bypassed = True
@@ -165,18 +184,24 @@ class Chain:
         self.n -= 1
 
     def give_up(self, index: int, problem: str) -> None:
-        """Bypass a stage whose processor does not return; it may wake later, so its tables are left to it."""
+        """Bypass a stage whose processor does not return; it may wake later, so all marks it can reach are left to it.
+
+        The hop it holds is lost: it is in the stage's audio delay already, so marks and flags follow.
+        """
         stage = self.stages[index]
-        stage.is_bypassed = True
-        for table in stage.tables:
+        stage.is_bypassed = stage.is_hung = True
+        for table in self._tables:
             table.values = table.values.copy()
+        if self._block is not None:
+            stage.shift(self._block)
         self._on_fault(stage.spec.name, problem)
 
     def close(self) -> None:
         """Close every processor that still answers."""
         for stage in self.stages:
-            if not stage.is_bypassed:
-                stage.processor.close()
+            if not stage.is_hung:
+                with contextlib.suppress(Exception):  # the others are still to be closed
+                    stage.processor.close()
 
     def _run(self, stage: Stage, block: Block, emit: Emit) -> str:
         if stage.was_skipped:
@@ -206,11 +231,29 @@ class Chain:
                 act(stage)  # the stage's own tables still need the row; the processor is left out now
 
 
+class _Outlet:
+    """What a processor emits through; shut once it is bypassed, whatever thread it still has running."""
+
+    __slots__ = ("_emit", "_stage")
+
+    def __init__(self, stage: Stage, emit: Emit) -> None:
+        self._stage = stage
+        self._emit = emit
+
+    def __call__(self, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
+        if not self._stage.is_bypassed:
+            self._emit(row, data, start_sample, end_sample)
+
+
 def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
+    samples = block.samples
     try:
         stage.processor.process(block, emit)
     except Exception as error:
         return _describe(error)
+    if block.samples is not samples:
+        block.samples = samples
+        return "it replaced `block.samples` instead of writing into it (`block.samples[:] = …`)"
     if stage.spec.edits_audio and not np.isfinite(block.samples).all():
         return "its output is not finite"
     return ""

@@ -14,10 +14,13 @@ from rtemo.engine.gather import Intake
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.pacer import Pacer, Verdict
+from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
 
 AudioTap = Callable[[str, str, int, NDArray[np.float32]], None]
-"""Called on the driver thread with call, channel, start_sample and the processed hop, float32 [hop_samples]."""
+"""Called on the driver thread with call, channel, start_sample and the processed hop, float32 [hop_samples].
+
+The hop is a copy that may be kept. A tap that raises is called no more."""
 
 
 class Driver:
@@ -56,6 +59,7 @@ class Driver:
         self._stop = threading.Event()
         self._rang_ns = 0
         self.is_muted = False
+        self.has_failed = False
         self.ticks = 0
         self.xruns = 0
         self.skipped_turns = 0
@@ -80,6 +84,10 @@ class Driver:
                 self.step(holder)
         except TurnLost:
             return
+        except Exception as error:
+            self.has_failed = True
+            self.report_fault("engine", f"{type(error).__name__}: {error}", action="stopped")
+            raise
 
     def stop(self) -> None:
         """Ask the driver thread to end after the present tick. Any thread."""
@@ -138,9 +146,7 @@ class Driver:
         if is_late:
             self.skipped_turns += n * chain.optional_stages
         slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
-        if self._on_audio is not None:
-            for row, stream in enumerate(floor.rows):
-                self._on_audio(stream.call, stream.channel, int(block.start_sample[row]), block.samples[row])
+        self._tap(block)
         last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))
         end_ns = clock.now_ns()
         self.tick_time.add(end_ns - start_ns)
@@ -154,6 +160,16 @@ class Driver:
                 stream.xruns += 1
         for row in last[::-1]:
             floor.retire(int(row), chain)
+
+    def _tap(self, block: Block) -> None:
+        if self._on_audio is None:
+            return
+        try:
+            for row, stream in enumerate(self._floor.rows):
+                self._on_audio(stream.call, stream.channel, int(block.start_sample[row]), block.samples[row].copy())
+        except Exception as error:
+            self._on_audio = None
+            self.report_fault("on_audio", f"{type(error).__name__}: {error}", action="closed")
 
     def emit(self, plugin: str, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
         """Post a plugin's event about the stream at `row`. Driver thread."""
@@ -173,7 +189,7 @@ class Driver:
         """Prepare for a new driver thread after a hang: fresh buffers, one lost hop per stream counted."""
         self._new_buffers()
         for slot in self._floor.slots:
-            self._intake.skipped[slot] += 1
+            self._intake.lose_hop(int(slot))
         self._pacer.start(self._clock.now_ns())
 
     def health(self) -> Health:
@@ -197,7 +213,7 @@ class Driver:
         self._outbox.post(None, "engine", self._health, 0, 0)
         self.tick_time.clear()
         self.late.clear()
-        for stage in self.chain.stages:
+        for stage in self._stages:
             stage.busy.clear()
             stage.wait.clear()
         self._health_since_ns = now_ns
@@ -225,9 +241,13 @@ class Driver:
                     xruns=stage.xruns,
                     state="bypassed" if stage.is_bypassed else "running",
                 )
-                for stage in self.chain.stages
+                for stage in self._stages
             ),
         )
+
+    @property
+    def _stages(self) -> list[Stage]:
+        return self.chain.stages if hasattr(self, "chain") else []  # none before the engine is open
 
     def _new_buffers(self) -> None:
         capacity, hop = self._capacity, self._format.hop_samples

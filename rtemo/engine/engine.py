@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
+    CapacityError,
+    ConfigError,
     Health,
     ModelError,
     ModelHandle,
@@ -103,7 +105,9 @@ class Engine:
         self.chain: Chain
         self._threads: list[threading.Thread] = []
         self._watchdog: Watchdog | None = None
+        self._is_ready = False
         self._is_stopped = False
+        self._switch_interval_s = 0.0
         self._drain_hops = 1
 
     def open(self) -> None:
@@ -120,11 +124,13 @@ class Engine:
         self._drain_hops = 1 + -(-self.chain.latency_samples // self.format.hop_samples)
         self._warm()
         self.driver.is_muted = False
-        if self.options.owns_process:
-            sys.setswitchinterval(0.0005)  # the driver is late by this much when another thread computes in Python
         gc.collect()
-        gc.freeze()
+        if self.options.owns_process:  # a program that embeds the engine would never get frozen objects back
+            gc.freeze()
+            self._switch_interval_s = sys.getswitchinterval()
+            sys.setswitchinterval(0.0005)  # the driver is late by this much when another thread computes in Python
         self.driver.start(self.chain)
+        self._is_ready = True
         self.outbox.post(
             None,
             "engine",
@@ -148,14 +154,34 @@ class Engine:
     def open_stream(
         self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
     ) -> StreamWriter:
-        """Admit a stream; see `rtemo.api.StreamDesk`."""
+        """Admit a stream; see `rtemo.api.StreamDesk`.
+
+        Raises:
+            CapacityError: The engine is full, or does not run.
+            ConfigError: The ring cannot hold what is to be kept in hand.
+        """
+        if not self._is_ready or self._is_stopped:
+            raise CapacityError(
+                "the engine has stopped" if self._is_stopped else "the engine has not been started",
+                "open streams while the session runs",
+            )
         prefill = seconds_to_samples(prefill_s, self.format.sample_rate_hz) if self.is_live else 0
+        if not 0 <= prefill <= self._ring.capacity_samples // 2:
+            raise ConfigError(
+                f"{prefill_s:g} s of audio cannot be kept in hand, the ring holds {self.options.ring_s:g} s",
+                "raise `engine.ring_s` to more than twice as much",
+            )
         stream = self.floor.open(call, channel, source, role, prefill, self._drain_hops)
         return RingWriter(stream, self._ring, self._bell, self.clock, self.outbox, self.is_live)
 
     def report(self, data: Payload) -> None:
         """Emit an event about the engine's surroundings (a source, a publisher)."""
         self.outbox.post(None, "source", data, 0, 0)
+
+    @property
+    def latency_samples(self) -> int:
+        """Delay of the audio through all plugins together; known before they are opened."""
+        return sum(plugin.spec.latency_samples for plugin in self._plugins if plugin.spec.edits_audio)
 
     def health(self) -> Health:
         """Tell the state of the engine. Any thread."""
@@ -173,10 +199,15 @@ class Engine:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         health = self.health()
+        if not self._is_ready:
+            return health
         if not any(thread.is_alive() for thread in self._threads):
             self.floor.retire_all(self.chain, reason)
             self.chain.close()
         self.outbox.post(None, "engine", SessionEnd(reason=reason, counters=health.counters), 0, 0)
+        if self._switch_interval_s:
+            sys.setswitchinterval(self._switch_interval_s)
+            gc.unfreeze()
         return health
 
     def _start_driver(self, holder: int) -> None:

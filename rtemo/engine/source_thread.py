@@ -1,16 +1,17 @@
 """SourceThread: runs one source on a thread of its own."""
 
+import contextlib
 import threading
 
-from rtemo.api import Fault, RtemoError, Source, StreamDesk
+from rtemo.api import Fault, Payload, RtemoError, Source, StreamDesk, StreamWriter
 
 
 class SourceThread:
-    """Opens, pumps and closes a source; its failure ends the source, never the engine."""
+    """Opens, pumps and closes a source; its failure ends the source and its streams, never the engine."""
 
     def __init__(self, source: Source, desk: StreamDesk) -> None:
         self.source = source
-        self._desk = desk
+        self._desk = _Ledger(desk)
         self._stop = threading.Event()
         self._opened = threading.Event()
         self._error: BaseException | None = None
@@ -39,10 +40,11 @@ class SourceThread:
             self.source.open(self._desk)
         except BaseException as error:
             self._error = error
-            self.source.close()
+            self._close("source failed")
             return
         finally:
             self._opened.set()
+        reason = "source closed"
         try:
             while not self._stop.is_set():
                 delay_s = self.source.pump()
@@ -50,11 +52,42 @@ class SourceThread:
                     break
                 if delay_s > 0:
                     self._stop.wait(delay_s)
-        except RtemoError as error:
-            self._desk.report(Fault(where=self.source.name, problem=str(error), action="closed"))
         except Exception as error:
-            self._desk.report(
-                Fault(where=self.source.name, problem=f"{type(error).__name__}: {error}", action="closed")
-            )
+            reason = "source failed"
+            problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
+            self._desk.report(Fault(where=self.source.name, problem=problem, action="closed"))
         finally:
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
+        with contextlib.suppress(Exception):  # a source that cannot be closed is over all the same
             self.source.close()
+        self._desk.end_all(reason)
+
+
+class _Ledger:
+    """The desk, as one source sees it: remembers the streams opened there, so that none is left without an end."""
+
+    def __init__(self, desk: StreamDesk) -> None:
+        self._desk = desk
+        self._writers: list[StreamWriter] = []
+        self.format = desk.format
+        self.is_live = desk.is_live
+
+    def open_stream(
+        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+    ) -> StreamWriter:
+        """Admit a stream."""
+        writer = self._desk.open_stream(call, channel, source=source, role=role, prefill_s=prefill_s)
+        self._writers = [held for held in self._writers if not held.is_closed]
+        self._writers.append(writer)
+        return writer
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about the source."""
+        self._desk.report(data)
+
+    def end_all(self, reason: str) -> None:
+        """End the streams that the source has left open."""
+        for writer in self._writers:
+            writer.end(reason)

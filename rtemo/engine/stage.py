@@ -7,7 +7,7 @@ from rtemo.api import Block, HopFlag, Mark, PluginSpec, Processor, StreamFormat
 from rtemo.engine.delay import AudioDelay, HopDelay
 from rtemo.engine.stats import Histogram
 
-_NOT_DELAYED = np.uint8(HopFlag.LAST | HopFlag.PADDED)
+_LAST = np.uint8(HopFlag.LAST)
 
 
 class MarkTable:
@@ -30,6 +30,7 @@ class Stage:
         processor: The running plugin.
         tables: Marks this stage provides.
         is_bypassed: Whether the processor is no longer called.
+        is_hung: Whether it never returned from its last call, so that it cannot be closed either.
         busy: Time spent in the processor, per tick.
         wait: Time between the tick being ready and the processor's start.
         xruns: Late ticks charged to this stage.
@@ -41,6 +42,7 @@ class Stage:
         self.spec = spec
         self.processor = processor
         self.is_bypassed = False
+        self.is_hung = False
         self.was_skipped = False
         self.busy = Histogram()
         self.wait = Histogram()
@@ -81,10 +83,10 @@ class Stage:
         for table, delay in self._late_marks:
             delay.exchange(table.values[: block.n])
         if self._late_flags is not None:
-            passing = block.flags & _NOT_DELAYED
-            held = block.flags & ~_NOT_DELAYED
+            last = block.flags & _LAST  # at the end of the stream, whatever audio has come out by then
+            held = block.flags & ~_LAST
             self._late_flags.exchange(held)
-            block.flags[:] = held | passing
+            block.flags[:] = held | last
 
     def admit(self, row: int) -> None:
         """Prepare a fresh row everywhere; a bypassed processor is left alone."""

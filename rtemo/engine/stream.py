@@ -93,7 +93,9 @@ class RingWriter:
             self._ring.source_lost[self._stream.slot] += lost_samples
 
     def report(self, data: Payload) -> None:
-        """Emit an event about this stream at the position written so far."""
+        """Emit an event about this stream at the position written so far; nothing once it has ended."""
+        if self._stream.is_closed:
+            return
         position = self.position_samples
         self._outbox.post(self._stream, "source", data, position, position)
 
