@@ -12,7 +12,7 @@ from rich.live import Live
 from rtemo.api import Event
 from rtemo.cli.view.narrator import Narrator
 from rtemo.cli.view.picture import picture
-from rtemo.cli.view.screen import Screen
+from rtemo.cli.view.screen import Lines, Screen
 from rtemo.cli.view.state import ViewState
 from rtemo.config import ListenOptions
 
@@ -43,9 +43,8 @@ class TerminalShow:
         self._state = state
         self._period_s = 1.0 / options.refresh_hz
         self._due_s = 0.0
-        self._live = Live(
-            Screen(state, options.trend_s), console=console, screen=True, auto_refresh=False, redirect_stderr=False
-        )
+        lines = Lines(Screen(state, options.trend_s).lines)
+        self._live = Live(lines, console=console, screen=True, auto_refresh=False, redirect_stderr=False)
 
     def __enter__(self) -> "TerminalShow":
         self._live.start()

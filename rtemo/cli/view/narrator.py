@@ -1,30 +1,45 @@
 """Narrator: picks the events that are worth a line."""
 
-from rtemo.api import Emotion, Event, Rank, Spoof
+from collections.abc import Collection
+
+from rtemo.api import Emotion, Event, Spoof
 from rtemo.cli.view.plain import sentence
+
+CONSTANT = frozenset({"level", "prosody", "rank", "health"})
+"""Kinds that come all the time and say little each."""
 
 
 class Narrator:
     """Turns a flow of events into lines of text: what has changed, and what is final.
 
-    Level, prosody and health come all the time and are left out; a refreshed estimate gets a line only when its
-    label changes, and so does a spoof verdict.
+    Kinds that come all the time are left out; a refreshed estimate gets a line only when its label changes, and a
+    spoof finding when its verdict does.
+
+    Args:
+        kinds: Kinds that somebody has asked for by name: every event of these gets a line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Collection[str] = ()) -> None:
         self.sample_rate_hz = 16_000
+        self._kinds = frozenset(kinds)
         self._said: dict[tuple[str, str, str], str] = {}
 
-    def line(self, event: Event) -> str:
-        """Say the event in one line; empty when it is not worth one."""
-        data = event.data
-        if isinstance(data, Emotion | Spoof):
-            finding = data.label if isinstance(data, Emotion) else data.verdict
-            key = (event.call, event.channel, event.kind)
-            is_news = self._said.get(key) != finding or (isinstance(data, Emotion) and data.is_final)
-            self._said[key] = finding
-            if not is_news:
-                return ""
-        elif isinstance(data, Rank):
-            return ""
-        return sentence(event, self.sample_rate_hz)
+    def line(self, event: Event, name: str = "") -> str:
+        """Say the event in one line; empty when it is not worth one.
+
+        Args:
+            event: The event.
+            name: Name of the stream; call and channel when empty.
+        """
+        return sentence(event, self.sample_rate_hz, name) if self._is_news(event) else ""
+
+    def _is_news(self, event: Event) -> bool:
+        kind, data = event.kind, event.data
+        if kind in self._kinds:
+            return True
+        if not isinstance(data, Emotion | Spoof):
+            return kind not in CONSTANT
+        finding = data.label if isinstance(data, Emotion) else data.verdict
+        key = (event.call, event.channel, kind)
+        before, self._said[key] = self._said.get(key), finding
+        return before != finding or (isinstance(data, Emotion) and data.is_final)

@@ -7,6 +7,7 @@ from rtemo.cli.view.bars import bar, buckets, mirrored, sparkline
 from rtemo.cli.view.line import Line, beside, boxed, spread
 from rtemo.cli.view.numbers import clock, signed
 from rtemo.cli.view.palette import EMOTION_COLOURS
+from rtemo.cli.view.plain import best_label
 from rtemo.cli.view.state import StreamView
 
 WIDE_CELLS = 64
@@ -221,7 +222,7 @@ def _labels(emotion: Emotion | None) -> Sequence[str]:
 
 
 def _best(emotion: Emotion) -> tuple[str, float]:
-    label = max(emotion.probabilities, key=emotion.probabilities.__getitem__, default=emotion.label)
+    label = best_label(emotion)
     return label, emotion.probabilities.get(label, 0.0)
 
 

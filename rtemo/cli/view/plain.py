@@ -4,7 +4,10 @@ from rtemo.api import (
     Emotion,
     Event,
     Fault,
+    Health,
+    Level,
     Payload,
+    Prosody,
     Rank,
     SessionEnd,
     SessionStart,
@@ -14,24 +17,31 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    kind_of,
 )
-from rtemo.cli.view.numbers import clock, counted, signed
+from rtemo.cli.view.numbers import clock, counted, micros, signed
 
 
-def sentence(event: Event, sample_rate_hz: int) -> str:
-    """Say one event in one line; empty for those that come all the time (level, prosody, health).
+def sentence(event: Event, sample_rate_hz: int, name: str = "") -> str:
+    """Say one event in one line.
 
     Args:
         event: The event.
         sample_rate_hz: Rate of its sample positions.
+        name: Name of the stream; call and channel when empty.
     """
     text = _phrase(event.data)
-    if not text:
-        return ""
     if not event.call:
         return f"{'':>9}  {text}"
     at_sample = event.start_sample if isinstance(event.data, SpeechStart) else event.end_sample
-    return f"{clock(at_sample / sample_rate_hz):>9}  {clean(event.call)}/{clean(event.channel)}  {text}"
+    return f"{clock(at_sample / sample_rate_hz):>9}  {clean(name or f'{event.call}/{event.channel}')}  {text}"
+
+
+def best_label(emotion: Emotion) -> str:
+    """Tell the label to show: the one the model committed itself to, or the most probable one while it is unsure."""
+    if emotion.label in emotion.probabilities:
+        return emotion.label
+    return max(emotion.probabilities, key=emotion.probabilities.__getitem__, default=emotion.label)
 
 
 def clean(text: str) -> str:
@@ -45,12 +55,24 @@ def clean(text: str) -> str:
 
 def _phrase(data: Payload) -> str:
     match data:
+        case Level():
+            clipped = f"  ! {data.clipped_ratio:.1%} clipped" if data.clipped_ratio else ""
+            return f"level {data.rms_dbfs:.1f} dBFS  peak {data.peak_dbfs:.1f}{clipped}"
+        case Prosody():
+            pitch = "unvoiced" if data.pitch_hz is None else f"{data.pitch_hz:.0f} Hz"
+            return f"voice {pitch}  {data.rate_per_s:.1f} syllables/s  {data.tilt_db_per_octave:.1f} dB/octave"
+        case Health():
+            trouble = counted(data.counters)
+            return (
+                f"health: {data.streams} of {data.capacity} streams, load {data.load:.1%}, "
+                f"tick p99 {micros(data.tick_p99_us)}{f'  ! {trouble}' if trouble else ''}"
+            )
         case SpeechStart():
             return "speech begins"
         case SpeechEnd():
             return f"speech ends after {data.speech_s:.1f} s ({data.reason.replace('_', ' ')})"
         case Emotion():
-            best = max(data.probabilities, key=data.probabilities.__getitem__, default=data.label)
+            best = best_label(data)
             name = best if data.label == best else f"{best}?"
             return (
                 f"{'■' if data.is_final else '·'} {name:<9} {data.probabilities.get(best, 0.0):4.0%}  "
@@ -78,4 +100,4 @@ def _phrase(data: Payload) -> str:
         case SessionEnd():
             trouble = counted(data.counters)
             return f"session ends ({data.reason}){f'  ! {trouble}' if trouble else ''}"
-    return ""
+    return kind_of(data)

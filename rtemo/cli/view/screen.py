@@ -1,6 +1,6 @@
 """The whole screen: head, panels, foot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
@@ -14,8 +14,26 @@ from rtemo.cli.view.state import StreamView, ViewState
 _CAUTION = "perceived vocal expression, not inner state"
 
 
+class Lines:
+    """A rich renderable made of lines, drawn for the size that the terminal has at that moment.
+
+    Args:
+        draw: Gives the lines for a width and a height in cells.
+    """
+
+    def __init__(self, draw: Callable[[int, int], Sequence[Line]]) -> None:
+        self._draw = draw
+        self._styles = styles()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._draw(options.max_width, options.height or options.size.height):
+            for text, style in line.pieces:
+                yield Segment(text, self._styles[style])
+            yield Segment.line()
+
+
 class Screen:
-    """A rich renderable that draws a `ViewState` at whatever size the terminal has.
+    """Draws a `ViewState` into whatever room there is.
 
     Args:
         state: What to draw; read at every drawing.
@@ -27,15 +45,6 @@ class Screen:
         self.state = state
         self.trend_s = trend_s
         self.hint = hint
-        self._styles = styles()
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        height = options.height or options.size.height
-        for index, line in enumerate(self.lines(options.max_width, height)):
-            if index:
-                yield Segment.line()
-            for text, style in line.pieces:
-                yield Segment(text, self._styles[style])
 
     def lines(self, width: int, height: int) -> list[Line]:
         """Draw everything in at most `height` lines of at most `width` cells."""

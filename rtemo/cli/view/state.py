@@ -144,7 +144,8 @@ class ViewState:
             self._stream(event).add(event, self.session.sample_rate_hz)
             if event.capture_ns > 0 and not isinstance(data, StreamStart | StreamEnd | SpeechEnd):
                 self._ages_ms.append((event.emit_ns - event.capture_ns) / 1e6)
-        line = self._narrator.line(event)
+        is_one_call = len({call for call, _ in self.streams}) == 1
+        line = self._narrator.line(event, event.channel if is_one_call else "")
         if line:
             self.log.append(line)
 

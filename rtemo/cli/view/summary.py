@@ -9,6 +9,8 @@ from rtemo.cli.view.numbers import clock, counted, signed
 from rtemo.cli.view.plain import clean
 from rtemo.cli.view.state import StreamView, ViewState
 
+_WIDE_CELLS = 110
+
 
 def print_summary(console: Console, state: ViewState, counters: Counters, wall_s: float) -> None:
     """Print one row per stream, then what went wrong.
@@ -20,15 +22,16 @@ def print_summary(console: Console, state: ViewState, counters: Counters, wall_s
         wall_s: How long it ran.
     """
     if state.streams:
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-        table.add_column("stream")
+        is_wide = console.width >= _WIDE_CELLS
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("stream", no_wrap=True, max_width=40 if is_wide else 22)
         for name in ("heard", "speech", "turns"):
-            table.add_column(name, justify="right")
-        table.add_column("emotion over the speech")
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("emotion", no_wrap=True)
         for name in ("arousal", "valence"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for stream in state.streams.values():
-            table.add_row(*_row(stream))
+            table.add_row(*_row(stream, 3 if is_wide else 1))
         console.print(table)
     for fault in state.faults:
         console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"))
@@ -40,10 +43,10 @@ def print_summary(console: Console, state: ViewState, counters: Counters, wall_s
     console.print(Text(f"{'! ' + trouble if trouble else '✓ nothing lost'}; {wall_s:.1f} s{speed}"))
 
 
-def _row(stream: StreamView) -> tuple[str, ...]:
+def _row(stream: StreamView, labels: int) -> tuple[str, ...]:
     tally = stream.tally
-    ranked = sorted(tally.emotion.items(), key=lambda item: -item[1])[:2]
-    emotion = ", ".join(f"{label} {share:.0%}" for label, share in ranked) or "no speech rated"
+    ranked = sorted(tally.emotion.items(), key=lambda item: -item[1])[:labels]
+    emotion = ", ".join(f"{label} {share:.0%}" for label, share in ranked) or "none rated"
     return (
         f"{clean(stream.call)}/{clean(stream.channel)}",
         clock(stream.position_s),

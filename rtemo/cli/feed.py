@@ -1,0 +1,78 @@
+"""What `subscribe` and `top` share: connecting to a publisher, and its events as the engine made them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rtemo.api import Event
+    from rtemo.client import Subscriber
+    from rtemo.config import Config
+    from rtemo.io.wire import WireEvent
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def connected(command: Command) -> Command:
+    """Give a command the options of a connection; it receives them as keyword arguments for `connect`."""
+    for option in (
+        click.option("--tenant", help="Tenant of the feed.  [publish.tenant]"),
+        click.option("--server-key", default="", metavar="KEY", help="Public CURVE key of the publisher, or its file."),
+        click.option("--key-file", default="", metavar="FILE", help="Secret CURVE key file of this client."),
+        click.option("--wait", is_flag=True, help="Wait for ever for the publisher to appear."),
+    ):
+        command = option(command)
+    return command
+
+
+def connect(
+    config: "Config",
+    endpoint: str | None,
+    tenant: str | None,
+    server_key: str,
+    key_file: str,
+    wait: bool,
+    **wanted: Any,
+) -> "Subscriber":
+    """Connect to a publisher.
+
+    Args:
+        config: Where the publisher of this machine would be.
+        endpoint: Its event endpoint; that of the configuration when None.
+        tenant: Tenant; that of the configuration when None.
+        server_key: Public CURVE key of the publisher.
+        key_file: Secret CURVE key file of this client.
+        wait: Whether to wait for ever.
+        wanted: `calls`, `kinds`, `snapshot`, `on_notice` of the subscriber.
+    """
+    from rtemo.client import Subscriber
+
+    return Subscriber(
+        endpoint or config.publish.events,
+        query="" if endpoint else config.publish.query,
+        tenant=tenant or config.publish.tenant,
+        connect_timeout_s=None if wait else 5.0,
+        server_key=server_key,
+        key_file=key_file,
+        **wanted,
+    )
+
+
+def as_event(wire: "WireEvent[Any]") -> "Event | None":
+    """Turn a received event into the one the engine made; None when its kind is not known here."""
+    from rtemo.api import Event
+
+    if isinstance(wire.data, dict):
+        return None
+    return Event(
+        call=wire.call,
+        channel=wire.channel,
+        plugin=wire.plugin,
+        seq=wire.stream_seq,
+        start_sample=wire.start_sample,
+        end_sample=wire.end_sample,
+        capture_ns=round((wire.t_capture_ms or 0.0) * 1e6),
+        emit_ns=round(wire.t_pub_ms * 1e6),
+        data=wire.data,
+    )

@@ -1,0 +1,106 @@
+"""`rtemo subscribe`: the events of a running publisher."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtemo.cli.feed import as_event, connect, connected
+from rtemo.cli.options import configured
+from rtemo.cli.stopping import term_as_interrupt
+
+if TYPE_CHECKING:
+    from rtemo.cli.view.live import Show
+    from rtemo.client import Subscriber
+    from rtemo.config import Config
+    from rtemo.io.wire import WireEvent
+
+_TURN_S = 0.05
+
+
+@click.command("subscribe")
+@click.argument("endpoint", required=False)
+@click.option("--call", "calls", multiple=True, help="Only this call; may be given several times.")
+@click.option("--kind", "kinds", multiple=True, help="Only this kind, as emotion; may be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, as received.")
+@click.option("--view", is_flag=True, help="The live view of rtemo listen.")
+@click.option("--count", type=click.IntRange(min=1), help="End after this many events.")
+@connected
+@configured
+def command(
+    config: "Config",
+    endpoint: str | None,
+    calls: tuple[str, ...],
+    kinds: tuple[str, ...],
+    as_json: bool,
+    view: bool,
+    count: int | None,
+    **connection: Any,
+) -> None:
+    """Print the events of the publisher at ENDPOINT, last values first, then as they come.
+
+    Without ENDPOINT it is publish.events of the configuration. What is lost on the way is counted and named on
+    standard error.
+    """
+    from rtemo.cli.main import say
+
+    with term_as_interrupt():
+        feed = connect(
+            config, endpoint, calls=calls, kinds=kinds, on_notice=lambda notice: say(notice.detail), **connection
+        )
+        with feed:
+            try:
+                _print(config, feed, kinds, as_json, view, count)
+            except KeyboardInterrupt:
+                pass  # the usual way to end
+            finally:
+                if feed.lost_events:
+                    say(f"! {feed.lost_events} events were lost on the way")
+
+
+def _print(
+    config: "Config", feed: "Subscriber", kinds: tuple[str, ...], as_json: bool, view: bool, count: int | None
+) -> None:
+    from rich.console import Console
+
+    from rtemo.cli.view.live import TerminalShow, can_draw
+    from rtemo.cli.view.narrator import Narrator
+    from rtemo.cli.view.plain import clean
+    from rtemo.cli.view.state import ViewState
+    from rtemo.io.wire import encode
+
+    if as_json:
+        for wire in _limited(feed, count):
+            click.echo(encode(wire))
+        return
+    console = Console()
+    if view and can_draw(console):
+        with TerminalShow(ViewState("subscribed"), console, config.listen) as show:
+            _show(feed, show, count)
+        return
+    narrator = Narrator(kinds)
+    for wire in _limited(feed, count):
+        event = as_event(wire)
+        if event is None:
+            text = f"{wire.call}/{wire.channel}  {wire.kind}: {wire.data}"  # a kind that this version does not know
+            click.echo(f"{'':>9}  {clean(text)}")
+        elif line := narrator.line(event):
+            click.echo(line)
+
+
+def _show(feed: "Subscriber", show: "Show", count: int | None) -> None:
+    seen = 0
+    while count is None or seen < count:
+        for wire in feed.receive(_TURN_S):
+            seen += 1
+            event = as_event(wire)
+            if event is not None:
+                show.add(event)
+        show.refresh()
+
+
+def _limited(feed: "Subscriber", count: int | None) -> "Iterator[WireEvent[Any]]":
+    for number, wire in enumerate(feed, 1):
+        yield wire
+        if number == count:
+            return

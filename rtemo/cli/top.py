@@ -1,0 +1,65 @@
+"""`rtemo top`: load of a running engine, plugin by plugin."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtemo.cli.feed import connect, connected
+from rtemo.cli.options import configured
+from rtemo.cli.stopping import term_as_interrupt
+
+if TYPE_CHECKING:
+    from rtemo.api import Health
+    from rtemo.config import Config
+
+
+@click.command("top")
+@click.argument("endpoint", required=False)
+@click.option("--once", is_flag=True, help="Print one report and end.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per report.")
+@connected
+@configured
+def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, **connection: Any) -> None:
+    """Watch WAIT, BUSY, load and xruns of the publisher at ENDPOINT, plugin by plugin.
+
+    WAIT is the time from audio being ready to the plugin beginning its work, BUSY the time it works, load its mean
+    share of a hop. An xrun is a tick that finished after the next was due; it is charged to the longest plugin.
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.live import Live
+
+    from rtemo.api import Health
+    from rtemo.cli.view.live import can_draw
+
+    console = Console()
+    title = endpoint or config.publish.events
+    is_drawn = can_draw(console) and not (once or as_json)
+    live = Live(console=console, screen=True, auto_refresh=False) if is_drawn else None
+    with term_as_interrupt(), connect(config, endpoint, kinds=["health"], **connection) as feed:
+        try:
+            if live is not None:
+                live.start()
+            for wire in feed:
+                if not isinstance(wire.data, Health):
+                    continue
+                if as_json:
+                    click.echo(msgspec.json.encode(wire.data))
+                elif live is None:
+                    console.print(_screen(wire.data, title))
+                else:
+                    live.update(_screen(wire.data, title), refresh=True)
+                if once:
+                    return
+        except KeyboardInterrupt:
+            pass  # the usual way to end
+        finally:
+            if live is not None:
+                live.stop()
+
+
+def _screen(health: "Health", title: str) -> Any:
+    from rtemo.cli.view.screen import Lines
+    from rtemo.cli.view.top import table
+
+    return Lines(lambda width, height: table(health, title, width)[:height])
