@@ -110,20 +110,21 @@ def _radix5(x: Any, y: Any, length: int, stride: int, twiddle: Any, start: int) 
 
 
 @kernel
-def complex_fft(x: Any, y: Any, radices: Any, twiddle: Any) -> Any:
+def complex_fft(x: Any, y: Any, stages: Any, twiddle: Any) -> Any:
     """Transform complex lanes in place and give the array, `x` or `y`, that holds the result; both are overwritten.
 
     Args:
         x: float32 [2 length, LANES]; register 2k is the real part of value k, register 2k + 1 the imaginary part. For
             the inverse transform (times the length) swap the two.
         y: Work space like `x`.
-        radices: int64 [stages] whose product is the length.
+        stages: int64 [stages, 2], see `FftPlan`.
         twiddle: float32, see `FftPlan`.
     """
-    length = x.shape[0] // 2
-    stride = 1
-    start = 0
-    for radix in radices:
+    size = x.shape[0] // 2
+    length = size
+    for stage in range(stages.shape[0]):
+        radix, start = stages[stage]
+        stride = size // length
         if radix == 4:
             _radix4(x, y, length, stride, twiddle, start)
         elif radix == 2:
@@ -132,9 +133,7 @@ def complex_fft(x: Any, y: Any, radices: Any, twiddle: Any) -> Any:
             _radix3(x, y, length, stride, twiddle, start)
         else:
             _radix5(x, y, length, stride, twiddle, start)
-        start += 2 * (radix - 1) * (length // radix)
         length //= radix
-        stride *= radix
         x, y = y, x
     return x
 
@@ -216,22 +215,22 @@ def pack_spectrum(spectrum: Any, unpack: Any, z: Any) -> None:
 
 
 @kernel
-def _forward(frames: Any, radices: Any, twiddle: Any, unpack: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
+def _forward(frames: Any, stages: Any, twiddle: Any, unpack: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
     for tile in range(0, frames.shape[0], LANES):
         gather_tile(frames, tile, x)
-        unpack_spectrum(complex_fft(x, y, radices, twiddle), unpack, spectrum)
+        unpack_spectrum(complex_fft(x, y, stages, twiddle), unpack, spectrum)
         scatter_tile(spectrum, tile, out)
 
 
 @kernel
-def _inverse(spectra: Any, radices: Any, twiddle: Any, unpack: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
+def _inverse(spectra: Any, stages: Any, twiddle: Any, unpack: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
     n, size = out.shape
     scale = np.float32(2.0 / size)
     for tile in range(0, n, LANES):
         live = min(LANES, n - tile)
         gather_tile(spectra, tile, spectrum)
         pack_spectrum(spectrum, unpack, x)
-        swapped = complex_fft(x, y, radices, twiddle)
+        swapped = complex_fft(x, y, stages, twiddle)
         for lane in range(live):
             for i in range(0, size, 2):
                 out[tile + lane, i] = scale * swapped[i + 1, lane]
@@ -243,7 +242,8 @@ class FftPlan:
 
     Attributes:
         size: Samples of a frame.
-        radices: int64 [stages] of the half-length complex transform.
+        stages: int64 [stages, 2], radix of each stage of the half-length complex transform and where its twiddle
+            factors begin.
         twiddle: float32, per stage of length L and radix R and for each p < L / R the cosine and sine of
             exp(-2 pi i p r / L) for r = 1..R-1.
         unpack: float32 [size / 2 + 2], cosine and sine of exp(-2 pi i k / size).
@@ -264,15 +264,15 @@ class FftPlan:
                 "as in 320, 400, 512, 960 or 1024"
             )
         self.size = size
-        self.radices = np.array(radices, np.int64)
         length = size // 2
-        stages = []
+        starts, twiddles = [0], []
         for radix in radices:
             p = np.arange(length // radix)[:, None]
-            turns = p * np.arange(1, radix)[None, :] / length
-            stages.append(_cosine_and_sine(turns))
+            twiddles.append(_cosine_and_sine(p * np.arange(1, radix)[None, :] / length))
+            starts.append(starts[-1] + twiddles[-1].size)
             length //= radix
-        self.twiddle = np.concatenate(stages)
+        self.stages = np.array(list(zip(radices, starts[:-1], strict=True)), np.int64)
+        self.twiddle = np.concatenate(twiddles)
         self.unpack = _cosine_and_sine(np.arange(size // 4 + 1) / size)
 
 
@@ -284,7 +284,7 @@ class RealFft:
 
     def __init__(self, size: int) -> None:
         self.plan = FftPlan(size)
-        self._tables = (self.plan.radices, self.plan.twiddle, self.plan.unpack)
+        self._tables = (self.plan.stages, self.plan.twiddle, self.plan.unpack)
         self._x = np.zeros((size, LANES), np.float32)
         self._y = np.zeros((size, LANES), np.float32)
         self._spectrum = np.zeros((size + 2, LANES), np.float32)

@@ -16,8 +16,8 @@ from rtemo.dsp.rows import RowKernel, check_out, float32_rows
 @kernel
 def _log_mel(x: Any, y: Any, power: Any, tables: Any, floor: Any, log_mel: Any) -> None:
     """Fill `log_mel` [mel_count, LANES] from the windowed frames in `x` [fft_samples, LANES]."""
-    radices, twiddle, unpack, first_bin, bin_count, weight = tables
-    unpack_power(complex_fft(x, y, radices, twiddle), unpack, power)
+    stages, twiddle, unpack, first_bin, bin_count, weight = tables
+    unpack_power(complex_fft(x, y, stages, twiddle), unpack, power)
     lowest = splat(floor)
     w = 0
     for band in range(first_bin.size):
@@ -101,7 +101,7 @@ class LogMel(RowKernel):
         self.mel_count = mel_count
         self.filterbank = bank
         self._window = (window * (2.0 / window.sum())).astype(np.float32)
-        self._tables = (plan.radices, plan.twiddle, plan.unpack, bank.first_bin, bank.bin_count, bank.weight)
+        self._tables = (plan.stages, plan.twiddle, plan.unpack, bank.first_bin, bank.bin_count, bank.weight)
         self._floor = np.float32(floor)
         self._work = (
             np.zeros((fft_samples, LANES), np.float32),

@@ -45,16 +45,16 @@ class Pitch:
 @kernel
 def _correlate(a: Any, b: Any, y: Any, spectrum_a: Any, spectrum_b: Any, tables: Any) -> Any:
     """Give the cross-correlation of frames `a` and `b`, times half their size, in an array of swapped pairs."""
-    radices, twiddle, unpack = tables
-    unpack_spectrum(complex_fft(a, y, radices, twiddle), unpack, spectrum_a)
-    unpack_spectrum(complex_fft(b, y, radices, twiddle), unpack, spectrum_b)
+    stages, twiddle, unpack = tables
+    unpack_spectrum(complex_fft(a, y, stages, twiddle), unpack, spectrum_a)
+    unpack_spectrum(complex_fft(b, y, stages, twiddle), unpack, spectrum_b)
     for k in range(0, spectrum_a.shape[0], 2):
         ar, ai = load(spectrum_a, k), load(spectrum_a, k + 1)
         br, bi = load(spectrum_b, k), load(spectrum_b, k + 1)
         store(spectrum_a, k, fma(ar, br, ai * bi))
         store(spectrum_a, k + 1, fms(ar, bi, ai * br))
     pack_spectrum(spectrum_a, unpack, a)
-    return complex_fft(a, y, radices, twiddle)
+    return complex_fft(a, y, stages, twiddle)
 
 
 @kernel
@@ -131,9 +131,10 @@ def _track(
             push_history(history[row], fresh)
             for i in range(span):
                 frame[i, lane] = history[row, i]
-        a[:] = np.float32(0.0)
-        a[:window] = frame[:window]
-        b[:] = frame
+        for i in range(frame.shape[0]):
+            x = load(frame, i)
+            store(b, i, x)
+            store(a, i, x if i < window else splat(np.float32(0.0)))
         swapped = _correlate(a, b, y, spectrum_a, spectrum_b, tables)
         _normalised_difference(frame, swapped, window, difference, power)
         for lane in range(live):
@@ -190,7 +191,7 @@ class PitchTracker(RowKernel):
         lags = int(np.ceil(self._inner_rate_hz / low_hz)) + 2
         span = self._window + lags
         plan = _smallest_plan(span)
-        self._tables = (plan.radices, plan.twiddle, plan.unpack)
+        self._tables = (plan.stages, plan.twiddle, plan.unpack)
         self._coefficients = section_table(butterworth_low_pass(4, _LOW_PASS_HZ, rate_hz))
         self._filter_state = self.state.add("filter", (len(self._coefficients), 2), np.float64)
         self._history = self.state.add("history", (span,), np.float32)

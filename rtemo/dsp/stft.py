@@ -72,10 +72,10 @@ def _normalised(analysis: NDArray[np.float64], synthesis: NDArray[np.float64], h
 
 @kernel
 def _analyse(samples: Any, history: Any, window: Any, tables: Any, x: Any, y: Any, spectrum: Any, out: Any) -> None:
-    radices, twiddle, unpack = tables
+    stages, twiddle, unpack = tables
     for tile in range(0, samples.shape[0], LANES):
         frame_tile(samples, history, window, tile, x)
-        unpack_spectrum(complex_fft(x, y, radices, twiddle), unpack, spectrum)
+        unpack_spectrum(complex_fft(x, y, stages, twiddle), unpack, spectrum)
         scatter_tile(spectrum, tile, out)
 
 
@@ -84,13 +84,13 @@ def _synthesise(
     spectra: Any, overlap: Any, window: Any, begin: int, tables: Any, x: Any, y: Any, spectrum: Any, out: Any
 ) -> None:
     """Add the frame's last samples, from `begin` on, to `overlap` and give out the hop that is complete."""
-    radices, twiddle, unpack = tables
+    stages, twiddle, unpack = tables
     n, hop = out.shape
     size = window.size
     for tile in range(0, n, LANES):
         gather_tile(spectra, tile, spectrum)
         pack_spectrum(spectrum, unpack, x)
-        swapped = complex_fft(x, y, radices, twiddle)
+        swapped = complex_fft(x, y, stages, twiddle)
         for lane in range(min(LANES, n - tile)):
             row = tile + lane
             for i in range(size):
@@ -201,4 +201,4 @@ def _workspace(frame_samples: int, hop_samples: int, fft_samples: int | None) ->
         raise ValueError(f"hop {hop_samples}, frame {frame_samples} and transform {size} must not decrease in order")
     plan = FftPlan(size)
     x, y = np.zeros((size, LANES), np.float32), np.zeros((size, LANES), np.float32)
-    return size, (plan.radices, plan.twiddle, plan.unpack), x, y, np.zeros((size + 2, LANES), np.float32)
+    return size, (plan.stages, plan.twiddle, plan.unpack), x, y, np.zeros((size + 2, LANES), np.float32)
