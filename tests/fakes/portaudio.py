@@ -1,6 +1,7 @@
 """FakePortAudio: a capture backend whose devices do what devices do on bad days, on a clock moved by hand."""
 
 import threading
+import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,20 @@ class HandClock:
             self.now_ns += round(duration_s * 1e9)
 
 
+class RealClock:
+    """The machine's monotonic time, for devices that deliver in real time."""
+
+    @property
+    def now_ns(self) -> int:
+        return time.perf_counter_ns()
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def advance(self, duration_s: float) -> None:
+        """Time advances by itself."""
+
+
 class FakeStream:
     """An open stream; `play` delivers what the device hears.
 
@@ -53,7 +68,9 @@ class FakeStream:
     def start(self) -> None:
         self.is_active = True
         if self._port.delivers:
-            self.play(np.zeros((self.rate_hz // 100, self.channels), np.float32))
+            silence = np.zeros((self.rate_hz // 100, self.channels), np.float32)
+            is_real = isinstance(self._port.clock, RealClock)
+            self.play(silence, self.time_ns() - 10_000_000 if is_real else None)
 
     def close(self) -> None:
         if self._port.hangs_on_close:
@@ -61,12 +78,15 @@ class FakeStream:
         self.is_active = False
         self.is_closed = True
 
-    def play(self, samples: NDArray[np.float32]) -> None:
-        """Deliver float32 [k, channels] in blocks of 10 ms, while the clock moves on by as much."""
+    def play(self, samples: NDArray[np.float32], start_ns: int | None = None) -> None:
+        """Deliver float32 [k, channels] in blocks of 10 ms, while the clock moves on by as much.
+
+        `start_ns` tells when it was heard by the stream's clock; now when None.
+        """
         step = self.rate_hz // 100
         for start in range(0, samples.shape[0], step):
             block = samples[start : start + step]
-            first_ns = self.time_ns()
+            first_ns = self.time_ns() if start_ns is None else start_ns + start * 1_000_000_000 // self.rate_hz
             self._port.clock.advance(block.shape[0] / self.rate_hz)
             self._ring.push(block, has_overflowed=self._has_overflowed, first_ns=first_ns)
             self._has_overflowed = False
@@ -91,8 +111,8 @@ class FakePortAudio:
     name = "fake"
     version = "FakePortAudio 1"
 
-    def __init__(self, *devices: InputDevice) -> None:
-        self.clock = HandClock()
+    def __init__(self, *devices: InputDevice, clock: HandClock | RealClock | None = None) -> None:
+        self.clock = clock or HandClock()
         self.present = list(devices or (HEADSET, WEBCAM))
         self.delivers = True
         self.refuses = ""

@@ -7,6 +7,7 @@ import numpy as np
 from rtemo.api import DeviceError
 from rtemo.io.sources.capture import CaptureStream, InputDevice, open_failure
 from rtemo.io.sources.capture_ring import CaptureRing
+from rtemo.io.sources.noise import hushed, silence_alsa
 
 _OVERFLOW = 2  # paInputOverflow
 
@@ -28,7 +29,9 @@ class PyAudioBackend:
                 f"PyAudio cannot be loaded ({error})", "pip install rtemo[pyaudio], or use the backend sounddevice"
             ) from None
         self._pyaudio: Any = pyaudio
-        self._port: Any = pyaudio.PyAudio()
+        silence_alsa()
+        with hushed():
+            self._port: Any = pyaudio.PyAudio()
         self._open_streams = 0
 
     @property
@@ -62,8 +65,9 @@ class PyAudioBackend:
         """Initialise PortAudio anew, unless one of our streams is open."""
         if self._open_streams:
             return False
-        self._port.terminate()
-        self._port = self._pyaudio.PyAudio()
+        with hushed():
+            self._port.terminate()
+            self._port = self._pyaudio.PyAudio()
         return True
 
     def open(

@@ -1,13 +1,13 @@
 """SoundDeviceBackend: PortAudio through sounddevice, with a callback that needs no interpreter lock."""
 
 import atexit
-import ctypes
 import threading
 from typing import Any
 
 from rtemo.api import DeviceError
 from rtemo.io.sources.capture import CaptureStream, InputDevice, open_failure
 from rtemo.io.sources.capture_ring import CaptureRing
+from rtemo.io.sources.noise import silence_alsa
 
 _lock = threading.Lock()
 _open_streams = 0  # in this process: PortAudio's life is the process's, not a backend's
@@ -34,7 +34,7 @@ class SoundDeviceBackend:
         except ImportError:
             raise DeviceError("the sounddevice package is not installed", "pip install sounddevice") from None
         self._sd: Any = sounddevice
-        _silence_alsa()
+        silence_alsa()
 
     @property
     def version(self) -> str:
@@ -150,25 +150,3 @@ def _text(error: Exception) -> str:
 
 def _code(error: Exception) -> int:
     return int(error.args[1]) if len(error.args) > 1 else 0
-
-
-_silence: Any = None
-
-
-def _silence_alsa() -> None:
-    """Keep ALSA from writing to standard error: PortAudio tries every device, and each refusal is several lines."""
-    global _silence
-    if _silence is not None:
-        return
-    try:
-        alsa = ctypes.CDLL("libasound.so.2")
-    except OSError:
-        return
-    from numba import cfunc, types
-
-    @cfunc(types.void(types.voidptr, types.int32, types.voidptr, types.int32, types.voidptr))
-    def say_nothing(_file: Any, _line: Any, _function: Any, _error: Any, _format: Any) -> None:
-        pass
-
-    _silence = say_nothing
-    alsa.snd_lib_error_set_handler(ctypes.c_void_p(say_nothing.address))

@@ -11,7 +11,7 @@ from rtemo.io.sources.capture import CaptureBackend, absence_mend, capture_backe
 from rtemo.io.sources.capture_line import CaptureLine, LineBlock
 from rtemo.io.sources.options import MicrophoneOptions
 
-_RATE_TOLERANCE = 0.02  # a second is too short to tell a drift, but long enough to tell 44.1 from 48 kHz
+_RATE_TOLERANCE = 0.04  # a second is too short to tell a drift, but long enough to tell 44.1 from 48 kHz
 _SILENT_DBFS = -90.0
 _CLIPPED = 0.9999
 

@@ -1,0 +1,63 @@
+"""Recorder: a program that records the default microphone until told to stop, run in a process of its own.
+
+    python -m tests.fakes.recorder OUT.npz [sounddevice|pyaudio]
+
+It prints `ready`, then a line for each event: monotonic time, state, detail. On standard input it takes `hold S`
+(keep the interpreter lock for that long, as badly behaved code would) and `quit`.
+"""
+
+import ctypes
+import select
+import sys
+import time
+
+import numpy as np
+
+from rtemo.api import RtemoError, SourceState
+from rtemo.io.sources.microphone import MicrophoneSource
+from rtemo.io.sources.options import MicrophoneOptions
+from tests.fakes.desk import FakeDesk
+
+
+def main(path: str, backend: str) -> None:
+    source = MicrophoneSource(MicrophoneOptions(backend=backend))  # type: ignore[arg-type]
+    desk = FakeDesk(is_live=True)
+    try:
+        source.open(desk)
+    except RtemoError as error:
+        print(f"refused {error}", flush=True)
+        return
+    writer = desk.only()
+    start_s = time.monotonic()
+    print("ready", flush=True)
+    slowest_pump_s = 0.0
+    told = 0
+    while True:
+        before_s = time.monotonic()
+        wait_s = source.pump()
+        slowest_pump_s = max(slowest_pump_s, time.monotonic() - before_s)
+        for report in writer.reports[told:]:
+            assert isinstance(report, SourceState)
+            print(time.monotonic(), report.state, report.detail, flush=True)
+            told += 1
+        if select.select([sys.stdin], [], [], wait_s)[0]:
+            words = sys.stdin.readline().split()
+            if words and words[0] == "hold":
+                ctypes.PyDLL(None).usleep(int(float(words[1]) * 1e6))  # PyDLL does not let go of the lock
+            else:
+                break
+    elapsed_s = time.monotonic() - start_s
+    source.close()
+    np.savez(
+        path,
+        samples=writer.samples,
+        gaps=np.array(writer.gaps, np.int64).reshape(-1, 2),
+        lost_samples=writer.lost_samples,
+        elapsed_s=elapsed_s,
+        slowest_pump_s=slowest_pump_s,
+    )
+    print(f"ended {writer.end_reason}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
