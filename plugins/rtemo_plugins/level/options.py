@@ -1,0 +1,12 @@
+"""LevelOptions: what a user may set about level."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class LevelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the level meter."""
+
+    interval_s: Annotated[float, Meta(ge=0.01, le=3600, description="Time between two level events, in s.")] = 1.0
