@@ -3,7 +3,7 @@
     python -m tests.fakes.recorder OUT.npz [sounddevice|pyaudio]
 
 It prints `ready`, then a line for each event: monotonic time, state, detail. On standard input it takes `hold S`
-(keep the interpreter lock for that long, as badly behaved code would) and `quit`.
+(keep the interpreter lock for that long, as badly behaved code would, and tell what came in meanwhile) and `quit`.
 """
 
 import ctypes
@@ -14,9 +14,23 @@ import time
 import numpy as np
 
 from rtemo.api import RtemoError, SourceState
+from rtemo.io.sources.capture_ring import _WRITE_RECORDS
 from rtemo.io.sources.microphone import MicrophoneSource
 from rtemo.io.sources.options import MicrophoneOptions
 from tests.fakes.desk import FakeDesk
+
+
+def blocks_while_holding(source: MicrophoneSource, duration_s: float) -> int:
+    """Keep the interpreter lock without a pause, and count what the device's callback delivers all the same."""
+    assert source._line is not None
+    words = source._line._ring._words  # read without any call that would let go of the lock
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(60.0)  # nobody may ask for the lock meanwhile
+    before = int(words[_WRITE_RECORDS])
+    ctypes.PyDLL(None).usleep(int(duration_s * 1e6))  # PyDLL does not let go of it
+    blocks = int(words[_WRITE_RECORDS]) - before
+    sys.setswitchinterval(usual_s)
+    return blocks
 
 
 def main(path: str, backend: str) -> None:
@@ -43,7 +57,7 @@ def main(path: str, backend: str) -> None:
         if select.select([sys.stdin], [], [], wait_s)[0]:
             words = sys.stdin.readline().split()
             if words and words[0] == "hold":
-                ctypes.PyDLL(None).usleep(int(float(words[1]) * 1e6))  # PyDLL does not let go of the lock
+                print(f"held while {blocks_while_holding(source, float(words[1]))} blocks came in", flush=True)
             else:
                 break
     elapsed_s = time.monotonic() - start_s
