@@ -46,6 +46,16 @@ class Line:
         """Fill up to `width` cells."""
         return self.put(fill * (width - self.width), style)
 
+    def clip(self, width: int) -> "Line":
+        """Cut what lies beyond `width` cells."""
+        while self.width > width:
+            text, style = self.pieces.pop()
+            self.width -= cell_len(text)
+            if self.width < width:
+                self.pieces.append((set_cell_size(text, width - self.width), style))
+                self.width = width
+        return self
+
     @property
     def text(self) -> str:
         """The bare text."""

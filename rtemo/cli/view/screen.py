@@ -53,7 +53,7 @@ class Screen:
         room = height - len(head) - len(foot)
         body = self._body(width, room)
         body += self._log(width, room - len(body))
-        return [*head, *body, *foot][:height]
+        return [line.clip(width) for line in [*head, *body, *foot][:height]]
 
     def _head(self, width: int) -> Line:
         state = self.state

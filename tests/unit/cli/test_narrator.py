@@ -1,0 +1,55 @@
+import pytest
+
+from rtemo.api import Counters, Fault, Level, SessionEnd, SpeechEnd, SpeechStart, Spoof, StreamStart
+from rtemo.cli.view.narrator import Narrator
+
+from .events import conversation, emotion, ended, event, health
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_refresh_gets_a_line_only_when_its_label_changes():
+    narrator = Narrator()
+    labels = ["angry", "angry", "sad", "sad", "angry"]
+    lines = [narrator.line(event(emotion(label), 0, index)) for index, label in enumerate(labels)]
+    assert [bool(line) for line in lines] == [True, False, True, False, True]
+
+
+def test_a_final_estimate_always_gets_a_line():
+    narrator = Narrator()
+    assert all(narrator.line(event(emotion(is_final=True), 0, index)) for index in range(3))
+
+
+def test_what_comes_all_the_time_is_left_out_unless_asked_for():
+    level = event(Level(rms_dbfs=-20.0, peak_dbfs=-8.0, clipped_ratio=0.0), 0, 0.1)
+    assert Narrator().line(level) == ""
+    assert Narrator().line(event(health())) == ""
+    assert "level -20.0 dBFS" in Narrator({"level"}).line(level)
+    assert "load 4.7%" in Narrator({"health"}).line(event(health()))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (SpeechStart(), "speech begins"),
+        (SpeechEnd(speech_s=2.31, reason="frames_stopped"), "speech ends after 2.3 s (frames stopped)"),
+        (Spoof(score=2.0, verdict="bona_fide"), "spoof bona fide  score +2.00"),
+        (StreamStart(source="file:a.wav", role="customer"), "stream opens from file:a.wav (customer)"),
+        (Fault(where="emotion", problem="it broke", action="bypassed"), "! emotion bypassed: it broke"),
+        (SessionEnd(reason="end", counters=Counters(xruns=2)), "session ends (end)  ! xruns 2"),
+        (emotion("angry", 0.65, unsure=True), "angry?     65%  arousal +0.50  valence -0.50  2.0 s, refresh"),
+    ],
+)
+def test_every_kind_has_its_sentence(data, words):
+    assert words in Narrator().line(event(data))
+
+
+def test_a_line_tells_where_in_which_stream():
+    assert Narrator().line(event(SpeechStart(), 61.5, 61.5)).split() == ["1:01.5", "call/0", "speech", "begins"]
+    assert Narrator().line(ended(24.0)).startswith("   0:24.0  call/0  stream ends (end of file)")
+
+
+def test_no_line_of_a_whole_conversation_holds_control_characters():
+    narrator = Narrator()
+    lines = [narrator.line(item) for item in conversation(2, call="a\x1b[31m\nb")]
+    assert all(line.isprintable() for line in lines)

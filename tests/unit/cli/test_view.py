@@ -1,0 +1,184 @@
+import io
+import xml.etree.ElementTree
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from rtemo.api import Fault, Level, Rank, SourceState, Spoof
+from rtemo.cli.view.line import Line
+from rtemo.cli.view.picture import picture
+from rtemo.cli.view.screen import Lines, Screen
+from rtemo.cli.view.state import ViewState
+from rtemo.cli.view.summary import print_summary
+from rtemo.cli.view.top import table
+
+from .events import conversation, emotion, ended, event, health
+
+pytestmark = pytest.mark.unit
+
+
+def view(channels=1, **more):
+    state = ViewState("call.flac")
+    for item in conversation(channels, **more):
+        state.add(item)
+    return state
+
+
+def text_of(state, width, height):
+    return "\n".join(line.text for line in Screen(state).lines(width, height))
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 32), (100, 30), (60, 20), (200, 60), (40, 10), (20, 5)])
+@pytest.mark.parametrize("channels", [0, 1, 2, 3, 5, 30])
+def test_the_view_never_exceeds_the_terminal(width, height, channels):
+    lines = Screen(view(channels) if channels else ViewState("x")).lines(width, height)
+    assert len(lines) <= height
+    for line in lines:
+        assert cell_len(line.text) == line.width
+        assert line.width <= width, line.text
+
+
+def test_one_stream_at_80_columns_shows_everything():
+    shown = text_of(view(), 80, 24)
+    for word in (
+        "call.flac",
+        "level → vad → emotion",
+        "0:24.0",
+        "▶ angry",
+        " 65%",
+        "surprise",
+        "arousal  +0.50  excited",
+        "valence  -0.50  negative",
+        "-20 dBFS",
+        "peak  -8",
+        "180 Hz",
+        "latency 20 ms",
+        "event age 11 ms, p99 11 ms",
+        "load 4.7%",
+        "BUSY p99",
+        "emotion 1.31 ms",
+        "✓ xruns 0   lost 0 ms   overrun 0 ms   skipped 0   dropped 0   concealed 0",
+        "not inner state",
+        "Ctrl-C ends",
+    ):
+        assert word in shown, word
+
+
+def test_two_streams_at_80_columns_stand_side_by_side():
+    lines = [line.text for line in Screen(view(2)).lines(80, 24)]
+    assert sum("neutral" in line for line in lines) == 1
+    assert next(line for line in lines if "neutral" in line).count("neutral") == 2
+
+
+def test_many_streams_become_one_line_each_and_speakers_come_first():
+    state = view(30, duration_s=20.0)
+    lines = [line.text for line in Screen(state).lines(80, 24)]
+    assert any("… and" in line for line in lines)
+    speaking = next(key for key, stream in state.streams.items() if stream.is_speaking)
+    assert f"{speaking[0]} · {speaking[1]}" in lines[1]
+
+
+def test_speech_shows_by_sign_and_word_and_not_by_colour_alone():
+    assert "● SPEECH" in text_of(view(duration_s=26.0), 80, 24)
+    assert "○ silence" in text_of(view(duration_s=24.0), 80, 24)
+    assert "◌ waiting" in text_of(view(duration_s=0.2), 80, 24)
+
+
+def test_an_unsure_estimate_carries_a_question_mark():
+    state = view()
+    state.add(event(emotion("sad", 0.3, unsure=True), 23, 24))
+    assert "? sad" in text_of(state, 80, 24)
+    assert "▶" not in text_of(state, 80, 24)
+
+
+def test_trouble_shows_with_sign_and_number():
+    state = view()
+    state.add(event(health(xruns=3, source_lost_samples=1600, skipped_hops=2)))
+    assert "! xruns 3   lost 100 ms   overrun 0 ms   skipped 2" in text_of(state, 80, 24)
+
+
+def test_clipping_a_lost_source_and_a_fault_show():
+    state = view()
+    state.add(event(Level(rms_dbfs=-3.0, peak_dbfs=0.0, clipped_ratio=0.2), 23.9, 24))
+    state.add(event(SourceState(state="lost", detail="no audio for 2 s"), 24, 24))
+    state.add(event(Fault(where="emotion", problem="ValueError: x", action="bypassed"), call="", channel=""))
+    shown = text_of(state, 80, 24)
+    assert "! clipped" in shown
+    assert "✕ source lost" in shown
+    assert "! emotion bypassed: ValueError: x" in shown
+    state.add(event(SourceState(state="recovered"), 25, 25))
+    assert "source lost" not in text_of(state, 80, 24).split("╰")[0]
+
+
+def test_spoof_and_rank_have_their_place():
+    state = view()
+    assert "spoof ·   rank ·" in text_of(state, 80, 24)
+    state.add(event(Spoof(score=2.5, verdict="spoof"), 23, 24))
+    state.add(event(Rank(attribute="arousal", score=1.0, percentile=88.0), 23, 24))
+    assert "spoof ! spoof   rank 88 %" in text_of(state, 80, 24)
+    assert "spoof ! spoof +2.50   rank arousal 88 %" in text_of(state, 120, 30)
+
+
+def test_peaks_are_held_and_then_let_go():
+    state = ViewState()
+    for at_s, peak_dbfs in ((0.0, -3.0), (0.5, -30.0), (2.5, -30.0)):
+        state.add(event(Level(rms_dbfs=-40.0, peak_dbfs=peak_dbfs, clipped_ratio=0.0), at_s, at_s))
+        held = state.streams["call", "0"].peak_dbfs
+        assert held == (-3.0 if at_s < 2 else -30.0)
+
+
+def test_names_from_outside_cannot_draw_on_the_screen():
+    state = view(call="\x1b[2Jevil\r\n")
+    shown = text_of(state, 80, 24)
+    assert "\x1b" not in shown
+    assert "evil" in shown
+    wide = view(call="電話の会話" * 12)
+    for line in Screen(wide).lines(80, 24):
+        assert cell_len(line.text) <= 80
+
+
+def test_a_stream_that_begins_anew_is_shown_anew():
+    state = view()
+    state.add(ended())
+    assert "■ ended" in text_of(state, 80, 24)
+    for item in conversation(duration_s=0.5):
+        state.add(item)
+    assert state.streams["call", "0"].tally.turns == 0
+
+
+def test_drawing_takes_a_few_milliseconds_at_most(benchmark):
+    console = Console(width=120, height=40, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    lines = Lines(Screen(view(2)).lines)
+    benchmark(console.print, lines)
+
+
+def test_the_picture_is_well_formed_and_holds_the_words():
+    state = view(call="<&>")
+    drawn = xml.etree.ElementTree.fromstring(picture(Screen(state).lines(100, 30), "rtemo listen <call>"))
+    words = " ".join(drawn.itertext())
+    for word in ("rtemo listen <call>", "<&>", "angry", "arousal", "BUSY p99"):
+        assert word in words
+
+
+def test_the_summary_says_what_was_heard_and_what_was_lost():
+    state = view()
+    state.add(ended(24.0, xruns=2))
+    out = io.StringIO()
+    print_summary(Console(width=80, file=out), state, health(xruns=2).counters, wall_s=24.5)
+    shown = out.getvalue()
+    for word in ("call/0", "0:24.0", "angry 65%", "+0.50", "! xruns 2; 24.5 s"):
+        assert word in shown, word
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_top_names_every_plugin_and_what_wait_means():
+    lines = [line.text for line in table(health(xruns=1), "tcp://127.0.0.1:5570", 100)]
+    shown = "\n".join(lines)
+    for word in ("level", "1.31 ms", "13.1%", "1 of 64 streams", "! xruns 1", "WAIT"):
+        assert word in shown, word
+
+
+def test_a_cut_name_ends_with_an_ellipsis():
+    assert Line().put_name("abcdefgh", 5).text == "abcd…"
+    assert Line().put_name("abcde", 5).text == "abcde"
