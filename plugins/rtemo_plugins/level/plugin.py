@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from rtemo.api import (
     Block,
     Emit,
-    HopFlag,
     Level,
     Mark,
     PluginContext,
@@ -19,10 +18,9 @@ from rtemo.api import (
 )
 from rtemo.api.units import seconds_to_hops
 from rtemo.dsp.finite import finite_rows
-from rtemo.dsp.level import LevelMeter, amplitude_to_dbfs, power_to_dbfs
+from rtemo.dsp.level import LevelMeter
 from rtemo_plugins.level.options import LevelOptions
-
-_NOT_HEARD = np.uint8(HopFlag.CONCEALED | HopFlag.PADDED)
+from rtemo_plugins.level.tally import REPORT, TALLY, count
 
 
 class LevelPlugin:
@@ -54,57 +52,36 @@ class LevelPlugin:
 
 
 class LevelProcessor:
-    """Meters all rows at once and sums up each stream's interval.
-
-    Intervals are counted in the stream's own hops. Concealed and padded hops are not audio and count for nothing.
-    """
+    """Meters all rows at once and sums up each stream's interval, which is counted in the stream's own hops."""
 
     def __init__(self, options: LevelOptions, format: StreamFormat, capacity: int) -> None:
         self._hop_samples = format.hop_samples
         self._interval_hops = seconds_to_hops(options.interval_s, format.sample_rate_hz, format.hop_samples)
         self._meter = LevelMeter(capacity, hop_samples=format.hop_samples, rate_hz=format.sample_rate_hz)
         self._state = StateTable(capacity)
-        self._hops = self._state.add("hops", (), np.int64)
-        self._heard = self._state.add("heard_hops", (), np.int64)
-        self._start = self._state.add("start_sample", (), np.int64)
-        self._energy = self._state.add("energy", (), np.float64)
-        self._peak = self._state.add("peak", (), np.float32)
-        self._clipped = self._state.add("clipped_samples", (), np.int64)
-        self._is_new = self._state.add("is_new", (), np.bool_, fill=True)
+        self._tallies = self._state.add("tally", (), TALLY)
+        self._reports = np.zeros(capacity, REPORT)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Measure one hop, write the marks, and report the intervals that are over."""
-        n = block.n
         level = self._meter.process(finite_rows(block.samples))
         marks = block.marks
-        marks["level.rms_dbfs"][:] = power_to_dbfs(level.power)
-        marks["level.peak_dbfs"][:] = amplitude_to_dbfs(level.peak)
+        noise_dbfs = marks["level.noise_dbfs"]
         marks["level.clipped_samples"][:] = level.clipped_samples
-        marks["level.noise_dbfs"][:] = power_to_dbfs(level.noise_power)
-
-        np.copyto(self._start[:n], block.start_sample, where=self._is_new[:n])
-        self._is_new[:n] = False
-        heard = (block.flags & _NOT_HEARD) == 0
-        self._hops[:n] += 1
-        self._heard[:n] += heard
-        self._energy[:n] += np.where(heard, level.power, 0.0)
-        self._peak[:n] = np.maximum(self._peak[:n], np.where(heard, level.peak, 0.0))
-        self._clipped[:n] += np.where(heard, level.clipped_samples, 0)
-        is_due = (self._hops[:n] >= self._interval_hops) | (block.flags & np.uint8(HopFlag.LAST) != 0)
-        for row in np.flatnonzero(is_due).tolist():
-            self._report(row, int(block.start_sample[row]) + self._hop_samples, float(level.noise_power[row]), emit)
-
-    def _report(self, row: int, end_sample: int, noise_power: float, emit: Emit) -> None:
-        heard = int(self._heard[row])
-        if heard:
-            data = Level(
-                rms_dbfs=_rounded(power_to_dbfs(self._energy[row] / heard)),
-                peak_dbfs=_rounded(amplitude_to_dbfs(self._peak[row])),
-                clipped_ratio=int(self._clipped[row]) / (heard * self._hop_samples),
-                noise_dbfs=None if np.isnan(noise_power) else _rounded(power_to_dbfs(noise_power)),
-            )
-            emit(row, data, int(self._start[row]), end_sample)
-        self._state.reset(row)
+        if count(
+            level.power, level.peak, level.clipped_samples, level.noise_power, block.flags, block.start_sample,
+            self._hop_samples, self._interval_hops, self._tallies, self._reports,
+            marks["level.rms_dbfs"], marks["level.peak_dbfs"], noise_dbfs,
+        ):  # fmt: skip
+            for row in np.flatnonzero(self._reports["is_due"][: block.n]).tolist():
+                report = self._reports[row]
+                data = Level(
+                    rms_dbfs=round(float(report["rms_dbfs"]), 2),
+                    peak_dbfs=round(float(report["peak_dbfs"]), 2),
+                    clipped_ratio=float(report["clipped_ratio"]),
+                    noise_dbfs=None if np.isnan(noise_dbfs[row]) else round(float(noise_dbfs[row]), 2),
+                )
+                emit(row, data, int(report["start"]), int(block.start_sample[row]) + self._hop_samples)
 
     def admit(self, row: int) -> None:
         """Prepare fresh state for a new stream."""
@@ -124,7 +101,3 @@ class LevelProcessor:
 
     def close(self) -> None:
         """Nothing is held beyond memory."""
-
-
-def _rounded(dbfs: NDArray[np.float64]) -> float:
-    return round(float(dbfs), 2)

@@ -5,6 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+# Bounds stand beside the type they belong to: on "a number or nothing" msgspec refuses them.
+_Probability = Annotated[float, Meta(ge=0, le=1)]
+_Time = Annotated[float, Meta(gt=0, le=2000)]
+_Pad = Annotated[float, Meta(ge=-200, le=1000)]
+
 
 class VadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of voice activity detection; a null takes the value tuned for the back end."""
@@ -20,22 +25,26 @@ class VadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         float, Meta(le=0, description="Hops below this level are silence without asking the back end, in dBFS.")
     ] = -70.0
     start_probability: Annotated[
-        float | None, Meta(gt=0, le=1, description="Probability from which a hop may begin or resume speech.")
+        _Probability | None,
+        Meta(description="Probability from which a hop may begin or resume speech."),
     ] = None
     stop_probability: Annotated[
-        float | None, Meta(ge=0, lt=1, description="Probability below which a hop may end speech.")
+        _Probability | None, Meta(description="Probability below which a hop may end speech.")
     ] = None
     min_speech_ms: Annotated[
-        float | None, Meta(gt=0, le=2000, description="Voiced time before speech has started; short words need little.")
+        _Time | None,
+        Meta(description="Voiced time before speech has started; short words need little."),
     ] = None
     hangover_ms: Annotated[
         float, Meta(gt=0, le=10_000, description="Time without voice after which speech has ended, in ms.")
     ] = 400.0
     onset_pad_ms: Annotated[
-        float | None, Meta(ge=-200, le=1000, description="How far before the first voiced hop speech starts, in ms.")
+        _Pad | None,
+        Meta(description="How far before the first voiced hop speech starts, in ms."),
     ] = None
     offset_pad_ms: Annotated[
-        float | None, Meta(ge=-200, le=1000, description="How far after the last voiced hop speech ends, in ms.")
+        _Pad | None,
+        Meta(description="How far after the last voiced hop speech ends, in ms."),
     ] = None
     max_speech_s: Annotated[
         float, Meta(ge=0, description="Longest stretch of speech, in s, before it is cut in two; 0 for no limit.")
