@@ -4,8 +4,9 @@ Every message is one frame. A packet begins with the magic `RTMA`, a control mes
 little-endian; see docs/wire.md for the header byte by byte.
 """
 
+import re
 import struct
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +22,8 @@ MAX_NAME_BYTES = 255
 MAX_PACKET_S = 1.0
 """Longest packet; 20 ms is usual. A longer one would only add delay."""
 
-MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
+RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+"""Rates that are taken; a stranger must not make us design filters for odd ones."""
 
 CODECS: tuple[SampleType, ...] = ("s16le", "f32le", "mulaw", "alaw")
 """Codec number in the header minus one → sample type."""
@@ -31,6 +33,8 @@ HEADER_BYTES = _HEADER.size
 _SEQUENCE_MASK = 0xFFFF_FFFF
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_BYTES)]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class AudioPacket(NamedTuple):
@@ -61,16 +65,26 @@ def stream_names(call: str, channel: str) -> bytes:
     """Encode the name of a stream as it stands in every packet.
 
     Raises:
-        WireError: A name is empty or longer than `MAX_NAME_BYTES`.
+        WireError: A name is empty, longer than `MAX_NAME_BYTES`, or has control characters.
     """
     parts = [name.encode("utf-8", "replace") for name in (call, channel)]
     for part, name in zip(parts, (call, channel), strict=True):
-        if not 1 <= len(part) <= MAX_NAME_BYTES:
+        if not 1 <= len(part) <= MAX_NAME_BYTES or _CONTROL.search(name):
             raise WireError(
-                f"got a name of {len(part)} bytes ({name[:20]!r}), expected 1 to {MAX_NAME_BYTES}",
+                f"got {name[:40]!r} as a name, expected 1 to {MAX_NAME_BYTES} bytes without control characters",
                 "choose another name of the call or channel",
             )
     return bytes(map(len, parts)) + b"".join(parts)
+
+
+def split_names(names: bytes) -> tuple[str, str]:
+    """Give call and channel back from `stream_names`.
+
+    >>> split_names(stream_names("call", "0"))
+    ('call', '0')
+    """
+    begin, end = 2, 2 + names[0]
+    return names[begin:end].decode("utf-8", "replace"), names[end:].decode("utf-8", "replace")
 
 
 def encode_packet(
@@ -118,8 +132,8 @@ def decode_packet(message: bytes) -> AudioPacket:
         raise WireError(f"got codec {codec_number}, expected 1 to {len(CODECS)}: {', '.join(CODECS)}")
     if not call_bytes or not channel_bytes:
         raise WireError("got a packet without the name of its call or channel")
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise WireError(f"got a rate of {rate_hz} Hz, expected {MIN_RATE_HZ} to {MAX_RATE_HZ}")
+    if rate_hz not in RATES_HZ:
+        raise WireError(f"got a rate of {rate_hz} Hz, expected one of {', '.join(map(str, RATES_HZ))}")
     if not 0 < count_samples <= rate_hz * MAX_PACKET_S:
         raise WireError(f"got a packet of {count_samples} samples, expected 1 to {int(rate_hz * MAX_PACKET_S)}")
     if start_sample >= 1 << 62 or capture_ns >= 1 << 63:
@@ -145,11 +159,12 @@ class Open(msgspec.Struct, tag_field="op", tag="open", kw_only=True, omit_defaul
     call: Name
     channel: Name = "0"
     codec: SampleType = "s16le"
-    sample_rate_hz: Annotated[int, Meta(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] = 8_000
+    sample_rate_hz: Literal[RATES_HZ] = 8_000  # type: ignore[valid-type]
     role: Annotated[str, Meta(max_length=64, description="Who speaks (`customer`, `agent`); empty if unknown.")] = ""
-    prefill_ms: Annotated[
-        float | None, Meta(ge=0, le=1000, description="Audio kept in hand against jitter; absent for the default.")
-    ] = None
+    prefill_ms: (
+        Annotated[float, Meta(ge=0, le=1000, description="Audio kept in hand against jitter; absent for the default.")]
+        | None
+    ) = None
 
 
 class End(msgspec.Struct, tag_field="op", tag="end", kw_only=True, omit_defaults=True):
@@ -175,7 +190,7 @@ class Welcome(msgspec.Struct, tag_field="op", tag="welcome", kw_only=True):
     max_message_bytes: int
 
 
-class Opened(msgspec.Struct, tag_field="op", tag="opened", kw_only=True):
+class Opened(msgspec.Struct, tag_field="op", tag="opened"):
     """The stream is open, and this much may be sent."""
 
     call: str
@@ -185,7 +200,7 @@ class Opened(msgspec.Struct, tag_field="op", tag="opened", kw_only=True):
     ]
 
 
-class Credit(msgspec.Struct, tag_field="op", tag="credit", kw_only=True):
+class Credit(msgspec.Struct, tag_field="op", tag="credit"):
     """More may be sent."""
 
     call: str
@@ -193,7 +208,7 @@ class Credit(msgspec.Struct, tag_field="op", tag="credit", kw_only=True):
     limit_bytes: Annotated[int, Meta(description="As in `opened`; replaces every earlier limit, never smaller.")]
 
 
-class Refused(msgspec.Struct, tag_field="op", tag="refused", kw_only=True):
+class Refused(msgspec.Struct, tag_field="op", tag="refused"):
     """The stream was not opened."""
 
     call: str
@@ -216,7 +231,7 @@ class Ended(msgspec.Struct, tag_field="op", tag="ended", kw_only=True):
     over_credit_packets: int
 
 
-class Error(msgspec.Struct, tag_field="op", tag="error", kw_only=True, omit_defaults=True):
+class Error(msgspec.Struct, tag_field="op", tag="error", omit_defaults=True):
     """A message was not taken; sent at most once a second for the same trouble."""
 
     code: Annotated[str, Meta(description="`bad_message`, `not_open` or `over_credit`.")]
@@ -246,7 +261,7 @@ def decode_request(message: bytes) -> Request:
         WireError: It is none; the text is for whoever wrote the client.
     """
     try:
-        return _REQUEST.decode(message)
+        return _REQUEST.decode(message)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no request: {error}", "see docs/wire.md") from None
 
@@ -258,6 +273,6 @@ def decode_response(message: bytes) -> Response:
         WireError: It is none.
     """
     try:
-        return _RESPONSE.decode(message)
+        return _RESPONSE.decode(message)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no response: {error}") from None

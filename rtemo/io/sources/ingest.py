@@ -23,12 +23,15 @@ from rtemo.io.audio_wire import (
     decode_packet,
     decode_request,
     encode_control,
+    split_names,
     stream_names,
 )
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
+from rtemo.io.sources.conversion import RateConversion
 from rtemo.io.sources.ingest_stream import IngestStream
+from rtemo.io.sources.placement import Placement
 from rtemo.io.wire import WireError
 from rtemo.io.zmq_options import IngestOptions
 
@@ -150,17 +153,10 @@ class IngestSource:
         packet = decode_packet(message)
         key = (client, packet.names)
         stream = self._streams.get(key)
-        if stream is None:
-            call_bytes = packet.names[0]
-            call, channel = (
-                part.decode("utf-8", "replace")
-                for part in (packet.names[2 : 2 + call_bytes], packet.names[2 + call_bytes :])
-            )
+        if stream is None or stream.end_reason:
+            call, channel = split_names(packet.names)
             problem = f"got audio of call {call!r} channel {channel!r}, which is not open"
-            self._complain(
-                client,
-                Error(code="not_open", problem=problem, mend="send `open` first, or again", call=call, channel=channel),
-            )
+            self._complain(client, Error("not_open", problem, "send `open` first, or again", call, channel))
             return
         if not stream.take(packet, now_s, now_ns) and now_s - stream.complained_s > 1.0:
             stream.complained_s = now_s
@@ -185,7 +181,8 @@ class IngestSource:
             problem = f"call {request.call!r} channel {request.channel!r} is not open"
             self._complain(client, Error("not_open", problem, "send `open` first", request.call, request.channel))
         elif isinstance(request, End):
-            self._finish(key, request.reason)
+            self._streams[key].end(request.reason, time.time_ns())
+            self._waiting.add(key)
         elif isinstance(request, Alive):
             self._streams[key].heard_s = now_s
 
@@ -206,20 +203,13 @@ class IngestSource:
             return Refused(call, channel, "capacity", f"this client has {limit} streams open", "end one of them")
         prefill_s = self._options.prefill_s if request.prefill_ms is None else request.prefill_ms / 1000.0
         try:
+            conversion = RateConversion(request.sample_rate_hz, self._desk.format.sample_rate_hz, channels=1)
             writer = self._desk.open_stream(call, channel, source="ingest", role=request.role, prefill_s=prefill_s)
         except RtemoError as error:
             code = "capacity" if isinstance(error, CapacityError) else "bad_request"
             return Refused(call, channel, code, error.problem, error.mend)
-        stream = IngestStream(
-            client,
-            writer,
-            self._desk.format,
-            self._desk.is_live,
-            request.codec,
-            request.sample_rate_hz,
-            self._options,
-            now_s,
-        )
+        placement = Placement(writer, conversion, self._desk.is_live, self._options.reorder_s)
+        stream = IngestStream(client, writer, placement, request.codec, self._options, now_s)
         self._streams[key] = stream
         self._by_name[names] = key
         return Opened(call=call, channel=channel, limit_bytes=stream.limit_bytes)
@@ -233,6 +223,8 @@ class IngestSource:
                 stream.settle(now_s, now_ns)
                 if not stream.is_waiting:
                     self._waiting.discard(key)
+                    if stream.end_reason:
+                        self._finish(key, stream.end_reason)
         for key in list(self._hungry):
             stream = self._streams[key]
             if stream.grant():

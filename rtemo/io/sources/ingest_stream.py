@@ -1,6 +1,6 @@
 """IngestStream: one stream of one client: its credit, its placement and its silence."""
 
-from rtemo.api import SourceState, StreamFormat, StreamWriter
+from rtemo.api import SourceState, StreamWriter
 from rtemo.io.audio_wire import AudioPacket, Ended
 from rtemo.io.pcm import BYTES_PER_SAMPLE
 from rtemo.io.sources.placement import Placement
@@ -17,26 +17,24 @@ class IngestStream:
     Args:
         client: Address of the client's connection.
         writer: Where samples go.
-        format: Of the engine.
-        is_live: Whether the engine runs in real time.
+        placement: Puts packets where they belong.
         codec: Sample type announced when the stream was opened.
-        rate_hz: Rate announced.
         options: Window and time-outs.
         now_s: Monotonic time.
 
     Attributes:
         limit_bytes: Granted so far.
         heard_s: Monotonic time of the last message.
+        complained_s: Monotonic time at which the client was last told that it exceeds its credit.
+        end_reason: Why the client ended the stream; empty while it has not.
     """
 
     def __init__(
         self,
         client: bytes,
         writer: StreamWriter,
-        format: StreamFormat,
-        is_live: bool,
+        placement: Placement,
         codec: str,
-        rate_hz: int,
         options: IngestOptions,
         now_s: float,
     ) -> None:
@@ -45,11 +43,11 @@ class IngestStream:
         self.limit_bytes = 0
         self.heard_s = now_s
         self.complained_s = 0.0
-        self._placement = Placement(writer, format, is_live, options.reorder_s)
+        self.end_reason = ""
+        self._placement = placement
         self._options = options
-        self._format = format
         self._room_samples = writer.space_samples()
-        self._bytes_per_s = BYTES_PER_SAMPLE[codec] * rate_hz
+        self._bytes_per_s = BYTES_PER_SAMPLE[codec] * placement.rate_hz
         self._sent_bytes = 0
         self._over_credit_packets = 0
         self._audio_s = now_s
@@ -89,9 +87,8 @@ class IngestStream:
 
     def grant(self) -> bool:
         """Raise the limit as far as there is room; tell whether it is worth telling the client."""
-        window_samples = self._options.window_s * self._format.sample_rate_hz
         unread_samples = self._room_samples - self.writer.space_samples() + self._placement.held_samples
-        free_s = max(0.0, window_samples - unread_samples) / self._format.sample_rate_hz
+        free_s = max(0.0, self._options.window_s - unread_samples / self._placement.to_hz)
         limit_bytes = self._sent_bytes + int(free_s * self._bytes_per_s)
         if limit_bytes - self.limit_bytes < self._options.window_s * self._bytes_per_s / 4:
             return False
@@ -109,6 +106,11 @@ class IngestStream:
             self._is_lost = True
             self.writer.report(SourceState(state="lost", detail=f"no audio for {silent_s:.1f} s"))
         return ""
+
+    def end(self, reason: str, now_ns: int) -> None:
+        """Take note that no more packets follow; what is left to write may still need room."""
+        self.end_reason = reason or "end"
+        self._placement.finish(now_ns)
 
     def finish(self, reason: str, now_ns: int) -> Ended:
         """Write what is left, end the stream and give its account."""

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import StreamFormat, StreamWriter
+from rtemo.api import StreamWriter
 from rtemo.io.audio_wire import AudioPacket
 from rtemo.io.pcm import BYTES_PER_SAMPLE, decode_pcm
 from rtemo.io.sources.conversion import RateConversion
@@ -47,7 +47,7 @@ class Placement:
 
     Args:
         writer: Where samples go.
-        format: Of the engine.
+        conversion: From the rate announced for the stream to the engine's.
         is_live: Whether the engine runs in real time; otherwise what does not fit is kept until it does.
         reorder_s: How long a packet is held while one before it is missing.
 
@@ -55,16 +55,13 @@ class Placement:
         counts: What became of the packets.
     """
 
-    def __init__(self, writer: StreamWriter, format: StreamFormat, is_live: bool, reorder_s: float) -> None:
+    def __init__(self, writer: StreamWriter, conversion: RateConversion, is_live: bool, reorder_s: float) -> None:
         self.counts = PlacementCounts()
         self._writer = writer
-        self._format = format
         self._is_live = is_live
         self._reorder_s = reorder_s
-        self._codec = ""
-        self._rate_hz = 0
-        self._conversion: RateConversion
-        self._latency_ns = 0
+        self._conversion = conversion
+        self._latency_ns = round(conversion.latency_s * 1e9)
         self._next_sample = -1
         self._sequence = 0
         self._held: dict[int, AudioPacket] = {}
@@ -72,6 +69,16 @@ class Placement:
         self._holes: deque[tuple[int, int]] = deque(maxlen=16)
         self._probe_sample = -1
         self._spill: deque[NDArray[np.float32] | int] = deque()
+
+    @property
+    def rate_hz(self) -> int:
+        """Rate of the packets."""
+        return self._conversion.from_hz
+
+    @property
+    def to_hz(self) -> int:
+        """Rate of the engine."""
+        return self._conversion.to_hz
 
     @property
     def is_waiting(self) -> bool:
@@ -83,11 +90,11 @@ class Placement:
         """Samples at the engine's rate that are held or did not fit."""
         held = sum(packet.count_samples for packet in self._held.values())
         spilt = sum(item if isinstance(item, int) else item.shape[0] for item in self._spill)
-        return held * self._format.sample_rate_hz // max(1, self._rate_hz) + spilt
+        return held * self.to_hz // self.rate_hz + spilt
 
     def take(self, packet: AudioPacket, now_s: float, now_ns: int) -> None:
         """Place one packet; `now_s` is monotonic, `now_ns` UTC."""
-        if packet.rate_hz != self._rate_hz:
+        if packet.rate_hz != self._conversion.from_hz:
             self._change_rate(packet.rate_hz, now_ns)
         if self._next_sample < 0:
             self._anchor(packet)
@@ -97,7 +104,7 @@ class Placement:
                 self.settle(now_s, now_ns)
             return
         ahead_samples = packet.start_sample - self._next_sample
-        if abs(ahead_samples) > MAX_HOLE_S * self._rate_hz:
+        if abs(ahead_samples) > MAX_HOLE_S * self.rate_hz:
             self._probe(packet, ahead_samples, now_s, now_ns)
         elif packet.start_sample + packet.count_samples <= self._next_sample:
             self._drop_old(packet)
@@ -129,10 +136,7 @@ class Placement:
     def finish(self, now_ns: int) -> None:
         """Write everything that is still held back: no more packets follow."""
         self.settle(float("inf"), now_ns)
-        if self._rate_hz:
-            self._deliver(self._conversion.flush()[0], 0)
-            self._rate_hz = 0
-        self._pour()
+        self._deliver(self._conversion.flush()[0], 0)
 
     def _anchor(self, packet: AudioPacket) -> None:
         self._next_sample = packet.start_sample
@@ -140,11 +144,9 @@ class Placement:
         self._probe_sample = -1
 
     def _change_rate(self, rate_hz: int, now_ns: int) -> None:
-        conversion = RateConversion(rate_hz, self._format.sample_rate_hz, channels=1)
-        if self._rate_hz:
-            self.finish(now_ns)
+        conversion = RateConversion(rate_hz, self.to_hz, channels=1)
+        self.finish(now_ns)
         self._conversion = conversion
-        self._rate_hz = rate_hz
         self._latency_ns = round(conversion.latency_s * 1e9)
         self._next_sample = -1
         self._holes.clear()
@@ -157,7 +159,7 @@ class Placement:
             return
         self.settle(float("inf"), now_ns)
         missing = (packet.sequence - self._sequence - 1) & _SEQUENCE_MASK
-        if 1 < missing < 1 << 31 and 0 < ahead_samples <= _COUNTED_JUMP_S * self._rate_hz:
+        if 1 < missing < 1 << 31 and 0 < ahead_samples <= _COUNTED_JUMP_S * self.rate_hz:
             self._lose(ahead_samples - packet.count_samples)  # the first of the two is counted already
         self._anchor(packet)
         self.take(packet, now_s, now_ns)
@@ -233,4 +235,4 @@ class Placement:
 
     def _lose(self, count_samples: int) -> None:
         self.counts.lost_samples += count_samples
-        self._writer.count_lost(count_samples * self._format.sample_rate_hz // self._rate_hz)
+        self._writer.count_lost(count_samples * self.to_hz // self.rate_hz)
