@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rtemo.dsp.kernel import kernel
-from rtemo.dsp.lanes import LANES
+from rtemo.dsp.lanes import LANES, gather_rows, load, load_unaligned, splat, store, store_unaligned
 
 
 @kernel
@@ -21,13 +21,13 @@ def frame_tile(samples: Any, history: Any, window: Any, tile: int, registers: An
     """
     n, hop = samples.shape
     kept = history.shape[1]
-    registers[:] = np.float32(0.0)
-    for lane in range(min(LANES, n - tile)):
-        row = tile + lane
-        for i in range(kept):
-            registers[i, lane] = window[i] * history[row, i]
-        for i in range(hop):
-            registers[kept + i, lane] = window[kept + i] * samples[row, i]
+    live = min(LANES, n - tile)
+    gather_rows(history, tile, live, registers, 0)
+    gather_rows(samples, tile, live, registers, kept)
+    for i in range(window.size):
+        store(registers, i, load(registers, i) * splat(window[i]))
+    registers[kept + hop :] = np.float32(0.0)
+    for row in range(tile, tile + live):
         push_history(history[row], samples[row])
 
 
@@ -35,7 +35,11 @@ def frame_tile(samples: Any, history: Any, window: Any, tile: int, registers: An
 def push_history(history: Any, samples: Any) -> None:
     """Append `samples` [k] to `history` [kept], dropping the oldest."""
     kept, k = history.size, samples.size
-    for i in range(kept - k):
+    moved = max(0, kept - k)
+    done = moved - moved % LANES
+    for i in range(0, done, LANES):
+        store_unaligned(history, i, load_unaligned(history, i + k))
+    for i in range(done, moved):
         history[i] = history[i + k]
-    for i in range(max(0, kept - k), kept):
+    for i in range(moved, kept):
         history[i] = samples[k - kept + i]

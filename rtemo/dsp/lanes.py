@@ -105,6 +105,56 @@ def load_unaligned(typing_context: Any, array: Any, offset: Any) -> Any:
 
 
 @_operation
+def store_unaligned(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
+    """Write the lanes to `LANES` neighbouring values of a flat C-contiguous array from element `offset` on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), args[2].type.as_pointer())
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
+
+
+@_operation
+def transpose(
+    typing_context: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
+) -> Any:  # one for each of the LANES
+    """Give `LANES` registers such that lane i of register j is lane j of argument i."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        registers = list(args)
+        distance = 1
+        while distance < LANES:  # swap the off-diagonal blocks of ever larger squares
+            upper = [lane if not lane & distance else LANES + lane - distance for lane in range(LANES)]
+            lower = [lane + distance if not lane & distance else LANES + lane for lane in range(LANES)]
+            for i in range(LANES):
+                if not i & distance:
+                    pair = registers[i], registers[i + distance]
+                    for k, mask in ((i, upper), (i + distance, lower)):
+                        lanes = ir.Constant(ir.VectorType(_INT32, LANES), mask)
+                        registers[k] = builder.shuffle_vector(*pair, lanes)
+            distance *= 2
+        return context.make_tuple(builder, sig.return_type, registers)
+
+    return types.UniTuple(a, LANES)(*[a] * LANES), generate
+
+
+@_operation
+def as_element(typing_context: Any, a: Any, array: Any) -> Any:
+    """Convert lanes to the element type of `array`."""
+    lane = _LANE_OF[array.dtype]
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if lane is a:
+            return args[0]
+        return builder.fpext(args[0], lane.vector) if lane is F64 else builder.fptrunc(args[0], lane.vector)
+
+    return lane(a, array), generate
+
+
+@_operation
 def total(typing_context: Any, a: Any) -> Any:
     """Add the lanes up, neighbours first: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7))."""
 
@@ -182,18 +232,6 @@ def where_less(typing_context: Any, a: Any, b: Any, when_less: Any, otherwise: A
 
 
 @_operation
-def widen(typing_context: Any, a: Any) -> Any:
-    """Convert float32 lanes to float64."""
-    return F64(F32), lambda context, builder, sig, args: builder.fpext(args[0], F64.vector)
-
-
-@_operation
-def narrow(typing_context: Any, a: Any) -> Any:
-    """Convert float64 lanes to float32."""
-    return F32(F64), lambda context, builder, sig, args: builder.fptrunc(args[0], F32.vector)
-
-
-@_operation
 def _binary_exponent(typing_context: Any, a: Any) -> Any:
     """Give the exponent of positive normal float32 lanes such that `_mantissa` lies in [sqrt(1/2), sqrt(2))."""
 
@@ -263,6 +301,38 @@ def natural_log(a: Any) -> Any:
 
 
 @kernel
+def _load_square(flat: Any, at: int, stride: int) -> Any:
+    return transpose(
+        load_unaligned(flat, at),
+        load_unaligned(flat, at + stride),
+        load_unaligned(flat, at + 2 * stride),
+        load_unaligned(flat, at + 3 * stride),
+        load_unaligned(flat, at + 4 * stride),
+        load_unaligned(flat, at + 5 * stride),
+        load_unaligned(flat, at + 6 * stride),
+        load_unaligned(flat, at + 7 * stride),
+    )
+
+
+@kernel
+def gather_rows(rows: Any, tile: int, live: int, registers: Any, at: int) -> None:
+    """Transpose `live` rows of `rows` [n, k] from `tile` on into `registers` from `at` on; spare lanes are zero."""
+    k = rows.shape[1]
+    done = 0
+    if live == LANES:
+        flat = rows.reshape(-1)
+        done = k - k % LANES
+        for i in range(0, done, LANES):
+            for j, x in enumerate(_load_square(flat, tile * k + i, k)):
+                store(registers, at + i + j, as_element(x, registers))
+    else:
+        registers[at : at + k] = 0.0
+    for lane in range(live):
+        for i in range(done, k):
+            registers[at + i, lane] = rows[tile + lane, i]
+
+
+@kernel
 def gather_tile(rows: Any, tile: int, registers: Any) -> Any:
     """Transpose rows tile..tile + LANES - 1 of `rows` [n, k] into `registers` [k or more, LANES].
 
@@ -273,11 +343,7 @@ def gather_tile(rows: Any, tile: int, registers: Any) -> Any:
     """
     n, k = rows.shape
     live = min(LANES, n - tile)
-    if live < LANES:
-        registers[:k] = 0.0
-    for lane in range(live):
-        for i in range(k):
-            registers[i, lane] = rows[tile + lane, i]
+    gather_rows(rows, tile, live, registers, 0)
     registers[k:] = 0.0
     return live
 
@@ -286,6 +352,14 @@ def gather_tile(rows: Any, tile: int, registers: Any) -> Any:
 def scatter_tile(registers: Any, tile: int, rows: Any) -> None:
     """Transpose `registers` [k or more, LANES] back into rows tile..tile + LANES - 1 of `rows` [n, k]."""
     n, k = rows.shape
-    for lane in range(min(LANES, n - tile)):
-        for i in range(k):
+    live = min(LANES, n - tile)
+    done = 0
+    if live == LANES:
+        flat = rows.reshape(-1)
+        done = k - k % LANES
+        for i in range(0, done, LANES):
+            for j, x in enumerate(_load_square(registers.reshape(-1), i * LANES, LANES)):
+                store_unaligned(flat, (tile + j) * k + i, as_element(x, flat))
+    for lane in range(live):
+        for i in range(done, k):
             rows[tile + lane, i] = registers[i, lane]

@@ -10,7 +10,7 @@ from rtemo.dsp.fft import FftPlan, complex_fft, pack_spectrum, unpack_spectrum
 from rtemo.dsp.filters import biquads_tile, butterworth_low_pass, section_table
 from rtemo.dsp.frames import push_history
 from rtemo.dsp.kernel import kernel
-from rtemo.dsp.lanes import LANES, fma, fms, gather_tile, largest, load, splat, store
+from rtemo.dsp.lanes import LANES, fma, fms, gather_rows, gather_tile, largest, load, splat, store
 from rtemo.dsp.rows import RowKernel, float32_rows
 
 VOICED = 0.7
@@ -119,18 +119,15 @@ def _track(
 ) -> None:
     registers, carry = filter_work
     frame, a, b, y, spectrum_a, spectrum_b, difference, power, fresh = work
-    span = history.shape[1]
     for tile in range(0, samples.shape[0], LANES):
         live = gather_tile(samples, tile, registers)
         biquads_tile(registers, coefficients, filter_state, tile, live, carry)
-        frame[:] = np.float32(0.0)
         for lane in range(live):
             row = tile + lane
             for i in range(fresh.size):
                 fresh[i] = np.float32(registers[i * decimation, lane])
             push_history(history[row], fresh)
-            for i in range(span):
-                frame[i, lane] = history[row, i]
+        gather_rows(history, tile, live, frame, 0)
         for i in range(frame.shape[0]):
             x = load(frame, i)
             store(b, i, x)

@@ -1,0 +1,1 @@
+"""Speed of rtemo.dsp beside numpy and scipy."""
