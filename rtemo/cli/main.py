@@ -1,7 +1,6 @@
 """Entry point of the command `rtemo`."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -44,13 +43,15 @@ VERBS = {
     cls=LazyGroup,
     verbs=VERBS,
     epilog=ADVISORY,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of every error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Emotion in speech, while it is spoken."""
-    context.obj = debug
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(EXIT_FAILED)  # as click does when the pipe breaks earlier
     except (KeyboardInterrupt, click.Abort):
         if debug:
             raise

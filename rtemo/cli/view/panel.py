@@ -23,7 +23,7 @@ _EVEN = 0.2
 _ROOMY_CELLS = 44
 
 
-def panel(stream: StreamView, width: int, trend_s: float) -> list[Line]:
+def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Line]:
     """Draw a stream in a box of `width` cells; `WIDE_LINES` or `NARROW_LINES` high."""
     inner = width - 4
     is_wide = width >= WIDE_CELLS
@@ -34,16 +34,16 @@ def panel(stream: StreamView, width: int, trend_s: float) -> list[Line]:
         body += beside([_emotions(stream.emotion, left), _facts(stream, right, trend_s, is_wide)], [left, right], gap=3)
     else:
         body += [*_emotions(stream.emotion, inner), Line(), *_facts(stream, inner, trend_s, is_wide)]
-    title = Line().put(" ").put_name(stream.title, inner - 12, "bold").put(" ")
+    title = Line().put(" ").put_name(name, inner - 12, "bold").put(" ")
     foot = Line().put(f" {clock(stream.position_s)} ", "dim")
     return boxed(body, width, title, foot, "frame_speech" if stream.is_speaking else "frame")
 
 
-def row(stream: StreamView, width: int) -> Line:
+def row(stream: StreamView, name: str, width: int) -> Line:
     """Draw a stream as one line, for when there are too many for panels."""
     name_cells = max(12, width - 64)
     line = Line().join(lamp(stream, short=True)).put(" ")
-    line.put_name(stream.title, name_cells).pad(name_cells + 3)
+    line.put_name(name, name_cells).pad(name_cells + 3)
     level = stream.level.rms_dbfs if stream.level and not stream.is_ended else _FLOOR_DBFS
     filled, empty = bar(1 - level / _FLOOR_DBFS, 6)
     line.put(filled, "good").put(empty, "track").put("  ")

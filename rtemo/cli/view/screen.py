@@ -77,18 +77,21 @@ class Screen:
         for first in range(0, len(streams), columns):
             group = streams[first : first + columns]
             body += beside(
-                [panel(stream, cells, self.trend_s) for stream, cells in zip(group, widths, strict=False)],
+                [
+                    panel(stream, self.state.name_of(stream), cells, self.trend_s)
+                    for stream, cells in zip(group, widths, strict=False)
+                ],
                 widths[: len(group)],
             )
         return body
 
     def _rows(self, streams: list[StreamView], width: int, room: int) -> list[Line]:
         if len(streams) <= room:
-            return [row(stream, width) for stream in streams]
+            return [row(stream, self.state.name_of(stream), width) for stream in streams]
         # Speakers first: of many calls those that say something now are worth a line.
         speakers = sorted(streams, key=lambda stream: not stream.is_speaking)[: max(room - 1, 0)]
         rest = Line().put(f"  … and {len(streams) - len(speakers)} more streams", "dim")
-        return [*(row(stream, width) for stream in speakers), rest]
+        return [*(row(stream, self.state.name_of(stream), width) for stream in speakers), rest]
 
     def _log(self, width: int, room: int) -> list[Line]:
         if room < 3:

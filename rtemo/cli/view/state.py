@@ -9,6 +9,7 @@ from rtemo.api import (
     Fault,
     Health,
     Level,
+    Payload,
     Prosody,
     SessionStart,
     SourceState,
@@ -53,11 +54,6 @@ class StreamView:
         self.tally = Tally()
         self.is_ended = False
         self._peak_at_s = 0.0
-
-    @property
-    def title(self) -> str:
-        """Call and channel, and who speaks where that is known."""
-        return " · ".join(part for part in (self.call, self.channel, self.role) if part)
 
     def add(self, event: Event, sample_rate_hz: int) -> None:
         """Take one event of this stream into account."""
@@ -122,6 +118,11 @@ class ViewState:
         """Audio seen so far on the stream that is furthest."""
         return max((stream.position_s for stream in self.streams.values()), default=0.0)
 
+    def name_of(self, stream: StreamView) -> str:
+        """Name a stream: its call where there are several or it is alone, its channel, and who speaks if known."""
+        is_clear = len(self.streams) > 1 and len({call for call, _ in self.streams}) == 1
+        return " · ".join(part for part in ("" if is_clear else stream.call, stream.channel, stream.role) if part)
+
     def age_ms(self, percent: float) -> float | None:
         """Time from capture to event at the given percentile of the last events; None when nothing was captured."""
         if not self._ages_ms:
@@ -142,7 +143,7 @@ class ViewState:
             self.faults.append(data)
         if event.call:
             self._stream(event).add(event, self.session.sample_rate_hz)
-            if event.capture_ns > 0 and not isinstance(data, StreamStart | StreamEnd | SpeechEnd):
+            if event.capture_ns > 0 and not _looks_back(data):
                 self._ages_ms.append((event.emit_ns - event.capture_ns) / 1e6)
         is_one_call = len({call for call, _ in self.streams}) == 1
         line = self._narrator.line(event, event.channel if is_one_call else "")
@@ -154,3 +155,8 @@ class ViewState:
         if key not in self.streams or (self.streams[key].is_ended and isinstance(event.data, StreamStart)):
             self.streams[key] = StreamView(*key)
         return self.streams[key]
+
+
+def _looks_back(data: Payload) -> bool:
+    """Whether an event waits by design: the end of speech is only known once it has been silent for a while."""
+    return isinstance(data, StreamStart | StreamEnd | SpeechEnd) or (isinstance(data, Emotion) and data.is_final)

@@ -2,8 +2,7 @@ import pytest
 
 from rtemo.api import Counters, Fault, Level, SessionEnd, SpeechEnd, SpeechStart, Spoof, StreamStart
 from rtemo.cli.view.narrator import Narrator
-
-from .events import conversation, emotion, ended, event, health
+from tests.fakes.conversation import conversation, emotion, ended, event, health
 
 pytestmark = pytest.mark.unit
 

@@ -2,8 +2,7 @@ import pytest
 
 from rtemo.api import EMOTIONS, Emotion, Rank, SpeechEnd, Spoof
 from rtemo.cli.tally import Tally
-
-from .events import emotion, ended, event
+from tests.fakes.conversation import emotion, ended, event
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,51 @@
+"""The command line under test: in this process where that is enough, as a process of its own where it is not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rtemo.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+
+
+class Outcome(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line on standard error."""
+        assert self.err.count("\n") == 1, self.err
+        assert self.err.startswith("rtemo: ")
+        assert "Traceback" not in self.err
+        return self.err.strip()
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
+    """Run a command in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+
+def start(*arguments: object, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    """Start a command as a process with pipes."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "rtemo.cli.main", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,182 @@
+import importlib
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rtemo.cli.main import VERBS, cli
+from tests.fakes.program import call, start
+
+pytestmark = pytest.mark.unit
+
+_HELP = """
+import sys
+from rtemo.cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    print(sorted({"numpy", "numba", "onnxruntime", "zmq", "rich", "msgspec", "sounddevice"} & set(sys.modules)))
+"""
+
+
+def test_help_imports_nothing_heavy():
+    done = subprocess.run([sys.executable, "-c", _HELP], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_help_is_there_before_anybody_waits():
+    best_s = 9.0
+    for _ in range(5):
+        start_s = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "rtemo.cli.main", "--help"], capture_output=True, check=True)
+        best_s = min(best_s, time.perf_counter() - start_s)
+    assert best_s < 0.25
+
+
+def test_help_lists_every_verb_and_the_caution(capsys):
+    done = call(capsys, "--help")
+    assert done.code == 0
+    for name, verb in VERBS.items():
+        assert name in done.out
+        assert verb.summary in done.out
+    text = " ".join(done.out.split())
+    assert "estimates perceived vocal expression, not what a person feels" in text
+    assert "Streams of role 'agent' are refused" in text
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_explains_itself(capsys, name):
+    command = importlib.import_module(VERBS[name].module).command
+    assert command.name == name
+    assert command is cli.get_command(None, name)
+    done = call(capsys, name, "--help")
+    assert done.code == 0
+    assert f"Usage: rtemo {name}" in done.out
+
+
+def test_without_arguments_the_help_is_shown(capsys):
+    done = call(capsys)
+    assert done.code == 0
+    assert "Usage: rtemo" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["lisen"], "there is no command 'lisen'; did you mean 'listen'?"),
+        (["frobnicate"], "there is no command 'frobnicate'; see rtemo --help"),
+        (["--frob"], "No such option '--frob'; see rtemo --help"),
+        (["bench", "--streams", "many"], "--streams got 'many', expected numbers from 1 to 4096"),
+        (["bench", "--streams", "0"], "expected numbers from 1 to 4096"),
+        (["analyze"], "Missing argument 'PATH...'; see rtemo analyze --help"),
+        (["card", "emotoin"], "there is no model bundle 'emotoin'"),
+        (["card", "/no/such/folder"], "is not a model bundle"),
+        (["plugins", "--chain", "levl"], "chain[0] is 'levl', which is not installed; did you mean 'level'?"),
+        (["config", "--set", "engine.capcity=3"], "unknown key engine.capcity; did you mean 'capacity'?"),
+        (["config", "--config", "none.toml"], "--config names 'none.toml', which is not a file; correct the path"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_status_2(capsys, arguments, words):
+    done = call(capsys, *arguments)
+    assert done.code == 2
+    assert words in done.complaint
+
+
+def test_a_typo_in_the_file_is_named_with_the_file(capsys, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("[microphone]\ndevise = 1\n")
+    done = call(capsys, "devices", "--config", file)
+    assert f"{file}: unknown key microphone.devise; did you mean 'device'?" in done.complaint
+
+
+def test_debug_shows_the_traceback():
+    process = start("--debug", "config", "--set", "x=1")
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Traceback" in err
+    assert "unknown key x" in err
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly():
+    process = start("config")
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=30)
+    assert err == ""
+    assert process.returncode == 1
+
+
+def test_a_fault_of_ours_is_told_from_a_mistake_of_the_user(capsys, monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("rtemo.config.render", fail)
+    done = call(capsys, "config")
+    assert done.code == 70
+    assert "ZeroDivisionError: division by zero; this is a fault of rtemo" in done.complaint
+
+
+def test_config_prints_what_it_reads(capsys, tmp_path):
+    printed = call(capsys, "config")
+    assert printed.code == 0
+    file = tmp_path / "rtemo.toml"
+    file.write_text(printed.out)
+    again = call(capsys, "config", "--current", "--config", file)
+    assert again.out == printed.out
+
+
+def test_config_shows_what_is_in_force(capsys):
+    done = call(
+        capsys, "config", "--current", "--bare", "--set", "engine.capacity=7", "--set", "plugins.vad.hangover_ms=99"
+    )
+    assert "capacity = 7\n" in done.out
+    assert "hangover_ms = 99.0\n" in done.out
+    comments = [line for line in done.out.splitlines() if line.startswith("#")]
+    assert all(line.endswith(" =") for line in comments), "only keys without a value are commented out"
+
+
+def test_plugins_are_listed_in_the_order_of_the_chain(capsys):
+    done = call(capsys, "plugins", "--json", "--chain", "vad,level")
+    names = [json.loads(line)["name"] for line in done.out.splitlines()]
+    assert names[:2] == ["vad", "level"]
+    assert set(names) >= {"prosody", "emotion"}
+    table = call(capsys, "plugins").out
+    for word in ("latency", "look-ahead", "provides", "requires", "vad"):
+        assert word in table
+
+
+def test_a_card_tells_licence_data_and_limits(capsys):
+    done = call(capsys, "card", "emotion", "--check")
+    for word in ("licence", "trained on", "limits", "sha256", "The weights are those of this card."):
+        assert word in done.out
+    assert json.loads(call(capsys, "card", "emotion", "--json").out)["name"] == "emotion"
+    assert "emotion" in call(capsys, "card").out.split()
+
+
+def test_version_names_everything_a_report_needs(capsys):
+    done = call(capsys, "version")
+    for word in ("rtemo", "python", "numpy", "numba", "onnxruntime", "pyzmq"):
+        assert word in done.out
+
+
+def test_keys_are_made_once_and_never_overwritten(capsys, tmp_path):
+    done = call(capsys, "keys", "edge", "--folder", tmp_path)
+    assert done.code == 0
+    assert (tmp_path / "edge.key_secret").stat().st_mode & 0o077 == 0
+    assert "exists already" in call(capsys, "keys", "edge", "--folder", tmp_path).complaint
+
+
+def test_bench_measures_every_plugin(capsys):
+    done = call(capsys, "bench", "--chain", "level,vad", "--streams", "1,3", "--seconds", "1", "--json")
+    costs = [json.loads(line) for line in done.out.splitlines()]
+    assert [cost["streams"] for cost in costs] == [1, 3]
+    for cost in costs:
+        assert [plugin["name"] for plugin in cost["plugins"]] == ["level", "vad"]
+        busy_us = sum(plugin["busy_p50_us"] for plugin in cost["plugins"])
+        assert 0 < busy_us < 1.5 * cost["tick_p50_us"]
+        assert cost["streams_per_core"] == pytest.approx(cost["streams"] * cost["hop_us"] / cost["tick_mean_us"], abs=1)
+    table = call(capsys, "bench", "--chain", "level", "--streams", "2", "--seconds", "1").out
+    assert "streams/core" in table
