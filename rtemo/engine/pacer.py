@@ -77,8 +77,8 @@ class Pacer:
             return Verdict.WAIT, self.due_ns
         if has_hop.any():
             self._is_stalled = False
-            self.ready_ns = max(self.due_ns, rang_ns)
-            self.due_ns = self._after(self.due_ns, now_ns)
+            self.ready_ns = max(self.due_ns, rang_ns)  # while nobody had audio time stood still
+            self.due_ns = self._after(self.ready_ns, now_ns)
             return Verdict.TICK, now_ns
         limit_ns = self.due_ns if self._is_stalled else self.due_ns + self._stall_ns - self._hop_ns
         if now_ns < limit_ns:
