@@ -138,7 +138,7 @@ def transpose(
             distance *= 2
         return context.make_tuple(builder, sig.return_type, registers)
 
-    return types.UniTuple(a, LANES)(*[a] * LANES), generate
+    return types.UniTuple(a, LANES)(*[a] * LANES), generate  # type: ignore[no-untyped-call]
 
 
 @_operation
