@@ -90,3 +90,13 @@ def test_a_truncated_file_ends_its_stream_with_that_reason(tmp_path: Path) -> No
     run = Run(FileSource(path), "freewheel")
     assert run.ends["a", "0"].reason == "truncated"
     assert run.ends["a", "0"].duration_s == pytest.approx(0.5)
+
+
+def test_both_parties_of_a_call_played_live_come_out_sample_for_sample_and_in_step(tmp_path: Path) -> None:
+    samples = np.stack([noise(1.5, 8_000, 4), noise(1.5, 8_000, 5)], axis=1)
+    path = write_sound(tmp_path / "call.wav", samples, 8_000, subtype="FLOAT")
+    run = Run(FileSource(path, channel_names=("caller", "agent")), "live")
+    for channel, name in enumerate(("caller", "agent")):
+        expected = np.clip(resample(samples[:, channel], 8_000, 16_000), -1, 1)
+        assert np.array_equal(run.audio["call", name][: expected.shape[0]], expected)
+        assert run.ends["call", name].counters.concealed_hops == 0

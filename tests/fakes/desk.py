@@ -26,6 +26,7 @@ class FakeWriter:
         self.channel = channel
         self.source = source
         self.role = role
+        self.prefill_s = 0.0
         self.chunks: list[NDArray[np.float32]] = []
         self.captures: list[tuple[int, int]] = []
         self.gaps: list[tuple[int, int]] = []
@@ -123,13 +124,16 @@ class FakeDesk:
         """Streams that the engine has not worked off to their end."""
         return [writer for writer in self.writers.values() if not writer.is_closed]
 
-    def open_stream(self, call: str, channel: str, *, source: str = "", role: str = "") -> FakeWriter:
+    def open_stream(
+        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+    ) -> FakeWriter:
         if len(self.open_writers) >= self.capacity:
             raise CapacityError(f"all {self.capacity} streams are in use")
         held = self.writers.get((call, channel))
         if held is not None and held in self.open_writers:
             raise CapacityError(f"call {call!r} channel {channel!r} is already open")
         writer = FakeWriter(call, channel, source, role, self.is_live, self._ring_samples)
+        writer.prefill_s = prefill_s
         self.writers[call, channel] = writer
         return writer
 

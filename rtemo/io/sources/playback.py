@@ -58,11 +58,14 @@ class Playback:
         self._is_decoded = False
         self._written_samples = 0
         self.writers: list[StreamWriter] = []
+        # Channels are written one after the other; a hop in hand keeps the engine from ticking in between.
+        prefill_s = desk.format.hop_s if audio.channels > 1 else 0.0
+        source = f"file:{audio.path.name}"
         try:
             for channel in range(audio.channels):
                 name = channel_names[channel] if channel < len(channel_names) else str(channel)
                 role = roles[channel] if channel < len(roles) else ""
-                self.writers.append(desk.open_stream(call, name, source=f"file:{audio.path.name}", role=role))
+                self.writers.append(desk.open_stream(call, name, source=source, role=role, prefill_s=prefill_s))
         except CapacityError as error:
             for writer in self.writers:
                 writer.end("refused")

@@ -122,10 +122,11 @@ class StdinSource:
         self._conversion = RateConversion(self._rate_hz, rate_hz, self._channels)
         self._is_live = desk.is_live
         self._hop_samples = desk.format.hop_samples
+        prefill_s = desk.format.hop_s if self._channels > 1 else 0.0  # channels are written one after the other
         for channel in range(self._channels):
             name = self._channel_names[channel] if channel < len(self._channel_names) else str(channel)
             role = self._roles[channel] if channel < len(self._roles) else ""
-            self._writers.append(desk.open_stream(self.call, name, source="stdin", role=role))
+            self._writers.append(desk.open_stream(self.call, name, source="stdin", role=role, prefill_s=prefill_s))
 
     def pump(self) -> float | None:
         """Write what has arrived; see `rtemo.api.Source`."""
