@@ -148,6 +148,18 @@ def section_table(sections: Sequence[Section]) -> NDArray[np.float64]:
 
 
 @kernel
+def _settled(z: Any) -> Any:
+    """Give state to keep until the next hop.
+
+    What decays after the sound has stopped would end in subnormal numbers, a hundred times as slow; what a NaN or an
+    infinity left behind would never decay.
+    """
+    zero = splat(0.0)
+    size = magnitude(z)
+    return where_less(size, splat(1e-60), zero, where_less(size, splat(1e60), z, zero))
+
+
+@kernel
 def biquads_tile(registers: Any, coefficients: Any, state: Any, tile: int, live: int, carry: Any) -> None:
     """Filter one tile in place.
 
@@ -161,8 +173,6 @@ def biquads_tile(registers: Any, coefficients: Any, state: Any, tile: int, live:
         live: Rows of the tile.
         carry: float64 [2, LANES], work space.
     """
-    zero = splat(0.0)
-    tiny = splat(1e-60)
     for section in range(coefficients.shape[0]):
         carry[:] = 0.0
         for lane in range(live):
@@ -181,9 +191,8 @@ def biquads_tile(registers: Any, coefficients: Any, state: Any, tile: int, live:
             z1 = fma(minus_a1, y, fma(b1, x, z2))
             z2 = fma(minus_a2, y, b2 * x)
             store(registers, i, y)
-        # What decays after the sound has stopped would end in subnormal numbers, a hundred times as slow.
-        store(carry, 0, where_less(magnitude(z1), tiny, zero, z1))
-        store(carry, 1, where_less(magnitude(z2), tiny, zero, z2))
+        store(carry, 0, _settled(z1))
+        store(carry, 1, _settled(z2))
         for lane in range(live):
             state[tile + lane, section, 0] = carry[0, lane]
             state[tile + lane, section, 1] = carry[1, lane]

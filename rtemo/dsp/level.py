@@ -84,6 +84,9 @@ def _track_noise(
 ) -> None:
     """Follow the least smoothed power of the last `_WINDOWS` windows."""
     for row in range(power.size):
+        if not power[row] < np.float32(np.inf):  # infinite or NaN, it would never be forgotten
+            noise[row] = np.float32(np.nan)
+            continue
         if heard[row] == 0:
             smooth[row] = power[row]
         else:

@@ -19,6 +19,7 @@ _DIP = 10.0 ** (-2.0 / 10.0)
 _RANGE = 10.0 ** (-25.0 / 10.0)
 _FADE_DB_PER_S = 2.0
 _LEAST_POWER = 1e-9
+_MOST_POWER = 4.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _count(
         _band_power(registers, power)
         for lane in range(live):
             row = tile + lane
-            newest[0] = power[0, lane] + _LEAST_POWER
+            is_audio = power[0, lane] < _MOST_POWER  # NaN is not; it would never be forgotten
+            newest[0] = _LEAST_POWER + (power[0, lane] if is_audio else 0.0)
             push_history(recent[row], newest)
             energy = 0.0
             for i in range(weights.size):
