@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder of the training caches")
     parser.add_argument("--teacher", type=Path, help="encoder_model.ort; default: from moonshine-voice")
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS)
     options = parser.parse_args()
     caches = open_caches(options.data, options.work / "cache", variants=())
     conditions = Conditions(options.data, caches.noise_audio, caches.noise_split)
@@ -115,7 +116,7 @@ def main() -> None:
     for name, extract in (("egemaps_svm", egemaps()), ("moonshine_probe", moonshine(options.teacher))):
         stem = options.work / "peers" / name.split("_")[0]
         x = features(stem, extract, caches, train, conditions, "clean")
-        heard = {c: features(stem, extract, caches, dev, conditions, c) for c in CONDITIONS}
+        heard = {c: features(stem, extract, caches, dev, conditions, c) for c in options.conditions}
         results[name] = score(name, [caches.clips[i] for i in train], x, [caches.clips[i] for i in dev], heard)
         write_json(options.work / "peers.json", results)
     report(results)

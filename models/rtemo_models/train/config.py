@@ -24,6 +24,7 @@ class EmotionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     masked_weight: float
     accepted_weight: float
     dimensional_weight: float
+    opinion_weight: float
     augment_strength: float
     hold_out: tuple[str, ...]
     shares: dict[str, float]

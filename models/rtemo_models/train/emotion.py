@@ -28,7 +28,14 @@ from rtemo_models.data.corpus import classes_of
 from rtemo_models.data.progress import progress
 from rtemo_models.nets.emotion import EmotionNet, EmotionNetConfig
 from rtemo_models.train.config import EmotionRecipe, read_recipe
-from rtemo_models.train.losses import accepted_cross_entropy, dimensional, distillation, masked_cross_entropy
+from rtemo_models.train.losses import (
+    accepted_cross_entropy,
+    dimensional,
+    distillation,
+    masked_cross_entropy,
+    opinion_cross_entropy,
+)
+from rtemo_models.train.opinions import open_opinions
 
 CHECKPOINT_EVERY_STEPS = 250
 
@@ -73,7 +80,7 @@ def prefetch(maker: BatchMaker, recipe: EmotionRecipe, first: int, last: int) ->
         yield ready.get()
 
 
-def losses_of(net: EmotionNet, batch: Batch, recipe: EmotionRecipe) -> dict[str, Tensor]:
+def losses_of(net: EmotionNet, batch: Batch, recipe: EmotionRecipe, opinions: Tensor) -> dict[str, Tensor]:
     """All losses of a batch; emotions are asked at the end of the crop and at one earlier moment.
 
     Matrix products run in bfloat16, which doubles the pace on CPUs that have it; the sums of the pooling do not.
@@ -91,6 +98,7 @@ def losses_of(net: EmotionNet, batch: Batch, recipe: EmotionRecipe) -> dict[str,
         "cosine": cosine,
         "masked": masked_cross_entropy(logits, batch.label, batch.allowed, recipe.smoothing),
         "accepted": accepted_cross_entropy(logits, batch.accepted),
+        "opinion": opinion_cross_entropy(logits, opinions[batch.clip], batch.allowed),
         "arousal": dimensional(arousal, batch.arousal),
         "valence": dimensional(valence, batch.valence),
     }
@@ -102,6 +110,7 @@ def total_of(losses: dict[str, Tensor], recipe: EmotionRecipe) -> Tensor:
         recipe.distil_weight * losses["distil"]
         + recipe.masked_weight * losses["masked"]
         + recipe.accepted_weight * losses["accepted"]
+        + recipe.opinion_weight * losses["opinion"]
         + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
     )
 
@@ -194,6 +203,7 @@ class Run:
         """Train to the recipe's last step, or to step `until` at most."""
         last = min(self.recipe.steps, until or self.recipe.steps)
         maker = make_batches(self.caches, self.recipe, self.net.config.hops_per_step)
+        opinions = torch.from_numpy(open_opinions(self.folder / "opinions.npy", self.caches, self.recipe))
         batches = prefetch(maker, self.recipe, self.step, last)
         sums: dict[str, float] = {}
         started_s = time.monotonic()
@@ -201,7 +211,7 @@ class Run:
             torch.manual_seed(self.recipe.seed * 1_000_003 + step)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate_at(step, self.recipe)
-            losses = losses_of(self.net, next(batches), self.recipe)
+            losses = losses_of(self.net, next(batches), self.recipe, opinions)
             self.optimiser.zero_grad(set_to_none=True)
             total_of(losses, self.recipe).backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)

@@ -48,6 +48,24 @@ def accepted_cross_entropy(logits: Tensor, accepted: Tensor) -> Tensor:
     return (torch.logsumexp(logits, -1) - inside).mean()
 
 
+def opinion_cross_entropy(logits: Tensor, opinion: Tensor, allowed: Tensor) -> Tensor:
+    """Cross-entropy with soft targets: over the emotions a clip's corpus knows, or all where it knows none.
+
+    Args:
+        logits: float32 [batch, places, 8].
+        opinion: float32 [batch, 8], logits; NaN for none.
+        allowed: bool [batch, 8].
+    """
+    some = ~torch.isnan(opinion[:, 0])
+    if not some.any():
+        return logits.sum() * 0
+    logits, opinion, allowed = logits[some], opinion[some], allowed[some]
+    allowed = allowed | ~allowed.any(1, keepdim=True)
+    target = F.softmax(opinion.masked_fill(~allowed, -1e4), -1)
+    log_p = F.log_softmax(logits.masked_fill(~allowed[:, None], -1e4), -1)
+    return -(target[:, None] * log_p * allowed[:, None]).sum(-1).mean()
+
+
 def dimensional(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean square error plus half of one minus Lin's concordance, over clips whose target is known.
 
