@@ -38,10 +38,15 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
     return Outcome(int(ended.value.code or 0), captured.out, captured.err)
 
 
+def command(*arguments: object) -> list[str]:
+    """The words that run a command as a process."""
+    return [sys.executable, "-u", "-m", "rtemo.cli.main", *map(str, arguments)]
+
+
 def start(*arguments: object, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
     """Start a command as a process with pipes."""
     return subprocess.Popen(
-        [sys.executable, "-u", "-m", "rtemo.cli.main", *map(str, arguments)],
+        command(*arguments),
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.PIPE,

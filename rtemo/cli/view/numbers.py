@@ -44,8 +44,8 @@ def troubles(counters: Counters, sample_rate_hz: int = 16_000) -> list[tuple[str
     overrun_ms = 1e3 * counters.overrun_samples / sample_rate_hz
     return [
         ("xruns", f"{counters.xruns}", counters.xruns > 0),
-        ("lost", f"{lost_ms:.0f} ms", lost_ms > 0),
-        ("overrun", f"{overrun_ms:.0f} ms", overrun_ms > 0),
+        ("lost", _millis(lost_ms), lost_ms > 0),
+        ("overrun", _millis(overrun_ms), overrun_ms > 0),
         ("skipped", f"{counters.skipped_hops}", counters.skipped_hops > 0),
         ("dropped", f"{counters.dropped_events}", counters.dropped_events > 0),
         ("concealed", f"{counters.concealed_hops}", counters.concealed_hops > 0),
@@ -59,3 +59,7 @@ def counted(counters: Counters) -> str:
     'xruns 2, lost 100 ms'
     """
     return ", ".join(f"{name} {value}" for name, value, is_trouble in troubles(counters) if is_trouble)
+
+
+def _millis(duration_ms: float) -> str:
+    return f"{duration_ms:.0f} ms" if duration_ms == 0 or duration_ms >= 1 else "< 1 ms"

@@ -143,7 +143,7 @@ class ViewState:
             self.faults.append(data)
         if event.call:
             self._stream(event).add(event, self.session.sample_rate_hz)
-            if event.capture_ns > 0 and not _looks_back(data):
+            if event.capture_ns > 0 and _is_prompt(data):
                 self._ages_ms.append((event.emit_ns - event.capture_ns) / 1e6)
         is_one_call = len({call for call, _ in self.streams}) == 1
         line = self._narrator.line(event, event.channel if is_one_call else "")
@@ -157,6 +157,6 @@ class ViewState:
         return self.streams[key]
 
 
-def _looks_back(data: Payload) -> bool:
-    """Whether an event waits by design: the end of speech is only known once it has been silent for a while."""
-    return isinstance(data, StreamStart | StreamEnd | SpeechEnd) or (isinstance(data, Emotion) and data.is_final)
+def _is_prompt(data: Payload) -> bool:
+    """Whether an event goes out as soon as its last sample is in: others wait by design, as for the end of a turn."""
+    return isinstance(data, Level) or (isinstance(data, Emotion) and not data.is_final)

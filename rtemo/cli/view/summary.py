@@ -34,7 +34,7 @@ def print_summary(console: Console, state: ViewState, counters: Counters, wall_s
             table.add_row(*_row(stream, 3 if is_wide else 1))
         console.print(table)
     for fault in state.faults:
-        console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"))
+        console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"), soft_wrap=True)
     trouble = counted(counters)
     heard_s = sum(stream.position_s for stream in state.streams.values())
     speed = (
