@@ -77,7 +77,8 @@ class GainProcessor(FakeProcessor):
         self._gain = np.float32(gain)
 
     def process(self, block: Block, emit: Emit) -> None:
-        block.samples *= self._gain
+        with np.errstate(invalid="ignore"):
+            block.samples *= self._gain
 
 
 def gain(name: str, factor: float) -> FakePlugin:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def feed(rig: Rig, call: str, seconds: float, *, packet_hops: int = 1, start_ns:
 
 def real_hops(rig: Rig, call: str) -> np.ndarray:
     """What was played of a stream, without hops that were made up."""
-    seen = {start: hop for start, hop in rig.heard[call, "0"]}
+    seen = dict(rig.heard[call, "0"])
     flags = {hop.start_sample: hop.flags for hop in rig.witness.seen}  # type: ignore[attr-defined]
     made_up = HopFlag.CONCEALED | HopFlag.PADDED
     return np.concatenate([hop for start, hop in seen.items() if not flags[start] & made_up])
@@ -194,12 +196,10 @@ def test_clocks_that_drift_apart_for_hours_leave_the_backlog_bounded(ppm: tuple[
     scale = 100.0
     rig = Rig(settle_s=10.0 / scale, health_interval_s=1e6)
     seconds = 180
+    hop = ramp(HOP)
     for call, drift in zip("ab", ppm, strict=True):
         writer = rig.open(call)
-        hop = ramp(HOP)
-        rig.clock.every(
-            HOP_NS / (1 + drift * scale * 1e-6), lambda writer=writer: writer.write(hop), 1_000_000, seconds * S
-        )
+        rig.clock.every(HOP_NS / (1 + drift * scale * 1e-6), partial(writer.write, hop), 1_000_000, seconds * S)
     ring = rig.engine.floor._ring
     fills = []
     for second in range(1, seconds):
