@@ -18,6 +18,14 @@ PANGRAM = (
     "The north wind and the sun were arguing one day about which of them was stronger."
 )
 
+SYLLABLES = {
+    PANGRAM: 50,
+    "Please send the second packet back to the post office before the end of this week. Seven people waited there, "
+    "but nobody could help them until the manager came down and spoke to each person about the problem.": 53,
+    "I bought two tickets to the city museum on Saturday, because my cousin told me about a good picture.": 28,
+}
+"""Text and its number of syllables."""
+
 
 def espeak(text: str, *options: str) -> NDArray[np.float32]:
     """Speech from espeak-ng at 16 kHz; skips the test where it is not installed."""

@@ -7,17 +7,9 @@ from scipy import signal
 
 from rtemo.dsp.rate import SpeechRate
 
-from .speech import PANGRAM, RATE_HZ, espeak, with_noise
+from .speech import PANGRAM, RATE_HZ, SYLLABLES, espeak, with_noise
 
 pytestmark = pytest.mark.unit
-
-TEXTS = {
-    PANGRAM: 50,
-    "Please send the second packet back to the post office before the end of this week. Seven people waited there, "
-    "but nobody could help them until the manager came down and spoke to each person about the problem.": 53,
-    "I bought two tickets to the city museum on Saturday, because my cousin told me about a good picture.": 28,
-}
-"""Text and its number of syllables."""
 
 
 def peaks(samples: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -51,7 +43,7 @@ def test_rate_over_the_window_is_that_of_the_swells(per_s: float) -> None:
 def test_rate_of_synthetic_speech_rises_with_its_speed(voice: str) -> None:
     rates = []
     for words_per_min in ("80", "120", "160", "220", "300"):
-        clips = [espeak(text, "-v", voice, "-s", words_per_min) for text in TEXTS]
+        clips = [espeak(text, "-v", voice, "-s", words_per_min) for text in SYLLABLES]
         seconds = sum(clip.size for clip in clips) / RATE_HZ
         rates.append(sum(int(peaks(clip).sum()) for clip in clips) / seconds)
     assert all(faster > 1.15 * slower for slower, faster in pairwise(rates))
@@ -59,8 +51,8 @@ def test_rate_of_synthetic_speech_rises_with_its_speed(voice: str) -> None:
 
 @pytest.mark.parametrize(("words_per_min", "tolerance"), [("80", 0.1), ("120", 0.1), ("160", 0.1), ("220", 0.15)])
 def test_count_is_close_to_the_syllables(words_per_min: str, tolerance: float) -> None:
-    found = sum(int(peaks(espeak(text, "-v", "en-us", "-s", words_per_min)).sum()) for text in TEXTS)
-    assert found == pytest.approx(sum(TEXTS.values()), rel=tolerance)
+    found = sum(int(peaks(espeak(text, "-v", "en-us", "-s", words_per_min)).sum()) for text in SYLLABLES)
+    assert found == pytest.approx(sum(SYLLABLES.values()), rel=tolerance)
 
 
 def test_telephone_band_and_noise_change_the_count_little() -> None:
