@@ -1,14 +1,12 @@
-"""Plugins with one known property each, for tests of the engine and of the contract tests themselves."""
+"""Plugins with one known property each, for the tests of the contract tests."""
 
-import threading
-import time
 from typing import ClassVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, Level, Mark, PluginContext, PluginSpec, ResetReason, StateTable
+from rtemo.api import Block, Emit, Mark, PluginContext, PluginSpec, ResetReason, StateTable
 
 
 class NoOptions(msgspec.Struct, frozen=True):
@@ -140,71 +138,3 @@ class RaisingPlugin(FakePlugin):
                 block.marks[mark][:] = 1.0
 
         return Raising(capacity)
-
-
-class HangingPlugin(FakePlugin):
-    """Does not return from the given call of `process` until `let_go` is called."""
-
-    def __init__(self, at_call: int = 0, name: str = "hanging") -> None:
-        super().__init__()
-        self._at_call = at_call
-        self._free = threading.Event()
-        self.is_hanging = threading.Event()
-        self.spec = PluginSpec(name=name)
-
-    def let_go(self) -> None:
-        """Let the hanging call return."""
-        self._free.set()
-
-    def make(self, capacity: int) -> FakeProcessor:
-        at_call, free, is_hanging = self._at_call, self._free, self.is_hanging
-
-        class Hanging(FakeProcessor):
-            def work(self, block: Block, emit: Emit) -> None:
-                if self.calls > at_call and not free.is_set():
-                    is_hanging.set()
-                    free.wait(30.0)
-
-        return Hanging(capacity)
-
-
-class SlowPlugin(FakePlugin):
-    """Takes a given time per call, asleep; optional for the overload policy when told so.
-
-    Args:
-        busy_s: Time per call.
-        sleep: Called instead of `time.sleep`, so that a virtual clock can be moved.
-    """
-
-    def __init__(self, busy_s: float, *, is_optional: bool = False, sleep=time.sleep, name: str = "slow") -> None:
-        super().__init__()
-        self._busy_s = busy_s
-        self._sleep = sleep
-        self.spec = PluginSpec(name=name, is_optional=is_optional, provides=(Mark(f"{name}.ran", unknown=0.0),))
-
-    def make(self, capacity: int) -> FakeProcessor:
-        busy_s, sleep, mark = self._busy_s, self._sleep, f"{self.spec.name}.ran"
-
-        class Slow(FakeProcessor):
-            def work(self, block: Block, emit: Emit) -> None:
-                sleep(busy_s)
-                block.marks[mark][:] = 1.0
-
-        return Slow(capacity)
-
-
-class ChattyPlugin(FakePlugin):
-    """Emits one level event about every hop of every row, the level being the hop's first sample."""
-
-    spec = PluginSpec(name="chatty")
-
-    def make(self, capacity: int) -> FakeProcessor:
-        class Chatty(FakeProcessor):
-            def work(self, block: Block, emit: Emit) -> None:
-                hop = block.samples.shape[1]
-                for row in range(block.n):
-                    start = int(block.start_sample[row])
-                    first = float(block.samples[row, 0])
-                    emit(row, Level(rms_dbfs=first, peak_dbfs=first, clipped_ratio=0.0), start, start + hop)
-
-        return Chatty(capacity)

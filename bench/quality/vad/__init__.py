@@ -1,0 +1,1 @@
+"""Quality of voice activity detection on speech of known boundaries."""
