@@ -120,10 +120,16 @@ class _Stream:
 
     @property
     def is_active(self) -> bool:
-        return bool(self._stream.active)
+        try:
+            return bool(self._stream.active)
+        except self._sd.PortAudioError:
+            return False
 
     def time_ns(self) -> int:
-        return int(1e9 * self._stream.time)
+        try:
+            return int(1e9 * self._stream.time)
+        except self._sd.PortAudioError:
+            return 0
 
     def start(self) -> None:
         try:
