@@ -15,7 +15,7 @@ import numpy as np
 from bench.quality.emotion.calibrate import calibrate
 from bench.quality.emotion.conditions import CONDITIONS, Conditions, speech_weights
 from bench.quality.emotion.metrics import recalls, uar, uar_interval
-from bench.quality.emotion.streams import Heard, StreamRunner, write_json
+from bench.quality.emotion.streams import SHIPPED, Heard, StreamRunner, write_json
 from rtemo.api.events import EMOTIONS
 from rtemo_models.data.caches import Caches, open_caches
 from rtemo_models.data.corpus import Clip, classes_of
@@ -102,11 +102,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder of the training caches")
-    parser.add_argument("--bundle", type=Path, help="default: the shipped one")
+    parser.add_argument("--bundle", type=Path, default=SHIPPED)
     parser.add_argument("--out", type=Path, help="default: WORK/results.json")
     options = parser.parse_args()
-    shipped = Path(__file__).parents[3] / "models" / "rtemo_models" / "bundles" / "emotion"
-    runner = StreamRunner(options.bundle or shipped)
+    runner = StreamRunner(options.bundle)
     caches = open_caches(options.data, options.work / "cache", variants=())
     conditions = Conditions(options.data, caches.noise_audio, caches.noise_split)
     known = classes_of(caches.clips)

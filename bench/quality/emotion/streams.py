@@ -11,6 +11,9 @@ from rtemo.api.model import ModelCard
 from rtemo.dsp.logmel import logmel_offline
 
 
+SHIPPED = Path(__file__).parents[3] / "models" / "rtemo_models" / "bundles" / "emotion"
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What the network said after each step of a clip."""
@@ -43,10 +46,20 @@ class StreamRunner:
         self.card = msgspec.json.decode((bundle / "card.json").read_bytes(), type=ModelCard)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
+        self.session = onnxruntime.InferenceSession(
             str(bundle / self.card.weights), options, providers=["CPUExecutionProvider"]
         )
-        self._names = [o.name for o in self._session.get_outputs()]
+        self._names = [o.name for o in self.session.get_outputs()]
+
+    def feeds(self, n: int, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """Inputs of one step of n streams that have just begun, the frames drawn at random."""
+        shape = (n, *self.card.inputs["logmel"].shape)
+        logmel = (random.standard_normal(shape) * 2 - 8).astype(np.float32)
+        weight = np.ones((n, self.card.hops_per_step), np.float32)
+        return {"logmel": logmel, "weight": weight, **self._fresh(n)}
+
+    def _fresh(self, n: int) -> dict[str, NDArray[np.float32]]:
+        return {k: np.full((n, *s.shape), s.fill, np.float32) for k, s in self.card.states.items()}
 
     def run(self, clips: list[NDArray[np.float32]], weights: list[NDArray[np.float32]], n: int = 128) -> list[Heard]:
         """Run all clips, at most `n` at a time; shorter clips end in silence that is not read."""
@@ -78,7 +91,7 @@ class StreamRunner:
         self, logmel: NDArray[np.float32], weight: NDArray[np.float32], hops: int
     ) -> dict[str, NDArray[np.float32]]:
         n = len(logmel)
-        state = {k: np.full((n, *s.shape), s.fill, np.float32) for k, s in self.card.states.items()}
+        state = self._fresh(n)
         said: dict[str, list[NDArray[np.float32]]] = {"logits": [], "arousal": [], "valence": []}
         for begin in range(0, logmel.shape[1], hops):
             feeds = {
@@ -86,7 +99,7 @@ class StreamRunner:
                 "weight": np.ascontiguousarray(weight[:, begin : begin + hops]),
                 **state,
             }
-            out = dict(zip(self._names, self._session.run(None, feeds), strict=True))
+            out = dict(zip(self._names, self.session.run(None, feeds), strict=True))
             state = {k: out[f"next_{k}"] for k in state}
             for name, steps in said.items():
                 steps.append(out[name])
