@@ -142,12 +142,12 @@ class Driver:
         self._intake.take(floor.slots, start_ns, block.samples, block.start_sample, block.flags, self._capture_ns[:n])
         block.rows[:] = floor.slots
         self._hop_end = block.start_sample + self._format.hop_samples
+        last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))  # before any plugin can write over it
         is_late = self._is_live and start_ns - ready_ns > self._format.hop_ns
         if is_late:
             self.skipped_turns += n * chain.optional_stages
         slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
         self._tap(block)
-        last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))
         end_ns = clock.now_ns()
         self.tick_time.add(end_ns - start_ns)
         self.late.add(start_ns - ready_ns)

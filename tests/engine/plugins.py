@@ -208,29 +208,40 @@ def failing(name: str, at: str, count: int = 1, **spec: Any) -> FakePlugin:
     return FakePlugin(PluginSpec(name=name, **spec), lambda context, capacity: FailingProcessor(at, count))
 
 
-class HangingProcessor(FakeProcessor):
-    """Does not return from the chosen `process` call until released; then tries to do harm."""
+class HangingProcessor(DelayProcessor):
+    """A delay that does not return from the chosen tick until released; then it writes over all it can reach."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int, hop_samples: int, delay_samples: int) -> None:
+        super().__init__(capacity, hop_samples, delay_samples)
         self.hang_at_tick = -1
         self.is_hanging = threading.Event()
         self.release = threading.Event()
         self.has_returned = threading.Event()
+        self.is_harmful = True
 
     def process(self, block: Block, emit: Emit) -> None:
         if block.tick != self.hang_at_tick:
+            super().process(block, emit)
             return
         self.is_hanging.set()
         self.release.wait(30.0)
+        if not self.is_harmful:
+            return
         block.samples[:] = 1.0
         block.flags[:] = 255
         block.start_sample[:] = -1
         for array in block.marks.values():
             array[:] = 13
-        try:
-            emit(0, Level(rms_dbfs=99.0, peak_dbfs=99.0, clipped_ratio=0.0), 0, 1)
-        finally:
-            self.has_returned.set()
+        emit(0, Level(rms_dbfs=99.0, peak_dbfs=99.0, clipped_ratio=0.0), 0, 1)
+        self.has_returned.set()
+
+
+def hanging(name: str, delay_samples: int = 0) -> FakePlugin:
+    """Make a plugin with latency that can be told to hang."""
+    return FakePlugin(
+        PluginSpec(name=name, edits_audio=True, latency_samples=delay_samples),
+        lambda context, capacity: HangingProcessor(capacity, context.format.hop_samples, delay_samples),
+    )
 
 
 class SlowProcessor(FakeProcessor):

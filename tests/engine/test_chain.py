@@ -366,3 +366,15 @@ def test_second_stream_of_the_same_name_is_refused_until_the_first_has_left() ->
     writer.end("done")
     rig.run_dry()
     rig.open("a", "left")
+
+
+def test_plugin_that_writes_over_the_flags_ends_no_stream() -> None:
+    class Scribbles(FakeProcessor):
+        def process(self, block: object, emit: object) -> None:
+            block.flags[:] = 255  # type: ignore[attr-defined]
+
+    rig = play(listener("scribbles", Scribbles()))
+    for index in range(3):
+        assert np.array_equal(
+            rig.audio(f"c{index}")[: 40 * HOP - index * 500], noise(40 * HOP - index * 500, seed=index)
+        )
