@@ -131,7 +131,7 @@ class PictureShow:
 
     def _draw(self) -> None:
         self._is_drawn = True
-        lines = Screen(self._state).lines(PICTURE_COLUMNS, PICTURE_LINES)
+        lines = Screen(self._state).lines(PICTURE_COLUMNS, PICTURE_LINES, is_filled=False)
         self._path.write_text(picture(lines, self._title), encoding="utf-8")
 
 

@@ -46,13 +46,21 @@ class Screen:
         self.trend_s = trend_s
         self.hint = hint
 
-    def lines(self, width: int, height: int) -> list[Line]:
-        """Draw everything in at most `height` lines of at most `width` cells."""
+    def lines(self, width: int, height: int, is_filled: bool = True) -> list[Line]:
+        """Draw everything in at most `height` lines of at most `width` cells.
+
+        Args:
+            width: Cells.
+            height: Lines.
+            is_filled: Whether to put the foot on the last line, so that it never moves.
+        """
         foot = self._foot(width)
         head = [self._head(width)]
         room = height - len(head) - len(foot)
         body = self._body(width, room)
         body += self._log(width, room - len(body))
+        if is_filled:
+            body += [Line() for _ in range(room - len(body))]
         return [line.clip(width) for line in [*head, *body, *foot][:height]]
 
     def _head(self, width: int) -> Line:
@@ -96,8 +104,9 @@ class Screen:
     def _log(self, width: int, room: int) -> list[Line]:
         if room < 3:
             return []
-        lines = list(self.state.log)[-(room - 1) :]
-        return [Line().put(" ").put_name(line, width - 2, "trouble" if " ! " in line else "dim") for line in lines]
+        lines = list(self.state.log)[-(room - 1) :]  # one line stays free above the foot
+        shown = [Line().put(" ").put_name(line, width - 2, "trouble" if " ! " in line else "dim") for line in lines]
+        return [*shown, Line()]
 
     def _foot(self, width: int) -> list[Line]:
         lines = [self._load(width)]

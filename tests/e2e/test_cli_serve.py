@@ -1,0 +1,177 @@
+import json
+import signal
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from rtemo.api import CapacityError
+from rtemo.client import AudioSender
+from tests.fakes.program import call, start
+from tests.fakes.voice import RATE_HZ, voice
+
+pytestmark = pytest.mark.e2e
+
+CHAIN = ("--chain", "level,vad")
+PACKET = RATE_HZ // 50
+
+
+def free_port():
+    """A port with the two above it free: events, state and query."""
+    while True:
+        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            try:
+                two.bind(("127.0.0.1", port + 1))
+                three.bind(("127.0.0.1", port + 2))
+            except OSError:
+                continue
+            return port
+
+
+class Server:
+    """A running `rtemo serve`."""
+
+    def __init__(self, *arguments):
+        self.ingest = f"tcp://127.0.0.1:{free_port()}"
+        self.events = f"tcp://127.0.0.1:{free_port()}"
+        self.process = start("serve", "--ingest", self.ingest, "--publish", self.events, *arguments)
+        self.said = []
+        self.wait_for("streams ")
+
+    def wait_for(self, words):
+        for line in self.process.stdout:
+            self.said.append(line.rstrip())
+            if words in line:
+                return line
+        raise AssertionError(f"{words!r} did not come: {self.said} {self.process.stderr.read()}")
+
+    def stop(self, number=signal.SIGTERM):
+        start_s = time.monotonic()
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=10)
+        return time.monotonic() - start_s, out, err
+
+
+@pytest.fixture
+def server():
+    made = Server(*CHAIN, "--capacity", "4")
+    yield made
+    if made.process.poll() is None:
+        made.process.kill()
+        made.process.communicate()
+
+
+def speak(stream, duration_s, seed=1):
+    """Send speech in packets of 20 ms at its own pace."""
+    pcm = (voice(duration_s, seed) * 32767).astype("<i2")
+    start_s = time.monotonic()
+    for index in range(len(pcm) // PACKET):
+        stream.send(pcm[index * PACKET : (index + 1) * PACKET].tobytes())
+        time.sleep(max(0.0, start_s + (index + 1) * 0.02 - time.monotonic()))
+
+
+def test_serve_says_where_it_listens_and_stops_within_five_seconds_under_load(server):
+    said = "\n".join(server.said)
+    assert f"audio in  {server.ingest}" in said
+    assert f"events    {server.events}" in said
+    assert "query     tcp://" in said
+    assert "purpose   customer_care" in said
+    assert "streams   4" in said
+    with AudioSender(server.ingest) as sender:
+        speak(sender.open("call-1", sample_rate_hz=RATE_HZ), 1.0)
+        took_s, out, err = server.stop()
+    assert took_s < 5
+    assert server.process.returncode == 0
+    assert err == ""
+    assert "call-1/0  stream opens" in out
+    assert "call-1/0  stream ends (source closed)" in out
+    assert "session ends (stopped)" in out
+
+
+def test_subscribe_prints_what_calls_say(server):
+    reader = start("subscribe", server.events)
+    with AudioSender(server.ingest) as sender:
+        stream = sender.open("call-1", sample_rate_hz=RATE_HZ, role="customer")
+        speak(stream, 5.0)
+        stream.end()
+        server.wait_for("stream ends")
+    time.sleep(0.5)
+    reader.send_signal(signal.SIGINT)
+    out, err = reader.communicate(timeout=10)
+    assert (reader.returncode, err) == (0, "")
+    for words in (
+        "call-1/0  stream opens",
+        "(customer)",
+        "call-1/0  speech begins",
+        "call-1/0  speech ends",
+        "stream ends",
+    ):
+        assert words in out
+
+
+def test_subscribe_as_json_gives_the_wire_events_of_the_kinds_asked_for(server):
+    reader = start("subscribe", server.events, "--json", "--kind", "level", "--count", "3", "--call", "b")
+    with AudioSender(server.ingest) as sender:
+        streams = [sender.open(name, sample_rate_hz=RATE_HZ) for name in ("a", "b")]
+        for _ in range(250):
+            for stream in streams:
+                stream.send(np.zeros(PACKET, "<i2").tobytes())
+            time.sleep(0.02)
+            if reader.poll() is not None:
+                break
+        out, err = reader.communicate(timeout=10)
+    assert (reader.returncode, err) == (0, "")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert len(events) == 3
+    assert {(event["call"], event["kind"], event["schema"]) for event in events} == {("b", "level", "rtemo.event/1")}
+
+
+def test_top_shows_every_plugin_of_the_running_engine(server, capsys):
+    done = call(capsys, "top", server.events, "--once")
+    assert done.code == 0
+    for word in ("WAIT", "BUSY", "level", "vad", "of 4 streams", "xruns"):
+        assert word in done.out
+    health = json.loads(call(capsys, "top", server.events, "--once", "--json").out)
+    assert [plugin["name"] for plugin in health["plugins"]] == ["level", "vad"]
+
+
+def test_a_stream_beyond_capacity_or_of_an_agent_is_refused_with_a_reason(server):
+    with AudioSender(server.ingest) as sender:
+        with pytest.raises(CapacityError, match="role 'agent' is not analysed"):
+            sender.open("call-1", "agent", sample_rate_hz=RATE_HZ, role="agent")
+        for index in range(4):
+            sender.open(f"call-{index}", sample_rate_hz=RATE_HZ)
+        with pytest.raises(CapacityError, match="all 4 streams are in use"):
+            sender.open("one-more", sample_rate_hz=RATE_HZ)
+
+
+def test_a_second_server_on_the_same_port_says_so(server, capsys):
+    done = call(capsys, "serve", *CHAIN, "--ingest", server.ingest, "--publish", f"tcp://127.0.0.1:{free_port()}")
+    assert done.code == 2
+    assert server.ingest.rsplit(":", 1)[1] in done.complaint
+    assert "in use" in done.complaint
+
+
+@pytest.mark.parametrize("verb", ["subscribe", "top"])
+def test_when_nobody_publishes_the_mend_is_told(capsys, verb):
+    done = call(capsys, verb, f"tcp://127.0.0.1:{free_port()}")
+    assert done.code == 2
+    assert "nothing was heard from tcp://127.0.0.1:" in done.complaint
+    assert "check that rtemo runs there" in done.complaint
+
+
+def test_subscribe_survives_the_death_of_the_publisher(server):
+    reader = start("subscribe", server.events)
+    with AudioSender(server.ingest) as sender:
+        speak(sender.open("call-1", sample_rate_hz=RATE_HZ), 0.5)
+    server.process.kill()
+    server.process.wait()
+    time.sleep(4.0)
+    assert reader.poll() is None
+    reader.send_signal(signal.SIGTERM)
+    _, err = reader.communicate(timeout=10)
+    assert reader.returncode == 0
+    assert "Traceback" not in err
