@@ -21,9 +21,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="per number of streams")
     options = parser.parse_args()
     runner = StreamRunner(options.bundle)
-    print(
-        "| streams | step p50 us | step p99 us | per stream and step us | per stream and hop us |\n|---|---|---|---|---|"
-    )
+    print("| streams | step p50 us | step p99 us | per stream and step us | per stream and hop us |")
+    print("|---|---|---|---|---|")
     for n in COUNTS:
         feeds = runner.feeds(n, np.random.default_rng(0))
         taken_us: list[float] = []

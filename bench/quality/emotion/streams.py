@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rtemo.api.model import ModelCard
 from rtemo.dsp.logmel import logmel_offline
 
-
 SHIPPED = Path(__file__).parents[3] / "models" / "rtemo_models" / "bundles" / "emotion"
 
 
