@@ -1,0 +1,123 @@
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+import rtemo
+from rtemo.api import AudioInputError, EndpointError
+from rtemo.engine.options import EngineOptions
+from tests.engine.edges import FakePublisher, FakeSource
+from tests.engine.plugins import teller
+from tests.engine.rig import HOP, ramp
+
+pytestmark = pytest.mark.engine
+
+
+Make = Callable[..., rtemo.Session]
+
+
+def test_publisher_that_cannot_open_fails_the_session_with_its_text_and_nothing_stays_open(session_of: Make) -> None:
+    good = FakePublisher("good")
+    bad = FakePublisher("bad", fails_in="open", error=EndpointError("port 5570 is in use", "choose another"))
+    source = FakeSource()
+    session = session_of(teller(), publishers=[good, bad], sources=[source])
+    with pytest.raises(EndpointError, match="port 5570 is in use; choose another"):
+        session.start()
+    assert good.closed == bad.closed == 1
+    assert source.writers == []
+
+
+def test_source_that_cannot_open_fails_the_session_with_its_text_and_ends_what_it_opened(session_of: Make) -> None:
+    publisher, source = FakePublisher(), FakeSource()
+    source.open_error = AudioInputError("there is no file call.wav", "check the path")
+    session = session_of(teller(), publishers=[publisher], sources=[source])
+    with pytest.raises(AudioInputError, match=r"there is no file call\.wav; check the path"):
+        session.start()
+    assert source.closed == publisher.closed == 1
+    assert publisher.kinds()[-1] == "session_end"
+    assert "stream_end" in publisher.kinds()
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [(AudioInputError("damaged", "get it again"), "damaged; get it again"), (ValueError("odd"), "ValueError: odd")],
+)
+def test_source_that_fails_on_the_way_ends_its_streams_and_not_the_session(
+    session_of: Make, error: Exception, problem: str
+) -> None:
+    bad, good = (FakeSource(name, calls=(name,), chunks=[ramp(20 * HOP)] * 3) for name in ("bad", "good"))
+    bad.chunks, bad.pump_error = bad.chunks[:1], error
+    bad.close_error = RuntimeError("not even that")
+    with session_of(teller(), sources=[bad, good], mode="freewheel") as session:
+        events = list(session.events())
+    (fault,) = [event.data for event in events if event.kind == "fault"]
+    assert (fault.where, fault.problem, fault.action) == ("bad", problem, "closed")  # type: ignore[union-attr]
+    ends = {event.call: event.data for event in events if event.kind == "stream_end"}
+    assert ends["bad"].reason == "source failed"  # type: ignore[union-attr]
+    assert ends["good"].reason == "source says so"  # type: ignore[union-attr]
+    levels = [event.call for event in events if event.kind == "level"]
+    assert (levels.count("bad"), levels.count("good")) == (21, 61)
+
+
+def test_source_that_forgets_to_end_its_streams_does_not_keep_the_session_alive(session_of: Make) -> None:
+    source = FakeSource(chunks=[ramp(HOP)])
+    source.ends_streams = False
+    with session_of(sources=[source], mode="freewheel") as session:
+        ends = [event.data.reason for event in session.events() if event.kind == "stream_end"]  # type: ignore[union-attr]
+    assert ends == ["source closed"]
+
+
+@pytest.mark.parametrize("verb", ["publish", "tick"])
+def test_publisher_that_raises_is_closed_and_the_others_are_told(session_of: Make, verb: str) -> None:
+    good, bad = FakePublisher("good"), FakePublisher("bad", fails_in=verb)
+    with session_of(teller(), publishers=[bad, good], mode="freewheel") as session:
+        stream = session.stream()
+        stream.push(ramp(20 * HOP))
+        stream.end()
+        events = list(session.events())
+    assert bad.closed == good.closed == 1
+    (fault,) = [event.data for event in good.events if event.kind == "fault"]
+    assert (fault.where, fault.problem, fault.action) == ("bad", "OSError: disk full", "closed")  # type: ignore[union-attr]
+    assert [event.kind for event in events] == good.kinds()[: len(events)]
+    assert good.kinds().count("level") == 21
+    assert good.kinds()[-1] == "session_end"
+
+
+def test_publishers_that_cannot_be_closed_do_not_keep_the_others_open(session_of: Make) -> None:
+    publishers = [FakePublisher("first", fails_in="close"), FakePublisher("second")]
+    with session_of(publishers=publishers):
+        pass
+    assert [publisher.closed for publisher in publishers] == [1, 1]
+
+
+def test_publisher_that_blocks_for_seconds_holds_up_neither_driver_nor_stop(session_of: Make) -> None:
+    publisher = FakePublisher()
+    heard: list[float] = []
+    session = session_of(
+        teller(), publishers=[publisher], on_audio=lambda call, channel, start, hop: heard.append(time.monotonic())
+    )
+    session.start()
+    publisher.blocks.clear()
+    stream = session.stream()
+    start_s = time.monotonic()
+    for chunk in range(50):
+        stream.push(ramp(2 * HOP, start=chunk * 2 * HOP))
+        time.sleep(max(0.0, start_s + 0.02 * (chunk + 1) - time.monotonic()))
+    assert session.health().ticks >= 100
+    assert session.health().counters.dropped_events == 0
+    assert len(heard) >= 100
+    stop_s = time.monotonic()
+    session.stop()
+    assert time.monotonic() - stop_s < 1.2
+    publisher.blocks.set()
+
+
+def test_publishers_are_served_by_one_thread_also_when_nothing_happens(session_of: Make) -> None:
+    publisher = FakePublisher()
+    with session_of(publishers=[publisher], engine=EngineOptions(capacity=1, health_interval_s=60.0)):
+        time.sleep(0.3)
+        ticks = publisher.ticks
+    assert ticks >= 6  # every 50 ms at least, as promised
+    assert len(publisher.threads) == 1
+    assert threading.get_ident() not in publisher.threads
