@@ -298,6 +298,7 @@ def resident_bytes() -> int:
     return int(statm.read_text().split()[1]) * 4096
 
 
+@pytest.mark.heavy
 def test_ten_minutes_pass_without_drift(rig):
     minute = voice(60.0, 16)
     made = rig(keep=False)

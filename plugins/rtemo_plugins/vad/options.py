@@ -16,7 +16,7 @@ class VadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     back_end: Annotated[
         Literal["webrtc", "silero"],
-        Meta(description="webrtc: 2 us per hop, weak in noise; silero: 13 us per hop, needs the package silero-vad."),
+        Meta(description="webrtc: light, weak in noise; silero: far better in noise, needs the package silero-vad."),
     ] = "webrtc"
     aggressiveness: Annotated[
         int, Meta(ge=0, le=3, description="How readily webrtc calls a hop noise, 0 to 3; silero has no such setting.")
