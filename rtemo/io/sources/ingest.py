@@ -129,14 +129,14 @@ class IngestSource:
         now_s = time.monotonic()
         now_ns = time.time_ns()
         for count in range(_DRAIN_MESSAGES):
-            try:
-                frames = receive(zmq.NOBLOCK)
-            except zmq.Again:
-                return count
             if count % 64 == 63:
                 if time.monotonic() - now_s > _DRAIN_S:
                     return count
                 now_ns = time.time_ns()
+            try:
+                frames = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                return count
             try:
                 if len(frames) != 2:
                     raise WireError(f"got {len(frames) - 1} frames, expected 1", "use a DEALER socket, one frame each")

@@ -1,0 +1,77 @@
+"""JSON Schema of everything on the wire, generated from the types: `python -m rtemo.io.schema --out docs/schema`."""
+
+import argparse
+import ast
+import inspect
+import re
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from rtemo.api import events
+from rtemo.api.events import Payload
+from rtemo.io import audio_wire, query_wire, wire
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_PARAMETERS = re.compile(r"(?<=[a-z])_rtemo\.[A-Za-z_.]+")  # of generic types, which msgspec puts into their names
+
+
+SCHEMAS: dict[str, tuple[str, Any]] = {
+    "event": (wire.EVENT_SCHEMA, wire.WireEvent[Payload]),
+    "heartbeat": (wire.HEARTBEAT_SCHEMA, wire.Heartbeat),
+    "state": (wire.STATE_SCHEMA, wire.CallState[Payload]),
+    "query-request": ("request on the query socket", query_wire.QueryRequest),
+    "query-reply": (query_wire.REPLY_SCHEMA, query_wire.QueryReply),
+    "ingest-request": (f"{audio_wire.INGEST_SCHEMA}, client to server", audio_wire.Request),
+    "ingest-response": (f"{audio_wire.INGEST_SCHEMA}, server to client", audio_wire.Response),
+}
+"""File stem → title and type."""
+
+
+def schema_text(stem: str) -> str:
+    """Generate one schema as indented JSON."""
+    title, kind = SCHEMAS[stem]
+    (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    text = msgspec.json.encode({"$schema": _DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))})
+    schema = msgspec.json.decode(_PARAMETERS.sub("", text.decode()))
+    for module in (events, wire, query_wire, audio_wire):
+        _describe(schema["$defs"], module)
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+
+
+def _describe(parts: dict[str, Any], module: ModuleType) -> None:
+    """Add the string below a field, which Python itself forgets, as the description of the field."""
+    for item in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(item, ast.ClassDef) or item.name not in parts:
+            continue
+        properties = parts[item.name].get("properties", {})
+        for field, text in pairwise(item.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                name, words = field.target.id, ast.literal_eval(text.value)
+                properties[name] = {"description": " ".join(words.split()), **properties[name]}
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write all schemas into a folder and give the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for stem in SCHEMAS:
+        file = folder / f"{stem}.json"
+        file.write_text(schema_text(stem))
+        files.append(file)
+    return files
+
+
+def main() -> None:
+    """Write the schemas where `--out` says."""
+    parser = argparse.ArgumentParser(description="Write the JSON Schema of the wire format.")
+    parser.add_argument("--out", type=Path, default=Path("docs/schema"), help="folder to write to")
+    for file in write_schemas(parser.parse_args().out):
+        print(file)
+
+
+if __name__ == "__main__":
+    main()
