@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.quality.vad.corpus import HOP, Mixture, mixtures
 from bench.quality.vad.score import Detection, Score
+from bench.quality.vad.words import short_words
 from rtemo.api import Block, HopFlag, Payload, SpeechEnd, SpeechStart, StreamFormat
 from rtemo.engine import registry
 from rtemo.runtime import ModelStore
@@ -73,7 +74,7 @@ def main() -> None:
     batch = list(mixtures(arguments.data, arguments.split, arguments.seed))
     turns = sum(len(mixture.turns) for mixture in batch)
     print(f"{len(batch)} minutes, {turns} turns, split {arguments.split}, seed {arguments.seed}\n\n{HEAD}")
-    cost = ""
+    words, cost = short_words(), ""
     for back_end in arguments.back_end:
         found, busy_us = detect(batch, {"back_end": back_end})
         for band in ("wide", "telephone"):
@@ -84,7 +85,9 @@ def main() -> None:
                         score.add(mixture, detection)
                 name = "clean" if np.isinf(snr_db) else f"{snr_db:.0f}"
                 print(f"| {back_end} | {band} | {name} | {score.row()} |")
-        cost += f"\n{back_end}: {busy_us:.1f} us per hop and stream at n = {len(batch)}"
+        kept = sum(bool(one.spans) for one in detect(words, {"back_end": back_end})[0]) if words else 0
+        cost += f"\n{back_end}: {busy_us:.1f} us per hop and stream at n = {len(batch)}; "
+        cost += f"{kept} of {len(words)} single short words on the telephone kept"
     print(FOOT + cost)
 
 

@@ -95,14 +95,14 @@ def _recorded(data: Path, split: str, random) -> list[tuple[np.ndarray, np.ndarr
             rows = [row for row in csv.DictReader(file) if row["split"] == split]
         rows = [row for row in rows if (corpora is None or row["corpus"] in corpora) and float(row["duration_s"]) < 15]
         paths += [rows[i]["path"] for i in random.permutation(len(rows))[:60]]
-    return [clip for path in paths if (clip := _trim(_read(data / path))) is not None]
+    return [clip for path in paths if (clip := _trim(read_audio(data / path))) is not None]
 
 
 def _noises(data: Path, split: str) -> dict[str, np.ndarray]:
     with (data / "noise" / "manifest.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == split]
     kinds = sorted({row["kind"] for row in rows})
-    parts = {kind: [_read(data / row["path"]) for row in rows if row["kind"] == kind][:8] for kind in kinds}
+    parts = {kind: [read_audio(data / row["path"]) for row in rows if row["kind"] == kind][:8] for kind in kinds}
     return {kind: np.concatenate([x / (np.sqrt(np.mean(x**2)) + 1e-9) for x in parts[kind]]) for kind in kinds}
 
 
@@ -115,13 +115,14 @@ def _synthesised() -> list[tuple[np.ndarray, np.ndarray]]:
         for number, text in enumerate(WORDS + SENTENCES):
             voice = ("en-us", "en-gb+f3", "en-us+m3")[number % 3]
             subprocess.run(["espeak-ng", "-v", voice, "-s", "165", "-w", path, text], check=True)
-            clip = _trim(_read(path))
+            clip = _trim(read_audio(path))
             if clip is not None:
                 clips.append(clip)
     return clips
 
 
-def _read(path: Path) -> np.ndarray:
+def read_audio(path: Path) -> np.ndarray:
+    """Read a file as mono float32 at 16 kHz."""
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     return mono if rate_hz == RATE_HZ else resample_poly(mono, RATE_HZ, rate_hz).astype(np.float32)
