@@ -70,7 +70,7 @@ def command(
         raise click.UsageError("--rate, --channels and --format describe raw audio on standard input: use them with -")
     if is_mic and fast:
         raise click.UsageError("a microphone delivers in real time: leave --fast out")
-    config = own_process(config)
+    config = _lively(own_process(config))
     if is_mic:
         origin, title = _microphone(config, device, roles), f"microphone {device or config.microphone.device}".strip()
     elif source == "-":
@@ -85,6 +85,18 @@ def command(
 
         show = PictureShow(show, state, svg, svg_at, f"rtemo listen {title}")
     _run(config, origin, _publishers(config, publish, jsonl), show, state, console, fast)
+
+
+def _lively(config: "Config") -> "Config":
+    """Let the meter move: once a second is enough for a log, not for an eye."""
+    import msgspec
+
+    from rtemo.engine import registry
+
+    if "level" not in config.chain or "interval_s" not in registry.load("level").options_type.__struct_fields__:
+        return config
+    level = {"interval_s": config.listen.meter_s, **config.plugin_options("level")}
+    return msgspec.structs.replace(config, plugins={**config.plugins, "level": level})
 
 
 def _run(

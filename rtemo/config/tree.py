@@ -15,6 +15,12 @@ class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Settings of the live view."""
 
     refresh_hz: Annotated[float, Meta(ge=1, le=30, description="How often the view is drawn, per second.")] = 8.0
+    meter_s: Annotated[
+        float,
+        Meta(
+            ge=0.02, le=5, description="Time between two levels, in s, unless plugins.level.interval_s says otherwise."
+        ),
+    ] = 0.1
     trend_s: Annotated[float, Meta(ge=5, le=600, description="Span of the arousal and valence trend, in s.")] = 30.0
 
 

@@ -18,6 +18,7 @@ FONT_SIZE = 14
 GROUND, TEXT = "#16181d", "#d7dae0"
 _FONTS = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 _MARGIN, _TITLE_Y = 16.0, 30.0
+_GAP = 0.4
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _ARMS = {"─": "lr", "━": "LR", "╸": "L", "│": "ud", "┃": "UD"}
 _CORNERS = {"╭": (1, 1), "╮": (-1, 1), "╰": (1, -1), "╯": (-1, -1)}
@@ -62,7 +63,8 @@ def _row(line: Line, y: float, look: dict[str, Style]) -> Iterator[str]:
             if not part or part.isspace():
                 pass
             elif part[0] in _EIGHTHS:
-                yield _block(part, x, y, colour, bool(style.reverse))
+                gap = 0.0 if name == "track" else _GAP  # the zero line is one line
+                yield _block(part, x, y, colour, bool(style.reverse), gap)
             elif part[0] in _ARMS:
                 yield _stroke(part, x, y, colour)
             elif part in _CORNERS:
@@ -72,11 +74,12 @@ def _row(line: Line, y: float, look: dict[str, Style]) -> Iterator[str]:
             column += len(part)
 
 
-def _block(char: str, x: float, y: float, colour: str, is_hanging: bool) -> str:
+def _block(char: str, x: float, y: float, colour: str, is_hanging: bool, gap: float) -> str:
     share = (_EIGHTHS.index(char) + 1) / 8
     height = CELL_Y * (1 - share if is_hanging else share)
     top = y if is_hanging else y + CELL_Y - height
-    return f'<rect x="{x + 0.4:.1f}" y="{top:.1f}" width="{CELL_X - 0.8:.1f}" height="{height:.1f}" fill="{colour}"/>'
+    width = CELL_X - 2 * gap
+    return f'<rect x="{x + gap:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
 def _stroke(run: str, x: float, y: float, colour: str) -> str:

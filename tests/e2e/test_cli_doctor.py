@@ -1,0 +1,102 @@
+import json
+import shutil
+import socket
+
+import pytest
+
+from rtemo.runtime.store import find
+from tests.fakes.program import call
+from tests.fakes.sounds import tone, write_sound
+
+pytestmark = pytest.mark.e2e
+
+
+def findings(capsys, *arguments):
+    done = call(capsys, "doctor", "--no-mic", "--json", *arguments)
+    return done.code, {finding["what"]: finding for finding in map(json.loads, done.out.splitlines())}
+
+
+def test_everything_that_rtemo_needs_is_looked_at(capsys):
+    code, found = findings(capsys)
+    assert code == 0
+    for what in (
+        "python",
+        "packages",
+        "webrtcvad",
+        "processors",
+        "timer",
+        "numba cache",
+        "configuration",
+        "chain",
+        "model emotion",
+        "sound through",
+        "libzmq",
+        "CURVE",
+        "publish.events",
+        "ingest.endpoint",
+    ):
+        assert what in found, what
+    assert "speech start" in found["sound through"]["detail"]
+    assert all(finding["mend"] for finding in found.values() if finding["verdict"] != "pass")
+
+
+def test_a_port_in_use_is_noted_with_its_mend(capsys, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        file = tmp_path / "rtemo.toml"
+        file.write_text(f'chain = []\n[publish]\nevents = "tcp://127.0.0.1:{taken.getsockname()[1]}"\n')
+        code, found = findings(capsys, "--config", file)
+    assert code == 0
+    assert found["publish.events"]["verdict"] == "note"
+    assert "in use" in found["publish.events"]["detail"]
+    assert found["publish.events"]["mend"]
+
+
+def test_a_typo_in_the_configuration_is_a_finding_and_the_rest_is_looked_at(capsys, tmp_path):
+    file = tmp_path / "rtemo.toml"
+    file.write_text("[engine]\ncapcity = 3\n")
+    code, found = findings(capsys, "--config", file)
+    assert code == 1
+    assert found["configuration"]["mend"] == "did you mean 'capacity'?"
+    assert found["webrtcvad"]["verdict"] == "pass"
+
+
+@pytest.fixture
+def damaged_bundle(tmp_path):
+    """A copy of the emotion bundle with one bit of its weights turned over."""
+    bundle = find("emotion")
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    shutil.copy(bundle.folder / "card.json", folder)
+    weights = bytearray(bundle.weights_path().read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (folder / bundle.card.weights).write_bytes(weights)
+    return folder
+
+
+def test_weights_that_are_not_those_of_the_card_stop_every_verb(capsys, tmp_path, damaged_bundle):
+    file = tmp_path / "rtemo.toml"
+    file.write_text(f'[plugins.emotion]\nbundle = "{damaged_bundle}"\n')
+    code, found = findings(capsys, "--config", file)
+    assert code == 1
+    assert "are not those of its card" in found["sound through"]["detail"]
+    assert "are not those of its card" in call(capsys, "card", damaged_bundle, "--check").complaint
+    sound = write_sound(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)
+    assert "are not those of its card" in call(capsys, "analyze", sound, "--config", file).complaint
+
+
+def test_a_package_that_does_not_import_is_told_with_the_command_that_mends_it(capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "webrtcvad", None)
+    _, found = findings(capsys)
+    assert found["webrtcvad"]["verdict"] == "fail"
+    assert "pip install --force-reinstall webrtcvad-wheels" in found["webrtcvad"]["mend"]
+
+
+def test_ticks_and_mends_are_printed_for_people(capsys, tmp_path):
+    file = tmp_path / "rtemo.toml"
+    file.write_text("chain = []\n")
+    done = call(capsys, "doctor", "--no-mic", "--config", file)
+    assert done.code == 0
+    assert "✓ python" in done.out
+    assert "\x1b" not in done.out
