@@ -23,6 +23,7 @@ from rtemo.api import (
 )
 from rtemo.config import Config
 from rtemo.dsp.resample import PolyphaseResampler
+from rtemo.dsp.warmup import compile_kernels
 from rtemo.engine.driver import AudioTap
 from rtemo.engine.engine import Engine
 from rtemo.engine.feed import EventFeed
@@ -172,6 +173,7 @@ class Session:
         if self._was_started or self._health is not None:
             raise RtemoError("the session was started before", "make a new one, a session runs once")
         self._was_started = True
+        compile_kernels(("resample",))  # sources and pushed streams convert rates on their own threads
         self.engine.open()
         try:
             self._publishing.start()
