@@ -66,7 +66,7 @@ def command(
         if events is not None:
             from rtemo.io.publishers.jsonl import JsonlPublisher
 
-            publishers.append(JsonlPublisher(events))
+            publishers.append(JsonlPublisher(events, purpose=config.policy.purpose))
         is_done = _run(config, source, publishers, enhanced, is_quiet=quiet or not sys.stderr.isatty())
     trouble = reports.trouble
     if trouble:

@@ -32,7 +32,9 @@ _PATIENCE_S = 0.05
 @click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
 @click.option("--fast", is_flag=True, help="As fast as the machine allows instead of in real time.")
 @click.option("--publish", metavar="ENDPOINT", help="Publish events over ZeroMQ, as tcp://127.0.0.1:5570.")
-@click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
+@click.option(
+    "--jsonl", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Every event as JSON; - is here."
+)
 @click.option("--plain", is_flag=True, help="Lines of text even on a terminal.")
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), hidden=True)
 @click.option("--svg-at", type=float, metavar="SECONDS", hidden=True)
@@ -77,9 +79,10 @@ def command(
         origin, title = _standard_input(config, rate, channels, sample_type, roles), "standard input"
     else:
         origin, title = _file(config, str(source), roles), Path(str(source)).name
-    console = Console()
+    is_piped = jsonl is not None and str(jsonl) == "-"  # standard output belongs to the JSON then
+    console = Console(stderr=is_piped)
     state = ViewState(title)
-    show = _show(state, console, config, plain)
+    show = _show(state, console, config, plain, is_piped)
     if svg is not None:
         from rtemo.cli.view.live import PictureShow
 
@@ -131,9 +134,11 @@ def _run(
     print_summary(console, state, health.counters, time.monotonic() - start_s)
 
 
-def _show(state: "ViewState", console: "Console", config: "Config", plain: bool) -> "Show":
-    from rtemo.cli.view.live import TerminalShow, TextShow, can_draw
+def _show(state: "ViewState", console: "Console", config: "Config", plain: bool, is_piped: bool) -> "Show":
+    from rtemo.cli.view.live import SilentShow, TerminalShow, TextShow, can_draw
 
+    if is_piped:
+        return SilentShow(state)
     return TextShow(state) if plain or not can_draw(console) else TerminalShow(state, console, config.listen)
 
 
@@ -190,5 +195,5 @@ def _publishers(config: "Config", endpoint: str | None, jsonl: Path | None) -> "
     if jsonl is not None:
         from rtemo.io.publishers.jsonl import JsonlPublisher
 
-        publishers.append(JsonlPublisher(jsonl))
+        publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
     return publishers

@@ -56,7 +56,7 @@ def command(
     if jsonl is not None:
         from rtemo.io.publishers.jsonl import JsonlPublisher
 
-        publishers.append(JsonlPublisher(jsonl))
+        publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
     session = Session(config, sources=[ingest], publishers=publishers)
     with term_as_interrupt():
         try:

@@ -122,7 +122,8 @@ def test_results_events_and_processed_audio_go_into_files(capsys, tmp_path, fold
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(capsys, tmp_path, folder, option):
     done = call(capsys, "analyze", folder, option, tmp_path / "no" / "such" / "folder.jsonl", *CHAIN)
     assert done.code == 2
-    assert "cannot be" in done.complaint
+    assert "folder.jsonl" in done.complaint
+    assert "No such file or directory" in done.complaint
 
 
 def test_a_bar_shows_on_a_terminal_and_results_stay_clean(folder):

@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import time
@@ -162,6 +163,26 @@ def test_a_plain_endpoint_on_the_network_is_refused(capsys, speech):
     done = call(capsys, "listen", speech, *CHAIN, "--publish", "tcp://0.0.0.0:5999")
     assert done.code == 2
     assert "can be reached from other machines and would carry plain text" in done.complaint
+
+
+def test_json_on_standard_output_is_nothing_but_json(speech):
+    words = command("listen", speech, "--fast", *CHAIN, "--jsonl", "-")
+    done = subprocess.run(words, capture_output=True, timeout=60, check=False, text=True)
+    assert done.returncode == 0
+    kinds = [json.loads(line)["kind"] for line in done.stdout.splitlines()]
+    assert kinds[0] == "session_start"
+    assert kinds[-1] == "session_end"
+    assert "speech_start" in kinds
+    assert "nothing lost" in done.stderr
+
+
+def test_events_go_into_a_file_beside_the_view(capsys, tmp_path, speech):
+    path = tmp_path / "events.jsonl"
+    done = call(capsys, "listen", speech, "--fast", *CHAIN, "--jsonl", path)
+    assert done.code == 0
+    assert "speech begins" in done.out
+    levels = [line for line in path.read_text().splitlines() if json.loads(line)["kind"] == "level"]
+    assert len(levels) == pytest.approx(60, abs=2), "ten a second, so that the meter moves"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

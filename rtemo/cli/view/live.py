@@ -66,6 +66,26 @@ class TerminalShow:
             self._live.refresh()
 
 
+class SilentShow:
+    """Keeps the state for the summary and shows nothing: standard output belongs to somebody else."""
+
+    def __init__(self, state: ViewState) -> None:
+        self._state = state
+
+    def __enter__(self) -> "SilentShow":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def add(self, event: Event) -> None:
+        """Take an event."""
+        self._state.add(event)
+
+    def refresh(self) -> None:
+        """Do nothing."""
+
+
 class TextShow:
     """Prints what is worth a line, at once, for pipes and logs."""
 
