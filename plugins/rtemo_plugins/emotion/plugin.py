@@ -19,6 +19,7 @@ from rtemo.api import (
     ResetReason,
     StateTable,
 )
+from rtemo.dsp.finite import finite_rows
 from rtemo.dsp.logmel import LogMel
 from rtemo_plugins.emotion.options import EmotionOptions
 
@@ -111,7 +112,7 @@ class EmotionProcessor:
         """Take one hop of each stream; run the network for the rows that are due."""
         n = block.n
         rows = self._rows[:n]
-        frames = self._log_mel.process(block.samples)
+        frames = self._log_mel.process(finite_rows(block.samples))
         held = self._held[:n]
         speech = block.marks["vad.speech"] != _SILENCE
         self._starts[rows, held] = block.start_sample
