@@ -1,0 +1,115 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtemo.api import (
+    EMOTIONS,
+    Counters,
+    Emotion,
+    Event,
+    Fault,
+    Health,
+    Level,
+    Payload,
+    PluginTiming,
+    Prosody,
+    Rank,
+    SessionEnd,
+    SessionStart,
+    SourceState,
+    SpeechEnd,
+    SpeechStart,
+    Spoof,
+    StreamEnd,
+    StreamStart,
+    kind_of,
+)
+
+pytestmark = pytest.mark.unit
+
+PAYLOADS: list[Payload] = [
+    SpeechStart(confidence=0.5),
+    SpeechEnd(speech_s=1.5),
+    Emotion(
+        label="happy",
+        probabilities=dict.fromkeys(EMOTIONS, 0.125),
+        arousal=0.2,
+        valence=-0.1,
+        confidence=0.4,
+        speech_s=2.0,
+        trigger="first",
+    ),
+    Spoof(score=-3.0, verdict="unknown"),
+    Rank(attribute="arousal", score=1.0),
+    Level(rms_dbfs=-20.0, peak_dbfs=-3.0, clipped_ratio=0.0),
+    Prosody(
+        pitch_hz=None,
+        pitch_range_semitones=None,
+        voiced_ratio=0.0,
+        rate_per_s=0.0,
+        tilt_db_per_octave=-6.0,
+        speech_s=1.0,
+    ),
+    Health(
+        streams=1,
+        capacity=64,
+        ticks=5,
+        load=0.1,
+        tick_p50_us=1.0,
+        tick_p99_us=2.0,
+        late_p99_us=0.0,
+        counters=Counters(xruns=3),
+        plugins=(
+            PluginTiming(
+                name="vad", busy_p50_us=1.0, busy_p99_us=2.0, busy_max_us=3.0, wait_p50_us=0.0, load=0.1, xruns=0
+            ),
+        ),
+    ),
+    Fault(where="vad", problem="x", action="bypassed"),
+    SourceState(state="lost"),
+    SessionStart(chain=("vad",), latency_samples=0, sample_rate_hz=16_000, hop_samples=160),
+    SessionEnd(reason="stopped", counters=Counters()),
+    StreamStart(source="mic"),
+    StreamEnd(reason="end", duration_s=1.0, counters=Counters()),
+]
+
+
+def event_of(data: Payload) -> Event:
+    return Event(
+        call="c", channel="0", plugin="p", seq=1, start_sample=0, end_sample=160, capture_ns=0, emit_ns=1, data=data
+    )
+
+
+def test_there_is_an_example_of_every_payload() -> None:
+    assert {type(data) for data in PAYLOADS} == set(Payload.__args__)
+
+
+@pytest.mark.parametrize("data", PAYLOADS, ids=kind_of)
+def test_event_survives_json_and_msgpack(data: Payload) -> None:
+    event = event_of(data)
+    assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) == event
+
+
+def test_kinds_are_distinct_and_told_by_type_and_instance() -> None:
+    kinds = [kind_of(data) for data in PAYLOADS]
+    assert len(set(kinds)) == len(kinds)
+    for data in PAYLOADS:
+        assert kind_of(type(data)) == kind_of(data) == event_of(data).kind
+
+
+def test_payload_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="Invalid value 'gossip'"):
+        msgspec.json.decode(b'{"kind":"gossip"}', type=Payload)
+
+
+def test_events_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        event_of(PAYLOADS[0]).seq = 2  # type: ignore[misc]
+
+
+@given(call=st.text(max_size=40), position=st.integers(0, 2**62))
+def test_any_name_and_position_survives(call: str, position: int) -> None:
+    event = msgspec.structs.replace(event_of(PAYLOADS[0]), call=call, start_sample=position)
+    assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
