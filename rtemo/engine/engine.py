@@ -124,8 +124,8 @@ class Engine:
         self._drain_hops = 1 + -(-self.chain.latency_samples // self.format.hop_samples)
         self._warm()
         self.driver.is_muted = False
-        gc.collect()
         if self.options.owns_process:  # a program that embeds the engine would never get frozen objects back
+            gc.collect()
             gc.freeze()
             self._switch_interval_s = sys.getswitchinterval()
             sys.setswitchinterval(0.0005)  # the driver is late by this much when another thread computes in Python

@@ -104,6 +104,8 @@ def test_publisher_that_blocks_for_seconds_holds_up_neither_driver_nor_stop(sess
     for chunk in range(50):
         stream.push(ramp(2 * HOP, start=chunk * 2 * HOP))
         time.sleep(max(0.0, start_s + 0.02 * (chunk + 1) - time.monotonic()))
+    while session.health().ticks < 100 and time.monotonic() < start_s + 3.0:
+        time.sleep(0.01)
     assert session.health().ticks >= 100
     assert session.health().counters.dropped_events == 0
     assert len(heard) >= 100
