@@ -7,6 +7,10 @@ import click
 from rtemo.cli.options import configured
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from rtemo.cli.cost import ChainCost
     from rtemo.config import Config
 
@@ -48,7 +52,6 @@ def _counts(text: str) -> list[int]:
 
 def _print(config: "Config", costs: "list[ChainCost]") -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from rtemo.cli.view.numbers import micros
 
@@ -59,11 +62,7 @@ def _print(config: "Config", costs: "list[ChainCost]") -> None:
     console.print(
         f"{first.audio_s:.0f} s of audio per stream, {costs[-1].peak_memory_mib:.0f} MiB at the peak\n", highlight=False
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for name in ("streams", "tick p50", "p99", "per stream", "streams/core", ""):
-        table.add_column(name, justify="right", no_wrap=True)
-    for plugin in first.plugins:
-        table.add_column(f"{plugin.name} p50 / p99", justify="right", no_wrap=True)
+    table = _table(("streams", "tick p50", "p99", "per stream", "streams/core", ""))
     for cost in costs:
         table.add_row(
             str(cost.streams),
@@ -72,6 +71,19 @@ def _print(config: "Config", costs: "list[ChainCost]") -> None:
             micros(cost.tick_mean_us / cost.streams),
             str(cost.streams_per_core),
             "✓" if cost.keeps_up else "! late",
-            *(f"{micros(plugin.busy_p50_us)} / {micros(plugin.busy_p99_us)}" for plugin in cost.plugins),
         )
+    console.print(table, "")
+    table = _table(("BUSY of", "", *(f"{cost.streams}" for cost in costs)))
+    for index, plugin in enumerate(first.plugins):
+        table.add_row(plugin.name, "p50", *(micros(cost.plugins[index].busy_p50_us) for cost in costs))
+        table.add_row("", "p99", *(micros(cost.plugins[index].busy_p99_us) for cost in costs))
     console.print(table)
+
+
+def _table(heads: "Sequence[str]") -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table

@@ -1,5 +1,7 @@
 """Entry point of the command `rtemo`."""
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ EXIT_CRASH = 70
 """A fault of rtemo itself (EX_SOFTWARE of sysexits)."""
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
+
+_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
@@ -62,9 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    _tolerate_terminals()
     try:
         code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
         sys.exit(EXIT_FAILED)  # as click does when the pipe breaks earlier
@@ -81,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in _OUTSIDE:
+            _drop_stdout()
+            where = error.filename or "the output"
+            say(f"{where} cannot be written ({error.strerror}); make room or choose another place")
+            sys.exit(EXIT_USER)
         if _is_ours(error):
             say(str(error))
             sys.exit(EXIT_USER)
@@ -92,6 +103,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def say(text: str) -> None:
     """Print one line for a person on standard error, under the program's name."""
     print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _tolerate_terminals() -> None:
+    """Print a question mark for what a terminal's encoding lacks; a tick is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _is_ours(error: Exception) -> bool:
@@ -110,7 +128,8 @@ def _phrase(error: click.ClickException) -> str:
 
 def _drop_stdout() -> None:
     """Point standard output at nothing, so that the interpreter's last flush does not fail as well."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import importlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from rtemo.cli.main import VERBS, cli
-from tests.fakes.program import call, start
+from tests.fakes.program import call, command, start
 
 pytestmark = pytest.mark.unit
 
@@ -101,12 +102,38 @@ def test_debug_shows_the_traceback():
 
 def test_a_reader_that_goes_away_ends_the_command_quietly():
     process = start("config")
-    process.stdout.readline()
     process.stdout.close()
     process.stdout = None
     _, err = process.communicate(timeout=30)
     assert err == ""
     assert process.returncode == 1
+
+
+def test_a_full_disk_is_named():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("version"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "rtemo: the output cannot be written (No space left on device); make room or choose another place\n"
+    )
+
+
+def test_a_terminal_without_the_signs_gets_question_marks_instead_of_a_failure():
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    words = command("doctor", "--no-mic", "--config", "tests/unit/cli/none.toml")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 1
+    assert "? python" in done.stdout
+
+
+def test_a_closed_standard_output_is_no_failure():
+    done = subprocess.run(
+        [*command("version")], stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1), text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_fault_of_ours_is_told_from_a_mistake_of_the_user(capsys, monkeypatch):
