@@ -121,6 +121,7 @@ def _run(
         reason = "interrupted"
         try:
             session.start()
+            state.duration_s = float(getattr(origin, "duration_s", 0.0))  # files know it, live sources do not
             start_s = time.monotonic()
             while not session.is_finished:
                 play(show, session.events(_PATIENCE_S))

@@ -65,6 +65,7 @@ def _print(
 
     from rtemo.cli.view.live import TerminalShow, can_draw
     from rtemo.cli.view.narrator import Narrator
+    from rtemo.cli.view.paint import painted
     from rtemo.cli.view.plain import clean
     from rtemo.cli.view.state import ViewState
     from rtemo.io.wire import encode
@@ -85,7 +86,7 @@ def _print(
             text = f"{wire.call}/{wire.channel}  {wire.kind}: {wire.data}"  # a kind that this version does not know
             click.echo(f"{'':>9}  {clean(text)}")
         elif line := narrator.line(event):
-            click.echo(line)
+            click.echo(painted(line, event))
 
 
 def _show(feed: "Subscriber", show: "Show", count: int | None) -> None:

@@ -68,6 +68,8 @@ class Screen:
         chain = " → ".join(state.session.chain)
         left = Line().put(" rtemo ", "brand").put_name(state.title, max(8, width - 24), "bold")
         right = Line().put(f"{clock(state.position_s)} ", "bold")
+        if state.duration_s:
+            right.put(f"of {clock(state.duration_s)} ", "dim")
         if left.width + len(chain) + right.width + 6 <= width:
             left.put("   ").put(chain, "dim")
         return spread(left, right, width)

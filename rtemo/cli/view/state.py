@@ -95,10 +95,14 @@ class ViewState:
 
     Args:
         title: What is being listened to.
+
+    Attributes:
+        duration_s: How long it will last; 0 when nobody knows.
     """
 
     def __init__(self, title: str = "") -> None:
         self.title = title
+        self.duration_s = 0.0
         self.session = SessionStart(chain=(), latency_samples=0, sample_rate_hz=16_000, hop_samples=160)
         self.health: Health | None = None
         self.faults: list[Fault] = []

@@ -28,7 +28,7 @@ def table(health: Health, title: str, width: int) -> list[Line]:
     tick = Line().put(f" {'tick':<{names}}", "bold").put(f"{micros(health.late_p99_us):>10}")
     tick.put(f"{micros(health.tick_p50_us):>10}").put(f"{micros(health.tick_p99_us):>10}").put(f"{'':>10}")
     lines += [tick.join(_load(health.load)).put(f"{health.counters.xruns:>7}"), Line(), *_trouble(health)]
-    lines.append(Line().put(" WAIT: median from audio ready to start of work; of the tick, its 99th percentile", "dim"))
+    lines.append(Line().put(" WAIT: median time from audio ready to work begun; of the tick, its p99", "dim"))
     return lines
 
 

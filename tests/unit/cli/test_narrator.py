@@ -1,7 +1,9 @@
+import click
 import pytest
 
 from rtemo.api import Counters, Fault, Level, SessionEnd, SpeechEnd, SpeechStart, Spoof, StreamStart
 from rtemo.cli.view.narrator import Narrator
+from rtemo.cli.view.paint import painted
 from tests.fakes.conversation import conversation, emotion, ended, event, health
 
 pytestmark = pytest.mark.unit
@@ -52,3 +54,13 @@ def test_no_line_of_a_whole_conversation_holds_control_characters():
     narrator = Narrator()
     lines = [narrator.line(item) for item in conversation(2, call="a\x1b[31m\nb")]
     assert all(line.isprintable() for line in lines)
+
+
+def test_colour_is_added_to_words_that_stay_the_same(monkeypatch):
+    for data in (emotion("angry", is_final=True), Fault(where="vad", problem="x", action="bypassed"), SpeechStart()):
+        line = Narrator().line(event(data))
+        assert click.unstyle(painted(line, event(data))) == line
+    line = Narrator().line(event(emotion("angry")))
+    assert "\x1b[" in painted(line, event(emotion("angry")))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert painted(line, event(emotion("angry"))) == line
