@@ -126,11 +126,11 @@ class CatchUp:
             return self._go_live(now_s)
         elif self.phase is Phase.LIVE and beat.seqs:
             seqs = {topic: seq for topic, seq in beat.seqs.items() if self._wants(topic)}
-            lost = self.gaps.settle(seqs, beat.pub_seq, now_s)
-            if lost:
+            if self._wants_snapshot:
+                if self.gaps.behind(seqs, beat.pub_seq):
+                    self._resync(f"the last events of call {beat.call!r} did not arrive", now_s)
+            elif lost := self.gaps.settle(seqs, beat.pub_seq, now_s):
                 self._tell("lost", f"{lost} events of call {beat.call!r} did not arrive")
-                if self._wants_snapshot:
-                    self._resync("the last events were lost", now_s)
         return []
 
     def event(self, topic: str, event: WireEvent[Any], lag_ms: float, now_s: float) -> list[WireEvent[Any]]:

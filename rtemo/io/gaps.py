@@ -45,18 +45,27 @@ class GapCount:
             self._prune(now_s)
         return lost
 
-    def settle(self, seqs: dict[str, int], pub_seq: int, now_s: float) -> int:
-        """Compare with the publisher's own numbers as of `pub_seq`, and take them over.
+    def behind(self, seqs: dict[str, int], pub_seq: int) -> int:
+        """Tell how many events are missing at the end of topics, where no later event shows the gap.
 
-        Returns:
-            How many events are missing at the end of topics, where no later event shows the gap.
+        Args:
+            seqs: Topic → the publisher's own number.
+            pub_seq: As of which event of the publisher.
         """
-        lost = 0
+        missing = 0
         for topic, seq in seqs.items():
             seen = self._seen.get(topic)
             seen_seq, seen_pub_seq = seen[:2] if seen else (0 if self.is_seeded else seq, 0)
             if pub_seq >= seen_pub_seq:
-                lost += max(0, seq - seen_seq)
+                missing += max(0, seq - seen_seq)
+        return missing
+
+    def settle(self, seqs: dict[str, int], pub_seq: int, now_s: float) -> int:
+        """Count what is missing, as `behind` tells it, as lost, and take the publisher's numbers over."""
+        lost = self.behind(seqs, pub_seq)
+        for topic, seq in seqs.items():
+            seen = self._seen.get(topic)
+            if seen is None or pub_seq >= seen[1]:
                 self._seen[topic] = (seq, pub_seq, now_s)
         self.lost_events += lost
         return lost

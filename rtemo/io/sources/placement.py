@@ -2,6 +2,7 @@
 
 from collections import deque
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -37,6 +38,11 @@ class Hole(Enum):
     PAUSE = "no packet is missing: the sender left silence out"
 
 
+class _Held(NamedTuple):
+    packet: AudioPacket
+    arrived_s: float
+
+
 class Placement:
     """Writes packets in the order of their positions: reordered ones sorted, holes filled, old ones dropped.
 
@@ -64,8 +70,7 @@ class Placement:
         self._latency_ns = round(conversion.latency_s * 1e9)
         self._next_sample = -1
         self._sequence = 0
-        self._held: dict[int, AudioPacket] = {}
-        self._held_since_s = 0.0
+        self._held: dict[int, _Held] = {}
         self._holes: deque[tuple[int, int]] = deque(maxlen=16)
         self._probe_sample = -1
         self._spill: deque[NDArray[np.float32] | int] = deque()
@@ -88,7 +93,7 @@ class Placement:
     @property
     def held_samples(self) -> int:
         """Samples at the engine's rate that are held or did not fit."""
-        held = sum(packet.count_samples for packet in self._held.values())
+        held = sum(item.packet.count_samples for item in self._held.values())
         spilt = sum(item if isinstance(item, int) else item.shape[0] for item in self._spill)
         return held * self.to_hz // self.rate_hz + spilt
 
@@ -109,11 +114,9 @@ class Placement:
         elif packet.start_sample + packet.count_samples <= self._next_sample:
             self._drop_old(packet)
         else:
-            if not self._held:
-                self._held_since_s = now_s
             if packet.start_sample in self._held:
                 self.counts.duplicate_packets += 1
-            self._held[packet.start_sample] = packet
+            self._held[packet.start_sample] = _Held(packet, now_s)
             self.settle(now_s, now_ns)
 
     def settle(self, now_s: float, now_ns: int) -> None:
@@ -121,22 +124,26 @@ class Placement:
         self._pour()
         while self._held:
             first = min(self._held)
-            has_waited = now_s - self._held_since_s >= self._reorder_s or len(self._held) > _MAX_HELD_PACKETS
-            if first > self._next_sample and not has_waited:
-                return
-            packet = self._held.pop(first)
             if first > self._next_sample:
-                self._fill(packet)
-                self._held_since_s = now_s
-            if packet.start_sample + packet.count_samples <= self._next_sample:
-                self._drop_old(packet)
-            else:
-                self._write(packet, now_ns)
+                waited_s = now_s - self._held[first].arrived_s
+                if waited_s < self._reorder_s and len(self._held) <= _MAX_HELD_PACKETS:
+                    return
+            self._release(first, now_ns)
 
     def finish(self, now_ns: int) -> None:
         """Write everything that is still held back: no more packets follow."""
-        self.settle(float("inf"), now_ns)
+        for start_sample in sorted(self._held):
+            self._release(start_sample, now_ns)
         self._deliver(self._conversion.flush()[0], 0)
+
+    def _release(self, start_sample: int, now_ns: int) -> None:
+        packet = self._held.pop(start_sample).packet
+        if start_sample > self._next_sample:
+            self._fill(packet)
+        if start_sample + packet.count_samples <= self._next_sample:
+            self._drop_old(packet)
+        else:
+            self._write(packet, now_ns)
 
     def _anchor(self, packet: AudioPacket) -> None:
         self._next_sample = packet.start_sample
@@ -157,7 +164,8 @@ class Placement:
             self._probe_sample = packet.start_sample + packet.count_samples
             self._lose(packet.count_samples)
             return
-        self.settle(float("inf"), now_ns)
+        for start_sample in sorted(self._held):
+            self._release(start_sample, now_ns)
         missing = (packet.sequence - self._sequence - 1) & _SEQUENCE_MASK
         if 1 < missing < 1 << 31 and 0 < ahead_samples <= _COUNTED_JUMP_S * self.rate_hz:
             self._lose(ahead_samples - packet.count_samples)  # the first of the two is counted already

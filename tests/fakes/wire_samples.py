@@ -1,0 +1,115 @@
+"""One fixed message of every kind, for golden files and schemas."""
+
+from typing import Any
+
+import msgspec
+
+from rtemo.api import (
+    EMOTIONS,
+    Counters,
+    Emotion,
+    Fault,
+    Health,
+    Level,
+    Payload,
+    PluginTiming,
+    Prosody,
+    Rank,
+    SessionEnd,
+    SessionStart,
+    SourceState,
+    SpeechEnd,
+    SpeechStart,
+    Spoof,
+    StreamEnd,
+    StreamStart,
+    kind_of,
+)
+from rtemo.io.wire import EVENT_SCHEMA, EventPolicy, WireEvent
+
+EPOCH = "0123456789abcdef"
+T_PUB_MS = 1_784_714_400_123.456
+
+PAYLOADS: tuple[Payload, ...] = (
+    SpeechStart(confidence=0.75),
+    SpeechEnd(speech_s=1.25, reason="silence"),
+    Emotion(
+        label="angry",
+        probabilities={name: 0.5 if name == "angry" else 0.0625 for name in EMOTIONS},
+        arousal=0.5,
+        valence=-0.25,
+        confidence=0.5,
+        speech_s=1.5,
+        trigger="first",
+    ),
+    Spoof(score=-2.5, verdict="bona_fide", contributions={"phase": -0.5}, speech_s=2.0),
+    Rank(attribute="arousal", score=0.5, percentile=0.875, trend_per_min=0.25, p_rising=0.75),
+    Level(rms_dbfs=-26.0, peak_dbfs=-6.0, clipped_ratio=0.0, noise_dbfs=-60.0),
+    Prosody(
+        pitch_hz=None,
+        pitch_range_semitones=None,
+        voiced_ratio=0.0,
+        rate_per_s=4.5,
+        tilt_db_per_octave=-6.0,
+        speech_s=1.0,
+    ),
+    Health(
+        streams=2,
+        capacity=64,
+        ticks=100,
+        load=0.125,
+        tick_p50_us=500.0,
+        tick_p99_us=900.0,
+        late_p99_us=50.0,
+        counters=Counters(source_lost_samples=160, concealed_hops=1),
+        plugins=(
+            PluginTiming(
+                name="vad", busy_p50_us=30.0, busy_p99_us=60.0, busy_max_us=90.0, wait_p50_us=5.0, load=0.003, xruns=0
+            ),
+        ),
+    ),
+    Fault(where="vad", problem="ValueError: got 3 rows", action="bypassed"),
+    SourceState(state="lost", detail="no audio for 2.0 s"),
+    SessionStart(
+        chain=("level", "vad"), latency_samples=320, sample_rate_hz=16_000, hop_samples=160, models={"m": "ab"}
+    ),
+    SessionEnd(reason="stopped", counters=Counters()),
+    StreamStart(source="ingest", role="customer"),
+    StreamEnd(reason="end", duration_s=61.5, counters=Counters(skipped_hops=3)),
+)
+
+
+def sample(data: Payload) -> WireEvent[Any]:
+    """Make the same event of a kind, every time."""
+    is_engine = isinstance(data, Health | SessionStart | SessionEnd | Fault)
+    return WireEvent(
+        schema=EVENT_SCHEMA,
+        epoch=EPOCH,
+        seq=7,
+        pub_seq=42,
+        stream_seq=9,
+        call="" if is_engine else "call 1",
+        channel="" if is_engine else "0",
+        role="" if is_engine else "customer",
+        kind=kind_of(data),
+        plugin="engine" if is_engine else "sample",
+        start_sample=16_000,
+        end_sample=24_000,
+        t0_ms=1000.0,
+        t1_ms=1500.0,
+        t_capture_ms=None if is_engine else T_PUB_MS - 12.5,
+        t_pub_ms=T_PUB_MS,
+        age_ms=None if is_engine else 12.5,
+        policy=EventPolicy(purpose="customer_care"),
+        data=data,
+    )
+
+
+def all_kinds() -> set[str]:
+    """Name every kind of payload there is."""
+    return {kind_of(cls) for cls in Payload.__args__}
+
+
+def as_json(message: msgspec.Struct) -> Any:
+    """Give a message as plain JSON data, as a consumer sees it."""
+    return msgspec.json.decode(msgspec.json.encode(message))

@@ -1,0 +1,229 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rtemo.dsp.resample import resample
+from rtemo.io.audio_wire import AudioPacket, decode_packet, encode_packet, stream_names
+from rtemo.io.pcm import encode_pcm
+from rtemo.io.sources.conversion import RateConversion
+from rtemo.io.sources.placement import Placement
+from tests.fakes.desk import UNBOUNDED_SAMPLES, FakeWriter
+
+pytestmark = pytest.mark.unit
+
+NAMES = stream_names("call", "0")
+PACKET = 160
+
+
+def noise(count_samples: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, count_samples).astype(np.float32)
+
+
+def packet(
+    sound: NDArray[np.float32], start: int, count: int = PACKET, *, sequence: int | None = None, offset: int = 0,
+    rate_hz: int = 16_000,
+) -> AudioPacket:  # fmt: skip
+    """Cut a packet of the sound at `start`; positions on the wire begin at `offset`."""
+    number = start // PACKET if sequence is None else sequence
+    payload = encode_pcm(sound[start : start + count], "f32le")
+    return decode_packet(encode_packet(NAMES, "f32le", rate_hz, number, start + offset, 0, payload))
+
+
+class Bench:
+    """A placement in front of a recording writer, on a clock of its own."""
+
+    def __init__(self, from_hz: int = 16_000, *, is_live: bool = True, ring: int = UNBOUNDED_SAMPLES) -> None:
+        self.writer = FakeWriter("call", "0", "test", "", is_live, ring)
+        self.placement = Placement(self.writer, RateConversion(from_hz, 16_000, 1), is_live, reorder_s=0.04)
+        self.now_s = 0.0
+
+    def take(self, *packets: AudioPacket) -> None:
+        for item in packets:
+            self.placement.take(item, self.now_s, 0)
+
+    def wait(self, duration_s: float) -> None:
+        self.now_s += duration_s
+        self.placement.settle(self.now_s, 0)
+
+    def finish(self) -> None:
+        self.placement.finish(0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    order=st.permutations(range(12)),
+    repeats=st.lists(st.integers(0, 11), max_size=5),
+    offset=st.integers(0, 2**40),
+)
+def test_order_and_repetition_of_packets_change_nothing(order: list[int], repeats: list[int], offset: int) -> None:
+    sound = noise(13 * PACKET)
+    bench = Bench()
+    bench.take(packet(sound, 0, offset=offset))
+    for index in [*order, *repeats]:
+        bench.take(packet(sound, (index + 1) * PACKET, offset=offset))
+    bench.finish()
+    np.testing.assert_array_equal(bench.writer.samples, sound)
+    assert bench.writer.lost_samples == 0
+    assert bench.placement.counts.duplicate_packets == len(repeats)
+
+
+@settings(max_examples=25, deadline=None)
+@given(lost=st.sets(st.integers(1, 18), max_size=8), rate_hz=st.sampled_from([8_000, 16_000, 48_000]))
+def test_lost_packets_leave_gaps_of_their_length_and_the_rest_at_its_place(lost: set[int], rate_hz: int) -> None:
+    count = rate_hz // 50
+    sound = noise(20 * count)
+    bench = Bench(rate_hz)
+    for index in range(20):
+        if index not in lost:
+            bench.take(packet(sound, index * count, count, sequence=index, rate_hz=rate_hz))
+            bench.wait(0.02)
+    bench.wait(0.1)
+    bench.finish()
+    assert bench.writer.position_samples == 20 * 320
+    assert bench.writer.lost_samples == len(lost) * 320
+    assert bench.placement.counts.lost_samples == len(lost) * count
+    muted = sound.copy()
+    for index in lost:
+        muted[index * count : (index + 1) * count] = 0.0
+    expected = resample(muted, rate_hz, 16_000)
+    # The filter looks 7 ms ahead, so that much beside a hole belongs to it.
+    heard = np.ones(20 * 320, bool)
+    for index in lost:
+        heard[max(0, index * 320 - 256) : (index + 1) * 320 + 256] = False
+    np.testing.assert_allclose(bench.writer.samples[heard], expected[heard], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
+def test_any_cut_into_packets_gives_the_same_samples(rate_hz: int) -> None:
+    sound = noise(rate_hz // 2)
+    cuts = np.sort(np.random.default_rng(1).choice(np.arange(1, sound.size), 60, replace=False)).tolist()
+    bench = Bench(rate_hz)
+    for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, sound.size], strict=True)):
+        bench.take(packet(sound, start, end - start, sequence=number, rate_hz=rate_hz))
+    bench.finish()
+    np.testing.assert_allclose(bench.writer.samples, resample(sound, rate_hz, 16_000), atol=1e-6)
+
+
+def test_packet_is_held_only_for_the_reorder_time() -> None:
+    sound = noise(4 * PACKET)
+    bench = Bench()
+    bench.take(packet(sound, 0), packet(sound, 2 * PACKET))
+    assert bench.placement.is_waiting
+    bench.wait(0.03)
+    assert bench.writer.position_samples == PACKET
+    bench.wait(0.02)
+    assert bench.writer.gaps == [(PACKET, PACKET)]
+    assert bench.writer.position_samples == 3 * PACKET
+    assert not bench.placement.is_waiting
+
+
+def test_late_packet_is_dropped_and_its_samples_are_counted_once() -> None:
+    sound = noise(4 * PACKET)
+    bench = Bench()
+    bench.take(packet(sound, 0), packet(sound, 2 * PACKET))
+    bench.wait(0.1)
+    bench.take(packet(sound, PACKET), packet(sound, 3 * PACKET))
+    assert bench.placement.counts.late_packets == 1
+    assert bench.placement.counts.duplicate_packets == 0
+    assert bench.writer.lost_samples == PACKET
+    assert bench.writer.position_samples == 4 * PACKET
+
+
+def test_overlapping_packet_gives_only_what_is_new() -> None:
+    sound = noise(3 * PACKET)
+    bench = Bench()
+    bench.take(packet(sound, 0), packet(sound, PACKET // 2), packet(sound, PACKET + PACKET // 2, sequence=2))
+    np.testing.assert_array_equal(bench.writer.samples, sound[: 2 * PACKET + PACKET // 2])
+
+
+def test_silence_left_out_on_purpose_is_no_loss() -> None:
+    sound = noise(20 * PACKET)
+    for is_live, written in ((True, 2 * PACKET), (False, 12 * PACKET)):
+        bench = Bench(is_live=is_live)
+        bench.take(packet(sound, 0, sequence=0), packet(sound, 11 * PACKET, sequence=1))
+        bench.wait(0.1)
+        assert bench.writer.lost_samples == 0
+        assert bench.writer.gaps == []
+        assert bench.writer.position_samples == written
+
+
+def test_single_far_jump_is_not_believed() -> None:
+    sound = noise(3 * PACKET)
+    bench = Bench()
+    wild = packet(sound, 0, offset=10**9, sequence=1)
+    bench.take(packet(sound, 0), wild, packet(sound, PACKET), packet(sound, 2 * PACKET))
+    np.testing.assert_array_equal(bench.writer.samples, sound)
+    assert bench.writer.lost_samples == PACKET
+
+
+@pytest.mark.parametrize("jump", [10**9, -(10**6)])
+def test_far_jump_is_believed_when_a_second_packet_follows(jump: int) -> None:
+    sound = noise(6 * PACKET)
+    bench = Bench()
+    bench.take(*(packet(sound, index * PACKET, offset=2 * 10**6, sequence=index) for index in range(2)))
+    after = [packet(sound, index * PACKET, offset=2 * 10**6 + jump, sequence=90 + index) for index in range(2, 6)]
+    bench.take(*after)
+    assert bench.writer.position_samples == 5 * PACKET
+    assert bench.writer.lost_samples == PACKET
+    np.testing.assert_array_equal(bench.writer.samples[2 * PACKET :], sound[3 * PACKET :])
+
+
+def test_long_outage_is_counted_and_not_written() -> None:
+    sound = noise(4 * PACKET)
+    bench = Bench()
+    outage = 16_000 * 30
+    bench.take(packet(sound, 0), packet(sound, PACKET))
+    bench.take(*(packet(sound, i * PACKET, offset=outage, sequence=i + outage // PACKET) for i in (2, 3)))
+    assert bench.writer.position_samples == 3 * PACKET
+    assert bench.writer.lost_samples == outage + PACKET
+    assert bench.placement.counts.lost_samples == outage + PACKET
+
+
+def test_change_of_rate_keeps_going_without_loss() -> None:
+    low, high = noise(10 * PACKET), noise(20 * PACKET, 1)
+    bench = Bench(8_000)
+    bench.take(*(packet(low, i * PACKET, rate_hz=8_000) for i in range(10)))
+    bench.take(*(packet(high, i * PACKET, rate_hz=16_000, sequence=10 + i) for i in range(20)))
+    bench.finish()
+    assert bench.writer.lost_samples == 0
+    np.testing.assert_allclose(bench.writer.samples[:3200], resample(low, 8_000, 16_000), atol=1e-6)
+    np.testing.assert_array_equal(bench.writer.samples[3200:], high)
+
+
+def test_freewheeling_engine_gets_everything_although_its_ring_is_small() -> None:
+    sound = noise(40 * PACKET)
+    bench = Bench(is_live=False, ring=500)
+    for index in range(40):
+        if index != 20:
+            bench.take(packet(sound, index * PACKET))
+    while bench.placement.is_waiting:
+        bench.wait(0.1)
+        bench.writer.drain()
+        assert bench.writer.overrun_samples == 0
+    muted = sound.copy()
+    muted[20 * PACKET : 21 * PACKET] = 0.0
+    np.testing.assert_array_equal(bench.writer.samples, muted)
+    assert bench.writer.lost_samples == PACKET
+
+
+def test_bad_samples_reach_the_writer_marked_and_spoil_no_others() -> None:
+    sound = noise(10 * PACKET)
+    bad = sound.copy()
+    bad[777] = np.nan
+    bench = Bench(8_000)
+    bench.take(*(packet(bad, i * PACKET, rate_hz=8_000) for i in range(10)))
+    bench.finish()
+    assert np.flatnonzero(~np.isfinite(bench.writer.samples)).tolist() == [2 * 777]
+
+
+def test_capture_time_of_a_wrong_clock_is_not_believed() -> None:
+    sound = noise(3 * PACKET)
+    now_ns = 1_700_000_000_000_000_000
+    bench = Bench()
+    for index, capture_ns in enumerate((now_ns - 20_000_000, now_ns + 5_000_000, now_ns - 3_600_000_000_000)):
+        payload = encode_pcm(sound[:PACKET], "f32le")
+        item = decode_packet(encode_packet(NAMES, "f32le", 16_000, index, index * PACKET, capture_ns, payload))
+        bench.placement.take(item, 0.0, now_ns)
+    assert [capture for _, capture in bench.writer.captures] == [now_ns - 20_000_000, now_ns, 0]
