@@ -190,6 +190,7 @@ class CatchUp:
             if self._wants_snapshot:
                 self._resync("the publisher was restarted", now_s)
         self.epoch = epoch
+        self._beat_s = now_s  # an event may be the first sign of life: silence counts from here
 
     def _resync(self, reason: str, now_s: float, begin: Phase = Phase.ASKING) -> None:
         self.resyncs += 1

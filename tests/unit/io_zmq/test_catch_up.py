@@ -264,6 +264,16 @@ def test_silence_is_told_once_and_so_is_its_end() -> None:
     assert reader.told == ["silent", "back"]
 
 
+def test_an_event_before_the_first_heartbeat_is_a_sign_of_life_too() -> None:
+    network = Network()
+    reader = Reader(network)
+    reader.event(network.publish())
+    reader.tick(0.1)
+    assert reader.told == []
+    reader.tick(5.0)
+    assert reader.told == ["silent"]
+
+
 def test_slow_reader_is_warned_at_one_second_and_starts_over_at_two() -> None:
     network = Network()
     reader = Reader(network)
