@@ -214,3 +214,14 @@ def test_stopping_ends_streams_with_and_without_a_row() -> None:
     assert rig.events[-1].kind == "session_end"
     assert rig.engine.stop("again").counters == health.counters
     assert rig.take_events() == []
+
+
+def test_second_stream_of_the_same_name_is_refused_until_the_first_has_left() -> None:
+    rig = Rig(live=False)
+    writer = rig.open("a", "left")
+    with pytest.raises(CapacityError, match="call 'a' channel 'left' is already open; end it first"):
+        rig.open("a", "left")
+    rig.open("a", "right").end("done")
+    writer.end("done")
+    rig.run_dry()
+    rig.open("a", "left")

@@ -165,23 +165,22 @@ def test_live_threads_of_every_pace_account_for_every_sample() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("ppm", [(300, -300), (300, 100)])
-def test_two_hours_of_drifting_clocks_leave_the_backlog_bounded(ppm: tuple[int, int]) -> None:
+def test_an_hour_of_drifting_clocks_leaves_the_backlog_bounded() -> None:
     rig = Rig(health_interval_s=1e6)
     hop = ramp(HOP)
-    hours_s = 7_200
-    for call, drift in zip("ab", ppm, strict=True):
+    hour_s = 3_600
+    for call, drift in zip("ab", (300, -300), strict=True):
         writer = rig.open(call)
-        rig.clock.every(HOP_NS / (1 + drift * 1e-6), partial(writer.write, hop), 1_000_000, hours_s * S)
+        rig.clock.every(HOP_NS / (1 + drift * 1e-6), partial(writer.write, hop), 1_000_000, hour_s * S)
     ring = rig.engine.floor._ring
     most = 0
-    for minute in range(1, 120):
+    for minute in range(1, 60):
         rig.run_until(minute * 60 * S)
         rig.heard.clear()
         most = max(most, int((ring.write - ring.read)[:2].max()) // HOP)
     assert most <= 6
     counters = rig.counters()
-    drifted_hops = hours_s * 100 * 300e-6
+    drifted_hops = hour_s * 100 * 300e-6
     assert counters.overrun_samples == counters.xruns == 0
     assert counters.concealed_hops <= drifted_hops * 1.05 + 10
     assert counters.skipped_hops <= 2 * drifted_hops * 1.05 + 10
