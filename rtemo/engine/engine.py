@@ -33,8 +33,8 @@ from rtemo.engine.gather import Intake
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.ring import RingRows
-from rtemo.engine.stream import RingWriter
 from rtemo.engine.watchdog import Watchdog
+from rtemo.engine.writer import RingWriter
 
 _WARM_TICKS = 220  # long enough for every plugin's first event on speech-like sound
 _WARM_STREAMS = 2

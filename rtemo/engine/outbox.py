@@ -2,13 +2,10 @@
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
 
 from rtemo.api import Event, Payload
 from rtemo.engine.clock import Clock
-
-if TYPE_CHECKING:
-    from rtemo.engine.stream import Stream
+from rtemo.engine.stream import Stream
 
 
 class Outbox:
@@ -34,7 +31,7 @@ class Outbox:
 
     def post(
         self,
-        stream: "Stream | None",
+        stream: Stream | None,
         plugin: str,
         data: Payload,
         start_sample: int,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from rtemo.api import ConfigError, DeviceError
+from rtemo.api import DeviceError
 from rtemo.io.sources.capture_ring import CaptureRing
 
 
@@ -76,24 +76,6 @@ class CaptureBackend(Protocol):
 
     def abandon(self, stream: CaptureStream) -> None:
         """Give up a stream whose `close` hangs: never refresh again, and do not wait for it at exit."""
-
-
-def capture_backend(name: str) -> CaptureBackend:
-    """Load a backend by name.
-
-    Raises:
-        DeviceError: Its package or the PortAudio library is not installed.
-        ConfigError: There is no such backend.
-    """
-    if name == "sounddevice":
-        from rtemo.io.sources.capture_sounddevice import SoundDeviceBackend
-
-        return SoundDeviceBackend()
-    if name == "pyaudio":
-        from rtemo.io.sources.capture_pyaudio import PyAudioBackend
-
-        return PyAudioBackend()
-    raise ConfigError(f"unknown capture backend {name!r}", "use sounddevice or pyaudio")
 
 
 def choose_device(devices: list[InputDevice], wanted: int | str = "", host_api: str = "") -> InputDevice:

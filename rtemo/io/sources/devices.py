@@ -1,7 +1,8 @@
 """Devices: what can capture on this machine."""
 
 from rtemo.api import DeviceError
-from rtemo.io.sources.capture import CaptureBackend, InputDevice, absence_mend, capture_backend
+from rtemo.io.sources.capture import CaptureBackend, InputDevice, absence_mend
+from rtemo.io.sources.capture_backends import capture_backend
 
 
 def list_devices(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from rtemo.api import DeviceError, RtemoError, SourceState, StreamDesk, StreamWriter
 from rtemo.api.units import seconds_to_samples
-from rtemo.io.sources.capture import CaptureBackend, capture_backend
+from rtemo.io.sources.capture import CaptureBackend
+from rtemo.io.sources.capture_backends import capture_backend
 from rtemo.io.sources.capture_line import CaptureLine, LineBlock
 from rtemo.io.sources.options import MicrophoneOptions
 from rtemo.io.sources.overflow import OverflowReport

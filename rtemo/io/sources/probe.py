@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 
 from rtemo.api import DeviceError, RtemoError
-from rtemo.io.sources.capture import CaptureBackend, absence_mend, capture_backend
+from rtemo.io.sources.capture import CaptureBackend, absence_mend
+from rtemo.io.sources.capture_backends import capture_backend
 from rtemo.io.sources.capture_line import CaptureLine, LineBlock
 from rtemo.io.sources.options import MicrophoneOptions
 
