@@ -18,7 +18,6 @@ from rtemo.api import (
     Publisher,
     RtemoError,
     Source,
-    StreamFormat,
     StreamWriter,
 )
 from rtemo.config import Config
@@ -40,13 +39,11 @@ _STARVED_S = 10.0
 class PushStream:
     """A stream that the embedding program feeds; made by `Session.stream`."""
 
-    def __init__(self, writer: StreamWriter, sample_rate_hz: int, format: StreamFormat, is_live: bool) -> None:
+    def __init__(self, writer: StreamWriter, resampler: PolyphaseResampler | None, is_live: bool) -> None:
         self._writer = writer
+        self._resampler = resampler
         self._is_live = is_live
         self._is_over = False
-        self._resampler: PolyphaseResampler | None = None
-        if sample_rate_hz != format.sample_rate_hz:
-            self._resampler = PolyphaseResampler(sample_rate_hz, format.sample_rate_hz)
 
     def push(self, pcm: NDArray[np.float32] | NDArray[np.int16] | bytes) -> None:
         """Add mono audio of any length.
@@ -229,12 +226,15 @@ class Session:
             prefill_s: Audio held back against jitter (live only).
 
         Raises:
-            CapacityError: The engine is full.
+            CapacityError: The engine is full, or does not run.
+            AudioInputError: The rate cannot be converted.
         """
+        rate_hz = self.engine.format.sample_rate_hz
+        resampler = None if sample_rate_hz == rate_hz else PolyphaseResampler(sample_rate_hz, rate_hz)
         writer = self._desk.open_stream(call, channel, source="push", role=role, prefill_s=prefill_s)
         self._pushed = [held for held in self._pushed if not held.is_closed]
         self._pushed.append(writer)
-        return PushStream(writer, sample_rate_hz, self.engine.format, self.is_live)
+        return PushStream(writer, resampler, self.is_live)
 
     def events(self, timeout_s: float | None = None) -> Iterator[Event]:
         """Iterate over all events from the start of the session.

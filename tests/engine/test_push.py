@@ -87,7 +87,7 @@ def test_pushing_after_the_end_is_refused(session_of: Make) -> None:
             stream.push(ramp(HOP))
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 48_000, 44_100])
+@pytest.mark.parametrize("rate_hz", [8_000, 48_000, 44_100, 384_000])
 def test_audio_of_another_rate_is_converted_without_delay_or_loss(session_of: Make, rate_hz: int) -> None:
     sound = noise(rate_hz // 2 + 13, seed=rate_hz)
     expected = resample(sound, rate_hz, RATE_HZ)
@@ -212,3 +212,13 @@ def test_live_push_of_more_than_the_ring_holds_is_counted_as_overrun(session_of:
     counters = ends[0].data.counters  # type: ignore[union-attr]
     assert 8 * RATE_HZ < counters.overrun_samples < 10 * RATE_HZ
     assert ends[0].data.duration_s == 10.0  # type: ignore[union-attr]
+
+
+def test_rate_that_cannot_be_converted_is_refused_and_takes_no_room(session_of: Make) -> None:
+    with session_of(mode="freewheel", engine=EngineOptions(capacity=1)) as session:
+        for rate_hz in (0, -8_000):
+            with pytest.raises(AudioInputError, match=f"audio of {rate_hz} Hz cannot be converted"):
+                session.stream(sample_rate_hz=rate_hz)
+        stream = session.stream()
+        stream.end()
+        assert session.wait(5.0)
