@@ -20,7 +20,15 @@ def connected(command: Command) -> Command:
         click.option("--tenant", help="Tenant of the feed.  [publish.tenant]"),
         click.option("--server-key", default="", metavar="KEY", help="Public CURVE key of the publisher, or its file."),
         click.option("--key-file", default="", metavar="FILE", help="Secret CURVE key file of this client."),
-        click.option("--wait", is_flag=True, help="Wait for ever for the publisher to appear."),
+        click.option(
+            "--wait",
+            "wait_s",
+            type=click.FloatRange(min=0.0, min_open=True),
+            default=5.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long the publisher may take to appear.",
+        ),
     ):
         command = option(command)
     return command
@@ -32,7 +40,7 @@ def connect(
     tenant: str | None,
     server_key: str,
     key_file: str,
-    wait: bool,
+    wait_s: float,
     **wanted: Any,
 ) -> "Subscriber":
     """Connect to a publisher.
@@ -43,7 +51,7 @@ def connect(
         tenant: Tenant; that of the configuration when None.
         server_key: Public CURVE key of the publisher.
         key_file: Secret CURVE key file of this client.
-        wait: Whether to wait for ever.
+        wait_s: How long to wait for its first sign of life.
         wanted: `calls`, `kinds`, `snapshot`, `on_notice` of the subscriber.
     """
     from rtemo.client import Subscriber
@@ -52,7 +60,7 @@ def connect(
         endpoint or config.publish.events,
         query="" if endpoint else config.publish.query,
         tenant=tenant or config.publish.tenant,
-        connect_timeout_s=None if wait else 5.0,
+        connect_timeout_s=wait_s,
         server_key=server_key,
         key_file=key_file,
         **wanted,

@@ -157,7 +157,7 @@ def test_a_second_server_on_the_same_port_says_so(server, capsys):
 
 @pytest.mark.parametrize("verb", ["subscribe", "top"])
 def test_when_nobody_publishes_the_mend_is_told(capsys, verb):
-    done = call(capsys, verb, f"tcp://127.0.0.1:{free_port()}")
+    done = call(capsys, verb, f"tcp://127.0.0.1:{free_port()}", "--wait", "1")
     assert done.code == 2
     assert "nothing was heard from tcp://127.0.0.1:" in done.complaint
     assert "check that rtemo runs there" in done.complaint
@@ -175,3 +175,17 @@ def test_subscribe_survives_the_death_of_the_publisher(server):
     _, err = reader.communicate(timeout=10)
     assert reader.returncode == 0
     assert "Traceback" not in err
+
+
+def test_subscribe_waits_for_a_publisher_that_comes_later():
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    reader = start("subscribe", endpoint, "--wait", "30", "--json", "--count", "2")
+    time.sleep(1.0)
+    publisher = start("serve", *CHAIN, "--ingest", f"tcp://127.0.0.1:{free_port()}", "--publish", endpoint)
+    try:
+        out, err = reader.communicate(timeout=30)
+    finally:
+        publisher.terminate()
+        publisher.communicate(timeout=10)
+    assert (reader.returncode, err) == (0, "")
+    assert len(out.splitlines()) == 2
