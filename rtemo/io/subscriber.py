@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -74,6 +75,8 @@ class Subscriber:
         self._curve = ClientKeys(server_key, key_file) if server_key or key_file else None
         self._context = open_context()
         self._question: QueryClient | None = None
+        # Taken from the sockets and not handed on yet: an iteration may be left in the middle and begun again.
+        self._due: deque[WireEvent[Any]] = deque()
         try:
             self._feed = Feed(self._context, events, tenant, tuple(calls), kinds, self._curve)
             self._query = QueryClient(self._context, self._query_endpoint, self._curve)
@@ -131,11 +134,11 @@ class Subscriber:
         """
         heard_s = time.monotonic()
         while True:
-            events = self.receive(_TURN_S if timeout_s is None else min(_TURN_S, timeout_s))
-            yield from events
-            if events:
+            while self._due:
+                yield self._due.popleft()
                 heard_s = time.monotonic()
-            elif timeout_s is not None and time.monotonic() - heard_s >= timeout_s:
+            self._due.extend(self.receive(_TURN_S if timeout_s is None else min(_TURN_S, timeout_s)))
+            if not self._due and timeout_s is not None and time.monotonic() - heard_s >= timeout_s:
                 return
 
     def receive(self, timeout_s: float = 0.0) -> list[WireEvent[Any]]:
@@ -146,9 +149,11 @@ class Subscriber:
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
-            events = self._turn()
+            self._due.extend(self._turn())
             left_s = deadline_s - time.monotonic()
-            if events or left_s <= 0:
+            if self._due or left_s <= 0:
+                events = list(self._due)
+                self._due.clear()
                 return events
             poller = zmq.Poller()
             poller.register(self._feed.socket, zmq.POLLIN)
@@ -199,10 +204,10 @@ class Subscriber:
     async def __aiter__(self) -> AsyncIterator[WireEvent[Any]]:
         """Iterate over events without blocking the event loop."""
         while True:
-            events = self._turn()
-            for event in events:
-                yield event
-            if not events:
+            while self._due:
+                yield self._due.popleft()
+            self._due.extend(self._turn())
+            if not self._due:
                 await self._readable(_TURN_S)
 
     def __enter__(self) -> Self:
