@@ -161,6 +161,11 @@ class Session:
             and self._publishing.is_idle
         ) or self.engine.driver.has_failed
 
+    @property
+    def forgotten_events(self) -> int:
+        """Events that `events` will not give any more, since too many came before anybody asked for them."""
+        return self._feed.forgotten_events
+
     def start(self) -> None:
         """Open plugins, publishers and sources, warm up, and begin.
 
@@ -239,8 +244,9 @@ class Session:
     def events(self, timeout_s: float | None = None) -> Iterator[Event]:
         """Iterate over all events from the start of the session.
 
-        Ends when the session is stopped, when everything has ended, or when `timeout_s` passes without
-        an event.
+        The session keeps the last `engine.outbox_events` for an iterator that comes late or is slow, and counts
+        the others in `forgotten_events`; each event is given once. Ends when the session is stopped, when
+        everything has ended, or when `timeout_s` passes without an event.
         """
         waited_s = 0.0
         while True:

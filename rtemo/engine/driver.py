@@ -17,6 +17,8 @@ from rtemo.engine.pacer import Pacer, Verdict
 from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
 
+_CATCH_UP_NS = 1_000_000
+
 AudioTap = Callable[[str, str, int, NDArray[np.float32]], None]
 """Called on the driver thread with call, channel, start_sample and the processed hop, float32 [hop_samples].
 
@@ -124,6 +126,8 @@ class Driver:
         if not slots.shape[0]:
             self._pacer.due_ns = now_ns
             return Verdict.WAIT, now_ns + 10 * self._format.hop_ns
+        if not self._is_live and self._outbox.is_half_full:
+            return Verdict.WAIT, now_ns + _CATCH_UP_NS  # nothing is to be lost, so the publishers set the pace
         ring = self._intake.ring
         ended = ring.ended[slots]
         fill = ring.write[slots] - ring.read[slots]

@@ -150,7 +150,7 @@ class Floor:
     def _leave(self, stream: Stream, reason: str) -> None:
         stream.final_counters = self.counters_of(stream)
         stream.is_closed = True
-        position = int(self._ring.write[stream.slot])
+        position = int(self._ring.read[stream.slot])  # what was worked on: all of it, unless the engine was stopped
         self._outbox.post(
             stream,
             "engine",

@@ -15,7 +15,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     )
     stall_s: Annotated[
         float, Meta(gt=0, description="Silence of all live sources after which concealed audio is fed, in s.")
-    ] = 0.1
+    ] = 0.2
     max_backlog_s: Annotated[
         float, Meta(gt=0, description="Unread audio of a live stream beyond which the oldest is dropped, in s.")
     ] = 0.5
@@ -31,7 +31,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 2.0
     health_interval_s: Annotated[float, Meta(gt=0, description="Time between two health events, in s.")] = 1.0
     outbox_events: Annotated[
-        int, Meta(ge=16, description="Events held for the publishers; more are dropped and counted.")
+        int, Meta(ge=16, description="Events held for the publishers; live, more are dropped and counted.")
     ] = 16_384
     owns_process: Annotated[
         bool, Meta(description="Tune the interpreter for the driver thread: switch interval and frozen heap.")

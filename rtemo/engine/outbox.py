@@ -11,8 +11,8 @@ from rtemo.engine.stream import Stream
 class Outbox:
     """Numbers and stamps events and holds them until the publish thread takes them.
 
-    When it is full the newest event is dropped and counted, never the driver made to wait. A dropped event
-    has used up its `seq`, so the gap shows at the other end.
+    When it is full the newest event is dropped and counted, never a live driver made to wait (a freewheeling one
+    lets the publishers catch up). A dropped event has used up its `seq`, so the gap shows at the other end.
 
     Attributes:
         posted_events: Events ever put in, dropped ones left out.
@@ -66,6 +66,11 @@ class Outbox:
                 )
             )
             self._ready.notify()
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether publishers are far behind, so that who can wait should."""
+        return 2 * len(self._events) > self._capacity_events
 
     def take(self, timeout_s: float) -> list[Event]:
         """Take all events, waiting up to `timeout_s` for the first."""

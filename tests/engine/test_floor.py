@@ -204,13 +204,15 @@ def test_more_in_hand_than_the_ring_holds_is_refused() -> None:
 
 def test_stopping_ends_streams_with_and_without_a_row() -> None:
     rig = Rig(live=False)
-    rig.open("admitted").write(ramp(HOP))
+    rig.open("admitted").write(ramp(3 * HOP))
     rig.tick()
     rig.open("waiting")
     health = rig.engine.stop("maintenance")
     assert rig.engine.floor.is_empty
     assert {event.call for event in rig.all_events("stream_end")} == {"admitted", "waiting"}
     assert {event.data.reason for event in rig.all_events("stream_end")} == {"maintenance"}  # type: ignore[union-attr]
+    (admitted,) = rig.all_events("stream_end", "admitted")
+    assert (admitted.end_sample, admitted.data.duration_s) == (HOP, 0.01)  # type: ignore[union-attr]  # what was worked on
     assert rig.events[-1].kind == "session_end"
     assert rig.engine.stop("again").counters == health.counters
     assert rig.take_events() == []

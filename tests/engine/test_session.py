@@ -81,6 +81,18 @@ def test_iterator_gives_up_after_its_time_without_events(session_of: Make) -> No
         assert 0.15 < time.monotonic() - start_s < 2.0
 
 
+def test_events_nobody_asked_for_in_time_are_counted(session_of: Make) -> None:
+    with session_of(teller(), mode="freewheel", engine=EngineOptions(capacity=1, outbox_events=20)) as session:
+        stream = session.stream()
+        stream.push(ramp(50 * HOP))
+        stream.end()
+        assert session.wait(5.0)
+        events = list(session.events())
+    assert len(events) == 20
+    assert session.forgotten_events == 1 + 1 + 51 + 1 - 20
+    assert session.health().counters.dropped_events == 0
+
+
 def test_async_iterator_gives_the_same_events_and_leaves_the_loop_free(session_of: Make) -> None:
     async def listen() -> tuple[list[Event], int]:
         turns = 0

@@ -157,7 +157,7 @@ def test_optional_plugin_left_out_raises_skipped_of_the_run() -> None:
 
 
 def test_full_outbox_raises_dropped_events_alone() -> None:
-    rig = Rig(teller(), outbox_events=16, live=False)
+    rig = Rig(teller(), outbox_events=16)
     writer = rig.open()
     writer.write(ramp(30 * HOP))
     writer.end("done")
@@ -261,3 +261,19 @@ def test_hops_a_tap_was_given_stay_as_they_were() -> None:
     while not engine.floor.is_empty:
         engine.driver.step()
     assert np.array_equal(np.concatenate(kept)[: 5 * HOP], ramp(5 * HOP))
+
+
+def test_freewheeling_driver_lets_the_publishers_catch_up_and_drops_nothing() -> None:
+    rig = Rig(teller(), outbox_events=16, live=False)
+    writer = rig.open()
+    writer.write(ramp(100 * HOP))
+    writer.end("done")
+    for _ in range(50):
+        rig.step()
+    assert rig.engine.driver.ticks < 16
+    while not rig.engine.floor.is_empty:
+        rig.step()
+        if rig.engine.outbox.is_half_full:
+            rig.take_events()
+    assert [event.seq for event in rig.all_events(call="a")] == list(range(1, 104))
+    assert rig.counters().dropped_events == 0
