@@ -102,7 +102,7 @@ class Rig:
         while self.clock.now_ns() < until_ns:
             self.step()
 
-    def run_dry(self, limit_steps: int = 1_000_000) -> None:
+    def run_dry(self, limit_steps: int = 50_000) -> None:
         """Step until every stream has left."""
         for _ in range(limit_steps):
             if self.engine.floor.is_empty:

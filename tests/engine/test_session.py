@@ -1,4 +1,5 @@
 import asyncio
+import doctest
 import gc
 import time
 import weakref
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import rtemo
+import rtemo.session
 from rtemo.api import CapacityError, Event, RtemoError
 from rtemo.config import Config
 from rtemo.engine.options import EngineOptions
@@ -39,6 +41,11 @@ def test_embedding_takes_less_than_ten_lines() -> None:
         stream.end()
         kinds = [event.kind for event in session.events()]
     assert kinds == ["session_start", "stream_start", "stream_end"]
+
+
+def test_example_in_the_docstring_is_true() -> None:
+    failed, tried = doctest.testmod(rtemo.session)
+    assert (failed, tried) == (0, 4)
 
 
 def test_several_streams_of_one_session_say_what_they_say_alone(session_of: Make) -> None:
