@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import soundfile
 
-
 pytestmark = pytest.mark.e2e
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
