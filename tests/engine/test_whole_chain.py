@@ -1,0 +1,60 @@
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rtemo
+from tests.fakes.voice import voice
+
+pytestmark = pytest.mark.engine
+
+SOUND = voice(8.0, 3)
+
+
+def events_of(sizes: list[int], company: int = 0, mode: Any = "freewheel") -> list[tuple[Any, ...]]:
+    """What the default chain says of a voice that is pushed in chunks, beside other streams."""
+    with rtemo.Session(mode=mode) as session:
+        for index in range(company):
+            other = session.stream(f"other-{index}")
+            other.push(voice(3.0 + index % 3, 50 + index)[: -1 - 777 * index])
+            other.end()
+        stream = session.stream("me")
+        for chunk in np.split(SOUND, np.cumsum(sizes)):
+            stream.push(chunk)
+        stream.end()
+        return [
+            (event.seq, event.plugin, event.kind, event.start_sample, event.end_sample, event.data)
+            for event in session.events()
+            if event.call == "me"
+        ]
+
+
+def test_whole_chain_says_the_same_in_any_chunking_and_any_company() -> None:
+    whole = events_of([])
+    assert {"stream_start", "speech_start", "level", "emotion", "stream_end"} <= {kind for _, _, kind, *_ in whole}
+    rng = np.random.default_rng(1)
+    assert events_of([160] * 300) == whole
+    assert events_of([int(size) for size in rng.integers(0, 4_000, 40)], company=1) == whole
+    assert events_of([int(size) for size in rng.integers(0, 4_000, 40)], company=6) == whole
+
+
+def test_whole_chain_says_the_same_live_as_from_a_file() -> None:
+    # A burst of a single stream is worked off at once, so a live run of several seconds takes a moment.
+    with rtemo.Session(mode="live") as session:
+        stream = session.stream("me")
+        ring = session.engine.floor._ring
+        for chunk in np.split(SOUND, 8):
+            stream.push(chunk)
+            while ring.write[0] - ring.read[0] >= 160:
+                time.sleep(0.001)
+        stream.end()
+        live = [
+            (event.seq, event.plugin, event.kind, event.start_sample, event.end_sample, event.data)
+            for event in session.events()
+            if event.call == "me"
+        ]
+    counters = session.health().counters
+    if counters.skipped_hops or counters.concealed_hops:
+        pytest.skip(f"this machine was too busy to be live ({counters})")
+    assert live[:-1] == events_of([])[:-1]  # the last holds counters, which may tell of a late tick
