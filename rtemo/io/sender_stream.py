@@ -64,9 +64,12 @@ class SenderStream:
         """Whether the server takes audio of this stream."""
         return self._limit_bytes >= 0 and self.account is None
 
-    def send(
-        self, pcm: bytes | NDArray[np.float32] | NDArray[np.int16], *, capture_ns: int = 0, wait: bool = True
-    ) -> None:
+    @property
+    def credit_bytes(self) -> int:
+        """Samples, in bytes, that may be sent now."""
+        return max(0, self._limit_bytes - self._sent_bytes)
+
+    def send(self, pcm: Pcm, *, capture_ns: int = 0, wait: bool = True) -> None:
         """Send audio of any length, in packets of 20 ms.
 
         Args:
@@ -81,6 +84,7 @@ class SenderStream:
             EndpointError: The server stays silent.
         """
         payload = self._encode(pcm)
+        self._link.listen()
         step_bytes = self._packet_samples * self._width
         for begin in range(0, len(payload), step_bytes):
             part = payload[begin : begin + step_bytes]
@@ -149,12 +153,13 @@ class SenderStream:
                 self._limit_bytes = -1
 
     def _send_part(self, part: bytes, capture_ns: int, wait: bool) -> None:
-        self._link.listen()
+        if self.account is None and self.credit_bytes < len(part):
+            self._link.listen()
         if self.account is not None:
             raise CapacityError(f"the server has ended call {self.call!r}: {self.account.reason}", "open it again")
         if self._limit_bytes < 0:
             self._reopen(wait)
-        if self._limit_bytes - self._sent_bytes < len(part) and wait:
+        if self.credit_bytes < len(part) and wait:
             self._wait_credit(len(part))
         count_samples = len(part) // self._width
         request = self._request
@@ -163,9 +168,7 @@ class SenderStream:
         )
         self._sequence += 1
         self._position += count_samples
-        if self._limit_bytes - self._sent_bytes < len(part) or not self._link.send(
-            packet, self._link.timeout_s if wait else 0.0
-        ):
+        if self.credit_bytes < len(part) or not self._link.send(packet, self._link.timeout_s if wait else 0.0):
             self.dropped_samples += count_samples
             return
         self._sent_bytes += len(part)
@@ -181,7 +184,7 @@ class SenderStream:
 
     def _wait_credit(self, wanted_bytes: int) -> None:
         deadline_s = time.monotonic() + self._link.timeout_s
-        while self._limit_bytes - self._sent_bytes < wanted_bytes:
+        while self.credit_bytes < wanted_bytes:
             if self.account is not None:
                 raise CapacityError(f"the server has ended call {self.call!r}: {self.account.reason}", "open it again")
             if self._limit_bytes < 0:
