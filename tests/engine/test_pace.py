@@ -180,6 +180,25 @@ def test_surplus_delay_is_given_back_one_hop_per_settle_window() -> None:
     assert (ring.write[2] - ring.read[2]) // HOP <= 2
 
 
+def test_delay_that_all_streams_have_too_much_of_is_worked_off_without_loss() -> None:
+    rig = rig_of(settle_s=1.0)
+    hop = ramp(HOP)
+    for index, call in enumerate("ab"):
+        writer = rig.open(call)
+        for count in range(1_000):
+            when = count
+            if count < 200 and 0 < (count - 20 * index) % 40 <= 3:  # late by up to three hops, five times
+                when = count - (count - 20 * index) % 40 + 4
+            rig.clock.at(when * HOP_NS, partial(writer.write, hop))
+    rig.run_until(3 * S)
+    ring = rig.engine.floor._ring
+    assert (ring.write - ring.read)[:2].min() >= 3 * HOP
+    rig.run_until(9 * S + 900_000_000)
+    assert (ring.write - ring.read)[:2].max() <= 3 * HOP
+    assert rig.counters().concealed_hops > 10
+    assert rig.counters().skipped_hops == 0
+
+
 def test_stream_admitted_within_a_settle_window_is_not_judged_by_the_rest_of_it() -> None:
     rig = rig_of(settle_s=1.0)
     feed(rig, "pace", 3)
