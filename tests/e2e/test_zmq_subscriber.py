@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ import pytest
 from rtemo.api import EndpointError, SpeechStart, StreamStart
 from rtemo.client import Notice, Subscriber
 from rtemo.io.publishers.zmq import ZmqPublisher
-from tests.fakes.zmq_ends import Publishing, emotion, event, options, wait_until
+from tests.fakes.zmq_ends import Publishing, emotion, event, free_ports, options, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -22,19 +21,6 @@ pytestmark = pytest.mark.e2e
 def subscriber(publishing: Publishing, notices: list[Notice] | None = None, **changes: Any) -> Subscriber:
     keep = (notices if notices is not None else []).append
     return Subscriber(publishing.events, query=publishing.query, on_notice=keep, **changes)
-
-
-def free_ports(count: int = 3) -> int:
-    """Find consecutive free ports and give the first."""
-    for first in range(20_000, 60_000, 17):
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports")
 
 
 def test_late_joiner_gets_last_values_first_and_misses_nothing_after() -> None:

@@ -1,6 +1,8 @@
 """The threads that own a ZmqPublisher or an IngestSource, as the engine's threads would."""
 
+import contextlib
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +49,19 @@ def event(
         emit_ns=time.time_ns(),
         data=emotion() if data is None else data,
     )
+
+
+def free_ports(count: int = 3) -> int:
+    """Find consecutive free ports and give the first."""
+    for first in range(20_000, 60_000, 17):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports")
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 5.0) -> bool:
