@@ -21,7 +21,7 @@ class Bench:
 
     def __init__(self, streams: int, **options: Any) -> None:
         self.model = FakeEmotionModel()
-        self.processor = EmotionProcessor(EmotionOptions(**options), self.model, capacity=8)
+        self.processor = EmotionProcessor(EmotionOptions(**options), self.model, capacity=100)
         self.events: list[tuple[int, Emotion, int, int]] = []
         self.marks: list[NDArray[np.float32]] = []
         self.hops = 0
@@ -119,21 +119,27 @@ def test_unknown_voice_activity_is_listened_to():
     assert [data.trigger for data, _, _ in bench.of(0)] == ["first"]
 
 
-def test_results_do_not_depend_on_row_or_stagger_and_load_is_spread():
+def test_results_do_not_depend_on_row_or_stagger():
     rng = np.random.default_rng(0)
     speech = rng.integers(0, 2, 12).repeat(40)
     samples = rng.normal(0, 0.1, (len(speech), HOP)).astype(np.float32)
-    alone = Bench(1)
-    crowd = Bench(7)
+    alone, crowd = Bench(1), Bench(40)
     for k, is_speech in enumerate(speech):
         last = k == len(speech) - 1
         alone.hop([is_speech], last, samples[k : k + 1])
-        crowd.hop([is_speech] * 7, last, samples[k : k + 1].repeat(7, axis=0))
+        crowd.hop([is_speech] * 40, last, samples[k : k + 1].repeat(40, axis=0))
     assert len(alone.events) > 3
-    for row in range(7):
+    for row in range(40):
         assert crowd.of(row) == alone.of(0)
         np.testing.assert_array_equal([marks[row] for marks in crowd.marks], [marks[0] for marks in alone.marks])
-    assert max(crowd.model.rows_per_call[2:-1]) <= 2  # 7 streams over 4 phases
+
+
+@pytest.mark.parametrize(("streams", "most"), [(1, 1), (12, 12), (40, 16), (64, 16), (100, 25)])
+def test_streams_that_begin_together_share_batches_and_then_spread_over_the_ticks(streams, most):
+    bench = Bench(streams)
+    for _ in range(40):
+        bench.hop([1] * streams)
+    assert max(bench.model.rows_per_call) == most
 
 
 def test_marks_are_unknown_before_the_first_finding():
