@@ -45,25 +45,30 @@ def egemaps() -> Extractor:
     return extract
 
 
+def mean_and_deviation(frames: NDArray[Any]) -> NDArray[np.float32]:
+    """Mean and deviation of the encoder's frames over time, float32 [576]."""
+    frames = frames.astype(np.float32)
+    return np.concatenate([frames.mean(0), frames.std(0)])
+
+
 def moonshine(encoder: Path | None) -> Extractor:
-    """Mean and deviation of the encoder's frames, float32 [576]."""
+    """Statistics of the encoder's frames."""
     teacher = MoonshineEncoder(encoder)
-
-    def extract(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        frames = teacher.frames(samples)
-        return np.concatenate([frames.mean(0), frames.std(0)])
-
-    return extract
+    return lambda samples: mean_and_deviation(teacher.frames(samples))
 
 
 def features(
     stem: Path, extract: Extractor, caches: Caches, rows: list[int], conditions: Conditions, condition: str
 ) -> NDArray[np.float32]:
-    """Features of clips under a condition, float32 [clips, width], cached."""
+    """Features of clips under a condition, float32 [clips, width], cached; clean teacher frames are reused."""
     path = stem.with_name(f"{stem.name}-{condition}-{len(rows)}.npy")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = [extract(conditions.apply(caches.audio.samples(i), condition, i)) for i in progress(rows, path.stem)]
+        if stem.name == "moonshine" and condition == "clean":
+            made = [mean_and_deviation(caches.teachers["normal"].frames(i)) for i in rows]
+        else:
+            sounds = (conditions.apply(caches.audio.samples(i), condition, i) for i in progress(rows, path.stem))
+            made = [extract(sound) for sound in sounds]
         np.save(path, np.stack(made))
     return np.asarray(np.load(path))
 
@@ -107,7 +112,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, help="encoder_model.ort; default: from moonshine-voice")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS)
     options = parser.parse_args()
-    caches = open_caches(options.data, options.work / "cache", variants=())
+    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=("dry",))
     conditions = Conditions(options.data, caches.noise_audio, caches.noise_split)
     labelled = [i for i, c in enumerate(caches.clips) if c.emotion or c.corpus == "baved"]
     train = [i for i in labelled if caches.clips[i].split == "train"]

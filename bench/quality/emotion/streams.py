@@ -23,6 +23,8 @@ class Heard:
     valence: NDArray[np.float32]
     speech_s: NDArray[np.float64]
     """float64 [steps]: speech pooled so far."""
+    pooled: NDArray[np.float32]
+    """float32 [2·embedding]: the pooled mean and deviation at the end."""
 
     def at(self, speech_s: float | None) -> int:
         """The first step with that much speech, or the last."""
@@ -75,7 +77,7 @@ class StreamRunner:
                 count = min(steps[b] * hops, len(frames[i]))
                 logmel[b, :count] = frames[i][:count]
                 weight[b, :count] = weights[i][:count]
-            said = self._steps(logmel, weight, hops)
+            said, pooled = self._steps(logmel, weight, hops, steps)
             for b, i in enumerate(group):
                 speech_s = np.cumsum(weight[b].reshape(-1, hops).sum(1))[: steps[b]] * 0.01
                 heard[i] = Heard(
@@ -83,14 +85,17 @@ class StreamRunner:
                     said["arousal"][: steps[b], b],
                     said["valence"][: steps[b], b],
                     speech_s,
+                    pooled[b],
                 )
         return [h for h in heard if h is not None]
 
     def _steps(
-        self, logmel: NDArray[np.float32], weight: NDArray[np.float32], hops: int
-    ) -> dict[str, NDArray[np.float32]]:
+        self, logmel: NDArray[np.float32], weight: NDArray[np.float32], hops: int, steps: list[int]
+    ) -> tuple[dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """What is said after every step, and each stream's pooled statistics after its last of `steps`."""
         n = len(logmel)
         state = self._fresh(n)
+        pooled: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * n
         said: dict[str, list[NDArray[np.float32]]] = {"logits": [], "arousal": [], "valence": []}
         for begin in range(0, logmel.shape[1], hops):
             feeds = {
@@ -100,9 +105,19 @@ class StreamRunner:
             }
             out = dict(zip(self._names, self.session.run(None, feeds), strict=True))
             state = {k: out[f"next_{k}"] for k in state}
-            for name, steps in said.items():
-                steps.append(out[name])
-        return {name: np.stack(steps) for name, steps in said.items()}
+            for name, values in said.items():
+                values.append(out[name])
+            for b in np.flatnonzero(np.array(steps) == begin // hops + 1):
+                pooled[b] = pooled_statistics({k: v[b] for k, v in state.items()})
+        return {name: np.stack(values) for name, values in said.items()}, pooled
+
+
+def pooled_statistics(state: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Attentive mean and deviation from one stream's pooling states."""
+    mass = np.maximum(state["pool_mass"], 1e-20)
+    mean = state["pool_sum"] / mass
+    deviation = np.sqrt(np.maximum(state["pool_square"] / mass - mean * mean, 1e-5))
+    return np.concatenate([mean.ravel(), deviation.ravel()])
 
 
 def write_json(path: Path, value: object) -> None:

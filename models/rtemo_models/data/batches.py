@@ -35,7 +35,7 @@ class Batch:
     allowed: Tensor
     """bool [B, 8]: emotions the clip's corpus knows."""
     accepted: Tensor
-    """bool [B, 8]: emotions that count as right among all eight; both neutral and calm where a corpus has but one."""
+    """bool [B, 8]: emotions that count as right among all eight; see `Targets`."""
     valence: Tensor
     """float32 [B]: circumplex target, NaN if unknown."""
     arousal: Tensor
@@ -45,7 +45,12 @@ class Batch:
 
 
 class Targets:
-    """Targets of all clips as arrays."""
+    """Targets of all clips as arrays.
+
+    Among all eight emotions a clip's label alone counts as right, with one exception: calm in a corpus that knows no
+    neutral also counts as neutral. The reverse would make calm the answer to any unexcited voice, since few corpora
+    speak against it. Neutral read speech is neutral.
+    """
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         known = classes_of(clips)
@@ -57,12 +62,12 @@ class Targets:
         self.valence, self.arousal = pairs[:, 0], pairs[:, 1]
         for i, clip in enumerate(clips):
             if clip.corpus in NEUTRAL_CORPORA:
-                self.accepted[i, [NEUTRAL, CALM]] = True
+                self.accepted[i, NEUTRAL] = True
             elif clip.label >= 0:
                 self.allowed[i, list(known[clip.corpus])] = True
                 self.accepted[i, clip.label] = True
-                if clip.label in (NEUTRAL, CALM) and not self.allowed[i, [NEUTRAL, CALM]].all():
-                    self.accepted[i, [NEUTRAL, CALM]] = True
+                if clip.label == CALM and not self.allowed[i, NEUTRAL]:
+                    self.accepted[i, NEUTRAL] = True
 
 
 class Sampler:

@@ -27,6 +27,9 @@ class EmotionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     opinion_weight: float
     augment_strength: float
     hold_out: tuple[str, ...]
+    head_steps: int
+    head_rate: float
+    head_accepted_weight: float
     shares: dict[str, float]
     variants: dict[str, float]
     net: dict[str, Any] = {}

@@ -80,13 +80,16 @@ def prefetch(maker: BatchMaker, recipe: EmotionRecipe, first: int, last: int) ->
         yield ready.get()
 
 
-def losses_of(net: EmotionNet, batch: Batch, recipe: EmotionRecipe, opinions: Tensor) -> dict[str, Tensor]:
+def losses_of(
+    net: EmotionNet, batch: Batch, recipe: EmotionRecipe, opinions: Tensor, heads_only: bool = False
+) -> dict[str, Tensor]:
     """All losses of a batch; emotions are asked at the end of the crop and at one earlier moment.
 
     Matrix products run in bfloat16, which doubles the pace on CPUs that have it; the sums of the pooling do not.
     """
     with torch.autocast("cpu", torch.bfloat16):
-        encoded = net.encode(batch.logmel)
+        with torch.set_grad_enabled(not heads_only):
+            encoded = net.encode(batch.logmel)
         student = net.distil(encoded)
         steps = encoded.shape[1]
         early = int(torch.randint(steps // 3, steps - 1, ()))
@@ -104,8 +107,11 @@ def losses_of(net: EmotionNet, batch: Batch, recipe: EmotionRecipe, opinions: Te
     }
 
 
-def total_of(losses: dict[str, Tensor], recipe: EmotionRecipe) -> Tensor:
-    """Weighted sum of the losses."""
+def total_of(losses: dict[str, Tensor], recipe: EmotionRecipe, heads_only: bool = False) -> Tensor:
+    """Weighted sum of the losses; the last steps, which train the heads only, ask for one answer among all eight."""
+    if heads_only:
+        emotions = losses["masked"] + recipe.head_accepted_weight * losses["accepted"]
+        return emotions + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
     return (
         recipe.distil_weight * losses["distil"]
         + recipe.masked_weight * losses["masked"]
@@ -116,7 +122,10 @@ def total_of(losses: dict[str, Tensor], recipe: EmotionRecipe) -> Tensor:
 
 
 def rate_at(step: int, recipe: EmotionRecipe) -> float:
-    """Learning rate: linear warm-up, then half a cosine down to a hundredth."""
+    """Learning rate: linear warm-up, then half a cosine down to a hundredth; half a cosine again for the heads."""
+    if step >= recipe.steps:
+        done = (step - recipe.steps) / recipe.head_steps
+        return recipe.head_rate * 0.5 * (1 + math.cos(math.pi * done))
     if step < recipe.warmup_steps:
         return recipe.rate_peak * (step + 1) / recipe.warmup_steps
     done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
@@ -201,7 +210,8 @@ class Run:
 
     def train(self, until: int | None = None) -> None:
         """Train to the recipe's last step, or to step `until` at most."""
-        last = min(self.recipe.steps, until or self.recipe.steps)
+        last = self.recipe.steps + self.recipe.head_steps
+        last = min(last, until or last)
         maker = make_batches(self.caches, self.recipe, self.net.config.hops_per_step)
         opinions = torch.from_numpy(open_opinions(self.folder / "opinions.npy", self.caches, self.recipe))
         batches = prefetch(maker, self.recipe, self.step, last)
@@ -209,11 +219,14 @@ class Run:
         started_s = time.monotonic()
         for step in progress(range(self.step, last), "train"):
             torch.manual_seed(self.recipe.seed * 1_000_003 + step)
+            heads_only = step >= self.recipe.steps
+            if step == self.recipe.steps:
+                self.net.load_state_dict(self.average.state_dict())
             for group in self.optimiser.param_groups:
                 group["lr"] = rate_at(step, self.recipe)
-            losses = losses_of(self.net, next(batches), self.recipe, opinions)
+            losses = losses_of(self.net, next(batches), self.recipe, opinions, heads_only)
             self.optimiser.zero_grad(set_to_none=True)
-            total_of(losses, self.recipe).backward()
+            total_of(losses, self.recipe, heads_only).backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
             self.optimiser.step()
             decay = min(self.recipe.average_decay, (step + 1) / (step + 10))
