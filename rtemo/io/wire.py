@@ -7,6 +7,7 @@ removed. The JSON Schema under docs/schema is generated from these types.
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from rtemo.api.errors import RtemoError
@@ -134,8 +135,17 @@ class _Tag(msgspec.Struct):
 
 _JSON = _Decoders(msgspec.json)
 _MSGPACK = _Decoders(msgspec.msgpack)
-_JSON_ENCODER = msgspec.json.Encoder()
-_MSGPACK_ENCODER = msgspec.msgpack.Encoder()
+
+
+def _as_builtin(value: Any) -> Any:
+    """Write a NumPy number or array as what it holds: plugins compute with NumPy, and one must not stop the feed."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise NotImplementedError(f"objects of type {type(value).__name__} cannot be written in an event")
+
+
+_JSON_ENCODER = msgspec.json.Encoder(enc_hook=_as_builtin)
+_MSGPACK_ENCODER = msgspec.msgpack.Encoder(enc_hook=_as_builtin)
 
 
 def encode(message: msgspec.Struct, encoding: Encoding = "json") -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from rtemo.api import Event, RtemoError, StreamFormat
+from rtemo.api import Event, RtemoError, StreamEnd, StreamFormat
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.wire import encode
 
@@ -81,6 +81,9 @@ class JsonlPublisher:
             raise RtemoError(f"the reader of {self._where} has gone", "nothing more is written") from None
         except OSError as error:
             raise RtemoError(f"cannot write {self._where}: {error.strerror}", "make room on the disk") from None
+        for event in events:
+            if type(event.data) is StreamEnd:
+                self._numbering.forget(event.call, event.channel)
 
     def tick(self) -> None:
         """Nothing is due between events."""

@@ -78,11 +78,15 @@ class Numbering:
         """Tell the last number of every topic of a call."""
         return {topic.name: topic.seq for topic in self._topics.get(call, {}).values()}
 
-    def forget(self, call: str) -> None:
-        """Drop what is known about a call; its topics would begin again at 1."""
-        self._topics.pop(call, None)
-        for key in [key for key in self._roles if key[0] == call]:
-            del self._roles[key]
+    def forget(self, call: str, channel: str | None = None) -> None:
+        """Drop what is known about a call, or a channel of it; its topics would begin again at 1."""
+        topics = self._topics.get(call, {})
+        for key in [key for key in topics if channel in (None, key[0])]:
+            del topics[key]
+        if not topics:
+            self._topics.pop(call, None)
+        for role_of in [key for key in self._roles if key[0] == call and channel in (None, key[1])]:
+            del self._roles[role_of]
 
 
 class Topic:

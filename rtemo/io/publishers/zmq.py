@@ -29,6 +29,7 @@ from rtemo.io.wire import (
 from rtemo.io.zmq_options import PublishOptions
 
 _SUBSCRIPTION_BYTES = 1024  # longest message a subscriber has to send: one byte and a topic
+_ANSWERS = 16  # held for a client that asks and does not read; each may be large
 _STATE_REPEAT_S = 1.0
 _LEAST_BEAT_S = 0.05
 
@@ -97,6 +98,7 @@ class ZmqPublisher:
             self._events = make_socket(self._context, zmq.PUB)
             self._state = make_socket(self._context, zmq.XPUB)
             query = make_socket(self._context, zmq.ROUTER)
+            query.sndhwm = _ANSWERS
             for socket in (self._events, self._state):
                 socket.sndhwm = options.send_queue_messages
                 socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)

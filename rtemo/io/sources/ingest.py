@@ -57,13 +57,15 @@ class IngestSource:
 
     Attributes:
         endpoint: As bound; None until `open`.
-        refused_messages: Messages that were no packet of an open stream and no request.
+        taken_messages: Messages received.
+        refused_messages: Of these, messages that were no packet of an open stream and no request.
     """
 
     name = "ingest"
 
     def __init__(self, options: IngestOptions | None = None) -> None:
         self.endpoint: Endpoint | None = None
+        self.taken_messages = 0
         self.refused_messages = 0
         self._options = options or IngestOptions()
         self._desk: StreamDesk
@@ -102,9 +104,11 @@ class IngestSource:
         """Take what has come, give credit, and look after silent streams; never ends by itself."""
         if self._door is not None:
             self._door.serve()
-        if not self._drain():
+        taken = self._drain()
+        if not taken:
             self._socket.poll(_POLL_MS)
-            self._drain()
+            taken = self._drain()
+        self.taken_messages += taken
         now_s = time.monotonic()
         self._serve_streams(now_s)
         if now_s - self._watched_s > _WATCH_S:

@@ -3,6 +3,7 @@ import json
 from typing import Any, get_args
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +124,20 @@ def test_topics_count_on_their_own_and_all_together() -> None:
 
 def test_two_lives_of_a_publisher_have_different_epochs() -> None:
     assert Numbering("main").epoch != Numbering("main").epoch
+
+
+@encodings
+def test_numbers_of_numpy_are_written_as_numbers(encoding: Encoding) -> None:
+    data = msgspec.structs.replace(emotion(), arousal=np.float32(0.5), valence=np.float64(-0.25), speech_s=np.int64(2))
+    received = decode_event(encode(wired(data=data), encoding))
+    assert (received.data.arousal, received.data.valence, received.data.speech_s) == (0.5, -0.25, 2.0)
+
+
+def test_channel_that_has_ended_is_forgotten_and_the_others_count_on() -> None:
+    numbering = Numbering("main")
+    for channel in ("0", "1", "0", "1"):
+        numbering.number(event("a", channel=channel))
+    numbering.forget("a", "0")
+    assert numbering.seqs("a") == {"v1/main/a/1/emotion/": 2}
+    assert numbering.number(event("a", channel="0"))[1].seq == 1
+    assert numbering.number(event("a", channel="1"))[1].seq == 3
