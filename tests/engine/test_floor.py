@@ -23,7 +23,9 @@ def test_streams_that_come_and_go_keep_their_audio_in_order_whatever_moves_besid
     rig = Rig(delay("late", latency), teller(every_hops=3), live=False, capacity=4, ring_s=0.16)
     waiting = [(f"c{index}", noise(length, seed=index)) for index, length in enumerate(lengths)]
     open_streams: dict[str, list] = {}
-    while waiting or open_streams:
+    for _ in range(5_000):
+        if not waiting and not open_streams:
+            break
         if waiting and len(rig.engine.floor._names) < 4 and rng.random() < 0.3:
             call, sound = waiting.pop()
             open_streams[call] = [rig.open(call), sound]
@@ -36,6 +38,7 @@ def test_streams_that_come_and_go_keep_their_audio_in_order_whatever_moves_besid
                 del open_streams[call]
         rig.step()
     rig.run_dry()
+    assert not waiting
     for index, length in enumerate(lengths):
         call = f"c{index}"
         out = rig.audio(call)
