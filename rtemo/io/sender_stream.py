@@ -139,6 +139,7 @@ class SenderStream:
     def hear(self, response: Response) -> None:
         """Take what the server says about this stream."""
         if isinstance(response, Opened):
+            self._trouble = None
             if self._limit_bytes < 0:
                 self.reopened += self._sequence > 0
                 self._sent_bytes = 0

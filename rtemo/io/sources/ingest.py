@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import zmq
 
 from rtemo.api import CapacityError, RtemoError, StreamDesk
@@ -89,6 +90,7 @@ class IngestSource:
         endpoint = parse_endpoint(options.endpoint)
         check_exposure(endpoint, options.curve, options.insecure_plaintext, "ingest")
         self._desk = desk
+        _warm(desk.format.sample_rate_hz)
         self._context = open_context()
         try:
             if options.curve.key_file:
@@ -262,3 +264,9 @@ class IngestSource:
             self._socket.send_multipart([client, encode_control(message)], zmq.NOBLOCK)
         except zmq.ZMQError:
             return  # the client is gone or does not read; its silence will be noticed
+
+
+def _warm(rate_hz: int) -> None:
+    """Compile the filters now: the first packet of the first call must not wait a quarter of a second for that."""
+    for from_hz in (rate_hz // 2, rate_hz):
+        RateConversion(from_hz, rate_hz, channels=1).process(np.zeros((1, from_hz // 50), np.float32))
