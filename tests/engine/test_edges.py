@@ -123,3 +123,19 @@ def test_publishers_are_served_by_one_thread_also_when_nothing_happens(session_o
     assert ticks >= 6  # every 50 ms at least, as promised
     assert len(publisher.threads) == 1
     assert threading.get_ident() not in publisher.threads
+
+
+def test_session_is_not_finished_before_its_publishers_have_every_event(session_of: Make) -> None:
+    publisher = FakePublisher()
+    with session_of(teller(), publishers=[publisher], mode="freewheel") as session:
+        publisher.blocks.clear()
+        stream = session.stream()
+        stream.push(ramp(20 * HOP))
+        stream.end()
+        while not session.engine.floor.is_empty:
+            time.sleep(0.002)
+        assert not session.wait(0.2)
+        publisher.blocks.set()
+        assert session.wait(5.0)
+        assert publisher.kinds().count("level") == 21
+        assert publisher.kinds()[-1] == "stream_end"
