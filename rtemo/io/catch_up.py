@@ -17,16 +17,18 @@ LAG_LIMIT_MS = 2000.0
 _SILENT_BEATS = 3.0
 _ASK_BEAT_S = 0.1
 _RETRY_S = 1.0
+_GIVE_UP_S = 5.0
 _LOG = logging.getLogger("rtemo.client")
 
-NoticeKind = Literal["lost", "lagging", "resync", "restarted", "silent", "back"]
+NoticeKind = Literal["lost", "lagging", "resync", "restarted", "silent", "back", "unanswered"]
 
 
 class Notice(NamedTuple):
     """Something about the connection that a consumer may want to know.
 
     Attributes:
-        kind: `lost` events, `lagging` behind, `resync` from a snapshot, publisher `restarted`, `silent`, `back`.
+        kind: `lost` events, `lagging` behind, `resync` from a snapshot, publisher `restarted`, `silent`, `back`,
+            queries `unanswered`.
         detail: One sentence.
     """
 
@@ -102,6 +104,7 @@ class CatchUp:
         self._asked: frozenset[int] = frozenset()
         self._replies: dict[int, QueryReply] = {}
         self._asked_s = 0.0
+        self._begun_s = 0.0
         self._beat_s = 0.0
         self._beat_interval_s = 1.0
         self._beat_asked_s = 0.0
@@ -146,7 +149,10 @@ class CatchUp:
         if lag_ms > LAG_LIMIT_MS and self._wants_snapshot and now_s - self._resync_s > LAG_LIMIT_MS / 1000:
             self._line.drop_backlog()
             self._resync(f"events arrive {lag_ms / 1000:.1f} s late", now_s, Phase.JOINING)
-        return self._pass(topic, event, now_s)
+        lost = self.gaps.count(topic, event, now_s)
+        if lost:
+            self._tell("lost", f"{lost} events of {topic} did not arrive")
+        return [] if lost is None else [event]
 
     def answer(self, reply: QueryReply, events: list[WireEvent[Any]], now_s: float) -> list[WireEvent[Any]]:
         """Take an answer; returns events that are now due."""
@@ -172,8 +178,13 @@ class CatchUp:
         if self.epoch and not self._is_silent and now_s - self._beat_s > _SILENT_BEATS * self._beat_interval_s:
             self._is_silent = True
             self._tell("silent", f"no heartbeat for {now_s - self._beat_s:.1f} s")
-        if self.phase is Phase.ASKING and now_s - self._asked_s > (_RETRY_S if self._asked else _ASK_BEAT_S):
-            self._ask(now_s)
+        if self.phase is Phase.ASKING:
+            if now_s - self._begun_s > _GIVE_UP_S:
+                self._tell("unanswered", "nobody answers queries: going on without the last values")
+                self._replies = {}
+                return self._go_live(now_s)
+            if now_s - self._asked_s > (_RETRY_S if self._asked else _ASK_BEAT_S):
+                self._ask(now_s)
         if self.phase is Phase.LEVELLING and now_s - self._asked_s > _RETRY_S:
             return self._go_live(now_s)
         return []
@@ -202,6 +213,8 @@ class CatchUp:
             self.phase = begin
 
     def _ask(self, now_s: float) -> None:
+        if self.phase is not Phase.ASKING:
+            self._begun_s = now_s
         self.phase = Phase.ASKING
         self._asked_s = now_s
         self._replies = {}
@@ -211,29 +224,21 @@ class CatchUp:
         return max((reply.pub_seq for reply in self._replies.values()), default=0)
 
     def _go_live(self, now_s: float) -> list[WireEvent[Any]]:
+        """Hand on what was held, each event once and in order, and take the publisher's numbers over."""
         self.phase = Phase.LIVE
-        held, self._held = self._held, []
-        held.sort(key=lambda item: item[1].pub_seq)
-        was_seeded = self.gaps.is_seeded
+        held = sorted((item for item in self._held if self._wants(item[0])), key=lambda item: item[1].pub_seq)
+        self._held = []
         lost_before = self.gaps.lost_events
-        due = [event for topic, event in held if self._wants(topic) for event in self._pass(topic, event, now_s)]
+        due = [event for topic, event in held if self.gaps.count(topic, event, now_s) is not None]
         for reply in self._replies.values():
             seqs = {topic: seq for topic, seq in reply.seqs.items() if self._wants(topic)}
             self.gaps.settle(seqs, reply.pub_seq, now_s)
-        if self._replies:
-            self.gaps.is_seeded = True
-        if was_seeded and self.gaps.lost_events > lost_before:
-            self._tell("lost", f"{self.gaps.lost_events - lost_before} events did not arrive")
+        self.gaps.is_seeded |= bool(self._replies)
         self._replies = {}
+        lost = self.gaps.lost_events - lost_before
+        if lost:
+            self._tell("lost", f"{lost} events did not arrive")
         return due
-
-    def _pass(self, topic: str, event: WireEvent[Any], now_s: float) -> list[WireEvent[Any]]:
-        lost = self.gaps.count(topic, event, now_s)
-        if lost is None:
-            return []
-        if lost and self.phase is Phase.LIVE and not self._held:
-            self._tell("lost", f"{lost} events of {topic} did not arrive")
-        return [event]
 
     def _tell(self, kind: NoticeKind, detail: str) -> None:
         self._on_notice(Notice(kind, detail))

@@ -234,6 +234,21 @@ def test_question_that_is_not_answered_is_asked_again() -> None:
     assert reader.core.phase is Phase.LIVE
 
 
+def test_reader_goes_on_without_last_values_when_nobody_answers_queries() -> None:
+    network = Network()
+    reader = Reader(network)
+    network.publish()
+    reader.beat()
+    reader.event(network.publish())
+    for _ in range(60):
+        reader.tick(0.1)
+        reader.beat()
+    reader.event(network.publish())
+    assert reader.got == [2, 3]
+    assert reader.told == ["unanswered"]
+    assert reader.core.gaps.lost_events == 0
+
+
 def test_question_that_could_not_be_sent_is_repeated_soon() -> None:
     network = Network()
     network.is_connected = False
