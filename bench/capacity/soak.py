@@ -1,7 +1,7 @@
 """Memory and counters over a long run: `python -m bench.capacity.soak --minutes 60`.
 
-Freewheels that much audio through the whole chain in calls of 90 s, prints resident memory as it goes, its slope after the
-first tenth, and the final counters.
+Freewheels that much audio through the whole chain in calls of 90 s; prints resident memory, its slope after the first
+tenth, and the final counters.
 """
 
 import argparse

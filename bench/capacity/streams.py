@@ -1,7 +1,7 @@
 """How many live streams one core carries: `python -m bench.capacity.streams --streams 1,16,64,256 --seconds 60`.
 
-Every stream is fed 20 ms packets in real time by one feeder thread, as a network source would; the whole chain runs; the
-row says how long a tick took and how many missed their deadline.
+Every stream is fed 20 ms packets in real time by one feeder thread, as a network source would; the whole chain runs.
+The row says how long a tick took and how many missed their deadline.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Capture to event through a real ZeroMQ socket: `python -m bench.speed.latency --seconds 60`.
 
-One live stream is pushed hop by hop at its own pace; a subscriber in a process of its own stamps every event on arrival. The
-latency of an event is its arrival minus the capture of the last sample it is about. Also prints BUSY and WAIT of every
-plugin, the real-time factor and the peak memory.
+One live stream is pushed hop by hop at its own pace; a subscriber in a process of its own stamps every event on
+arrival. The latency of an event is its arrival minus the capture of the last sample it is about. Also prints BUSY of
+every plugin, the real-time factor and the peak memory.
 """
 
 import argparse
