@@ -51,7 +51,7 @@ def command(
     def complain(failure: FileFailure) -> None:
         say(str(failure.error))
 
-    config = own_process(config, capacity=max(jobs, config.engine.capacity), outbox_events=1 << 18)
+    config = own_process(config, capacity=max(jobs, config.engine.capacity))
     source = FilesSource(
         paths,
         jobs,
