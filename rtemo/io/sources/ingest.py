@@ -30,8 +30,8 @@ from rtemo.io.audio_wire import (
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
-from rtemo.io.sources.conversion import RateConversion
 from rtemo.io.sources.ingest_stream import IngestStream
+from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
 from rtemo.io.wire import WireError
 from rtemo.io.zmq_options import IngestOptions
@@ -73,6 +73,8 @@ class IngestSource:
         self._context: Context | None = None
         self._door: Door | None = None
         self._socket: Socket
+        self._lanes: Lanes
+        self._batch = Batch()
         self._streams: dict[tuple[bytes, bytes], IngestStream] = {}
         self._by_name: dict[bytes, tuple[bytes, bytes]] = {}
         self._waiting: set[tuple[bytes, bytes]] = set()
@@ -90,7 +92,8 @@ class IngestSource:
         endpoint = parse_endpoint(options.endpoint)
         check_exposure(endpoint, options.curve, options.insecure_plaintext, "ingest")
         self._desk = desk
-        _warm(desk.format.sample_rate_hz)
+        self._lanes = Lanes(desk.format.sample_rate_hz)
+        _warm(self._lanes)
         self._context = open_context()
         try:
             if options.curve.key_file:
@@ -111,6 +114,7 @@ class IngestSource:
             self._socket.poll(_POLL_MS)
             taken = self._drain()
         self.taken_messages += taken
+        self._batch.flush()
         now_s = time.monotonic()
         self._serve_streams(now_s)
         if now_s - self._watched_s > _WATCH_S:
@@ -209,12 +213,18 @@ class IngestSource:
             return Refused(call, channel, "capacity", f"this client has {limit} streams open", "end one of them")
         prefill_s = self._options.prefill_s if request.prefill_ms is None else request.prefill_ms / 1000.0
         try:
-            conversion = RateConversion(request.sample_rate_hz, self._desk.format.sample_rate_hz, channels=1)
             writer = self._desk.open_stream(call, channel, source="ingest", role=request.role, prefill_s=prefill_s)
         except RtemoError as error:
             code = "capacity" if isinstance(error, CapacityError) else "bad_request"
             return Refused(call, channel, code, error.problem, error.mend)
-        placement = Placement(writer, conversion, self._desk.is_live, self._options.reorder_s)
+        placement = Placement(
+            writer,
+            request.sample_rate_hz,
+            self._lanes,
+            self._batch,
+            is_live=self._desk.is_live,
+            reorder_s=self._options.reorder_s,
+        )
         stream = IngestStream(client, writer, placement, request.codec, self._options, now_s)
         self._streams[key] = stream
         self._by_name[names] = key
@@ -227,6 +237,7 @@ class IngestSource:
             for key in list(self._waiting):
                 stream = self._streams[key]
                 stream.settle(now_s, now_ns)
+                self._batch.flush()
                 if not stream.is_waiting:
                     self._waiting.discard(key)
                     if stream.end_reason:
@@ -266,7 +277,8 @@ class IngestSource:
             return  # the client is gone or does not read; its silence will be noticed
 
 
-def _warm(rate_hz: int) -> None:
-    """Compile the filters now: the first packet of the first call must not wait a quarter of a second for that."""
-    for from_hz in (rate_hz // 2, rate_hz):
-        RateConversion(from_hz, rate_hz, channels=1).process(np.zeros((1, from_hz // 50), np.float32))
+def _warm(lanes: Lanes) -> None:
+    """Compile the filter now: the first packet of the first call must not wait a quarter of a second for that."""
+    lane = lanes.admit(lanes.to_hz // 2)
+    lane.convert(np.zeros(160, np.float32))
+    lanes.retire(lane)

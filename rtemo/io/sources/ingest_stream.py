@@ -115,6 +115,7 @@ class IngestStream:
     def finish(self, reason: str, now_ns: int) -> Ended:
         """Write what is left, end the stream and give its account."""
         self._placement.finish(now_ns)
+        self._placement.close()
         self.writer.end(reason)
         counts = self._placement.counts
         return Ended(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rtemo.api import StreamWriter
 from rtemo.io.audio_wire import AudioPacket
-from rtemo.io.pcm import BYTES_PER_SAMPLE, decode_pcm
-from rtemo.io.sources.conversion import RateConversion
+from rtemo.io.pcm import BYTES_PER_SAMPLE
+from rtemo.io.sources.lanes import Batch, Lanes, Packet
 
 MAX_HOLE_S = 4.0
 """A jump beyond this is believed only when a second packet follows on it (as RFC 3550, A.1, does)."""
@@ -51,9 +51,13 @@ class Placement:
     counting their samples a second time. A hole from which none is missing is a pause: while the engine runs
     live it has bridged that time already, otherwise silence is written.
 
+    Samples that are in order go through a batch shared with other streams: they are written when it is flushed.
+
     Args:
         writer: Where samples go.
-        conversion: From the rate announced for the stream to the engine's.
+        rate_hz: Rate announced for the stream.
+        lanes: Converters to the engine's rate.
+        batch: Where packets that are in order wait for company.
         is_live: Whether the engine runs in real time; otherwise what does not fit is kept until it does.
         reorder_s: How long a packet is held while one before it is missing.
 
@@ -61,13 +65,17 @@ class Placement:
         counts: What became of the packets.
     """
 
-    def __init__(self, writer: StreamWriter, conversion: RateConversion, is_live: bool, reorder_s: float) -> None:
+    def __init__(
+        self, writer: StreamWriter, rate_hz: int, lanes: Lanes, batch: Batch, *, is_live: bool, reorder_s: float
+    ) -> None:
         self.counts = PlacementCounts()
         self._writer = writer
+        self._lanes = lanes
+        self._batch = batch
         self._is_live = is_live
         self._reorder_s = reorder_s
-        self._conversion = conversion
-        self._latency_ns = round(conversion.latency_s * 1e9)
+        self._lane = lanes.admit(rate_hz)
+        self._latency_ns = round(self._lane.latency_s * 1e9)
         self._next_sample = -1
         self._sequence = 0
         self._held: dict[int, _Held] = {}
@@ -78,12 +86,12 @@ class Placement:
     @property
     def rate_hz(self) -> int:
         """Rate of the packets."""
-        return self._conversion.from_hz
+        return self._lane.from_hz
 
     @property
     def to_hz(self) -> int:
         """Rate of the engine."""
-        return self._conversion.to_hz
+        return self._lane.to_hz
 
     @property
     def is_waiting(self) -> bool:
@@ -99,7 +107,7 @@ class Placement:
 
     def take(self, packet: AudioPacket, now_s: float, now_ns: int) -> None:
         """Place one packet; `now_s` is monotonic, `now_ns` UTC."""
-        if packet.rate_hz != self._conversion.from_hz:
+        if packet.rate_hz != self._lane.from_hz:
             self._change_rate(packet.rate_hz, now_ns)
         if self._next_sample < 0:
             self._anchor(packet)
@@ -134,7 +142,12 @@ class Placement:
         """Write everything that is still held back: no more packets follow."""
         for start_sample in sorted(self._held):
             self._release(start_sample, now_ns)
-        self._deliver(self._conversion.flush()[0], 0)
+        self._batch.flush()
+        self._deliver(self._lane.flush(), 0)
+
+    def close(self) -> None:
+        """Give the lane back; nothing more may be placed."""
+        self._lanes.retire(self._lane)
 
     def _release(self, start_sample: int, now_ns: int) -> None:
         packet = self._held.pop(start_sample).packet
@@ -151,10 +164,10 @@ class Placement:
         self._probe_sample = -1
 
     def _change_rate(self, rate_hz: int, now_ns: int) -> None:
-        conversion = RateConversion(rate_hz, self.to_hz, channels=1)
         self.finish(now_ns)
-        self._conversion = conversion
-        self._latency_ns = round(conversion.latency_s * 1e9)
+        self._lanes.retire(self._lane)
+        self._lane = self._lanes.admit(rate_hz)
+        self._latency_ns = round(self._lane.latency_s * 1e9)
         self._next_sample = -1
         self._holes.clear()
 
@@ -180,7 +193,8 @@ class Placement:
         self._next_sample = end
         if reason is Hole.PAUSE and self._is_live:
             return
-        silence = self._conversion.process(np.zeros((1, end - start), np.float32))[0]
+        self._batch.flush()
+        silence = self._lane.convert(np.zeros(end - start, np.float32))
         if reason is Hole.PAUSE:
             self._deliver(silence, 0)
             return
@@ -197,7 +211,6 @@ class Placement:
         skip_samples = self._next_sample - packet.start_sample
         if skip_samples:
             payload = payload[skip_samples * BYTES_PER_SAMPLE[packet.codec] :]
-        samples = self._conversion.process(decode_pcm(payload, packet.codec)[None, :])[0]
         self.counts.received_samples += packet.count_samples - skip_samples
         self._next_sample = packet.start_sample + packet.count_samples
         self._sequence = packet.sequence
@@ -205,7 +218,7 @@ class Placement:
         if capture_ns:
             is_sane = abs(now_ns - capture_ns) < _MAX_SKEW_NS
             capture_ns = min(capture_ns, now_ns) - self._latency_ns if is_sane else 0
-        self._deliver(samples, capture_ns)
+        self._batch.add(Packet(self._lane, packet.codec, payload, capture_ns, self._deliver))
 
     def _deliver(self, samples: NDArray[np.float32], capture_ns: int) -> None:
         if self._spill:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rtemo.dsp.resample import resample
 from rtemo.io.audio_wire import AudioPacket, decode_packet, encode_packet, stream_names
 from rtemo.io.pcm import encode_pcm
-from rtemo.io.sources.conversion import RateConversion
+from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
 from tests.fakes.desk import UNBOUNDED_SAMPLES, FakeWriter
 
@@ -36,16 +36,19 @@ class Bench:
 
     def __init__(self, from_hz: int = 16_000, *, is_live: bool = True, ring: int = UNBOUNDED_SAMPLES) -> None:
         self.writer = FakeWriter("call", "0", "test", "", is_live, ring)
-        self.placement = Placement(self.writer, RateConversion(from_hz, 16_000, 1), is_live, reorder_s=0.04)
+        self.batch = Batch()
+        self.placement = Placement(self.writer, from_hz, Lanes(16_000), self.batch, is_live=is_live, reorder_s=0.04)
         self.now_s = 0.0
 
     def take(self, *packets: AudioPacket) -> None:
         for item in packets:
             self.placement.take(item, self.now_s, 0)
+        self.batch.flush()
 
     def wait(self, duration_s: float) -> None:
         self.now_s += duration_s
         self.placement.settle(self.now_s, 0)
+        self.batch.flush()
 
     def finish(self) -> None:
         self.placement.finish(0)
@@ -226,4 +229,51 @@ def test_capture_time_of_a_wrong_clock_is_not_believed() -> None:
         payload = encode_pcm(sound[:PACKET], "f32le")
         item = decode_packet(encode_packet(NAMES, "f32le", 16_000, index, index * PACKET, capture_ns, payload))
         bench.placement.take(item, 0.0, now_ns)
+        bench.batch.flush()
     assert [capture for _, capture in bench.writer.captures] == [now_ns - 20_000_000, now_ns, 0]
+
+
+def test_streams_that_share_a_batch_get_what_each_would_get_alone() -> None:
+    """Rates, codecs and packet lengths mixed, one of them bad, one with a packet missing."""
+    lanes, batch = Lanes(16_000), Batch()
+    formats = [
+        (8_000, "mulaw"),
+        (8_000, "mulaw"),
+        (8_000, "f32le"),
+        (16_000, "s16le"),
+        (48_000, "s16le"),
+        (8_000, "alaw"),
+    ]
+    sounds = [noise(rate_hz, seed) for seed, (rate_hz, _) in enumerate(formats)]
+    sounds[2][1_000] = np.inf
+    messages: list[list[AudioPacket]] = []
+    for (rate_hz, codec), sound in zip(formats, sounds, strict=True):
+        count = rate_hz // 50
+        messages.append([
+            decode_packet(encode_packet(NAMES, codec, rate_hz, i, i * count, 0,  # type: ignore[arg-type]
+                                        encode_pcm(sound[i * count : (i + 1) * count], codec)))
+            for i in range(50) if (rate_hz, codec, i) != (8_000, "alaw", 20)
+        ])  # fmt: skip
+
+    def run(members: list[int], flushes: bool) -> list[NDArray[np.float32]]:
+        writers = {i: FakeWriter("call", str(i), "test", "", True, UNBOUNDED_SAMPLES) for i in members}
+        placements = {
+            i: Placement(writers[i], formats[i][0], lanes, batch, is_live=True, reorder_s=0.0) for i in members
+        }
+        for turn in range(50):
+            for i in members:
+                if turn < len(messages[i]):
+                    placements[i].take(messages[i][turn], turn * 0.02, 0)
+                    if flushes:
+                        batch.flush()
+            if turn % 3 == 0:
+                batch.flush()
+        for placement in placements.values():
+            placement.finish(0)
+            placement.close()
+        return [writer.samples for writer in writers.values()]
+
+    together = run(list(range(6)), False)
+    for i in range(6):
+        np.testing.assert_array_equal(together[i], run([i], True)[0])
+    assert np.flatnonzero(~np.isfinite(together[2])).tolist() == [2_000]
