@@ -157,8 +157,10 @@ def test_stop_takes_less_than_a_second_under_load(session_of: Make, mode: str) -
 def test_stop_takes_a_second_at_most_with_a_stuck_source_publisher_and_plugin(session_of: Make) -> None:
     source, publisher, bad = FakeSource(chunks=[ramp(HOP)] * 5), FakePublisher(), hanging("bad")
     session = session_of(bad, sources=[source], publishers=[publisher])
+    source.hangs.clear()  # no audio before the plugin knows at which tick to hang
     session.start()
     bad.processor.hang_at_tick = 2
+    source.hangs.set()
     assert bad.processor.is_hanging.wait(5.0)
     publisher.blocks.clear()
     source.hangs.clear()
