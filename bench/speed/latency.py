@@ -30,7 +30,7 @@ while True:
     frames = socket.recv_multipart()
     now_ns = time.time_ns()
     event = json.loads(frames[1])
-    print(json.dumps([event.get("kind"), event.get("t_capture"), now_ns / 1e6]), flush=True)
+    print(json.dumps([event.get("kind"), event.get("t_capture_ms"), now_ns / 1e6]), flush=True)
 """
 
 

@@ -61,3 +61,13 @@ def test_virtual_clock_jumps_to_the_end_of_a_wait_and_never_back() -> None:
         bell.arm()
         assert clock.wait(bell, until_ns) is False
         assert clock.now_ns() == clock.utc_ns() == now_ns
+
+
+def test_muted_bell_does_not_wake_and_forgets_an_earlier_ring():
+    bell = Doorbell(VirtualClock())
+    bell.arm()
+    bell.ring()
+    bell.mute()
+    bell.ring()
+    assert bell.rang_ns == 0
+    assert not bell.wait(0.0)
