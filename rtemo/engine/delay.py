@@ -38,7 +38,6 @@ class HopDelay:
     def __init__(
         self, capacity: int, shape: tuple[int, ...], dtype: np.dtype[np.generic], fill: float, delay_hops: int
     ) -> None:
-        self._delay_hops = delay_hops
         self._table = StateTable(capacity)
         self._history = self._table.add("history", (delay_hops, *shape), dtype, fill)
         self.admit = self._table.admit

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,7 +70,6 @@ class Driver:
         self.tick_time = Histogram()
         self.late = Histogram()
         self._health_due_ns = 0
-        self._health_since_ns = 0
         self._health: Health | None = None
 
     def start(self, chain: Chain) -> None:
@@ -77,7 +77,6 @@ class Driver:
         self.chain = chain
         now_ns = self._clock.now_ns()
         self._pacer.start(now_ns)
-        self._health_since_ns = now_ns
         self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
 
     def run(self, holder: int) -> None:
@@ -153,7 +152,7 @@ class Driver:
         block.tick = self.ticks
         self._intake.take(floor.slots, start_ns, block.samples, block.start_sample, block.flags, self._capture_ns[:n])
         block.rows[:] = floor.slots
-        self._hop_end = block.start_sample + self._format.hop_samples
+        np.add(block.start_sample, self._format.hop_samples, out=self._hop_end[:n])
         last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))  # before any plugin can write over it
         is_late = self._is_live and start_ns - ready_ns > self._format.hop_ns
         if is_late:
@@ -206,21 +205,17 @@ class Driver:
 
     def health(self) -> Health:
         """Tell the state of the engine: as last reported, with counters as of now."""
-        now_ns = self._clock.now_ns()
         if self._health is None:
-            return self._measure_health(now_ns)
-        counters = self._floor.counters(self.xruns, self.skipped_turns)
-        return Health(
-            **{
-                **{name: getattr(self._health, name) for name in Health.__struct_fields__},
-                "counters": counters,
-                "streams": len(self._floor.rows),
-                "ticks": self.ticks,
-            }
+            return self._measure_health()
+        return msgspec.structs.replace(
+            self._health,
+            counters=self._floor.counters(self.xruns, self.skipped_turns),
+            streams=len(self._floor.rows),
+            ticks=self.ticks,
         )
 
     def _report_health(self, now_ns: int) -> None:
-        self._health = self._measure_health(now_ns)
+        self._health = self._measure_health()
         self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
         self._outbox.post(None, "engine", self._health, 0, 0)
         self.tick_time.clear()
@@ -228,9 +223,8 @@ class Driver:
         for stage in self._stages:
             stage.busy.clear()
             stage.wait.clear()
-        self._health_since_ns = now_ns
 
-    def _measure_health(self, now_ns: int) -> Health:
+    def _measure_health(self) -> Health:
         # In freewheel hops are worked off faster than they last, so load is time spent per hop, not per second.
         hop_ns = self._format.hop_ns
         return Health(
