@@ -5,27 +5,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.dsp.bands import log_bands
 from rtemo.dsp.fft import FftPlan, complex_fft, unpack_power
 from rtemo.dsp.filterbank import mel_filterbank
 from rtemo.dsp.frames import frame_tile
 from rtemo.dsp.kernel import kernel
-from rtemo.dsp.lanes import LANES, fma, largest, load, natural_log, scatter_tile, splat, store
+from rtemo.dsp.lanes import LANES, scatter_tile
 from rtemo.dsp.rows import RowKernel, check_out, float32_rows
 
 
 @kernel
 def _log_mel(x: Any, y: Any, power: Any, tables: Any, floor: Any, log_mel: Any) -> None:
     """Fill `log_mel` [mel_count, LANES] from the windowed frames in `x` [fft_samples, LANES]."""
-    stages, twiddle, unpack, first_bin, bin_count, weight = tables
+    stages, twiddle, unpack, bank = tables
     unpack_power(complex_fft(x, y, stages, twiddle), unpack, power)
-    lowest = splat(floor)
-    w = 0
-    for band in range(first_bin.size):
-        total = splat(np.float32(0.0))
-        for k in range(first_bin[band], first_bin[band] + bin_count[band]):
-            total = fma(splat(weight[w]), load(power, k), total)
-            w += 1
-        store(log_mel, band, natural_log(largest(total, lowest)))
+    log_bands(power, bank, floor, log_mel)
 
 
 @kernel
@@ -101,7 +95,7 @@ class LogMel(RowKernel):
         self.mel_count = mel_count
         self.filterbank = bank
         self._window = (window * (2.0 / window.sum())).astype(np.float32)
-        self._tables = (plan.stages, plan.twiddle, plan.unpack, bank.first_bin, bank.bin_count, bank.weight)
+        self._tables = (plan.stages, plan.twiddle, plan.unpack, (bank.first_bin, bank.bin_count, bank.weight))
         self._floor = np.float32(floor)
         self._work = (
             np.zeros((fft_samples, LANES), np.float32),

@@ -9,8 +9,10 @@ from types import MappingProxyType
 import numpy as np
 
 from rtemo.dsp import kernel
+from rtemo.dsp.bands import LogBands
 from rtemo.dsp.fft import RealFft
 from rtemo.dsp.filters import Biquads, Section
+from rtemo.dsp.gains import apply_gains
 from rtemo.dsp.level import LevelMeter
 from rtemo.dsp.logmel import LogMel
 from rtemo.dsp.pitch import PitchTracker
@@ -48,6 +50,11 @@ class WarmUp:
         return f"{text}; no cache: {self.problem}" if self.problem else text
 
 
+def _run_bands() -> None:
+    model = LogBands(1, hann_windows(320, 160)[0], mel_count=32)
+    model.process(np.zeros((1, model.bins), np.complex64), bins=np.zeros((1, model.bins), np.float32))
+
+
 def _run_fft() -> None:
     fft = RealFft(16)
     fft.inverse(fft.forward(np.zeros((1, 16), np.float32)))
@@ -55,6 +62,10 @@ def _run_fft() -> None:
 
 def _run_filters() -> None:
     Biquads(1, [Section.pre_emphasis()]).process(_HOP)
+
+
+def _run_gains() -> None:
+    apply_gains(np.zeros((1, 161), np.complex64), np.zeros((1, 161), np.float32))
 
 
 def _run_level() -> None:
@@ -93,8 +104,10 @@ _HOP = np.zeros((1, 160), np.float32)
 
 PARTS: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
+        "bands": _run_bands,
         "fft": _run_fft,
         "filters": _run_filters,
+        "gains": _run_gains,
         "level": _run_level,
         "logmel": _run_logmel,
         "pitch": _run_pitch,

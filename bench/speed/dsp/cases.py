@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from rtemo.dsp.bands import LogBands
 from rtemo.dsp.companding import decode_mulaw, encode_mulaw
 from rtemo.dsp.fft import RealFft
 from rtemo.dsp.filters import Biquads, Section, butterworth_low_pass
+from rtemo.dsp.gains import apply_gains
 from rtemo.dsp.level import LevelMeter
 from rtemo.dsp.logmel import LogMel
 from rtemo.dsp.pitch import PitchTracker
@@ -101,6 +103,32 @@ def stft_round_trip(n: int) -> tuple[Run, Run]:
         return out
 
     return lambda: istft.process(stft.process(samples)), by_numpy
+
+
+def log_bands(n: int) -> tuple[Run, Run]:
+    window = low_delay_windows(512, HOP, 320)[0]
+    spectra = Stft(n, window).process(_noise(n, HOP)).copy()
+    model = LogBands(n, window)
+    bins = np.zeros((n, 257), np.float32)
+    dense = np.ascontiguousarray(model.filterbank.dense().T)
+    scale, floor = np.float32((2.0 / window.sum()) ** 2), np.float32(1e-10)
+
+    def by_numpy() -> Any:
+        power = scale * (spectra.real**2 + spectra.imag**2)
+        return np.log(np.maximum(power @ dense, floor)), np.log(np.maximum(power, floor))
+
+    return lambda: model.process(spectra, bins=bins), by_numpy
+
+
+def gains(n: int) -> tuple[Run, Run]:
+    spectra = Stft(n, low_delay_windows(512, HOP, 320)[0]).process(_noise(n, HOP)).copy()
+    given = np.ones((n, 257), np.float32)
+    least, slope = np.float32(0.25), np.float32(0.75)
+
+    def by_numpy() -> Any:
+        np.multiply(spectra, least + slope * given, out=spectra)
+
+    return lambda: apply_gains(spectra, given, 0.25), by_numpy
 
 
 def biquads(n: int) -> tuple[Run, Run]:
@@ -251,6 +279,8 @@ CASES = (
     Case("log-mel hop", "numpy", logmel),
     Case("log-mel of 3 s", "numpy", logmel_offline, (1,)),
     Case("STFT and back, 512/160/320", "numpy", stft_round_trip),
+    Case("bands and bins of a spectrum", "numpy", log_bands),
+    Case("gains on a spectrum", "numpy", gains),
     Case("2 biquads", "scipy.signal.sosfilt", biquads),
     Case("level and noise", "numpy", level),
     Case("pitch", "numpy and sosfilt", pitch),

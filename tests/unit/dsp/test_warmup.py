@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from rtemo.dsp import kernel
+from rtemo.dsp.bands import LogBands
 from rtemo.dsp.filters import Biquads, Section
+from rtemo.dsp.gains import apply_gains
 from rtemo.dsp.level import LevelMeter
 from rtemo.dsp.logmel import LogMel
 from rtemo.dsp.pitch import PitchTracker
@@ -45,6 +47,7 @@ def test_nothing_is_compiled_while_audio_flows() -> None:
     block = np.zeros((32, 320), np.float32)[:19]
     analysis, synthesis = low_delay_windows(640, 320, 640)
     model = LogMel(19, hop_samples=320, frame_samples=512, mel_count=40)
+    stft, bands = Stft(19, analysis, hop_samples=320), LogBands(19, analysis, mel_count=40)
     steps = (
         lambda x: Biquads(19, [Section.notch(50.0, 16_000.0, 5.0)] * 3, hop_samples=320).process(x, out=block),
         LevelMeter(19, hop_samples=320).process,
@@ -54,6 +57,8 @@ def test_nothing_is_compiled_while_audio_flows() -> None:
         lambda x: Istft(19, synthesis, frame_samples=640, hop_samples=320).process(
             Stft(19, analysis, hop_samples=320).process(x)
         ),
+        lambda x: bands.process(stft.process(x), bins=np.zeros((19, 321), np.float32)),
+        lambda x: apply_gains(stft.process(x), np.ones((19, 321), np.float32)),
         PolyphaseResampler(48_000, 16_000, channels=19).process,
     )
     read_only = rows.copy()
