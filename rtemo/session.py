@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import (
     AudioInputError,
+    AudioSink,
     CapacityError,
     Event,
     Health,
@@ -115,6 +116,7 @@ class Session:
         mode: `live` is paced by the audio and the clock; `freewheel` runs as fast as the machine allows
             and loses nothing.
         on_audio: Receives each stream's processed audio, on the driver thread.
+        sinks: Where processed audio goes besides, each on a thread of its own.
     """
 
     def __init__(
@@ -125,11 +127,17 @@ class Session:
         publishers: Sequence[Publisher] = (),
         mode: Literal["live", "freewheel"] = "live",
         on_audio: AudioTap | None = None,
+        sinks: Sequence[AudioSink] = (),
     ) -> None:
         self.config = config or Config()
         plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
         self.engine = Engine(
-            plugins, self.config.engine, is_live=mode == "live", load_model=ModelStore().load, on_audio=on_audio
+            plugins,
+            self.config.engine,
+            is_live=mode == "live",
+            load_model=ModelStore().load,
+            on_audio=on_audio,
+            sinks=sinks,
         )
         self._desk = _Desk(self)
         self._sources = [SourceThread(source, self._desk) for source in sources]
@@ -151,13 +159,14 @@ class Session:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all sources and streams have ended and every event has been handed on."""
+        """Whether all sources and streams have ended and every event and all audio has been handed on."""
         return (
             self._was_started
             and all(source.is_ended for source in self._sources)
             and bool(self._sources or self._pushed)
             and all(writer.is_closed for writer in self._pushed)
             and self.engine.floor.is_empty
+            and all(sink.is_idle for sink in self.engine.sinks)
             and self._publishing.is_idle
         ) or self.engine.driver.has_failed
 
@@ -179,6 +188,7 @@ class Session:
         self.engine.open()
         try:
             self._publishing.start()
+            self.engine.open_sinks()
             self.engine.start()
             for source in self._sources:
                 source.start()
@@ -195,6 +205,9 @@ class Session:
             for source in self._sources:
                 source.stop(max(0.05, deadline_s - time.monotonic() - 0.5))
             self._health = self.engine.stop(reason, max(0.1, deadline_s - time.monotonic() - 0.2))
+            self.engine.close_sinks(max(0.2, deadline_s - time.monotonic() - 0.1))
+            if self.engine.sinks:
+                self._health = self.engine.health()  # with what was lost on the last stretch
             self._publishing.stop(max(0.2, deadline_s - time.monotonic()))
             self._feed.close()
         return self._health

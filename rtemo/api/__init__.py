@@ -25,6 +25,7 @@ from rtemo.api.events import (
     Rank,
     SessionEnd,
     SessionStart,
+    SinkState,
     SourceState,
     SpeechEnd,
     SpeechStart,
@@ -48,11 +49,13 @@ from rtemo.api.plugin import (
 )
 from rtemo.api.publisher import Publisher
 from rtemo.api.rows import StateTable
+from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
 
 __all__ = [
     "EMOTIONS",
     "AudioInputError",
+    "AudioSink",
     "Block",
     "CapacityError",
     "ConfigError",
@@ -77,6 +80,7 @@ __all__ = [
     "PluginError",
     "PluginSpec",
     "PluginTiming",
+    "ProcessedBlock",
     "Processor",
     "Prosody",
     "Publisher",
@@ -85,6 +89,7 @@ __all__ = [
     "RtemoError",
     "SessionEnd",
     "SessionStart",
+    "SinkState",
     "Source",
     "SourceState",
     "SpeechEnd",
@@ -93,6 +98,7 @@ __all__ = [
     "StateTable",
     "StreamDesk",
     "StreamEnd",
+    "StreamFacts",
     "StreamFormat",
     "StreamProcessor",
     "StreamStart",

@@ -117,7 +117,21 @@ class PluginTiming(msgspec.Struct, frozen=True, kw_only=True):
     """`running` or `bypassed`."""
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health"):
+class SinkState(msgspec.Struct, frozen=True, kw_only=True):
+    """How processed audio fares on its way to one place; all count from the start of the session."""
+
+    name: str
+    dropped_hops: int = 0
+    """Hops of streams that found no room on the way to it, because it was too slow."""
+    overrun_samples: int = 0
+    """Samples that it dropped itself, to keep its own delay bounded."""
+    underrun_samples: int = 0
+    """Samples that should have gone out but had not come in."""
+    state: str = "running"
+    """`running` or `closed`."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health", omit_defaults=True):
     """The engine's own state, about once a second."""
 
     streams: int
@@ -129,6 +143,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     late_p99_us: float
     counters: Counters
     plugins: tuple[PluginTiming, ...] = ()
+    sinks: tuple[SinkState, ...] = ()
+    """Where processed audio goes, besides being listened to."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):

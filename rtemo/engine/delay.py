@@ -29,6 +29,38 @@ class AudioDelay:
         out[:] = self._line[: out.shape[0], : self._hop_samples]
 
 
+class PositionDelay:
+    """Delays the position of every row as the audio is delayed, in place: where what comes out belongs.
+
+    To subtract the delay would be right only as long as positions run on. After a jump (hops dropped for being
+    late) what still comes out belongs to before it. Where a delay is no whole number of hops, one hop then holds
+    the end of the one and the beginning of the other; its position is that of its first sample.
+    """
+
+    def __init__(self, capacity: int, hop_samples: int, delay_samples: int) -> None:
+        hops = -(-delay_samples // hop_samples)
+        self._into_hop = hops * hop_samples - delay_samples
+        self._before = np.arange(-hops, 0, dtype=np.int64) * hop_samples
+        self._table = StateTable(capacity)
+        self._held = self._table.add("held", (hops,), np.int64)
+        self._has_begun = self._table.add("has_begun", (), np.bool_)
+        self.admit = self._table.admit
+        self.retire = self._table.retire
+
+    def exchange(self, start_sample: NDArray[np.int64]) -> None:
+        """Take the positions of this hop, int64 [n], and replace them by those of the audio that comes out."""
+        n = start_sample.shape[0]
+        held, has_begun = self._held[:n], self._has_begun[:n]
+        if not has_begun.all():
+            fresh = np.logical_not(has_begun)
+            held[fresh] = start_sample[fresh, None] + self._before
+            has_begun[:] = True
+        delayed = held[:, 0] + self._into_hop
+        held[:, :-1] = held[:, 1:].copy()
+        held[:, -1] = start_sample
+        start_sample[:] = delayed
+
+
 class HopDelay:
     """Delays a per-hop array [n, ...] by whole hops, in place; used for marks and flags.
 

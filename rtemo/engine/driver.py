@@ -1,13 +1,13 @@
 """Driver: the one thread that owns time; it ticks the chain once per hop of all live streams."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Fault, Health, HopFlag, Payload, PluginTiming, StreamFormat
+from rtemo.api import Block, Fault, Health, HopFlag, Payload, PluginTiming, ProcessedBlock, StreamFormat
 from rtemo.engine.chain import Chain, TurnLost
 from rtemo.engine.clock import Clock, Doorbell
 from rtemo.engine.floor import Floor
@@ -15,6 +15,7 @@ from rtemo.engine.gather import Intake
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.pacer import Pacer, Verdict
+from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
 
@@ -24,7 +25,9 @@ _CATCH_UP_NS = 1_000_000
 AudioTap = Callable[[str, str, int, NDArray[np.float32]], None]
 """Called on the driver thread with call, channel, start_sample and the processed hop, float32 [hop_samples].
 
-The hop is a copy that may be kept. A tap that raises is called no more."""
+The position is that of the input sample, however long the chain delays it; see `rtemo.api.ProcessedBlock`. The hop is
+a copy that may be kept. A tap that raises is called no more; one that takes long makes every stream late: whatever
+writes, sends or plays belongs into an `rtemo.api.AudioSink`, which has a thread of its own."""
 
 
 class Driver:
@@ -44,6 +47,7 @@ class Driver:
         intake: Intake,
         outbox: Outbox,
         on_audio: AudioTap | None = None,
+        sinks: Sequence[SinkThread] = (),
     ) -> None:
         capacity = floor.capacity
         self._format = format
@@ -54,6 +58,7 @@ class Driver:
         self._intake = intake
         self._outbox = outbox
         self._on_audio = on_audio
+        self._sinks = tuple(sinks)
         self._pacer = Pacer(format.hop_ns, format.hop_samples, is_live, round(options.stall_s * 1e9))
         self._is_live = is_live
         self.chain: Chain
@@ -133,8 +138,8 @@ class Driver:
         if not slots.shape[0]:
             self._pacer.due_ns = now_ns
             return Verdict.WAIT, now_ns + 10 * self._format.hop_ns
-        if not self._is_live and self._outbox.is_half_full:
-            return Verdict.WAIT, now_ns + _CATCH_UP_NS  # nothing is to be lost, so the publishers set the pace
+        if not self._is_live and (self._outbox.is_half_full or any(sink.outbox.is_half_full for sink in self._sinks)):
+            return Verdict.WAIT, now_ns + _CATCH_UP_NS  # nothing is to be lost, so publishers and sinks set the pace
         ring = self._intake.ring
         ended = ring.ended[slots]
         fill = ring.write[slots] - ring.read[slots]
@@ -158,7 +163,7 @@ class Driver:
         if is_late:
             self.skipped_turns += n * chain.optional_stages
         slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
-        self._tap(block)
+        self._hand_out(block, last)
         end_ns = clock.now_ns()
         self.tick_time.add(end_ns - start_ns)
         self.late.add(start_ns - ready_ns)
@@ -172,7 +177,25 @@ class Driver:
         for row in last[::-1]:
             floor.retire(int(row), chain)
 
-    def _tap(self, block: Block) -> None:
+    def _hand_out(self, block: Block, last: NDArray[np.intp]) -> None:
+        """Give the processed audio to whoever wants it: one copy of the tick for all sinks together."""
+        if self._sinks:
+            is_last = np.zeros(block.n, np.bool_)
+            is_last[last] = True
+            start_sample = block.start_sample.copy()
+            # Capture times are those of the audio that came in; what comes out was captured earlier.
+            behind_ns = (self._hop_end[: block.n] - start_sample - self._format.hop_samples) * 1_000_000_000
+            capture_ns = self._capture_ns[: block.n]
+            processed = ProcessedBlock(
+                tuple(self._floor.rows),
+                block.samples.copy(),
+                start_sample,
+                self._intake.heard[block.rows],
+                np.where(capture_ns, capture_ns - behind_ns // self._format.sample_rate_hz, 0),
+                is_last,
+            )
+            for sink in self._sinks:
+                sink.outbox.put(processed)
         if self._on_audio is None:
             return
         try:
@@ -212,6 +235,7 @@ class Driver:
             counters=self._floor.counters(self.xruns, self.skipped_turns),
             streams=len(self._floor.rows),
             ticks=self.ticks,
+            sinks=tuple(sink.state() for sink in self._sinks),
         )
 
     def _report_health(self, now_ns: int) -> None:
@@ -249,6 +273,7 @@ class Driver:
                 )
                 for stage in self._stages
             ),
+            sinks=tuple(sink.state() for sink in self._sinks),
         )
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
+    AudioSink,
     Block,
     CapacityError,
     ConfigError,
@@ -33,6 +34,7 @@ from rtemo.engine.gather import Intake
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.ring import RingRows
+from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.watchdog import Watchdog
 from rtemo.engine.writer import RingWriter
 
@@ -66,7 +68,8 @@ class Engine:
         is_live: Real time; otherwise freewheel, as fast as the machine allows and without any loss.
         clock: Time; virtual in tests.
         load_model: Loads a model bundle by name.
-        on_audio: Receives every processed hop.
+        on_audio: Receives every processed hop on the driver thread.
+        sinks: Where processed audio goes, each on a thread of its own; see `open_sinks`.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Engine:
         clock: Clock | None = None,
         load_model: Callable[[str], ModelHandle] | None = None,
         on_audio: AudioTap | None = None,
+        sinks: Sequence[AudioSink] = (),
     ) -> None:
         self.options = options or EngineOptions()
         self.format = format or StreamFormat()
@@ -98,8 +102,19 @@ class Engine:
             round(self.options.settle_s * 1e9),
         )
         self.floor = Floor(self.format, self._ring, self._intake, self.outbox)
+        blocks = max(2, seconds_to_hops(self.options.audio_buffer_s, rate_hz, hop_samples))
+        self.sinks = [SinkThread(sink, self.format, blocks, self._report_sink) for sink in sinks]
         self.driver = Driver(
-            self.format, self.options, is_live, self.clock, self._bell, self.floor, self._intake, self.outbox, on_audio
+            self.format,
+            self.options,
+            is_live,
+            self.clock,
+            self._bell,
+            self.floor,
+            self._intake,
+            self.outbox,
+            on_audio,
+            self.sinks,
         )
         self.context = EngineContext(self.format, load_model)
         self.chain: Chain
@@ -177,6 +192,22 @@ class Engine:
     def report(self, data: Payload) -> None:
         """Emit an event about the engine's surroundings (a source, a publisher)."""
         self.outbox.post(None, "source", data, 0, 0)
+
+    def open_sinks(self) -> None:
+        """Open all sinks and start their threads, before `start`; raises what one's `open` raises."""
+        for sink in self.sinks:
+            sink.start()
+
+    def close_sinks(self, timeout_s: float) -> None:
+        """Let the sinks write what is left and close them, after `stop`; waits for `timeout_s` at most."""
+        deadline_s = time.monotonic() + timeout_s
+        for sink in self.sinks:  # all are told before the first is waited for
+            sink.stop(0.0)
+        for sink in self.sinks:
+            sink.stop(max(0.0, deadline_s - time.monotonic()))
+
+    def _report_sink(self, data: Payload) -> None:
+        self.outbox.post(None, "engine", data, 0, 0)
 
     @property
     def latency_samples(self) -> int:

@@ -22,6 +22,7 @@ class Intake:
 
     Attributes:
         position: int64 [slots], position in the stream of the next hop handed out.
+        heard: int64 [slots], one past the last sample handed out, the padding at the end left out.
         prefill: int64 [slots], samples a live stream keeps in hand against jitter: what its source asked for,
             and more after it was late for its company.
         drain_hops: int64 [slots], empty hops still to come after the end, so that delayed audio gets out.
@@ -36,6 +37,7 @@ class Intake:
         slots = ring.write.shape[0]
         self.ring = ring
         self.position = np.zeros(slots, np.int64)
+        self.heard = np.zeros(slots, np.int64)
         self.prefill = np.zeros(slots, np.int64)
         self.drain_hops = np.zeros(slots, np.int64)
         self.overrun = np.zeros(slots, np.int64)
@@ -55,7 +57,7 @@ class Intake:
 
     def clear(self, slot: int, prefill_samples: int, drain_hops: int) -> None:
         """Make a slot fresh for a new stream."""
-        for array in (self.position, self.overrun, self.skipped, self.concealed, self._over_since_ns):
+        for array in (self.position, self.heard, self.overrun, self.skipped, self.concealed, self._over_since_ns):
             array[slot] = 0
         self.prefill[slot] = self._asked[slot] = prefill_samples
         self.drain_hops[slot] = drain_hops
@@ -99,7 +101,7 @@ class Intake:
         take_hops(
             slots, ended, written, now_ns, settle, self._is_live, self._max_backlog_samples, self._patience_ns,
             ring.slab, ring.flags, ring.capture_ns, ring.read, ring.sample_rate_hz,
-            self.position, self.prefill, self._asked, self.drain_hops, self.overrun, self.skipped, self.concealed,
+            self.position, self.heard, self.prefill, self._asked, self.drain_hops, self.overrun, self.skipped, self.concealed,
             self._over_since_ns, self._least_fill, self._last_sample, self._last_capture_ns, self._broken,
             samples, start_sample, flags, capture_ns,
         )  # fmt: skip
@@ -120,7 +122,7 @@ class Intake:
 def take_hops(  # type: ignore[no-untyped-def]
     slots, ended, written, now_ns, settle, is_live, max_backlog, patience_ns,
     slab, ring_flags, ring_capture, read, sample_rate_hz,
-    position, prefill, asked, drain_hops, overrun, skipped, concealed,
+    position, heard, prefill, asked, drain_hops, overrun, skipped, concealed,
     over_since_ns, least_fill, last_sample, last_capture_ns, broken,
     samples, start_sample, flags, capture_ns,
 ):  # fmt: skip
@@ -169,6 +171,10 @@ def take_hops(  # type: ignore[no-untyped-def]
             fill -= hop
         position[s] = max(position[s], read[s])
         last_capture_ns[s] += hop_ns if last_capture_ns[s] else 0
+        if fill >= hop or not ended[i]:
+            heard[s] = position[s] + hop
+        elif fill > 0:
+            heard[s] = position[s] + fill
         if fill >= hop:
             h = (read[s] // hop) % capacity
             for k in range(hop):

@@ -33,6 +33,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     outbox_events: Annotated[
         int, Meta(ge=16, description="Events held for the publishers; live, more are dropped and counted.")
     ] = 16_384
+    audio_buffer_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Processed audio held for each place it goes to; live, more is dropped, in s."),
+    ] = 1.0
     owns_process: Annotated[
         bool, Meta(description="Tune the interpreter for the driver thread: switch interval and frozen heap.")
     ] = False

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import Block, HopFlag, Mark, PluginSpec, Processor, StreamFormat
-from rtemo.engine.delay import AudioDelay, HopDelay
+from rtemo.engine.delay import AudioDelay, HopDelay, PositionDelay
 from rtemo.engine.stats import Histogram
 
 _LAST = np.uint8(HopFlag.LAST)
@@ -51,9 +51,12 @@ class Stage:
         self._audio: AudioDelay | None = None
         self._late_marks: list[tuple[MarkTable, HopDelay]] = []
         self._late_flags: HopDelay | None = None
+        self._late_positions: PositionDelay | None = None
         if not spec.edits_audio:
             return
         self._audio = AudioDelay(capacity, format.hop_samples, spec.latency_samples)
+        if spec.latency_samples:
+            self._late_positions = PositionDelay(capacity, format.hop_samples, spec.latency_samples)
         # Later stages see audio that is this much older, so what earlier ones said about it is held back too.
         delay_hops = round(spec.latency_samples / format.hop_samples)
         if delay_hops:
@@ -77,9 +80,9 @@ class Stage:
 
     def shift(self, block: Block) -> None:
         """Move positions, marks and flags to where the delayed audio now is."""
-        if self._audio is None or not self.spec.latency_samples:
+        if self._late_positions is None:
             return
-        block.start_sample -= self.spec.latency_samples
+        self._late_positions.exchange(block.start_sample)
         for table, delay in self._late_marks:
             delay.exchange(table.values[: block.n])
         if self._late_flags is not None:
@@ -110,6 +113,7 @@ class Stage:
         for delay in self._delays():
             delay.retire(row, last)
 
-    def _delays(self) -> list[HopDelay]:
-        delays = [delay for _, delay in self._late_marks]
-        return delays if self._late_flags is None else [*delays, self._late_flags]
+    def _delays(self) -> list[HopDelay | PositionDelay]:
+        delays: list[HopDelay | PositionDelay] = [delay for _, delay in self._late_marks]
+        delays += [delay for delay in (self._late_flags, self._late_positions) if delay is not None]
+        return delays
