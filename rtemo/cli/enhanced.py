@@ -1,74 +1,185 @@
-"""EnhancedFiles: the processed audio of every stream as a sound file."""
+"""EnhancedFiles: the processed audio of every sound file as a sound file."""
 
-import re
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import AudioInputError, StreamFormat
-
-_UNSAFE = re.compile(r"[^\w.+-]+")
+from rtemo.api import AudioInputError, ConfigError, ProcessedBlock, StreamFacts, StreamFormat
+from rtemo.cli.wave_file import WaveFile
+from rtemo.io.sources.files import FileTrack, FoundFile
 
 
 class EnhancedFiles:
-    """Writes what comes out of the chain, one FLAC file `<call>.<channel>.flac` per stream, at the engine's rate.
+    """A sink that writes one WAV file for every file that is played, at the engine's rate.
+
+    It has the name and the channels of the file it comes from, each channel worked on by itself, and lies at the same
+    place below the folder. Sample k of it belongs to the time of sample k of the (converted) input, however long the
+    chain delays the audio, and it is as long. A file that was not played to its end leaves nothing behind.
 
     Args:
-        folder: Where to; made when it is not there.
+        folder: Where to.
+        found: The files that will be played.
+        tracks: (call, channel) → which file and channel it came from; filled while files are opened.
+
+    Attributes:
+        targets: Sound file → where its processed audio goes.
+        failure: Why nothing more was written; empty while all is well.
 
     Raises:
-        AudioInputError: The folder cannot be made.
+        ConfigError: The folder holds files that are to be played, or it cannot be written into.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[tuple[str, str], Any] = {}
-        self._format = StreamFormat()
-        self._failure = ""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AudioInputError(f"{folder} cannot be made ({error.strerror})", "choose another folder") from None
+    name = "enhanced"
+    overrun_samples = underrun_samples = 0  # it takes everything
 
-    def __enter__(self) -> "EnhancedFiles":
-        return self
+    def __init__(self, folder: Path, found: Sequence[FoundFile], tracks: Mapping[tuple[str, str], FileTrack]) -> None:
+        self.targets = {path: folder / name for path, name in name_targets(found).items()}
+        self.failure = ""
+        self._tracks = tracks
+        self._rate_hz = 0
+        self._lanes: dict[StreamFacts, tuple[_Recording, int]] = {}
+        self._recordings: dict[str, _Recording] = {}
+        _check_apart(folder, self.targets)
+        _check_writable(folder)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
-        if self._failure and error is None:
-            raise AudioInputError(self._failure, "free some space or choose another folder, and run again")
+    def open(self, format: StreamFormat) -> None:
+        """Take the rate; files are made when their audio comes."""
+        self._rate_hz = format.sample_rate_hz
 
-    def write(self, call: str, channel: str, start_sample: int, samples: NDArray[np.float32]) -> None:
-        """Append one hop, float32 [hop_samples]; what lies before the start of the stream is left out.
+    def write(self, block: ProcessedBlock) -> None:
+        """Append a hop to every file that is played.
 
-        A delaying chain puts out its first hops at negative positions: they hold no audio of the stream. A disk
-        that is full must not stop the engine: nothing more is written, and leaving the block says so.
+        Raises:
+            AudioInputError: A file cannot be written; `failure` says so too.
         """
-        if start_sample + samples.shape[0] <= 0 or self._failure:
-            return
-        try:
-            file = self._files.get((call, channel)) or self._open(call, channel)
-            file.write(np.clip(samples[max(0, -start_sample) :], -1.0, 1.0))
-        except (OSError, RuntimeError) as error:
-            self._failure = f"the processed audio of {call}/{channel} cannot be written ({error})"
+        for row, stream in enumerate(block.streams):
+            try:
+                recording, channel = self._lanes.get(stream) or self._begin(stream)
+                recording.append(channel, *block.audio(row))
+                if block.is_last[row]:
+                    del self._lanes[stream]
+                    if recording.end(channel):
+                        del self._recordings[stream.call]
+            except (OSError, RuntimeError) as error:
+                self.failure = f"the processed audio of {stream.call}/{stream.channel} cannot be written ({error})"
+                raise AudioInputError(self.failure) from None
 
-    def _open(self, call: str, channel: str) -> Any:
-        import soundfile
+    def tick(self) -> None:
+        """Do nothing: audio is written as it comes."""
 
-        path = self._folder / f"{_safe(call)}.{_safe(channel)}.flac"
-        file = soundfile.SoundFile(path, "w", self._format.sample_rate_hz, 1, "PCM_16")
-        self._files[call, channel] = file
-        return file
+    def close(self) -> None:
+        """Remove what was not finished."""
+        for recording in self._recordings.values():
+            recording.abandon()
+        self._recordings.clear()
+        self._lanes.clear()
+
+    def _begin(self, stream: StreamFacts) -> "tuple[_Recording, int]":
+        track = self._tracks[stream.call, stream.channel]
+        recording = self._recordings.get(stream.call)
+        if recording is None:
+            recording = _Recording(WaveFile(self.targets[track.path], self._rate_hz, track.channels))
+            self._recordings[stream.call] = recording
+        self._lanes[stream] = recording, track.channel_index
+        return self._lanes[stream]
 
 
-def _safe(name: str) -> str:
-    """Make a file name part of any name.
+class _Recording:
+    """One file on its way: holds what one channel is ahead of another, which is never much: they share every tick."""
 
-    >>> _safe("a/b c")
-    'a_b_c'
+    def __init__(self, file: WaveFile) -> None:
+        self._file = file
+        self._pending: list[list[NDArray[np.float32]]] = [[] for _ in range(file.channels)]
+        self._position = [0] * file.channels
+        self._open = file.channels
+
+    def append(self, channel: int, start_sample: int, samples: NDArray[np.float32]) -> None:
+        """Add audio of one channel; a hole (a plugin that hung has lost a hop) stays one, as silence."""
+        hole = start_sample - self._position[channel]
+        if hole > 0:
+            self._pending[channel].append(np.zeros(hole, np.float32))
+        if samples.shape[0]:
+            self._pending[channel].append(samples)
+            self._position[channel] = start_sample + samples.shape[0]
+        ready = min(self._position) - self._file.written_samples
+        if ready > 0:
+            self._write(ready)
+
+    def end(self, channel: int) -> bool:
+        """Take note that a channel is over; tell whether the file is complete."""
+        self._open -= 1
+        if self._open:
+            return False
+        self._write(max(self._position) - self._file.written_samples)
+        self._file.finish()
+        return True
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        self._file.abandon()
+
+    def _write(self, count_samples: int) -> None:
+        frames = np.zeros((count_samples, self._file.channels), np.float32)
+        for channel, pieces in enumerate(self._pending):
+            joined = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.float32), *pieces])
+            part = joined[:count_samples]
+            frames[: part.shape[0], channel] = part
+            self._pending[channel] = [joined[count_samples:]] if joined.shape[0] > count_samples else []
+        self._file.write(frames)
+
+
+def name_targets(found: Sequence[FoundFile]) -> dict[Path, Path]:
+    """Name a WAV file for every sound file: the same path below the folder, and no name twice.
+
+    Files that differ in their ending alone keep it; files of one name out of different folders are numbered.
+
+    >>> names = ["a.flac", "b.flac", "b.wav", "deep/b.mp3"]
+    >>> [str(name) for name in name_targets([FoundFile(Path(n), Path(n)) for n in names]).values()]
+    ['a.wav', 'b.flac.wav', 'b.wav', 'deep/b.wav']
     """
-    return _UNSAFE.sub("_", name).strip(".") or "_"
+    plain = {file.path: file.below.with_suffix(".wav") for file in found}
+    count = Counter(_folded(name) for name in plain.values())
+    taken: set[str] = set()
+    targets: dict[Path, Path] = {}
+    for file in found:
+        name = plain[file.path]
+        if count[_folded(name)] > 1 and file.below.suffix.lower() != ".wav":
+            name = file.below.with_name(f"{file.below.name}.wav")
+        number, first = 1, name
+        while _folded(name) in taken:
+            number += 1
+            name = first.with_name(f"{first.stem}-{number}.wav")
+        taken.add(_folded(name))
+        targets[file.path] = name
+    return targets
+
+
+def _folded(name: Path) -> str:
+    return str(name).casefold()  # some file systems do not tell capitals apart
+
+
+def _check_apart(folder: Path, targets: Mapping[Path, Path]) -> None:
+    """Refuse to write into a folder from which files are read: nobody gets his recordings back."""
+    homes = {path.parent.resolve() for path in targets}
+    for target in targets.values():
+        if target.parent.resolve() in homes:
+            raise ConfigError(
+                f"--enhanced {folder} would write into {target.parent}, which holds files that are to be analysed",
+                "choose another folder",
+            )
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder, and a file in it, before hours of work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--enhanced {folder} cannot be written ({error.strerror})", "choose another folder"
+        ) from None

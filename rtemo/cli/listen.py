@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtemo.cli.options import configured, names, own_process
+from rtemo.cli.options import configured, enhancing, names, own_process
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _PATIENCE_S = 0.05
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), hidden=True)
 @click.option("--svg-at", type=float, metavar="SECONDS", hidden=True)
 @configured
+@enhancing
 def command(
     config: "Config",
     source: str | None,

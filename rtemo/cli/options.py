@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from rtemo.config import Config
 
+_ENHANCER = "merit"
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -25,6 +27,48 @@ def configured(command: Command) -> Command:
         return command(*args, config=load(config_path, settings, chain), **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+def enhancing(command: Command) -> Command:
+    """Give a command, under `configured`, the options of the plugin that enhances speech."""
+
+    @click.option(
+        "--wet", type=click.FloatRange(0.0, 1.0), help="Share of enhanced in the audio; the rest is as it came in."
+    )
+    @click.option(
+        "--attenuation-limit-db", type=click.FloatRange(min=0.0), metavar="DB", help="Lower nothing by more than this."
+    )
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any, config: "Config", wet: float | None, attenuation_limit_db: float | None, **kwargs: Any
+    ) -> Any:
+        return command(*args, config=_enhanced(config, wet, attenuation_limit_db), **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _enhanced(config: "Config", wet: float | None, attenuation_limit_db: float | None) -> "Config":
+    """Set what was given of the enhancing plugin's options.
+
+    Raises:
+        ConfigError: The chain enhances nothing.
+    """
+    given = {"wet": wet, "attenuation_limit_db": attenuation_limit_db}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return config
+    import msgspec
+
+    from rtemo.api import ConfigError
+
+    if _ENHANCER not in config.chain:
+        option = "--" + next(iter(given)).replace("_", "-")
+        raise ConfigError(
+            f"{option} is for the plugin {_ENHANCER!r}, which is not in the chain ({', '.join(config.chain)})",
+            f"add it, as --chain {','.join((*config.chain, _ENHANCER))}",
+        )
+    options = {**config.plugin_options(_ENHANCER), **given}
+    return msgspec.structs.replace(config, plugins={**config.plugins, _ENHANCER: options})
 
 
 def load(path: str | None, settings: tuple[str, ...] = (), chain: str | None = None) -> "Config":

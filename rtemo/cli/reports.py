@@ -1,6 +1,7 @@
 """Reports: the results of a batch, one line of JSON per stream as soon as it ends."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -19,6 +20,7 @@ class Reports:
     Args:
         tracks: (call, channel) → which file and channel it came from.
         lines: Where the lines go.
+        enhanced: Sound file → where its processed audio is written, if it is.
 
     Attributes:
         faults: What broke, if anything did.
@@ -26,10 +28,16 @@ class Reports:
 
     name = "reports"
 
-    def __init__(self, tracks: Mapping[tuple[str, str], FileTrack], lines: TextIO) -> None:
+    def __init__(
+        self,
+        tracks: Mapping[tuple[str, str], FileTrack],
+        lines: TextIO,
+        enhanced: Mapping[Path, Path] | None = None,
+    ) -> None:
         self.faults: list[Fault] = []
         self._tracks = tracks
         self._lines = lines
+        self._enhanced = enhanced or {}
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._waiting: dict[str, dict[int, dict[str, Any]]] = {}
         self._lost = Counters()
@@ -71,7 +79,10 @@ class Reports:
         call, channel = key
         track = self._tracks.get(key)
         reports = self._waiting.setdefault(call, {})
-        reports[track.channel_index if track else len(reports)] = report_of(tally, track, channel)
+        report = report_of(tally, track, channel)
+        if track is not None and track.path in self._enhanced:
+            report["enhanced"] = str(self._enhanced[track.path])
+        reports[track.channel_index if track else len(reports)] = report
         if track is None or len(reports) == track.channels:
             self._write(self._waiting.pop(call))
 

@@ -101,7 +101,8 @@ class Intake:
         take_hops(
             slots, ended, written, now_ns, settle, self._is_live, self._max_backlog_samples, self._patience_ns,
             ring.slab, ring.flags, ring.capture_ns, ring.read, ring.sample_rate_hz,
-            self.position, self.heard, self.prefill, self._asked, self.drain_hops, self.overrun, self.skipped, self.concealed,
+            self.position, self.heard, self.prefill, self._asked, self.drain_hops,
+            self.overrun, self.skipped, self.concealed,
             self._over_since_ns, self._least_fill, self._last_sample, self._last_capture_ns, self._broken,
             samples, start_sample, flags, capture_ns,
         )  # fmt: skip

@@ -61,6 +61,17 @@ def encode_pcm(samples: NDArray[np.float32], sample_type: str) -> bytes:
     return _codec(_ENCODERS, sample_type)(samples)
 
 
+def as_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Round float32 samples of any shape to 16 bits, so that what was decoded from 16 bits comes back the same.
+
+    >>> as_int16(np.array([0.5, -2.0], np.float32)).tolist()
+    [16384, -32768]
+    """
+    scaled = np.clip(samples, -1.0, 32_767 / 32_768) * _FULL_SCALE
+    rounded: NDArray[np.int16] = np.rint(scaled).astype("<i2")
+    return rounded
+
+
 def _codec(table: dict[str, T], sample_type: str) -> T:
     codec = table.get(sample_type)
     if codec is None:
@@ -79,8 +90,7 @@ def _decode_f32le(data: bytes) -> NDArray[np.float32]:
 
 
 def _encode_s16le(samples: NDArray[np.float32]) -> bytes:
-    scaled = np.clip(samples, -1.0, 32_767 / 32_768) * _FULL_SCALE
-    data: bytes = np.rint(scaled).astype("<i2").tobytes()
+    data: bytes = as_int16(samples).tobytes()
     return data
 
 

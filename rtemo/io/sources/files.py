@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +13,13 @@ from rtemo.io.sources.audio_file import SUFFIXES, AudioFile
 from rtemo.io.sources.playback import Playback
 
 _FULL_WAIT_S = 0.001
+
+
+class FoundFile(NamedTuple):
+    """A sound file, and its path below the folder that was named; its bare name when it was named itself."""
+
+    path: Path
+    below: Path
 
 
 class FileTrack(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +60,7 @@ class FilesSource:
         parallel: Streams held open at once; a file with more channels than that is played alone.
         channel_names: Names of the channels; "0", "1" … for those not named.
         roles: Who speaks on each channel, where known.
+        leave_out: Folder that is not searched, since results are written there.
         on_failure: Called on the source's thread for every file that fails.
         clock_ns: Monotonic time in ns, for live sessions.
 
@@ -69,6 +78,7 @@ class FilesSource:
         *,
         channel_names: Sequence[str] = (),
         roles: Sequence[str] = (),
+        leave_out: Path | None = None,
         on_failure: Callable[[FileFailure], None] | None = None,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
@@ -78,6 +88,7 @@ class FilesSource:
         self._parallel = max(1, parallel)
         self._channel_names = tuple(channel_names)
         self._roles = tuple(roles)
+        self._leave_out = leave_out
         self._on_failure = on_failure
         self._clock_ns = clock_ns
         self._desk: StreamDesk
@@ -111,7 +122,7 @@ class FilesSource:
             AudioInputError: There is no sound file at all in what was named.
         """
         self._desk = desk
-        found = list(dict.fromkeys(path for root in self._roots for path in _sound_files(root)))
+        found = [file.path for file in find_sound_files(self._roots, self._leave_out)]
         if not found:
             named = ", ".join(map(str, self._roots)) or "nothing"
             raise AudioInputError(
@@ -234,14 +245,27 @@ class FilesSource:
         return call
 
 
-def _sound_files(root: Path) -> Iterator[Path]:
-    """Yield the file itself, or all sound files below a folder; hidden ones are left out."""
+def find_sound_files(roots: Iterable[Path], leave_out: Path | None = None) -> list[FoundFile]:
+    """List files as they were named, and all sound files below folders, each once; hidden ones are left out.
+
+    Args:
+        roots: Files and folders.
+        leave_out: Folder that is not searched, unless it is itself one of `roots`.
+    """
+    kept_out = None if leave_out is None else leave_out.resolve()
+    found = (file for root in roots for file in _below(root, kept_out))
+    return list({file.path: file for file in found}.values())
+
+
+def _below(root: Path, kept_out: Path | None) -> Iterator[FoundFile]:
     if not root.is_dir():
-        yield root
+        yield FoundFile(root, Path(root.name))
         return
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if not name.startswith("."))
+        if kept_out is not None:
+            names[:] = [name for name in names if Path(folder, name).resolve() != kept_out]
         for name in sorted(files):
             path = Path(folder, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield path
+                yield FoundFile(path, path.relative_to(root))

@@ -1,0 +1,63 @@
+"""WaveFile: a sound file that bears its name only when it is complete."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.io.pcm import as_int16
+
+
+class WaveFile:
+    """A 16-bit WAV file, written beside its place and moved there when it is finished.
+
+    So a run that breaks off leaves neither half a file behind nor half a file in place of a whole one.
+
+    Args:
+        path: Its place; folders are made.
+        sample_rate_hz: Rate.
+        channels: Interleaved channels.
+
+    Raises:
+        OSError: It cannot be made.
+        RuntimeError: libsndfile cannot make it.
+    """
+
+    def __init__(self, path: Path, sample_rate_hz: int, channels: int = 1) -> None:
+        import soundfile
+
+        self.path = path
+        self.channels = channels
+        self.written_samples = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._part = path.with_name(f".{path.name}.part")
+        self._sound: Any = soundfile.SoundFile(self._part, "w", sample_rate_hz, channels, "PCM_16", format="WAV")
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Append float32 [k, channels]; what exceeds [-1, 1] is clipped.
+
+        Raises:
+            OSError: There is no room.
+            RuntimeError: libsndfile cannot write.
+        """
+        self._sound.write(as_int16(samples))
+        self.written_samples += samples.shape[0]
+
+    def finish(self) -> None:
+        """Close it and give it its name.
+
+        Raises:
+            OSError: It cannot be moved.
+            RuntimeError: libsndfile cannot write the end.
+        """
+        self._sound.close()
+        os.replace(self._part, self.path)
+
+    def abandon(self) -> None:
+        """Close and remove what was written."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._sound.close()
+        self._part.unlink(missing_ok=True)
