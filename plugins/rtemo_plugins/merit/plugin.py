@@ -1,0 +1,154 @@
+"""MeritPlugin: enhances speech and estimates the emotion in it, each with the help of the other."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, ResetReason
+from rtemo.dsp.gains import least_factor
+from rtemo_plugins.merit.enhancer import Enhancer
+from rtemo_plugins.merit.findings import MARKS, Findings
+from rtemo_plugins.merit.front_end import FrontEnd, SpectrumFormat
+from rtemo_plugins.merit.listener import STEP_HOPS, Listener
+from rtemo_plugins.merit.options import MeritOptions
+from rtemo_plugins.merit.turns import Estimate, Turns
+
+_LATENCY_SAMPLES = 160
+_LAST = np.uint8(HopFlag.LAST)
+
+
+class MeritPlugin:
+    """The factory; see the README beside this file."""
+
+    options_type: ClassVar[type[MeritOptions]] = MeritOptions
+
+    def __init__(self, options: MeritOptions) -> None:
+        self._options = options
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Facts about the plugin as configured."""
+        enhance = self._options.enhance
+        return PluginSpec(
+            name="merit",
+            summary="Enhanced speech; eight emotions, arousal and valence of the current turn.",
+            version="1",
+            cadence_hops=1 if enhance else STEP_HOPS,
+            latency_samples=_LATENCY_SAMPLES if enhance else 0,
+            edits_audio=enhance,
+            provides=MARKS,
+            requires=("vad.speech", "vad.voice"),
+        )
+
+    def open(self, context: PluginContext, capacity: int) -> "MeritProcessor":
+        """Load the bundles and make a processor; without enhancement its bundle is not touched.
+
+        Raises:
+            ModelError: A bundle cannot be loaded, or does not fit the plugin, the engine or the other bundle.
+        """
+        options = self._options
+        listen = context.model(options.listen_bundle)
+        format = SpectrumFormat.of(listen.card)
+        if (format.rate_hz, format.hop_samples) != (context.format.sample_rate_hz, context.format.hop_samples):
+            raise ModelError(
+                f"bundle {listen.card.name!r} takes hops of {format.hop_samples} samples at {format.rate_hz} Hz, the "
+                f"engine gives {context.format.hop_samples} at {context.format.sample_rate_hz} Hz",
+                "choose another `listen_bundle` for the merit plugin",
+            )
+        listener = Listener(listen, format.mel_count, capacity)
+        turns = Turns(options, context.format.hop_s, capacity)
+        findings = Findings(listen.card, options.unsure_below, context.format.hop_s, capacity)
+        enhancer = self._enhancer(context, listener, format, capacity) if options.enhance else None
+        front_end = FrontEnd(format, capacity, with_bins=enhancer is not None and enhancer.wants_bins)
+        return MeritProcessor(front_end, listener, turns, findings, enhancer)
+
+    def _enhancer(self, context: PluginContext, listener: Listener, format: SpectrumFormat, capacity: int) -> Enhancer:
+        options = self._options
+        model = context.model(options.enhance_bundle)
+        if SpectrumFormat.of(model.card) != format:
+            raise ModelError(
+                f"bundles {options.listen_bundle!r} and {options.enhance_bundle!r} need different front ends",
+                "choose two that were trained together",
+            )
+        least = least_factor(options.wet, options.attenuation_limit_db)
+        enhancer = Enhancer(model, format, listener.context.shape[1:], least, capacity)
+        if enhancer.latency_samples != _LATENCY_SAMPLES:
+            raise ModelError(
+                f"bundle {model.card.name!r} delays the audio by {enhancer.latency_samples} samples, not by the "
+                f"{_LATENCY_SAMPLES} that the merit plugin declares",
+                "choose another `enhance_bundle`",
+            )
+        return enhancer
+
+
+class MeritProcessor:
+    """Runs one hop of every stream through the parts, in the order that keeps the stagger from showing."""
+
+    def __init__(
+        self, front_end: FrontEnd, listener: Listener, turns: Turns, findings: Findings, enhancer: Enhancer | None
+    ) -> None:
+        self._front_end = front_end
+        self._listener = listener
+        self._turns = turns
+        self._findings = findings
+        self._enhancer = enhancer
+        parts = (front_end, listener, turns, findings)
+        self._parts = parts if enhancer is None else (*parts, enhancer)
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Enhance one hop, write the marks, compute the steps that are due and emit what they find."""
+        spectrum = self._front_end.process(block.samples)
+        complete = self._listener.hear(spectrum.bands, block)
+        if self._enhancer is None:
+            self._publish(complete)
+            self._findings.show(block)
+        else:
+            self._enhancer.process(spectrum, self._listener.context[: block.n], block.samples)
+            self._findings.show(block)  # what leaves is the hop before this one, so the marks are those of that hop
+            self._publish(complete)
+        rows = self._listener.due(block.flags)
+        if len(rows):
+            self._step(rows, block.n, emit)
+        for row in np.flatnonzero(block.flags & _LAST).tolist():
+            self._tell(self._turns.end_stream(row), emit)
+
+    def _publish(self, rows: NDArray[np.int64]) -> None:
+        """Let the findings of the step before the one that is now complete count; every one is computed by now."""
+        if len(rows):
+            self._listener.publish(rows)
+            self._findings.publish(rows)
+
+    def _step(self, rows: NDArray[np.int64], n: int, emit: Emit) -> None:
+        step = self._listener.step(rows)
+        for row in self._turns.begin(step).tolist():
+            self._listener.forget_turn(row)
+        outputs = self._listener.run(step, n)
+        self._findings.settle(rows, outputs, self._turns.is_open[rows])
+        estimates, renewed = self._turns.advance(step)
+        self._tell(estimates, emit)
+        for row in renewed:
+            self._listener.forget_turn(row)
+
+    def _tell(self, estimates: list[Estimate], emit: Emit) -> None:
+        for estimate in estimates:
+            emit(estimate.row, self._findings.describe(estimate), estimate.start_sample, estimate.end_sample)
+
+    def admit(self, row: int) -> None:
+        """Prepare fresh state for a new stream."""
+        for part in self._parts:
+            part.admit(row)
+
+    def retire(self, row: int, last: int) -> None:
+        """Forget the stream at `row`; the last one takes its place."""
+        for part in self._parts:
+            part.retire(row, last)
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Put the given rows into the state of a fresh stream."""
+        for row in rows.tolist():
+            for part in self._parts:
+                part.reset(row)
+
+    def close(self) -> None:
+        """Nothing to free: the weights belong to the engine."""
