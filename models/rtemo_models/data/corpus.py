@@ -1,7 +1,8 @@
 """Clips of the emotion corpora and of neutral speech, with the split that keeps speakers apart."""
 
 import csv
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,14 @@ class Clip:
     emotion: str
     level: str
     duration_s: float
+    partition: str = ""
+    """What the corpus itself calls the clip's part, such as `Test1` or `Session3`; empty where it names none."""
+    rating: tuple[float, float, float] | None = None
+    """Mean (valence, arousal, dominance) that listeners gave, in [-1, 1], NaN where they gave none."""
+    votes: tuple[int, ...] = ()
+    """How many listeners chose each of `EMOTIONS`; empty where that is not known."""
+    gender: str = ""
+    text: str = ""
 
     @property
     def label(self) -> int:
@@ -54,8 +63,10 @@ class Clip:
 
     @property
     def valence_arousal(self) -> tuple[float, float]:
-        """Target on the circumplex; NaN where nothing is known."""
+        """Target on the circumplex: the listeners' rating where there is one; NaN where nothing is known."""
         nan = float("nan")
+        if self.rating is not None:
+            return self.rating[:2]
         if self.corpus == "baved":
             return nan, AROUSAL_OF_LEVEL[self.level]
         if not self.emotion:
@@ -79,9 +90,20 @@ def read_clips(data_dir: Path) -> list[Clip]:
     Raises:
         ValueError: If a speaker appears in two splits.
     """
-    clips = []
-    with (data_dir / "emotion" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+    clips = read_manifest(data_dir / "emotion" / "manifest.csv")
+    with (data_dir / "clean" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         clips += [
+            Clip(r["path"], r["corpus"], r["speaker"], r["split"], "", "", float(r["duration_s"]))
+            for r in csv.DictReader(file)
+        ]
+    refuse_leaks(clips)
+    return clips
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Read one manifest of emotional speech; the columns that came later may be missing."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
             Clip(
                 r["path"],
                 r["corpus"],
@@ -90,16 +112,20 @@ def read_clips(data_dir: Path) -> list[Clip]:
                 r["emotion"] or "",
                 r["level"] or "",
                 float(r["duration_s"]),
+                r.get("partition") or "",
+                rating_of(r),
+                tuple(int(count) for count in (r.get("votes") or "").split()),
+                r.get("gender") or "",
+                r.get("text") or "",
             )
             for r in csv.DictReader(file)
         ]
-    with (data_dir / "clean" / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        clips += [
-            Clip(r["path"], r["corpus"], r["speaker"], r["split"], "", "", float(r["duration_s"]))
-            for r in csv.DictReader(file)
-        ]
-    refuse_leaks(clips)
-    return clips
+
+
+def rating_of(row: Mapping[str, str]) -> tuple[float, float, float] | None:
+    """The rating in the columns valence, arousal and dominance of a manifest's row; None where all are empty."""
+    valence, arousal, dominance = (float(row.get(name) or "nan") for name in ("valence", "arousal", "dominance"))
+    return None if all(map(math.isnan, (valence, arousal, dominance))) else (valence, arousal, dominance)
 
 
 def refuse_leaks(clips: Iterable[Clip]) -> None:
