@@ -50,11 +50,15 @@ class RunningLevel(nn.Module):
 
     def forward(self, logmel: Tensor) -> Tensor:
         """Normalise log-mel steps, float32 [batch, steps, hops, mel_count]."""
+        return self._scale(logmel, self.levels(logmel))
+
+    def levels(self, logmel: Tensor) -> Tensor:
+        """The running level after each step, float32 [batch, steps]."""
         total, mass = self._frame(logmel)
         both = torch.stack([total, mass], -1)
         prior = both.new_tensor([self.prior_sum, self.prior_mass]).expand(both.shape[0], 1, 2)
         summed = leaky_sum(torch.cat([prior, both], 1)[:, :, None], both.new_tensor([self.decay]))[:, 1:, 0]
-        return self._scale(logmel, summed[..., 0] / summed[..., 1])
+        return summed[..., 0] / summed[..., 1]
 
     def step(self, logmel: Tensor, total: Tensor, mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalise one step, float32 [n, hops, mel_count]; states float32 [n, 1]."""

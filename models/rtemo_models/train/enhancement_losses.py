@@ -1,0 +1,57 @@
+"""Losses of the enhancer."""
+
+import torch
+from torch import Tensor
+
+from rtemo_models.nets.enhancer import COMPRESSION
+
+
+def compressed_distance(gain: Tensor, noisy: Tensor, clean: Tensor, active_power: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean square distances of compressed spectra, with phase and without (Braun and Tashev 2020, arXiv:2009.12286).
+
+    With a real gain the distance with phase needs only magnitudes and the angle between noisy and clean, so no complex
+    number has a gradient.
+
+    Args:
+        gain: float32 [batch, hops, bins], compressed gains.
+        noisy: complex64 [batch, hops, bins].
+        clean: complex64 [batch, hops, bins].
+        active_power: float32 [batch], mean bin power of the clean speech where it is active: clips weigh the same at
+            any level.
+
+    Returns:
+        Mean square distance with phase, and of magnitudes alone.
+    """
+    with torch.no_grad():
+        scale = active_power.clamp_min(1e-9)[:, None, None]
+        noisy_power = power_of(noisy) / scale
+        clean_power = power_of(clean) / scale
+        product = (noisy.real * clean.real + noisy.imag * clean.imag) / scale
+        cosine = product * torch.rsqrt(noisy_power * clean_power + 1e-20)
+        heard = noisy_power ** (COMPRESSION / 2)
+        wanted = clean_power ** (COMPRESSION / 2)
+        agreed = 2 * heard * wanted * cosine
+    said = gain * heard
+    return (said * said - gain * agreed + wanted * wanted).mean(), (said - wanted).square().mean()
+
+
+def power_of(spectra: Tensor) -> Tensor:
+    """Square magnitude; several times faster on a CPU than `abs`, which guards against overflow."""
+    return spectra.real.square() + spectra.imag.square()
+
+
+def si_sdr_loss(enhanced: Tensor, clean: Tensor) -> Tensor:
+    """Minus a tenth of the scale-invariant signal-to-distortion ratio (Le Roux et al. 2019), in dB; from -20 to 35 dB.
+
+    Args:
+        enhanced: float32 [batch, samples].
+        clean: float32 [batch, samples]; clips of silence do not count.
+    """
+    power = clean.square().sum(1)
+    heard = power > 1e-5
+    if not heard.any():
+        return enhanced.sum() * 0
+    enhanced, clean, power = enhanced[heard], clean[heard], power[heard]
+    target = (enhanced * clean).sum(1, keepdim=True) / power[:, None] * clean
+    ratio = target.square().sum(1) / ((enhanced - target).square().sum(1) + 1e-4 * power)
+    return -torch.log10(ratio + 0.01).mean()

@@ -1,0 +1,67 @@
+"""What a run of Sparse MERIT is made of, read from a TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a training run; see the comments in the recipe's file."""
+
+    seed: int
+    steps: int
+    batch_steps: int
+    crop_steps: tuple[int, ...]
+    rate_peak: float
+    warmup_steps: int
+    weight_decay: float
+    average_decay: float
+    delay_samples: int
+    smoothing: float
+    distil_weight: float
+    masked_weight: float
+    accepted_weight: float
+    dimensional_weight: float
+    opinion_weight: float
+    emotion_weight: float = 1.0
+    enhance_weight: float = 1.0
+    balance_weight: float = 0.01
+    z_weight: float = 0.001
+    snr_db: tuple[float, float]
+    quiet_share: float
+    line_share: float
+    check_every_steps: int = 500
+    check_noise: bool = True
+    hold_out: tuple[str, ...] = ()
+    start: str = ""
+    """Weights to start from, relative to the work folder: an average of another run."""
+    front: str = ""
+    """Run whose enhancer stands before the listener, relative to the work folder; its weights stand still."""
+    frames: str = "teacher"
+    """Whose frames are imitated: `teacher`, the encoder as published, or `tutor`, the one trained on."""
+    shares: dict[str, float]
+    variants: dict[str, float]
+    net: dict[str, Any] = {}
+
+
+def read_merit_recipe(paths: list[Path], changes: list[str]) -> MeritRecipe:
+    """Read a recipe from files, later ones changing earlier ones, and single changes `key=value` in TOML.
+
+    Raises:
+        msgspec.ValidationError: If a key is unknown, missing or of the wrong type.
+    """
+    values: dict[str, Any] = {}
+    for text in [*(path.read_text(encoding="utf-8") for path in paths), *changes]:
+        merge(values, tomllib.loads(text))
+    return msgspec.convert(values, MeritRecipe)
+
+
+def merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Put `changes` into `values`, table by table."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            merge(values[key], value)
+        else:
+            values[key] = value

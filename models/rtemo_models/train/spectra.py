@@ -1,0 +1,44 @@
+"""Spectra of whole clips in torch, the same as `rtemo.dsp.stft` and `rtemo.dsp.bands` give hop by hop."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from rtemo.dsp.filterbank import mel_filterbank
+from rtemo.dsp.stft import low_delay_windows
+
+FRAME_SAMPLES, HOP_SAMPLES, SYNTHESIS_SAMPLES = 512, 160, 320
+FLOOR = 1e-10
+
+
+class Spectra(nn.Module):
+    """Analysis, log power, and synthesis with the asymmetric windows of the running plugin.
+
+    Frame k holds the samples that end with hop k; synthesis lags by `SYNTHESIS_SAMPLES - HOP_SAMPLES`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        analysis, synthesis = low_delay_windows(FRAME_SAMPLES, HOP_SAMPLES, SYNTHESIS_SAMPLES)
+        bank = mel_filterbank(64, rate_hz=16_000, fft_samples=FRAME_SAMPLES, low_hz=60.0, high_hz=7600.0)
+        self.power_scale = float((2.0 / analysis.sum()) ** 2)
+        self.register_buffer("analysis", torch.from_numpy(analysis.astype(np.float32)), persistent=False)
+        self.register_buffer("synthesis", torch.from_numpy(synthesis.astype(np.float32)), persistent=False)
+        self.register_buffer("bank", torch.from_numpy(bank.dense().T.copy()), persistent=False)
+
+    def analyse(self, samples: Tensor) -> Tensor:
+        """Spectra of float32 [batch, samples], complex64 [batch, hops, 257]; an incomplete hop at the end is left out."""
+        frames = F.pad(samples, (FRAME_SAMPLES - HOP_SAMPLES, 0)).unfold(1, FRAME_SAMPLES, HOP_SAMPLES)
+        return torch.fft.rfft(frames * self.analysis)
+
+    def logs(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
+        """Natural log of the power in mel bands [batch, hops, 64] and in bins [batch, hops, 257]."""
+        power = (spectra.real.square() + spectra.imag.square()) * self.power_scale
+        return (power @ self.bank).clamp_min(FLOOR).log(), power.clamp_min(FLOOR).log()
+
+    def synthesise(self, spectra: Tensor) -> Tensor:
+        """Samples of spectra, float32 [batch, hops · 160], late by 160 samples."""
+        tail = torch.fft.irfft(spectra)[..., -SYNTHESIS_SAMPLES:] * self.synthesis
+        first, second = tail[..., :HOP_SAMPLES], tail[..., HOP_SAMPLES:]
+        return (first + F.pad(second, (0, 0, 1, 0))[:, :-1]).flatten(1)
