@@ -7,14 +7,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rtemo.client import AudioSender, Subscriber
+    from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
     from rtemo.session import PushStream, Session
 
 __version__ = "0.1.0"
-__all__ = ["AudioSender", "Config", "PushStream", "Session", "Subscriber", "__version__"]
+__all__ = ["AudioReceiver", "AudioSender", "Config", "PushStream", "Session", "Subscriber", "__version__"]
 
 _HOMES = {
+    "AudioReceiver": "rtemo.client",
     "AudioSender": "rtemo.client",
     "Config": "rtemo.config",
     "PushStream": "rtemo.session",

@@ -68,18 +68,24 @@ class ProcessedBlock:
 
     def audio(self, row: int) -> tuple[int, NDArray[np.float32]]:
         """Give what belongs to the stream at `row`: position of the first sample, and float32 [k], k <= hop_samples."""
-        start, end = int(self.start_sample[row]), int(self.end_sample[row])
-        first = max(0, -start)
-        return start + first, self.samples[row, first : max(first, end - start)]
+        start_sample, first, last = self.span(row)
+        return start_sample, self.samples[row, first:last]
+
+    def span(self, row: int) -> tuple[int, int, int]:
+        """Tell position and place in the hop of what belongs to the stream: start_sample, first, one past the last."""
+        start = int(self.start_sample[row])
+        first = -start if start < 0 else 0
+        last = min(int(self.end_sample[row]) - start, self.samples.shape[1])
+        return start + first, first, max(first, last)
 
     def ends(self) -> "ProcessedBlock":
         """Give the streams that end here, without any audio."""
         rows = np.flatnonzero(self.is_last)
         return ProcessedBlock(
             tuple(self.streams[row] for row in rows),
-            self.samples[rows],
+            self.samples[rows, :0],
             self.start_sample[rows],
-            np.minimum(self.start_sample[rows], 0),
+            self.end_sample[rows],
             self.capture_ns[rows],
             self.is_last[rows],
         )

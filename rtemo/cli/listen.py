@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -12,7 +12,7 @@ from rtemo.cli.stopping import shielded, term_as_interrupt
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtemo.api import Publisher, Source
+    from rtemo.api import AudioSink, Publisher, Source
     from rtemo.cli.view.live import Show
     from rtemo.cli.view.state import ViewState
     from rtemo.config import Config
@@ -31,6 +31,9 @@ _PATIENCE_S = 0.05
 )
 @click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
 @click.option("--fast", is_flag=True, help="As fast as the machine allows instead of in real time.")
+@click.option("--play", "is_played", is_flag=True, help="Play the processed audio.")
+@click.option("--play-device", help="Loudspeaker by index or part of its name; implies --play.")
+@click.option("--audio-out", metavar="ENDPOINT", help="Publish the processed audio, as tcp://127.0.0.1:5576.")
 @click.option("--publish", metavar="ENDPOINT", help="Publish events over ZeroMQ, as tcp://127.0.0.1:5570.")
 @click.option(
     "--jsonl", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Every event as JSON; - is here."
@@ -50,6 +53,9 @@ def command(
     sample_type: str | None,
     roles: str | None,
     fast: bool,
+    is_played: bool,
+    play_device: str | None,
+    audio_out: str | None,
     publish: str | None,
     jsonl: Path | None,
     plain: bool,
@@ -61,6 +67,8 @@ def command(
     On a terminal it draws level, speech, emotions, their trend, latency and trouble of every stream; elsewhere
     it prints a line for everything that changes. A label with a question mark is below the confidence at which
     the model commits itself. Ctrl-C ends with a summary.
+
+    With --play the audio is heard as the chain hands it on, all streams mixed.
     """
     from rich.console import Console
 
@@ -73,7 +81,13 @@ def command(
         raise click.UsageError("--rate, --channels and --format describe raw audio on standard input: use them with -")
     if is_mic and fast:
         raise click.UsageError("a microphone delivers in real time: leave --fast out")
+    is_played = is_played or play_device is not None
+    if is_played and fast:
+        raise click.UsageError("a loudspeaker plays in real time: leave --fast out")
     config = _lively(own_process(config))
+    sinks = _sinks(config, is_played, play_device, audio_out)
+    if is_played and is_mic:
+        _warn_of_feedback(config, device, sinks)
     if is_mic:
         origin, title = _microphone(config, device, roles), f"microphone {device or config.microphone.device}".strip()
     elif source == "-":
@@ -88,7 +102,7 @@ def command(
         from rtemo.cli.view.live import PictureShow
 
         show = PictureShow(show, state, svg, svg_at, f"rtemo listen {title}")
-    _run(config, origin, _publishers(config, publish, jsonl), show, state, console, fast)
+    _run(config, origin, _publishers(config, publish, jsonl), sinks, show, state, console, fast)
 
 
 def _lively(config: "Config") -> "Config":
@@ -107,6 +121,7 @@ def _run(
     config: "Config",
     origin: "Source",
     publishers: "list[Publisher]",
+    sinks: "list[AudioSink]",
     show: "Show",
     state: "ViewState",
     console: "Console",
@@ -116,7 +131,8 @@ def _run(
     from rtemo.cli.view.summary import print_summary
     from rtemo.session import Session
 
-    session = Session(config, sources=[origin], publishers=publishers, mode="freewheel" if fast else "live")
+    mode: Literal["live", "freewheel"] = "freewheel" if fast else "live"
+    session = Session(config, sources=[origin], publishers=publishers, sinks=sinks, mode=mode)
     start_s = time.monotonic()
     with term_as_interrupt(), show:
         reason = "interrupted"
@@ -133,7 +149,7 @@ def _run(
             with shielded():
                 health = session.stop(reason)
                 play(show, session.events(0.0))
-    print_summary(console, state, health.counters, time.monotonic() - start_s)
+    print_summary(console, state, health, time.monotonic() - start_s)
 
 
 def _show(state: "ViewState", console: "Console", config: "Config", plain: bool, is_piped: bool) -> "Show":
@@ -162,7 +178,7 @@ def _microphone(config: "Config", device: str | None, roles: str | None) -> "Sou
 
     options = config.microphone
     if device is not None:
-        options = msgspec.structs.replace(options, device=int(device) if device.isdigit() else device)
+        options = msgspec.structs.replace(options, device=_device_name(device))
     if roles is not None:
         options = msgspec.structs.replace(options, role=(names(roles) or ("",))[0])
     return MicrophoneSource(options)
@@ -183,6 +199,42 @@ def _standard_input(
     }
     changed = {name: value for name, value in given.items() if value is not None}
     return StdinSource.from_options(msgspec.structs.replace(config.stdin, **changed))
+
+
+def _device_name(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _sinks(config: "Config", is_played: bool, play_device: str | None, audio_endpoint: str | None) -> "list[AudioSink]":
+    import msgspec
+
+    from rtemo.cli.audio_out import audio_out
+
+    sinks: list[AudioSink] = []
+    if is_played:
+        from rtemo.io.sinks.speaker import SpeakerSink
+
+        options = config.play
+        if play_device is not None:
+            options = msgspec.structs.replace(options, device=_device_name(play_device))
+        sinks.append(SpeakerSink(options))
+    feed = audio_out(config, audio_endpoint)
+    return [*sinks, feed] if feed else sinks
+
+
+def _warn_of_feedback(config: "Config", device: str | None, sinks: "list[AudioSink]") -> None:
+    from rtemo.cli.main import say
+    from rtemo.io.sinks.speaker import SpeakerSink, feedback_risk
+    from rtemo.io.sources.capture import choose_device
+    from rtemo.io.sources.devices import list_devices
+
+    wanted = config.microphone.device if device is None else _device_name(device)
+    microphone = choose_device(list(list_devices(config.microphone.backend)), wanted)
+    for sink in sinks:
+        if isinstance(sink, SpeakerSink):
+            risk = feedback_risk(microphone, sink.device, sink.is_chosen)
+            if risk:
+                say(f"! {risk}")
 
 
 def _publishers(config: "Config", endpoint: str | None, jsonl: Path | None) -> "list[Publisher]":

@@ -21,6 +21,9 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "fault", "
 @click.command("serve")
 @click.option("--ingest", "ingest_endpoint", metavar="ENDPOINT", help="Where audio comes in.  [ingest.endpoint]")
 @click.option("--publish", "publish_endpoint", metavar="ENDPOINT", help="Where events go out.  [publish.events]")
+@click.option(
+    "--audio-out", "audio_endpoint", metavar="ENDPOINT", help="Where processed audio goes out.  [audio_out.endpoint]"
+)
 @click.option("--capacity", type=click.IntRange(1, 4096), help="Streams held at once.  [engine.capacity]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
 @click.option("--quiet", is_flag=True, help="Say nothing about streams that come and go.")
@@ -29,17 +32,21 @@ def command(
     config: "Config",
     ingest_endpoint: str | None,
     publish_endpoint: str | None,
+    audio_endpoint: str | None,
     capacity: int | None,
     jsonl: Path | None,
     quiet: bool,
 ) -> None:
     """Take audio of many calls in over ZeroMQ and publish their events, until Ctrl-C or SIGTERM.
 
+    With --audio-out the processed audio of every stream goes out too, for rtemo subscribe --audio and others.
+
     Streams whose role is 'agent' are refused unless policy.purpose allows them. One more stream than capacity is
     refused with a reason; rtemo bench tells what this machine can carry.
     """
     import msgspec
 
+    from rtemo.cli.audio_out import audio_out
     from rtemo.io.publishers.zmq import ZmqPublisher
     from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
@@ -57,11 +64,15 @@ def command(
         from rtemo.io.publishers.jsonl import JsonlPublisher
 
         publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
-    session = Session(config, sources=[ingest], publishers=publishers)
+    feed = audio_out(config, audio_endpoint or config.audio_out.endpoint)
+    session = Session(config, sources=[ingest], publishers=publishers, sinks=[feed] if feed else [])
     with term_as_interrupt():
         try:
             session.start()
-            _announce(config, str(ingest.endpoint), {name: str(end) for name, end in publisher.endpoints.items()})
+            ends = {name: str(end) for name, end in publisher.endpoints.items()}
+            if feed is not None:
+                ends["audio out"] = str(feed.endpoint)
+            _announce(config, str(ingest.endpoint), ends)
             _follow(session, quiet)
         except KeyboardInterrupt:
             pass  # the usual way to end

@@ -1,6 +1,7 @@
 """`rtemo subscribe`: the events of a running publisher."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,13 @@ _TURN_S = 0.05
 @click.option("--kind", "kinds", multiple=True, help="Only this kind, as emotion; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per event, as received.")
 @click.option("--view", is_flag=True, help="The live view of rtemo listen.")
+@click.option(
+    "--audio",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the processed audio there instead, a WAV per stream; ENDPOINT is that of the audio.",
+)
 @click.option("--count", type=click.IntRange(min=1), help="End after this many events.")
 @connected
 @configured
@@ -34,6 +42,7 @@ def command(
     kinds: tuple[str, ...],
     as_json: bool,
     view: bool,
+    folder: Path | None,
     count: int | None,
     **connection: Any,
 ) -> None:
@@ -41,9 +50,19 @@ def command(
 
     Without ENDPOINT it is publish.events of the configuration. What is lost on the way is counted and named on
     standard error.
+
+    With --audio it writes what `rtemo serve --audio-out` sends, until Ctrl-C; ENDPOINT is audio_out.endpoint of the
+    configuration then. What was lost stands as silence.
     """
     from rtemo.cli.main import say
 
+    if folder is not None:
+        if kinds or as_json or view or count:
+            raise click.UsageError("--audio writes audio and no events: leave --kind, --json, --view and --count out")
+        from rtemo.cli.received import save
+
+        save(config, endpoint, folder, calls, connection)
+        return
     with term_as_interrupt():
         feed = connect(
             config, endpoint, calls=calls, kinds=kinds, on_notice=lambda notice: say(notice.detail), **connection

@@ -7,8 +7,9 @@ from msgspec import Meta
 
 from rtemo.config.policy import Policy
 from rtemo.engine.options import EngineOptions
+from rtemo.io.sinks.options import PlayOptions
 from rtemo.io.sources.options import FileOptions, MicrophoneOptions, StdinOptions
-from rtemo.io.zmq_options import IngestOptions, PublishOptions
+from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 
 
 class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +40,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     microphone: Annotated[MicrophoneOptions, Meta(description="The microphone as a source.")] = MicrophoneOptions()
     ingest: Annotated[IngestOptions, Meta(description="Audio of many calls over ZeroMQ.")] = IngestOptions()
     publish: Annotated[PublishOptions, Meta(description="Events over ZeroMQ.")] = PublishOptions()
+    audio_out: Annotated[AudioOutOptions, Meta(description="Processed audio over ZeroMQ.")] = AudioOutOptions()
+    play: Annotated[PlayOptions, Meta(description="The loudspeaker that processed audio is played on.")] = PlayOptions()
     listen: Annotated[ListenOptions, Meta(description="The live view of `rtemo listen`.")] = ListenOptions()
     policy: Annotated[Policy, Meta(description="Whose voice may be analysed, and for what purpose.")] = Policy()
     plugins: Annotated[

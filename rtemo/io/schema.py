@@ -13,7 +13,7 @@ import msgspec
 
 from rtemo.api import events
 from rtemo.api.events import Payload
-from rtemo.io import audio_wire, query_wire, wire
+from rtemo.io import audio_feed_wire, audio_wire, query_wire, wire
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETERS = re.compile(r"(?<=[a-z])_rtemo\.[A-Za-z_.]+")  # of generic types, which msgspec puts into their names
@@ -27,6 +27,7 @@ SCHEMAS: dict[str, tuple[str, Any]] = {
     "query-reply": (query_wire.REPLY_SCHEMA, query_wire.QueryReply),
     "ingest-request": (f"{audio_wire.INGEST_SCHEMA}, client to server", audio_wire.Request),
     "ingest-response": (f"{audio_wire.INGEST_SCHEMA}, server to client", audio_wire.Response),
+    "audio-note": (audio_feed_wire.AUDIO_SCHEMA, audio_feed_wire.Note),
 }
 """File stem → title and type."""
 
@@ -37,7 +38,7 @@ def schema_text(stem: str) -> str:
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     text = msgspec.json.encode({"$schema": _DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))})
     schema = msgspec.json.decode(_PARAMETERS.sub("", text.decode()))
-    for module in (events, wire, query_wire, audio_wire):
+    for module in (events, wire, query_wire, audio_wire, audio_feed_wire):
         _describe(schema["$defs"], module)
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 

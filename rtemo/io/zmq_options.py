@@ -54,6 +54,35 @@ class PublishOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 200
 
 
+class AudioOutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the audio feed: processed audio of every stream to whoever may subscribe; off by default."""
+
+    endpoint: Annotated[
+        str, Meta(description="Endpoint of processed audio, tcp://ADDRESS:PORT or ipc://PATH; empty is off.")
+    ] = ""
+    codec: Annotated[
+        Literal["s16le", "f32le"], Meta(description="Samples on the wire: 16-bit integers or 32-bit floats.")
+    ] = "s16le"
+    packet_s: Annotated[
+        float,
+        Meta(ge=0.01, le=0.1, description="Audio per packet, in s; larger packets cost less and come later."),
+    ] = 0.02
+    insecure_plaintext: Annotated[
+        bool, Meta(description="Allow addresses beyond this machine without CURVE: anybody there can listen in.")
+    ] = False
+    curve: Annotated[CurveOptions, Meta(description="Encryption and the clients that may connect.")] = CurveOptions()
+    send_queue_messages: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Packets queued for each subscriber; a full queue drops the newest.")
+    ] = 4000
+    send_buffer_bytes: Annotated[
+        int, Meta(ge=4096, description="Kernel send buffer per subscriber, in bytes; small, so that nobody lags long.")
+    ] = 65_536
+    heartbeat_s: Annotated[float, Meta(ge=0.05, le=60, description="Time between two heartbeats, in s.")] = 1.0
+    linger_ms: Annotated[
+        int, Meta(ge=0, le=5_000, description="How long closing waits for the last packets to leave, in ms.")
+    ] = 200
+
+
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the ZeroMQ ingest: where audio of many calls comes in."""
 

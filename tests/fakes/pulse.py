@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SINK = "virtual"
+SPEAKER = "loudspeaker"
 RATE_HZ = 48_000
 
 
@@ -27,6 +28,8 @@ def why_missing() -> str:
 
 class PulseServer:
     """A daemon of its own in a folder of its own: a null sink to play into, whose monitor is the microphone.
+
+    A second null sink is the loudspeaker of programs that are started with `PULSE_SINK` set to `SPEAKER`.
 
     PortAudio reaches it through ALSA's plugin, by the environment in `environment`. That must be set before
     PortAudio is first used, so programs under test run as processes of their own.
@@ -65,6 +68,7 @@ class PulseServer:
                 ),
                 # Without rewinds the monitor delivers at once and steadily, as a sound card does.
                 f"--load=module-null-sink sink_name={SINK} rate={RATE_HZ} channels=2 norewinds=1",
+                f"--load=module-null-sink sink_name={SPEAKER} rate={RATE_HZ} channels=2 norewinds=1",
                 f"--load=module-native-protocol-unix socket={self._socket} auth-anonymous=1",
             ],
             env=self.environment,
@@ -88,6 +92,14 @@ class PulseServer:
     def play(self, path: Path) -> "subprocess.Popen[bytes]":
         """Begin to play a file into the virtual microphone."""
         return subprocess.Popen(["paplay", str(path)], env=self.environment)
+
+    def record(self, path: Path, rate_hz: int = 16_000) -> "subprocess.Popen[bytes]":
+        """Begin to record what the loudspeaker plays, as mono float32; ends when it is terminated."""
+        device, form = f"--device={SPEAKER}.monitor", ["--format=float32le", f"--rate={rate_hz}", "--channels=1"]
+        with path.open("wb") as file:
+            return subprocess.Popen(
+                ["parec", device, *form, "--latency-msec=20", "--raw"], env=self.environment, stdout=file
+            )
 
     def python(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         """Run this interpreter with this daemon as its sound server; standard output and error are piped."""

@@ -26,18 +26,21 @@ def library() -> Iterator[Finding]:
 
 
 def endpoints(config: Config) -> Iterator[Finding]:
-    """Whether the endpoints of publisher and ingest are free and safe."""
+    """Whether the endpoints of publisher, ingest and audio feed are free and safe."""
     import zmq
 
     from rtemo.api import EndpointError
     from rtemo.io.endpoints import parse_endpoint
     from rtemo.io.sockets import bind, check_exposure, make_socket, open_context
 
-    publish, ingest = config.publish, config.ingest
+    publish, ingest, audio_out = config.publish, config.ingest, config.audio_out
     for what, text, options in (
         ("publish.events", publish.events, publish),
         ("ingest.endpoint", ingest.endpoint, ingest),
+        ("audio_out.endpoint", audio_out.endpoint, audio_out),
     ):
+        if not text:
+            continue  # off
         context = open_context()
         try:
             endpoint = parse_endpoint(text)

@@ -1,6 +1,8 @@
 """Numbers as people read them."""
 
-from rtemo.api import Counters
+from collections.abc import Iterable
+
+from rtemo.api import Counters, SinkState
 
 
 def clock(duration_s: float) -> str:
@@ -59,6 +61,30 @@ def counted(counters: Counters) -> str:
     'xruns 2, lost 100 ms'
     """
     return ", ".join(f"{name} {value}" for name, value, is_trouble in troubles(counters) if is_trouble)
+
+
+def sink_troubles(sinks: Iterable[SinkState], sample_rate_hz: int = 16_000) -> list[tuple[str, str, bool]]:
+    """List what became of processed audio on its way out as (name, value with unit, whether it is trouble).
+
+    >>> sink_troubles([SinkState(name="playback", underrun_samples=320), SinkState(name="audio-out", dropped_hops=2)])
+    [('playback', 'underrun 20 ms', True), ('audio-out', 'dropped 2 hops', True)]
+    """
+    found = []
+    for sink in sinks:
+        parts = [
+            f"{what} {_millis(1e3 * count_samples / sample_rate_hz)}"
+            for what, count_samples in (("underrun", sink.underrun_samples), ("overrun", sink.overrun_samples))
+            if count_samples
+        ]
+        parts += [f"dropped {sink.dropped_hops} hops"] if sink.dropped_hops else []
+        parts += ["closed"] if sink.state != "running" else []
+        found.append((sink.name, ", ".join(parts) or "ok", bool(parts)))
+    return found
+
+
+def counted_sinks(sinks: Iterable[SinkState]) -> str:
+    """Say what was lost on the way out; empty when nothing was."""
+    return ", ".join(f"{name} {value}" for name, value, is_trouble in sink_troubles(sinks) if is_trouble)
 
 
 def _millis(duration_ms: float) -> str:

@@ -19,7 +19,7 @@ from rtemo.api import (
     StreamStart,
     kind_of,
 )
-from rtemo.cli.view.numbers import clock, counted, micros, signed
+from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, signed
 
 
 def sentence(event: Event, sample_rate_hz: int, name: str = "") -> str:
@@ -62,7 +62,7 @@ def _phrase(data: Payload) -> str:
             pitch = "unvoiced" if data.pitch_hz is None else f"{data.pitch_hz:.0f} Hz"
             return f"voice {pitch}  {data.rate_per_s:.1f} syllables/s  {data.tilt_db_per_octave:.1f} dB/octave"
         case Health():
-            trouble = counted(data.counters)
+            trouble = ", ".join(filter(None, (counted(data.counters), counted_sinks(data.sinks))))
             return (
                 f"health: {data.streams} of {data.capacity} streams, load {data.load:.1%}, "
                 f"tick p99 {micros(data.tick_p99_us)}{f'  ! {trouble}' if trouble else ''}"

@@ -4,21 +4,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rtemo.api import Counters
-from rtemo.cli.view.numbers import clock, counted, signed
+from rtemo.api import Health
+from rtemo.cli.view.numbers import clock, counted, counted_sinks, signed
 from rtemo.cli.view.plain import clean
 from rtemo.cli.view.state import StreamView, ViewState
 
 _WIDE_CELLS = 110
 
 
-def print_summary(console: Console, state: ViewState, counters: Counters, wall_s: float) -> None:
+def print_summary(console: Console, state: ViewState, health: Health, wall_s: float) -> None:
     """Print one row per stream, then what went wrong.
 
     Args:
         console: Where to.
         state: What was heard.
-        counters: Final counters of the session.
+        health: Final counters of the session.
         wall_s: How long it ran.
     """
     if state.streams:
@@ -35,7 +35,7 @@ def print_summary(console: Console, state: ViewState, counters: Counters, wall_s
         console.print(table)
     for fault in state.faults:
         console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"), soft_wrap=True)
-    trouble = counted(counters)
+    trouble = ", ".join(filter(None, (counted(health.counters), counted_sinks(health.sinks))))
     heard_s = sum(stream.position_s for stream in state.streams.values())
     speed = (
         f", {heard_s / wall_s:.0f} times real time" if wall_s > 0 and heard_s / wall_s > 2 * len(state.streams) else ""

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -23,8 +23,24 @@ class InputDevice(msgspec.Struct, frozen=True, kw_only=True):
     is_default: bool = False
 
 
+class OutputDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that can play."""
+
+    index: int
+    """PortAudio's number; it may change when devices come and go."""
+    name: str
+    host_api: str
+    """Sound system it is reached through."""
+    channels: int
+    default_rate_hz: int
+    is_default: bool = False
+
+
+Device = TypeVar("Device", InputDevice, OutputDevice)
+
+
 class CaptureStream(Protocol):
-    """An open stream of a device; its callback writes into a CaptureRing."""
+    """An open stream of a device; its callback writes into a CaptureRing, or reads from a PlayRing."""
 
     @property
     def rate_hz(self) -> int:
@@ -78,7 +94,9 @@ class CaptureBackend(Protocol):
         """Give up a stream whose `close` hangs: never refresh again, and do not wait for it at exit."""
 
 
-def choose_device(devices: list[InputDevice], wanted: int | str = "", host_api: str = "") -> InputDevice:
+def choose_device(
+    devices: list[Device], wanted: int | str = "", host_api: str = "", what: str = "capture device"
+) -> Device:
     """Find a device by index or part of its name.
 
     An exact name wins over a part of one, and the host API asked for over others.
@@ -87,19 +105,20 @@ def choose_device(devices: list[InputDevice], wanted: int | str = "", host_api: 
         devices: Those there are.
         wanted: Index, part of the name in any case, or "" for the default device.
         host_api: Preferred host API when several match.
+        what: What they are, for the error text.
 
     Raises:
         DeviceError: None matches, several do, or there is no device at all.
     """
     if not devices:
-        raise DeviceError("no capture device was found", absence_mend())
+        raise DeviceError(f"no {what} was found", absence_mend())
     if isinstance(wanted, str) and wanted.strip().isdigit():
         wanted = int(wanted)
     known = ", ".join(f"{device.index}: {device.name}" for device in devices)
     if isinstance(wanted, int):
         found = [device for device in devices if device.index == wanted]
         if not found:
-            raise DeviceError(f"there is no capture device number {wanted}", f"choose one of {known}")
+            raise DeviceError(f"there is no {what} number {wanted}", f"choose one of {known}")
         return found[0]
     if not wanted:
         default = [device for device in devices if device.is_default]
@@ -108,10 +127,10 @@ def choose_device(devices: list[InputDevice], wanted: int | str = "", host_api: 
     found = found or [device for device in devices if wanted.casefold() in device.name.casefold()]
     found = [device for device in found if device.host_api == host_api] or found
     if not found:
-        raise DeviceError(f"no capture device has {wanted!r} in its name", f"choose one of {known}")
+        raise DeviceError(f"no {what} has {wanted!r} in its name", f"choose one of {known}")
     if len(found) > 1:
         names = ", ".join(f"{device.index}: {device.name} ({device.host_api})" for device in found)
-        raise DeviceError(f"{len(found)} capture devices match {wanted!r}", f"choose one by index: {names}")
+        raise DeviceError(f"{len(found)} {what}s match {wanted!r}", f"choose one by index: {names}")
     return found[0]
 
 
@@ -137,7 +156,8 @@ _MENDS = {
 }
 
 
-def open_failure(device: InputDevice, text: str, code: int) -> DeviceError:
+def open_failure(device: InputDevice | OutputDevice, text: str, code: int) -> DeviceError:
     """Phrase what PortAudio says about a device that does not open."""
-    problem = f"capture device {device.name!r} ({device.host_api}) does not open: {text.strip().rstrip('.')}"
+    what = "capture device" if isinstance(device, InputDevice) else "loudspeaker"
+    problem = f"{what} {device.name!r} ({device.host_api}) does not open: {text.strip().rstrip('.')}"
     return DeviceError(problem, _MENDS.get(code, "try another device, see `rtemo devices`"))

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import cfunc, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from rtemo.dsp.kernel import kernel
+from rtemo.io.atomic import load_acquire, store_release
 
 OVERFLOW_FLAG = 2
 """PortAudio's paInputOverflow: audio was lost just before this block."""
@@ -42,39 +41,6 @@ class CapturedBlock(NamedTuple):
     """Time of the first frame on the stream's own clock; 0 when the device does not tell."""
 
 
-@intrinsic
-def _store_release_item(typing_context: Any, words: Any, index: Any, value: Any) -> Any:
-    """Store so that everything written before is seen before it, on any processor."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _item(context, builder, signature.args[0], arguments)
-        builder.store_atomic(arguments[2], pointer, ordering="release", align=8)
-        return context.get_dummy_value()
-
-    return types.void(words, types.int64, types.int64), generate
-
-
-@intrinsic
-def _load_acquire_item(typing_context: Any, words: Any, index: Any) -> Any:
-    """Load so that everything read after is read after it, on any processor."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _item(context, builder, signature.args[0], arguments)
-        return builder.load_atomic(pointer, ordering="acquire", align=8)
-
-    return types.int64(words, types.int64), generate
-
-
-_store_release: Any = _store_release_item  # numba replaces the typing context by what it knows; mypy cannot see it
-_load_acquire: Any = _load_acquire_item
-
-
-def _item(context: Any, builder: Any, array_type: Any, arguments: Any) -> Any:
-    array = context.make_array(array_type)(context, builder, arguments[0])
-    get_item_pointer: Any = cgutils.get_item_pointer
-    return get_item_pointer(context, builder, array_type, array, [arguments[1]])
-
-
 @kernel
 def _push(words: Any, ring: Any, block: Any, count_frames: Any, flags: Any, first_ns: Any) -> None:
     """Copy one callback's frames into the ring, or count them as lost. Writer's thread."""
@@ -82,8 +48,8 @@ def _push(words: Any, ring: Any, block: Any, count_frames: Any, flags: Any, firs
     capacity = words[_CAPACITY_FRAMES]
     start = words[_WRITE_FRAMES]
     record = words[_WRITE_RECORDS]
-    is_full = start + count_frames - _load_acquire(words, _READ_FRAMES) > capacity
-    if is_full or record - _load_acquire(words, _READ_RECORDS) >= words[_CAPACITY_RECORDS]:
+    is_full = start + count_frames - load_acquire(words, _READ_FRAMES) > capacity
+    if is_full or record - load_acquire(words, _READ_RECORDS) >= words[_CAPACITY_RECORDS]:
         words[_LOST_FRAMES] += count_frames
         return
     for i in range(count_frames):
@@ -97,20 +63,20 @@ def _push(words: Any, ring: Any, block: Any, count_frames: Any, flags: Any, firs
     words[row + _FIRST_NS] = first_ns
     words[_LOST_FRAMES] = 0
     words[_WRITE_FRAMES] = start + count_frames
-    _store_release(words, _WRITE_RECORDS, record + 1)
+    store_release(words, _WRITE_RECORDS, record + 1)
 
 
 @kernel
 def _written_records(words: Any) -> Any:
     """Tell how many records are complete. Reader's thread."""
-    return _load_acquire(words, _WRITE_RECORDS)
+    return load_acquire(words, _WRITE_RECORDS)
 
 
 @kernel
 def _release(words: Any, read_frames: int, read_records: int) -> None:
     """Give the space back that was read. Reader's thread."""
-    _store_release(words, _READ_FRAMES, read_frames)
-    _store_release(words, _READ_RECORDS, read_records)
+    store_release(words, _READ_FRAMES, read_frames)
+    store_release(words, _READ_RECORDS, read_records)
 
 
 def _portaudio_callback(captured: Any, _played: Any, count_frames: Any, times: Any, flags: Any, memory: Any) -> int:

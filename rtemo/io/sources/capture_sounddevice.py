@@ -2,19 +2,22 @@
 
 import atexit
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rtemo.api import DeviceError
-from rtemo.io.sources.capture import CaptureStream, InputDevice, open_failure
+from rtemo.io.sources.capture import CaptureStream, InputDevice, OutputDevice, open_failure
 from rtemo.io.sources.capture_ring import CaptureRing
 from rtemo.io.sources.noise import silence_alsa
+
+if TYPE_CHECKING:
+    from rtemo.io.sinks.play_ring import PlayRing
 
 _lock = threading.Lock()
 _open_streams = 0  # in this process: PortAudio's life is the process's, not a backend's
 
 
 class SoundDeviceBackend:
-    """PortAudio through sounddevice.
+    """PortAudio through sounddevice, to capture and to play.
 
     Raises:
         DeviceError: sounddevice or the PortAudio library is not installed.
@@ -62,6 +65,27 @@ class SoundDeviceBackend:
             if device["max_input_channels"] > 0
         ]
 
+    def output_devices(self) -> list[OutputDevice]:
+        """List devices that can play."""
+        sd = self._sd
+        apis = sd.query_hostapis()
+        try:
+            default = sd.query_devices(kind="output")["index"]
+        except (sd.PortAudioError, ValueError):
+            default = -1
+        return [
+            OutputDevice(
+                index=device["index"],
+                name=device["name"],
+                host_api=apis[device["hostapi"]]["name"],
+                channels=device["max_output_channels"],
+                default_rate_hz=round(device["default_samplerate"]),
+                is_default=device["index"] == default,
+            )
+            for device in sd.query_devices()
+            if device["max_output_channels"] > 0
+        ]
+
     def refresh(self) -> bool:
         """Initialise PortAudio anew, unless a stream is open anywhere in the process."""
         with _lock:
@@ -75,12 +99,29 @@ class SoundDeviceBackend:
         self, device: InputDevice, *, channels: int, rate_hz: int, latency_s: float, ring: CaptureRing
     ) -> CaptureStream:
         """Open a device with the ring's own C callback."""
+        return self._open("input", device, channels, rate_hz, latency_s, ring)
+
+    def open_output(
+        self, device: OutputDevice, *, channels: int, rate_hz: int, latency_s: float, ring: "PlayRing"
+    ) -> CaptureStream:
+        """Open a device to play what is in the ring, by the ring's own C callback."""
+        return self._open("output", device, channels, rate_hz, latency_s, ring)
+
+    def _open(
+        self,
+        kind: Literal["input", "output"],
+        device: InputDevice | OutputDevice,
+        channels: int,
+        rate_hz: int,
+        latency_s: float,
+        ring: "CaptureRing | PlayRing",
+    ) -> CaptureStream:
         global _open_streams
         sd = self._sd
         with _lock:
             try:
                 stream = sd._StreamBase(
-                    kind="input",
+                    kind=kind,
                     device=device.index,
                     channels=channels,
                     samplerate=rate_hz,
@@ -103,11 +144,13 @@ class SoundDeviceBackend:
 
 
 class _Stream:
-    def __init__(self, sd: Any, stream: Any, device: InputDevice, ring: CaptureRing) -> None:
+    def __init__(
+        self, sd: Any, stream: Any, device: InputDevice | OutputDevice, ring: "CaptureRing | PlayRing"
+    ) -> None:
         self._sd = sd
         self._stream = stream
         self._device = device
-        self._ring = ring  # the callback writes into it as long as the stream lives
+        self._ring = ring  # the callback works on it as long as the stream lives
         self._is_open = True
 
     @property
