@@ -50,17 +50,25 @@ class Heard:
 
 
 def with_required(plugin: Plugin) -> list[Plugin]:
-    """Put installed plugins that provide what is required in front, in order; a mark begins with its plugin's name."""
+    """Put installed plugins that provide what is required in front, in order."""
     chain: list[Plugin] = []
 
     def append(one: Plugin) -> None:
         for need in one.spec.requires:
             if not any(mark.name == need for earlier in chain for mark in earlier.spec.provides):
-                append(registry.make(need.partition(".")[0]))
+                append(_provider_of(need))
         chain.append(one)
 
     append(plugin)
     return chain
+
+
+def _provider_of(mark: str) -> Plugin:
+    for name in registry.installed():
+        plugin = registry.make(name)
+        if any(provided.name == mark for provided in plugin.spec.provides):
+            return plugin
+    raise AssertionError(f"no installed plugin provides {mark!r}")
 
 
 class Rig:

@@ -96,7 +96,7 @@ def test_spec_says_what_the_entry_point_says(case):
     assert plugin.spec.summary
     assert plugin.spec.cadence_hops >= 1
     assert plugin.spec.edits_audio or plugin.spec.latency_samples == 0
-    assert all(mark.name.startswith(f"{case.name}.") for mark in plugin.spec.provides)
+    assert all("." in mark.name for mark in plugin.spec.provides)  # topic.name; two plugins may know one topic
 
 
 def test_options_have_defaults_and_descriptions_and_no_unknown_keys(case):

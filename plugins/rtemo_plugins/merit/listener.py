@@ -55,7 +55,7 @@ class Listener:
         self._pooling = [name for name in self._network if name.startswith("pool_")]
         context = card.outputs["context"].shape
 
-        held = (_PAGES * STEP_HOPS,)
+        held = (_PAGES, STEP_HOPS)
         self._table = table = StateTable(capacity)
         self._hops = table.add("hops", (), np.int64)
         self._is_waiting = table.add("is_waiting", (), np.bool_)
@@ -90,9 +90,7 @@ class Listener:
 
     def step(self, rows: NDArray[np.int64]) -> Step:
         """Collect the complete step of each of `rows`."""
-        first = (self._hops[rows] // STEP_HOPS - 1) % _PAGES * STEP_HOPS
-        hops = first[:, None] + np.arange(STEP_HOPS)
-        at = rows[:, None], hops
+        at = rows, (self._hops[rows] // STEP_HOPS - 1) % _PAGES
         position = self._position[at]
         return Step(
             rows,
@@ -148,13 +146,13 @@ def _take_in(
     """Put one hop of every row into its page; list the rows whose step is complete with it, and count them."""
     count = 0
     for row in range(bands.shape[0]):
-        at = hops[row] % (_PAGES * STEP_HOPS)
+        page, hop = hops[row] // STEP_HOPS % _PAGES, hops[row] % STEP_HOPS
         for band in range(bands.shape[1]):
-            held_bands[row, at, band] = bands[row, band]
+            held_bands[row, page, hop, band] = bands[row, band]
         is_speech = speech_mark[row] != _SILENCE
-        held_speech[row, at] = is_speech
-        held_weight[row, at] = np.float32(1.0 if is_speech and voice_mark[row] != _SILENCE else 0.0)
-        held_position[row, at] = start_sample[row]
+        held_speech[row, page, hop] = is_speech
+        held_weight[row, page, hop] = np.float32(1.0 if is_speech and voice_mark[row] != _SILENCE else 0.0)
+        held_position[row, page, hop] = start_sample[row]
         hops[row] += 1
         if hops[row] % STEP_HOPS == 0:
             is_waiting[row] = True

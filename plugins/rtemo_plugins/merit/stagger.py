@@ -22,9 +22,10 @@ def choose(waited: NDArray[np.int64], slack_hops: int) -> NDArray[np.int64]:
     """
     count = len(waited)
     share = BATCH_ROWS
-    for hops in range(slack_hops + 1):
-        left = slack_hops + 1 - hops
-        share = max(share, -(-int(np.count_nonzero(waited >= hops)) // left))
+    if share < count:
+        for hops in range(slack_hops + 1):
+            urgent = int(np.count_nonzero(waited >= hops))
+            share = max(share, -(-urgent // (slack_hops + 1 - hops)))
     if share >= count:
         return np.arange(count)
     return np.sort(np.argsort(-waited, kind="stable")[:share])
