@@ -85,19 +85,14 @@ def mixtures(
         seed: Another seed is another set.
     """
     targets = _recordings(data, "dev")
-    rivals = targets if noise_split == "dev" else _recordings(data, noise_split)
-    noises = _noises(data, noise_split)
+    surroundings = Surroundings(data, noise_split)
     for clip in range(clips):
         random = np.random.default_rng((seed, clip))
         corpus = CORPORA[clip % len(CORPORA)]
         kind = kind_of(clip)
+        turn = sum(kind_of(earlier) == kind for earlier in range(clip))
         first, speech = _talk(data, [r for r in targets if r.corpus == corpus], random)
-        if kind in TALKERS:
-            others = [r for r in rivals if r.speaker != first.speaker]
-            noise, noise_class = _voices(data, others, TALKERS[kind], speech.size, random)
-        else:
-            turn = sum(kind_of(earlier) == kind for earlier in range(clip))
-            noise, noise_class = _noise(data, noises[kind], turn, speech.size, random)
+        noise, noise_class = surroundings.piece(kind, turn, speech.size, first.speaker, random)
         level_db = SPEECH_DBFS + random.uniform(-LEVEL_RANGE_DB, LEVEL_RANGE_DB)
         for snr_db in snrs_db:
             clean, noisy = mix(speech, noise, snr_db, level_db)
@@ -138,8 +133,66 @@ def mix(speech: Sound, noise: Sound, snr_db: float, level_dbfs: float = SPEECH_D
     return (clean * scale).astype(np.float32), (noisy * scale).astype(np.float32)
 
 
+class Surroundings:
+    """Everything that can be heard beside the talker.
+
+    Args:
+        data: Folder with the manifests.
+        split: Where recordings and competing talkers come from.
+    """
+
+    def __init__(self, data: Path, split: str) -> None:
+        self._data = data
+        self._talkers = _recordings(data, split)
+        self._paths: dict[str, dict[str, list[str]]] = {"sound": {}, "place": {}}
+        for row in manifest(data, "noise"):
+            if row["split"] == split:
+                kind = "place" if row["kind"] in PLACES else "sound"
+                self._paths[kind].setdefault(row["kind"], []).append(row["path"])
+
+    def piece(self, kind: str, turn: int, size: int, speaker: str, random: np.random.Generator) -> tuple[Sound, str]:
+        """Make a piece of noise.
+
+        Args:
+            kind: One of `KINDS`.
+            turn: How many pieces of this kind were made before: classes of noise take turns.
+            size: Samples.
+            speaker: Who must not be heard in it.
+            random: What is left to chance.
+
+        Returns:
+            float32 [size] of unit power (talkers: of unit active power), and what is heard.
+        """
+        if kind in TALKERS:
+            return self._voices(TALKERS[kind], size, speaker, random)
+        classes = sorted(self._paths[kind])
+        name = classes[turn * 4 % len(classes)]  # not in the order of names: 4 shares no factor with the 11 classes
+        return self._recording(self._paths[kind][name], size, random), name
+
+    def _voices(self, count: int, size: int, speaker: str, random: np.random.Generator) -> tuple[Sound, str]:
+        """Talkers of equal level at once."""
+        total, names = np.zeros(size), [speaker]
+        while len(names) <= count:
+            first, voice = _talk(self._data, [r for r in self._talkers if r.speaker not in names], random)
+            names.append(first.speaker)
+            total += np.resize(np.roll(voice, random.integers(voice.size)), size)
+        return _at_unit_level(total.astype(np.float32)), "+".join(names[1:])
+
+    def _recording(self, paths: list[str], size: int, random: np.random.Generator) -> Sound:
+        """Recordings of one class on end, from a random place."""
+        parts: list[Sound] = []
+        while sum(p.size for p in parts) < 2 * size:
+            if not len(parts) % len(paths):
+                order = random.permutation(len(paths))
+            parts.append(_sounding(read(self._data / paths[order[len(parts) % len(paths)]])))
+        whole = np.concatenate(parts)
+        begin = random.integers(whole.size - size)
+        piece = whole[begin : begin + size].astype(np.float64)
+        return (piece / np.sqrt(np.mean(piece**2))).astype(np.float32)
+
+
 def _recordings(data: Path, split: str) -> list[Recording]:
-    rows = [row for table in ("emotion", "clean") for row in _manifest(data, table) if row["split"] == split]
+    rows = [row for table in ("emotion", "clean") for row in manifest(data, table) if row["split"] == split]
     return [
         Recording(
             row["path"],
@@ -154,23 +207,15 @@ def _recordings(data: Path, split: str) -> list[Recording]:
     ]
 
 
-def _noises(data: Path, split: str) -> dict[str, dict[str, list[str]]]:
-    """Paths by kind and class, of one split."""
-    found: dict[str, dict[str, list[str]]] = {"sound": {}, "place": {}}
-    for row in _manifest(data, "noise"):
-        if row["split"] == split:
-            kind = "place" if row["kind"] in PLACES else "sound"
-            found[kind].setdefault(row["kind"], []).append(row["path"])
-    return found
-
-
-def _manifest(data: Path, table: str) -> list[dict[str, str]]:
+def manifest(data: Path, table: str) -> list[dict[str, str]]:
+    """Read the rows of a manifest."""
     with (data / table / "manifest.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path) -> Sound:
+def read(path: Path) -> Sound:
+    """Read a recording at 16 kHz; channels are averaged."""
     import soundfile
 
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
@@ -192,41 +237,13 @@ def _talk(data: Path, rows: list[Recording], random: np.random.Generator) -> tup
             order = random.permutation(len(own))
         chosen.append(own[order[len(chosen) % len(own)]])
         duration_s += chosen[-1].duration_s
-    parts = [_at_unit_level(_read(data / r.path)) for r in chosen]
+    parts = [_at_unit_level(read(data / r.path)) for r in chosen]
     return chosen[0], np.concatenate(parts)[: round(MOST_S * RATE_HZ)]
 
 
 def _at_unit_level(samples: Sound) -> Sound:
     power, _ = active_power(samples)
     return (samples / np.sqrt(power)).astype(np.float32) if power > 0.0 else samples
-
-
-def _voices(data: Path, rows: list[Recording], count: int, size: int, random: np.random.Generator) -> tuple[Sound, str]:
-    """Talkers of equal level at once, at unit active power together."""
-    total, speakers = np.zeros(size), []
-    while len(speakers) < count:
-        first, voice = _talk(data, [r for r in rows if r.speaker not in speakers], random)
-        speakers.append(first.speaker)
-        total += np.resize(np.roll(voice, random.integers(voice.size)), size)
-    return _at_unit_level(total.astype(np.float32)), "+".join(speakers)
-
-
-def _noise(
-    data: Path, noises: dict[str, list[str]], turn: int, size: int, random: np.random.Generator
-) -> tuple[Sound, str]:
-    """Recordings of one class on end, at unit power; classes take turns, so that few clips already meet many."""
-    classes = sorted(noises)
-    name = classes[turn * 4 % len(classes)]  # not in the order of names: 4 shares no factor with the 11 classes
-    paths = noises[name]
-    parts: list[Sound] = []
-    while sum(p.size for p in parts) < 2 * size:
-        if not len(parts) % len(paths):
-            order = random.permutation(len(paths))
-        parts.append(_sounding(_read(data / paths[order[len(parts) % len(paths)]])))
-    whole = np.concatenate(parts)
-    begin = random.integers(whole.size - size)
-    piece = whole[begin : begin + size].astype(np.float64)
-    return (piece / np.sqrt(np.mean(piece**2))).astype(np.float32), name
 
 
 def _sounding(samples: Sound) -> Sound:

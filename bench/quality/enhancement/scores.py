@@ -1,6 +1,5 @@
 """Scores of systems on mixtures, kept so that no pair is measured twice, and what they say together."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.quality.enhancement.kept import Kept
 from bench.quality.enhancement.metrics import score
 from bench.quality.enhancement.mixtures import Mixture
 from bench.quality.enhancement.systems import System
@@ -17,7 +17,7 @@ _EDITION = 1  # of the metrics: scores of another one are measured anew
 
 
 class ScoreFile:
-    """Scores of one system in one file, a line per mixture; a run that was cut short goes on where it stopped.
+    """Scores of one system, mixture by mixture.
 
     Args:
         folder: Where to; None keeps nothing.
@@ -26,39 +26,15 @@ class ScoreFile:
 
     def __init__(self, folder: Path | None, system: System) -> None:
         self._system = system
-        self._known: dict[str, dict[str, float]] = {}
-        self._path: Path | None = None
-        if folder is not None and system.fingerprint:
-            folder.mkdir(parents=True, exist_ok=True)
-            name = "".join(c if c.isalnum() else "-" for c in f"{system.name}-{system.fingerprint}")
-            self._path = folder / f"{name}-{_EDITION}.jsonl"
-            if self._path.exists():
-                for line in self._path.read_text(encoding="utf-8").splitlines():
-                    try:
-                        entry = json.loads(line)
-                    except json.JSONDecodeError:
-                        continue  # the line at which a run was cut off
-                    self._known.setdefault(entry.pop("digest"), {}).update(entry)
+        self._kept = Kept(folder if system.fingerprint else None, f"{system.name}-{system.fingerprint}-{_EDITION}")
 
     def measure(self, mixture: Mixture, metrics: Sequence[str]) -> dict[str, float]:
         """Give scores of a mixture, measuring those that are not known."""
-        known = self._known.setdefault(mixture.digest, {})
+        known = self._kept.get(mixture.digest)
         missing = [name for name in metrics if name not in known]
         if missing:
-            found = score(mixture.clean, self._system.enhance(mixture.noisy), missing)
-            known |= found
-            if self._path is not None:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write("\n" * self._is_torn() + json.dumps({"digest": mixture.digest, **found}) + "\n")
-        return known
-
-    def _is_torn(self) -> bool:
-        assert self._path is not None
-        if not self._path.exists() or not self._path.stat().st_size:
-            return False
-        with self._path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read(1) != b"\n"
+            self._kept.add(mixture.digest, score(mixture.clean, self._system.enhance(mixture.noisy), missing))
+        return self._kept.get(mixture.digest)
 
 
 class Table:
