@@ -13,6 +13,9 @@ from rtemo.cli.wave_file import WaveFile
 from rtemo.io.sources.files import FileTrack, FoundFile
 
 
+_WRITE_SAMPLES = 4_000  # at once: a call of libsndfile costs as much as its samples
+
+
 class EnhancedFiles:
     """A sink that writes one WAV file for every file that is played, at the engine's rate.
 
@@ -106,7 +109,7 @@ class _Recording:
             self._pending[channel].append(samples)
             self._position[channel] = start_sample + samples.shape[0]
         ready = min(self._position) - self._file.written_samples
-        if ready > 0:
+        if ready >= _WRITE_SAMPLES:
             self._write(ready)
 
     def end(self, channel: int) -> bool:

@@ -6,6 +6,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from rtemo.io.audio_feed_wire import AudioBeat, AudioEnd, AudioStart
 from rtemo.io.audio_wire import Alive, Ended, Error, Hello, Open, Opened, Refused, Welcome
 from rtemo.io.query_wire import CallSummary, PublisherHealth, QueryProblem, QueryReply, QueryRequest
 from rtemo.io.schema import SCHEMAS, schema_text
@@ -73,6 +74,10 @@ OTHERS: list[tuple[str, msgspec.Struct]] = [
                                health=PublisherHealth(uptime_s=1.0, published_events=1, published_bytes=1, calls=1,
                                                       open_calls=1, replay_bytes=1, refused_clients=0))),
     ("ingest-request", Hello()),
+    ("audio-note", AudioStart(schema="rtemo.audio/1", epoch="e", call="a", channel="0", codec="s16le",
+                              sample_rate_hz=16_000)),
+    ("audio-note", AudioEnd(schema="rtemo.audio/1", epoch="e", call="a", channel="0", sequence=3, end_sample=900)),
+    ("audio-note", AudioBeat(schema="rtemo.audio/1", epoch="e", t_pub_ms=1.0, interval_ms=1000.0, streams=2)),
     ("ingest-request", Open(call="a", codec="mulaw")),
     ("ingest-request", Alive(call="a")),
     ("ingest-response", Welcome(schema="rtemo.ingest/1", codecs=["s16le"], max_message_bytes=1)),
