@@ -12,7 +12,6 @@ from rtemo.api import AudioInputError, ConfigError, ProcessedBlock, StreamFacts,
 from rtemo.cli.wave_file import WaveFile
 from rtemo.io.sources.files import FileTrack, FoundFile
 
-
 _WRITE_SAMPLES = 4_000  # at once: a call of libsndfile costs as much as its samples
 
 
