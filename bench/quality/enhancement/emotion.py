@@ -200,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.data is None:
         parser.error("give the folder of the corpora with --data or RTEMO_DATA")
-    os.nice(15)
+    os.nice(max(0, 15 - os.nice(0)))  # yields, but no more than asked for when it was started so
     try:
         recogniser = open_recogniser(options.recogniser)
         names = dict.fromkeys((UNPROCESSED, *options.systems))
