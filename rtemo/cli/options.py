@@ -19,7 +19,7 @@ def configured(command: Command) -> Command:
 
     @click.option("--config", "config_path", metavar="FILE", help="Configuration file (see rtemo config).")
     @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one key, as engine.capacity=128.")
-    @click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, as level,vad,emotion.")
+    @click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, as level,vad,merit.")
     @functools.wraps(command)
     def wrapped(
         *args: Any, config_path: str | None, settings: tuple[str, ...], chain: str | None, **kwargs: Any

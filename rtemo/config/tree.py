@@ -32,7 +32,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "level",
         "vad",
         "prosody",
-        "emotion",
+        "merit",
     )
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()
     file: Annotated[FileOptions, Meta(description="Sound files as a source.")] = FileOptions()

@@ -28,7 +28,7 @@ def test_everything_that_rtemo_needs_is_looked_at(capsys):
         "numba cache",
         "configuration",
         "chain",
-        "model emotion",
+        "model merit-listen",
         "sound through",
         "libzmq",
         "CURVE",
@@ -64,8 +64,8 @@ def test_a_typo_in_the_configuration_is_a_finding_and_the_rest_is_looked_at(caps
 
 @pytest.fixture
 def damaged_bundle(tmp_path):
-    """A copy of the emotion bundle with one bit of its weights turned over."""
-    bundle = find("emotion")
+    """A copy of a bundle with one bit of its weights turned over."""
+    bundle = find("merit-listen")
     folder = tmp_path / "bundle"
     folder.mkdir()
     shutil.copy(bundle.folder / "card.json", folder)
@@ -77,7 +77,7 @@ def damaged_bundle(tmp_path):
 
 def test_weights_that_are_not_those_of_the_card_stop_every_verb(capsys, tmp_path, damaged_bundle):
     file = tmp_path / "rtemo.toml"
-    file.write_text(f'[plugins.emotion]\nbundle = "{damaged_bundle}"\n')
+    file.write_text(f'[plugins.merit]\nlisten_bundle = "{damaged_bundle}"\n')
     code, found = findings(capsys, "--config", file)
     assert code == 1
     assert "are not those of its card" in found["sound through"]["detail"]

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rtemo.api.model import ModelCard
-from rtemo.dsp.logmel import logmel_offline
+from rtemo_models.train.spectra import Spectra
 
-SHIPPED = Path(__file__).parents[3] / "models" / "rtemo_models" / "bundles" / "emotion"
+SHIPPED = Path(__file__).parents[3] / "models" / "rtemo_models" / "bundles" / "merit_listen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,18 @@ class StreamRunner:
             str(bundle / self.card.weights), options, providers=["CPUExecutionProvider"]
         )
         self._names = [o.name for o in self.session.get_outputs()]
+        self._spectra = Spectra()
+
+    def _bands(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-mel bands of a clip, float32 [hops, mel_count]."""
+        return self._spectra.logs(self._spectra.analyse(torch.from_numpy(samples)[None]))[0][0].numpy()
 
     def feeds(self, n: int, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """Inputs of one step of n streams that have just begun, the frames drawn at random."""
-        shape = (n, *self.card.inputs["logmel"].shape)
-        logmel = (random.standard_normal(shape) * 2 - 8).astype(np.float32)
+        shape = (n, *self.card.inputs["bands"].shape)
+        bands = (random.standard_normal(shape) * 2 - 8).astype(np.float32)
         weight = np.ones((n, self.card.hops_per_step), np.float32)
-        return {"logmel": logmel, "weight": weight, **self._fresh(n)}
+        return {"bands": bands, "weight": weight, **self._fresh(n)}
 
     def _fresh(self, n: int) -> dict[str, NDArray[np.float32]]:
         return {k: np.full((n, *s.shape), s.fill, np.float32) for k, s in self.card.states.items()}
@@ -65,19 +71,19 @@ class StreamRunner:
     def run(self, clips: list[NDArray[np.float32]], weights: list[NDArray[np.float32]], n: int = 128) -> list[Heard]:
         """Run all clips, at most `n` at a time; shorter clips end in silence that is not read."""
         hops = self.card.hops_per_step
-        frames = [logmel_offline(c) for c in clips]
+        frames = [self._bands(c) for c in clips]
         heard: list[Heard | None] = [None] * len(clips)
         order = sorted(range(len(clips)), key=lambda i: len(frames[i]))
         for begin in range(0, len(order), n):
             group = order[begin : begin + n]
             steps = [max(1, len(frames[i]) // hops) for i in group]
-            logmel = np.full((len(group), max(steps) * hops, frames[0].shape[1]), np.log(1e-10), np.float32)
+            bands = np.full((len(group), max(steps) * hops, frames[0].shape[1]), np.log(1e-10), np.float32)
             weight = np.zeros((len(group), max(steps) * hops), np.float32)
             for b, i in enumerate(group):
                 count = min(steps[b] * hops, len(frames[i]))
-                logmel[b, :count] = frames[i][:count]
+                bands[b, :count] = frames[i][:count]
                 weight[b, :count] = weights[i][:count]
-            said, pooled = self._steps(logmel, weight, hops, steps)
+            said, pooled = self._steps(bands, weight, hops, steps)
             for b, i in enumerate(group):
                 speech_s = np.cumsum(weight[b].reshape(-1, hops).sum(1))[: steps[b]] * 0.01
                 heard[i] = Heard(
@@ -90,16 +96,16 @@ class StreamRunner:
         return [h for h in heard if h is not None]
 
     def _steps(
-        self, logmel: NDArray[np.float32], weight: NDArray[np.float32], hops: int, steps: list[int]
+        self, bands: NDArray[np.float32], weight: NDArray[np.float32], hops: int, steps: list[int]
     ) -> tuple[dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
         """What is said after every step, and each stream's pooled statistics after its last of `steps`."""
-        n = len(logmel)
+        n = len(bands)
         state = self._fresh(n)
         pooled: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * n
         said: dict[str, list[NDArray[np.float32]]] = {"logits": [], "arousal": [], "valence": []}
-        for begin in range(0, logmel.shape[1], hops):
+        for begin in range(0, bands.shape[1], hops):
             feeds = {
-                "logmel": np.ascontiguousarray(logmel[:, begin : begin + hops]),
+                "bands": np.ascontiguousarray(bands[:, begin : begin + hops]),
                 "weight": np.ascontiguousarray(weight[:, begin : begin + hops]),
                 **state,
             }

@@ -246,7 +246,7 @@ class MixtureMaker:
         else:
             noise, one_talker = self._noise(len(clean), random)
             low, high = self._snr_db
-            snr_db = random.uniform(max(low, 0.0) if one_talker else low, high)
+            snr_db = random.uniform(min(high, max(low, 0.0)) if one_talker else low, high)
             noise = noise * np.float32(np.sqrt(active_power(clean) + 1e-12) * 10 ** (-snr_db / 20))
             noisy = clean + noise + hiss
         loudest = float(np.abs(noisy).max())

@@ -1,6 +1,5 @@
 """The causal emotion network: log-mel frames in, emotions, arousal and valence after every step out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.api.events import EMOTIONS
-from rtemo_models.nets.streaming import AttentivePool, CausalBlock, RunningLevel
-
-PRIOR_LEVEL_LOG = math.log(1e-5)
-"""Level a stream is taken to have before anything was heard (mean mel power, natural log): a faint voice."""
+from rtemo_models.nets.streaming import PRIOR_LEVEL_LOG, AttentivePool, CausalBlock, RunningLevel
 
 
 @dataclass(frozen=True, slots=True)

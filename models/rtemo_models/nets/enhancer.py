@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rtemo_models.nets.emotion import PRIOR_LEVEL_LOG
 from rtemo_models.nets.gated import GatedBlock
-from rtemo_models.nets.streaming import RunningLevel
+from rtemo_models.nets.streaming import PRIOR_LEVEL_LOG, RunningLevel
 
 COMPRESSION = 1 / 3
 """Exponent of the compressed magnitudes that the gain is learnt in (Braun and Tashev 2020, arXiv:2009.12286, take 0.3).

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numba
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812

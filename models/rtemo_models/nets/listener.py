@@ -8,15 +8,15 @@ this is a small causal one at 25 Hz with every state explicit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.api.events import EMOTIONS
-from rtemo_models.nets.emotion import PRIOR_LEVEL_LOG
 from rtemo_models.nets.routing import ExpertPool, Gate, Router
-from rtemo_models.nets.streaming import AttentivePool, CausalBlock, RunningLevel
+from rtemo_models.nets.streaming import PRIOR_LEVEL_LOG, AttentivePool, CausalBlock, RunningLevel
 
 TASKS = ("emotion", "enhance")
 
@@ -35,8 +35,8 @@ class ListenerConfig:
     level_decay: float = 0.995
     experts: int = 4
     expert_hidden: int = 192
-    gate: Gate | None = "top1_scaled"
-    """How a frame is sent to experts, see `routing.Router`; without one, both tasks share a single expert."""
+    gate: Gate | Literal["shared"] = "top1_scaled"
+    """How a frame is sent to experts, see `routing.Router`; `shared`: one expert for both tasks, no router."""
     context: int = 64
     embedding: int = 192
     heads: int = 4
@@ -74,9 +74,9 @@ class Listener(nn.Module):
             for dilation in c.dilations
         )
         self.norm = nn.LayerNorm(c.width)
-        self.experts = ExpertPool(c.width, c.expert_hidden, c.width, c.experts if c.gate else 1)
+        self.experts = ExpertPool(c.width, c.expert_hidden, c.width, 1 if c.gate == "shared" else c.experts)
         self.routers = nn.ModuleDict()
-        if c.gate is not None:
+        if c.gate != "shared":
             self.routers.update({task: Router(c.width, c.experts, c.gate) for task in TASKS})
         self.told = nn.Linear(c.width, c.context)
         self.embed = nn.Linear(c.width, c.embedding)

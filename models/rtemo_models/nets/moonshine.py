@@ -110,7 +110,9 @@ def load_moonshine(encoder: Path, skip_share: float = 0.0) -> Moonshine:
     found = weights_of(encoder)
     missing = sorted(set(net.state_dict()) - set(found))
     if missing:
-        raise ValueError(f"{encoder} lacks {len(missing)} weights, {missing[0]} first; take it from moonshine-voice==0.0.48")
+        raise ValueError(
+            f"{encoder} lacks {len(missing)} weights, {missing[0]} first; take it from moonshine-voice==0.0.48"
+        )
     net.load_state_dict({name: torch.from_numpy(found[name].copy()) for name in net.state_dict()})
     return net
 

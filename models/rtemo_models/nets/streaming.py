@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+PRIOR_LEVEL_LOG = math.log(1e-5)
+"""Level a stream is taken to have before anything was heard (mean mel power, natural log): a faint voice."""
+
 
 def leaky_sum(x: Tensor, decay: Tensor) -> Tensor:
     """Sum with exponential forgetting, `y[t] = decay · y[t-1] + x[t]`, as one matrix product per decay.

@@ -50,7 +50,9 @@ def emotion_on_dev(
     for begin in range(0, len(dev), 48):
         group = dev[begin : begin + 48]
         clean = [caches.audio.samples(i) for i in group]
-        noisy = clean if snr_db is None else [dev_noise(caches, c, snr_db, i) for c, i in zip(clean, group, strict=True)]
+        noisy = (
+            clean if snr_db is None else [dev_noise(caches, c, snr_db, i) for c, i in zip(clean, group, strict=True)]
+        )
         steps = [len(c) // (hops * 160) for c in clean]
         x, y = np.zeros((2, len(group), max(steps) * hops * 160), np.float32)
         for b, k in enumerate(steps):

@@ -30,7 +30,7 @@ from rtemo_models.data.batches import Sampler, Targets
 from rtemo_models.data.caches import open_caches
 from rtemo_models.data.corpus import Clip, classes_of
 from rtemo_models.data.progress import progress
-from rtemo_models.data.rooms import scaled_noise, synthetic_room, reverberate, telephone
+from rtemo_models.data.rooms import reverberate, scaled_noise, synthetic_room, telephone
 from rtemo_models.data.teacher import find_encoder
 from rtemo_models.nets.moonshine import load_moonshine
 from rtemo_models.nets.tutor import Tutor
@@ -61,7 +61,9 @@ class TutorRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     hold_out: tuple[str, ...] = ()
 
 
-def degraded(samples: NDArray[np.float32], noises: AudioCache, rows: list[int], random: np.random.Generator) -> NDArray[np.float32]:
+def degraded(
+    samples: NDArray[np.float32], noises: AudioCache, rows: list[int], random: np.random.Generator
+) -> NDArray[np.float32]:
     """A crop as another room, line and place would have it; level -45 to -15 dBFS."""
     if random.random() < 0.25:
         samples = reverberate(samples, synthetic_room(random))
@@ -186,7 +188,9 @@ def main() -> None:
     dev = [i for i, c in enumerate(caches.clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")][::3]
     targets = Targets(caches.clips)
     noise_rows = [i for i, split in enumerate(caches.noise_split) if split == "train"]
-    made = batches(recipe, Sampler(caches.clips, rows, recipe.shares), caches.audio, caches.noise_audio, noise_rows, first)
+    made = batches(
+        recipe, Sampler(caches.clips, rows, recipe.shares), caches.audio, caches.noise_audio, noise_rows, first
+    )
     started_s, sums = time.monotonic(), dict.fromkeys(("masked", "accepted", "dimensional"), 0.0)
     for step in progress(range(first, recipe.steps), "tutor"):
         torch.manual_seed(recipe.seed * 1_000_003 + step)
@@ -196,11 +200,15 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             frames = net.frames(samples, recipe.mask_share)
         logits, arousal, valence = net(frames.float())
-        take = {k: torch.from_numpy(getattr(targets, k)[chosen]) for k in ("label", "allowed", "accepted", "arousal", "valence")}
+        take = {
+            k: torch.from_numpy(getattr(targets, k)[chosen])
+            for k in ("label", "allowed", "accepted", "arousal", "valence")
+        }
         losses = {
             "masked": masked_cross_entropy(logits[:, None], take["label"], take["allowed"], recipe.smoothing),
             "accepted": accepted_cross_entropy(logits[:, None], take["accepted"]),
-            "dimensional": dimensional(arousal[:, None], take["arousal"]) + dimensional(valence[:, None], take["valence"]),
+            "dimensional": dimensional(arousal[:, None], take["arousal"])
+            + dimensional(valence[:, None], take["valence"]),
         }
         loss = losses["masked"] + recipe.accepted_weight * losses["accepted"]
         loss = loss + recipe.dimensional_weight * losses["dimensional"]
@@ -216,7 +224,10 @@ def main() -> None:
             sums[name] += float(value.detach())
         if (step + 1) % CHECK_EVERY_STEPS == 0 or step + 1 == recipe.steps:
             line: dict[str, Any] = {"step": step + 1, "elapsed_s": round(time.monotonic() - started_s)}
-            line |= {name: round(value / max(1, (step + 1 - first) % CHECK_EVERY_STEPS or CHECK_EVERY_STEPS), 4) for name, value in sums.items()}
+            line |= {
+                name: round(value / max(1, (step + 1 - first) % CHECK_EVERY_STEPS or CHECK_EVERY_STEPS), 4)
+                for name, value in sums.items()
+            }
             line["dev"] = recalls(caches.clips, dev, answers(average, caches.audio, dev))
             sums = dict.fromkeys(sums, 0.0)
             with (folder / "log.jsonl").open("a", encoding="utf-8") as file:

@@ -169,18 +169,18 @@ def test_plugins_are_listed_in_the_order_of_the_chain(capsys):
     done = call(capsys, "plugins", "--json", "--chain", "vad,level")
     names = [json.loads(line)["name"] for line in done.out.splitlines()]
     assert names[:2] == ["vad", "level"]
-    assert set(names) >= {"prosody", "emotion"}
+    assert set(names) >= {"prosody", "merit"}
     table = call(capsys, "plugins").out
     for word in ("latency", "look-ahead", "provides", "requires", "vad"):
         assert word in table
 
 
 def test_a_card_tells_licence_data_and_limits(capsys):
-    done = call(capsys, "card", "emotion", "--check")
+    done = call(capsys, "card", "merit-listen", "--check")
     for word in ("licence", "trained on", "limits", "sha256", "The weights are those of this card."):
         assert word in done.out
-    assert json.loads(call(capsys, "card", "emotion", "--json").out)["name"] == "emotion"
-    assert "emotion" in call(capsys, "card").out.split()
+    assert json.loads(call(capsys, "card", "merit-listen", "--json").out)["name"] == "merit-listen"
+    assert "merit-enhance" in call(capsys, "card").out.split()
 
 
 def test_version_names_everything_a_report_needs(capsys):

@@ -68,8 +68,8 @@ def test_a_long_value_is_shown_shortened():
     [
         ("[engine]\ncapcity = 3", "unknown key engine.capcity; did you mean 'capacity'?"),
         ("[enigne]\ncapacity = 3", "unknown key enigne; did you mean 'engine'?"),
-        ('chain = ["level", "emotoin"]', "chain[1] is 'emotoin', which is not installed; did you mean 'emotion'?"),
-        ("[plugins.emotoin]\nx = 1", "there is no plugin for [plugins.emotoin]; did you mean 'emotion'?"),
+        ('chain = ["level", "merti"]', "chain[1] is 'merti', which is not installed; did you mean 'merit'?"),
+        ("[plugins.merti]\nx = 1", "there is no plugin for [plugins.merti]; did you mean 'merit'?"),
         ("[plugins]\nlevel = 3", "plugins.level is not a table"),
         ("[plugins.vad]\nhangovr_ms = 3", "unknown key plugins.vad.hangovr_ms; did you mean 'hangover_ms'?"),
         ('[plugins.vad]\nhangover_ms = "long"', 'plugins.vad.hangover_ms is "long", expected a number'),

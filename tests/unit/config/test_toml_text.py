@@ -66,7 +66,7 @@ def test_the_printed_defaults_load_back_to_the_same_configuration():
     loaded = parse_config(render(Config(), {"plugins": options}))
     assert msgspec.structs.replace(loaded, plugins={}) == Config()
     assert installed_options(loaded.plugins) == options
-    assert set(options) >= {"level", "vad", "prosody", "emotion"}
+    assert set(options) >= {"level", "vad", "prosody", "merit"}
 
 
 def test_a_changed_configuration_loads_back_too():

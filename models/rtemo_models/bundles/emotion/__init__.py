@@ -1,1 +1,0 @@
-"""The emotion bundle: `emotion.onnx` and its card."""

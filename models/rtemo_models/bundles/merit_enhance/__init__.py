@@ -1,0 +1,1 @@
+"""The merit-enhance bundle: `merit-enhance.onnx` and its card."""

@@ -1,0 +1,1 @@
+"""The merit-listen bundle: `merit-listen.onnx` and its card."""

@@ -1,1 +1,0 @@
-"""Emotion: perceived vocal expression of the current turn, from a streaming network."""

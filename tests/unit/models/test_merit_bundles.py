@@ -1,0 +1,143 @@
+"""The shipped bundles of Sparse MERIT, as ONNX Runtime sees them; needs neither torch nor data."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime
+import pytest
+
+import rtemo_models.bundles
+from rtemo.api import EMOTIONS, ModelCard
+from rtemo.dsp.bands import LogBands
+from rtemo.dsp.stft import Istft, Stft, low_delay_windows
+
+pytestmark = pytest.mark.unit
+
+FOLDER = Path(rtemo_models.bundles.__file__).parent
+HOP = 160
+
+
+class Streams:
+    """n streams through a graph, states carried by hand."""
+
+    def __init__(self, part: str, n: int) -> None:
+        folder = FOLDER / f"merit_{part}"
+        self.card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.weights = (folder / self.card.weights).read_bytes()
+        self.session = onnxruntime.InferenceSession(self.weights, options, providers=["CPUExecutionProvider"])
+        self.names = [o.name for o in self.session.get_outputs()]
+        self.state = {k: np.full((n, *s.shape), s.fill, s.dtype) for k, s in self.card.states.items()}
+
+    def step(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        feeds = {k: v.astype(np.float32) for k, v in inputs.items()}
+        out = dict(zip(self.names, self.session.run(None, {**feeds, **self.state}), strict=True))
+        self.state = {k: out[f"next_{k}"] for k in self.state}
+        return out
+
+
+def voice(duration_s: float, seed: int, level: float = 0.1) -> np.ndarray:
+    """A buzz with syllables and a wandering pitch: not speech, but as lively."""
+    random = np.random.default_rng(seed)
+    time_s = np.arange(int(16_000 * duration_s)) / 16_000
+    pitch_hz = random.uniform(90, 250) * (1 + 0.1 * np.sin(2 * np.pi * random.uniform(0.5, 2) * time_s))
+    buzz = sum(np.sin(2 * np.pi * k * np.cumsum(pitch_hz) / 16_000) / k for k in range(1, 20))
+    syllables = np.clip(np.sin(2 * np.pi * random.uniform(3, 6) * time_s), 0.02, 1)
+    return (level * buzz * syllables + 1e-4 * random.standard_normal(len(time_s))).astype(np.float32)
+
+
+def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Enhanced audio [n, samples], one hop late, and logits [n, steps, 8] and arousal [n, steps]; as the plugin does."""
+    n, samples = clips.shape
+    analysis, synthesis = low_delay_windows(512, HOP, 320)
+    stft, logs = Stft(n, analysis, hop_samples=HOP), LogBands(n, analysis)
+    istft = Istft(n, synthesis, frame_samples=512, hop_samples=HOP)
+    for row in range(n):
+        stft.admit(row)
+        istft.admit(row)
+    listener, enhancer = Streams("listen", n), Streams("enhance", n)
+    contexts = [np.zeros((n, *listener.card.outputs["context"].shape), np.float32)] * 2
+    out, logits, arousal, collected = np.zeros_like(clips), [], [], []
+    for hop in range(samples // HOP):
+        part = slice(hop * HOP, (hop + 1) * HOP)
+        spectra = stft.process(np.ascontiguousarray(clips[:, part])).copy()
+        bins = np.empty((n, 257), np.float32)
+        bands = logs.process(spectra, bins=bins).copy()
+        gain = enhancer.step(bands=bands, bins=bins, context=contexts[hop // 4])["gain"]
+        out[:, part] = istft.process(spectra * gain)
+        collected.append(bands)
+        if len(collected) == 4:
+            said = listener.step(bands=np.stack(collected, 1), weight=np.ones((n, 4)))
+            collected = []
+            contexts.append(said["context"])
+            logits.append(said["logits"])
+            arousal.append(said["arousal"])
+    return out, np.stack(logits, 1), np.stack(arousal, 1)
+
+
+@pytest.mark.parametrize("part", ["listen", "enhance"])
+def test_card_carries_the_hash_and_size_of_its_weights_and_their_terms(part: str) -> None:
+    streams = Streams(part, 1)
+    assert hashlib.sha256(streams.weights).hexdigest() == streams.card.sha256
+    assert len(streams.weights) == streams.card.weights_bytes
+    assert "non-commercial research use" in streams.card.licence
+    assert any("RAVDESS" in line for line in streams.card.training_data)
+    assert streams.card.limits
+
+
+def test_cards_name_the_emotions_in_the_order_of_the_events_and_share_a_front_end() -> None:
+    listen, enhance = Streams("listen", 1).card, Streams("enhance", 1).card
+    assert tuple(listen.labels) == EMOTIONS
+    assert listen.front_end == enhance.front_end
+    assert listen.parameters + enhance.parameters < 2_000_000
+
+
+def test_white_noise_is_turned_down_and_a_voice_is_not() -> None:
+    random = np.random.default_rng(0)
+    noise = (0.05 * random.standard_normal(3 * 16_000)).astype(np.float32)
+    clean = voice(3.0, 1)
+    noisy = (clean + 0.3 * noise).astype(np.float32)
+    enhanced, _, _ = run(np.stack([noise, noisy]))
+    late = slice(16_000, None)
+    assert np.std(enhanced[0][late]) < 0.25 * np.std(noise[late])
+    target = np.concatenate([np.zeros(HOP, np.float32), clean[:-HOP]])[late]
+    before = np.sum((noisy - clean)[late] ** 2)
+    after = np.sum((enhanced[1][late] - target) ** 2)
+    assert after < 0.7 * before
+
+
+def test_level_does_not_matter() -> None:
+    clip = voice(3.0, 2)
+    enhanced, logits, _ = run(np.stack([clip, 0.1 * clip]))
+    steady = slice(16_000, None)
+    np.testing.assert_allclose(enhanced[0][steady], 10 * enhanced[1][steady], atol=0.02)
+    assert np.abs(logits[0, -1] - logits[1, -1]).max() < 0.5
+
+
+def test_streams_do_not_hear_each_other() -> None:
+    clips = np.stack([voice(1.0, seed) for seed in range(5)])
+    together = run(clips)
+    alone = run(clips[3:4])
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a[3], b[0], atol=1e-4)
+
+
+def test_silence_digital_and_loud_keeps_everything_finite() -> None:
+    clips = np.stack([np.zeros(16_000), np.sign(voice(1.0, 3)), 1e-6 * voice(1.0, 4)]).astype(np.float32)
+    for values in run(clips):
+        assert np.isfinite(values).all()
+
+
+def test_many_minutes_leave_states_bounded() -> None:
+    listener, enhancer = Streams("listen", 2), Streams("enhance", 2)
+    random = np.random.default_rng(5)
+    context = np.zeros((2, *listener.card.outputs["context"].shape), np.float32)
+    for _ in range(3000):
+        bands = random.normal(-6, 2, (2, 4, 64))
+        context = listener.step(bands=bands, weight=np.ones((2, 4)))["context"]
+        enhancer.step(bands=bands[:, 0], bins=random.normal(-6, 2, (2, 257)), context=context)
+    for streams in (listener, enhancer):
+        assert all(np.isfinite(v).all() and np.abs(v).max() < 1e6 for k, v in streams.state.items() if "pool" not in k)
