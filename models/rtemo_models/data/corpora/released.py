@@ -9,9 +9,6 @@ from pathlib import Path
 from rtemo.api.errors import AudioInputError
 from rtemo_models.data.corpus import Clip, refuse_leaks
 
-FOUR_CLASSES = ("neutral", "happy", "sad", "angry")
-"""The classes that most work on these corpora reports; a clip of another emotion has no label among them."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReleasedCorpus:
