@@ -159,7 +159,9 @@ def enhance_all(arms: list[Arm], caches: Caches, count: int) -> dict[str, dict[s
     """Segmental SNR and SI-SDR of each arm per condition, clip by clip."""
     spectra = Spectra()
     dev = [
-        i for i, c in enumerate(caches.clips) if c.split == "dev" and c.duration_s > 3 and c.corpus not in ("baved", "rakshak")
+        i
+        for i, c in enumerate(caches.clips)
+        if c.split == "dev" and c.duration_s > 3 and c.corpus not in ("baved", "rakshak")
     ]
     picked = np.random.default_rng(4).permutation(dev)[:count]
     found: dict[str, dict[str, object]] = {}

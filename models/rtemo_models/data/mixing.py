@@ -18,7 +18,7 @@ from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ, AudioCache
 from rtemo_models.data.batches import HOP_SAMPLES, Sampler, Targets
 from rtemo_models.data.corpus import Clip
 from rtemo_models.data.rooms import telephone
-from rtemo_models.data.teacher import TeacherCache
+from rtemo_models.data.teacher import Panel
 from rtemo_models.data.variants import VARIANTS
 
 
@@ -31,7 +31,7 @@ class Mixture:
     clean: Tensor
     """float32 [B, samples]: what the enhancer should leave."""
     teacher: Tensor
-    """float32 [B, S, 288]: standardised teacher frames of the clean clip."""
+    """float32 [B, S, width]: standardised teacher frames of the clean clip."""
     teacher_valid: Tensor
     """float32 [B, S]: 1 where the teacher heard something."""
     label: Tensor
@@ -161,7 +161,7 @@ class MixtureMaker:
         voices: Variant name → waveforms of all clips.
         noise: Makes noise.
         teachers: Playback speed → teacher frames of all clips.
-        mean, deviation: float32 [288], standardise the teacher's frames.
+        mean, deviation: float32 [width], standardise the teacher's frames.
         delay_samples: How far the student may lag the teacher, see `batches.BatchMaker`.
         variant_shares: Variant name → how often it is drawn.
         hops_per_step: Hops per step of the listener.
@@ -177,7 +177,7 @@ class MixtureMaker:
         sampler: Sampler,
         voices: Mapping[str, AudioCache],
         noise: NoiseMaker,
-        teachers: Mapping[str, TeacherCache],
+        teachers: Mapping[str, Panel],
         mean: NDArray[np.float32],
         deviation: NDArray[np.float32],
         *,

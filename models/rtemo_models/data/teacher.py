@@ -6,6 +6,7 @@ turns samples into 288 values per 384 samples (41.7 Hz), MIT licence. Its file l
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,22 @@ class TeacherCache:
         high = np.minimum(low + 1, len(frames) - 1)
         share = (where - low)[:, None].astype(np.float32)
         return frames[low].astype(np.float32) * (1 - share) + frames[high].astype(np.float32) * share
+
+
+class Panel:
+    """Several teachers that heard the same clips, their frames side by side."""
+
+    def __init__(self, teachers: Sequence[TeacherCache]) -> None:
+        self._teachers = teachers
+
+    def frames(self, i: int) -> NDArray[np.float16]:
+        """Frames of clip `i`, float16 [frames, 288 · teachers]; as many as the shortest has."""
+        frames = [t.frames(i) for t in self._teachers]
+        return np.concatenate([f[: min(map(len, frames))] for f in frames], 1)
+
+    def at(self, i: int, positions_samples: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Frames interpolated linearly at sample positions; held at the ends."""
+        return np.concatenate([t.at(i, positions_samples) for t in self._teachers], 1)
 
 
 def respeed(samples: NDArray[np.float32], speed: str) -> NDArray[np.float32]:

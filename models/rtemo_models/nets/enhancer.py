@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.nets.gated import GatedBlock
+from rtemo_models.nets.local import LOCAL_BINS, LocalGains
 from rtemo_models.nets.streaming import PRIOR_LEVEL_LOG, RunningLevel
 
 COMPRESSION = 1 / 3
@@ -28,18 +30,21 @@ class EnhancerConfig:
     bins: int = 257
     low_bins: int = 128
     context: int = 64
-    width: int = 160
+    width: int = 144
     blocks: int = 2
     kernel: int = 3
     time_constants_hops: tuple[float, float] = (2.0, 200.0)
     level_decay: float = 0.99875
+    local: bool = True
+    """Whether there is a path that looks at each bin and its surroundings."""
 
 
 class Enhancer(nn.Module):
-    """Log power relative to a running level → two gated blocks → gains.
+    """Log power relative to a running level → gated blocks → gains, and beside them a local path per bin.
 
-    Mel bands show the whole spectrum, the lowest bins one by one show the harmonics of a voice. `context` is what the
-    listener's enhancement expert last said; zeros do without.
+    The blocks see the whole spectrum (mel bands, and the lowest bins one by one for the harmonics of a voice) and know
+    voices; the local path sees each bin's own past and knows noise of any colour, as classical noise suppressors do.
+    `context` is what the listener's enhancement expert last said; zeros do without.
     """
 
     def __init__(self, config: EnhancerConfig = EnhancerConfig()) -> None:
@@ -54,6 +59,7 @@ class Enhancer(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, config.bins)
         nn.init.constant_(self.out.bias, 2.0)
+        self.local = LocalGains(config.width) if config.local else None
 
     def forward(self, bands: Tensor, bins: Tensor, context: Tensor) -> Tensor:
         """Compressed gains of a clip, in [0, 1]; the gain is their cube.
@@ -64,16 +70,21 @@ class Enhancer(nn.Module):
             context: float32 [batch, hops, context].
         """
         with torch.autocast("cpu", enabled=False):
-            level = self.level.levels(bands[:, :, None])
-            seen = self._seen(bands, bins, level)
+            level = self.level.levels(bands[:, :, None])[..., None]
+            seen = torch.cat([bands, bins[..., : self.config.low_bins]], -1)
+            seen = self._relative(seen, level)
+            views = self.local.views(self._relative(bins[..., :LOCAL_BINS], level)) if self.local else None
         x = self.stem(seen) + self.told(context)
         for block in self.blocks:
             x = block(x)
-        return torch.sigmoid(self.out(self.norm(x)).float())
+        x = self.norm(x)
+        wanted = self.out(x).float()
+        if self.local is not None:
+            wanted = wanted + F.pad(self.local(views, x), (0, 1))
+        return torch.sigmoid(wanted)
 
-    def _seen(self, bands: Tensor, bins: Tensor, level: Tensor) -> Tensor:
-        both = torch.cat([bands, bins[..., : self.config.low_bins]], -1)
-        return (both - level[..., None]).clamp(self.level.low, self.level.high) * self.level.scale
+    def _relative(self, logs: Tensor, level: Tensor) -> Tensor:
+        return (logs - level).clamp(self.level.low, self.level.high) * self.level.scale
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name → shape of one row of each state, in the order of the exported graph."""
@@ -81,7 +92,7 @@ class Enhancer(nn.Module):
         for i in range(self.config.blocks):
             shapes[f"past_{i}"] = (self.config.kernel - 1, self.config.width)
             shapes[f"memory_{i}"] = (self.config.width,)
-        return shapes
+        return shapes | (self.local.state_shapes() if self.local else {})
 
     def state_fills(self) -> dict[str, float]:
         """Name → what a fresh state holds where that is not zero."""
@@ -100,8 +111,15 @@ class Enhancer(nn.Module):
         _, after["level_sum"], after["level_mass"] = self.level.step(
             bands[:, None], state["level_sum"], state["level_mass"]
         )
-        level = (after["level_sum"] / after["level_mass"])[:, 0]
-        x = self.stem(self._seen(bands, bins, level)) + self.told(context)
+        level = after["level_sum"] / after["level_mass"]
+        seen = self._relative(torch.cat([bands, bins[..., : self.config.low_bins]], -1), level)
+        x = self.stem(seen) + self.told(context)
         for i, block in enumerate(self.blocks):
             x, after[f"past_{i}"], after[f"memory_{i}"] = block.step(x, state[f"past_{i}"], state[f"memory_{i}"])
-        return cube(torch.sigmoid(self.out(self.norm(x)))), after
+        x = self.norm(x)
+        wanted = self.out(x)
+        if self.local is not None:
+            views, kept = self.local.step(self._relative(bins[..., :LOCAL_BINS], level), state)
+            after |= kept
+            wanted = wanted + F.pad(self.local(views, x), (0, 1))
+        return cube(torch.sigmoid(wanted)), after

@@ -28,7 +28,8 @@ from rtemo_models.data.corpus import NEUTRAL_CORPORA
 from rtemo_models.data.mixing import Mixture, MixtureMaker, NoiseMaker
 from rtemo_models.data.progress import progress
 from rtemo_models.data.rooms import read_rooms
-from rtemo_models.data.teacher import TeacherCache
+from rtemo_models.data.teacher import Panel, TeacherCache
+from rtemo_models.data.tract import Tracts
 from rtemo_models.data.variants import VARIANTS
 from rtemo_models.data.voices import open_voices
 from rtemo_models.nets.enhancer import cube
@@ -47,7 +48,7 @@ from rtemo_models.train.opinions import open_opinions
 from rtemo_models.train.spectra import Spectra
 
 
-def frame_statistics(teacher: TeacherCache, chosen: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def frame_statistics(teacher: Panel, chosen: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and deviation of the teacher's frames over up to 1500 training clips."""
     some = np.random.default_rng(0).permutation(chosen)[:1500]
     frames = np.concatenate([teacher.frames(int(i)) for i in some]).astype(np.float64)
@@ -58,7 +59,7 @@ def make_mixtures(caches: Caches, recipe: MeritRecipe, data: Path, work: Path, h
     """Set up the batches of a run: training speakers and training noises only."""
     chosen = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
     talkers = [i for i in chosen if caches.clips[i].corpus in NEUTRAL_CORPORA or caches.clips[i].duration_s > 2]
-    teachers = {s: TeacherCache(work / "cache" / f"{recipe.frames}-{s}") for s in caches.teachers}
+    teachers = {s: Panel([TeacherCache(work / "cache" / f"{t}-{s}") for t in recipe.teachers]) for s in caches.teachers}
     mean, deviation = frame_statistics(teachers["normal"], chosen)
     responses = read_rooms(data / "rir")
     wanted = [v for v in VARIANTS if recipe.variants.get(v.name, 0) > 0]
@@ -125,6 +126,7 @@ class Trainer:
     def __init__(self, net: Merit, recipe: MeritRecipe, opinions: Tensor, front: Merit | None = None) -> None:
         self.net, self.recipe, self.opinions, self.front = net, recipe, opinions, front
         self.spectra = Spectra()
+        self.tracts = Tracts()
 
     def cleaned(self, spectra: Tensor) -> Tensor:
         """Spectra after the front's enhancer."""
@@ -144,9 +146,10 @@ class Trainer:
         bands, bins = self.spectra.logs(noisy if self.front is None else self.cleaned(noisy))
         active = active_frames(clean_bands)
         losses: dict[str, Tensor] = {}
-        with torch.autocast("cpu", torch.bfloat16):
-            encoded, heard = net.listen(mask(bands, random))
-        if heard.auxiliary:
+        listened = bands if recipe.listener_stands else mask(self.tracts(bands, random), random)
+        with torch.set_grad_enabled(not recipe.listener_stands), torch.autocast("cpu", torch.bfloat16):
+            encoded, heard = net.listen(listened)
+        if heard.auxiliary and not recipe.listener_stands:
             losses |= {"balance": heard.auxiliary["balance"], "z": heard.auxiliary["z"]}
         if recipe.emotion_weight > 0:
             losses |= self._emotion(batch, encoded, heard.emotion, active, random)
@@ -234,7 +237,8 @@ class Run:
         if recipe.start:
             saved = torch.load(work / recipe.start, weights_only=True, map_location="cpu")["weights"]
             self.net.load_state_dict(adapted(saved, self.net.state_dict()))
-        opinions = open_opinions(work / f"opinions-{recipe.frames}.npy", caches, recipe)
+        self.net.listener.requires_grad_(not recipe.listener_stands)
+        opinions = np.mean([open_opinions(work / f"opinions-{t}.npy", caches, recipe) for t in recipe.teachers], 0)
         front = load_merit(work / recipe.front / "average.pt") if recipe.front else None
         self.trainer = Trainer(self.net, recipe, torch.from_numpy(opinions), front)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
@@ -265,6 +269,8 @@ class Run:
         sums: dict[str, float] = {}
         count, started_s = 0, time.monotonic()
         parts = [list(self.net.listener.parameters()), list(self.net.enhancer.parameters())]
+        if self.recipe.listener_stands:
+            self.net.listener.eval()  # no dropout in what the enhancer is told
         for step in progress(range(self.step, last), "train"):
             torch.manual_seed(self.recipe.seed * 1_000_003 + step)
             for group in self.optimiser.param_groups:

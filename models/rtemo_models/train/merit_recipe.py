@@ -35,12 +35,14 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     check_every_steps: int = 500
     check_noise: bool = True
     hold_out: tuple[str, ...] = ()
+    listener_stands: bool = False
+    """The listener keeps the weights it started with; only the enhancer learns."""
     start: str = ""
     """Weights to start from, relative to the work folder: an average of another run."""
     front: str = ""
     """Run whose enhancer stands before the listener, relative to the work folder; its weights stand still."""
-    frames: str = "teacher"
-    """Whose frames are imitated: `teacher`, the encoder as published, or `tutor`, the one trained on."""
+    teachers: tuple[str, ...] = ("teacher", "tutor")
+    """Whose frames and opinions are imitated: `teacher`, the encoder as published; `tutor`, the one trained on."""
     shares: dict[str, float]
     variants: dict[str, float]
     net: dict[str, Any] = {}

@@ -28,7 +28,7 @@ class Spectra(nn.Module):
         self.register_buffer("bank", torch.from_numpy(bank.dense().T.copy()), persistent=False)
 
     def analyse(self, samples: Tensor) -> Tensor:
-        """Spectra of float32 [batch, samples], complex64 [batch, hops, 257]; an incomplete hop at the end is left out."""
+        """Spectra of float32 [batch, samples], complex64 [batch, hops, 257], of whole hops only."""
         frames = F.pad(samples, (FRAME_SAMPLES - HOP_SAMPLES, 0)).unfold(1, FRAME_SAMPLES, HOP_SAMPLES)
         return torch.fft.rfft(frames * self.analysis)
 

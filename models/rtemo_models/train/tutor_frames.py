@@ -48,6 +48,8 @@ def hear(net: Tutor, audio: AudioCache, speed: str, stem: Path) -> NDArray[np.fl
             frames = net.frames(torch.from_numpy(x)).float()
         for b, i in enumerate(group):
             own = frames[b : b + 1, : counts[i]]
+            if own.shape[1] < counts[i]:  # the group's longest clip may itself end a frame early
+                own = torch.cat([own, own[:, -1:].expand(-1, counts[i] - own.shape[1], -1)], 1)
             out[offsets[i] : offsets[i + 1]] = own[0].numpy().astype(np.float16)
             answers[i] = net(own)[0][0].numpy()
     out.flush()

@@ -50,7 +50,7 @@ def voice(duration_s: float, seed: int, level: float = 0.1) -> np.ndarray:
 
 
 def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Enhanced audio [n, samples], one hop late, and logits [n, steps, 8] and arousal [n, steps]; as the plugin does."""
+    """Enhanced audio [n, samples], one hop late, logits [n, steps, 8] and arousal [n, steps]."""
     n, samples = clips.shape
     analysis, synthesis = low_delay_windows(512, HOP, 320)
     stft, logs = Stft(n, analysis, hop_samples=HOP), LogBands(n, analysis)

@@ -19,12 +19,12 @@ N, STEPS, HOPS = 3, 12, 4
 GATES = ("shared", "top1_scaled", "straight_through", "dense", "random_fixed")
 
 
-def small(gate: str) -> Merit:
+def small(gate: str, local: bool = True) -> Merit:
     """A small network whose routers choose differently from frame to frame."""
     torch.manual_seed(1)
     torch.set_num_threads(1)
     listener = ListenerConfig(width=48, embedding=32, hidden=32, attention=16, context=8, expert_hidden=24, gate=gate)
-    made = Merit(MeritConfig(listener, EnhancerConfig(width=32, context=8))).eval()
+    made = Merit(MeritConfig(listener, EnhancerConfig(width=32, context=8, local=local))).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -55,10 +55,10 @@ class Running:
         return out
 
 
-@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize(("gate", "local"), [*((gate, True) for gate in GATES), ("top1_scaled", False)])
 @torch.no_grad()
-def test_whole_clip_equals_torch_steps_equals_onnx_steps(gate: str) -> None:
-    net = small(gate)
+def test_whole_clip_equals_torch_steps_equals_onnx_steps(gate: str, local: bool) -> None:
+    net = small(gate, local)
     bands, bins, weight = heard()
     _, said = net.listen(bands)
     logits, arousal, valence = net.listener.heads(net.listener.statistics(said.emotion, weight))
