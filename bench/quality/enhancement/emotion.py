@@ -58,10 +58,10 @@ def emotional_mixtures(data: Path, clips: int, *, seed: int = SEED) -> Iterator[
     surroundings = Surroundings(data, "dev")
     rows = [row for row in manifest(data, "emotion") if row["split"] == "dev"]
     number = 0
-    for corpus in CORPORA:
-        random = np.random.default_rng((seed, number))
+    for place, corpus in enumerate(CORPORA):
+        random = np.random.default_rng((seed, place))
         for turn, row in enumerate(_in_turn([r for r in rows if r["corpus"] == corpus], random)[:clips]):
-            random = np.random.default_rng((seed, number))
+            random = np.random.default_rng((seed, place, turn))  # a longer set begins with the shorter one
             speech = read(data / row["path"])
             kind = KINDS[turn % len(KINDS)]
             turns = turn // len(KINDS)
