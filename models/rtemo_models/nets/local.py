@@ -1,6 +1,6 @@
 """Gains from what surrounds a bin: a weighted sum of a few views of it, with new weights at every hop.
 
-Each bin is seen as it is, a hop ago, through its neighbours, against three running means of its past and against a floor
+Each bin is seen as it is, a hop ago, through its neighbours, against three running means of its past and a floor
 that follows its minima (minimum statistics, Martin 2001, in its simplest form). The network that hears the whole
 spectrum says how much each view counts in each group of bins. The views have no weights of their own: what is learnt
 on them holds for noise of any colour.
