@@ -10,6 +10,7 @@ from rtemo.api.events import EMOTIONS
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_models.export.layers import LayerWriter, array
 from rtemo_models.nets.listener import TASKS, Listener
+from rtemo_models.nets.routing import Expert
 
 
 def listener_graph(net: Listener, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -48,50 +49,66 @@ def listener_graph(net: Listener, metadata: Mapping[str, str]) -> onnx.ModelProt
 
 
 def consulted(write: LayerWriter, net: Listener, x: str) -> tuple[dict[str, str], str]:
-    """What the chosen experts say to each task, [n, width], and the choices, [n, 2].
-
-    All experts' first layers are one matrix that both tasks share; what was not chosen is blanked in between. For a
-    batch that is faster than picking the matrices of each row, see `bench/speed/experts.py`.
-    """
-    g, experts = write.graph, net.experts.experts
-    first = np.concatenate([array(e.widen.weight) for e in experts])
-    hidden = g.add("Relu", g.linear(x, "widen", first, np.concatenate([array(e.widen.bias) for e in experts])))
-    second = np.concatenate([array(e.narrow.weight) for e in experts], 1)
-    bias = np.stack([array(e.narrow.bias) for e in experts])
-    spread = np.repeat(np.eye(len(experts), dtype=np.float32), experts[0].widen.out_features, 1)
-    words, chosen = {}, []
-    for task in TASKS:
-        weights, index = routed(write, net, task, x)
-        chosen.append(index)
-        kept = g.add("Mul", hidden, g.add("MatMul", weights, g.weight("spread", spread)))
-        said = g.add("MatMul", kept, g.weight("narrow", np.ascontiguousarray(second.T)))
-        words[task] = g.add("Add", x, g.add("Add", said, g.add("MatMul", weights, g.weight("narrow_bias", bias))))
-    return words, g.add("Concat", *chosen, axis=1)
-
-
-def routed(write: LayerWriter, net: Listener, task: str, x: str) -> tuple[str, str]:
-    """Weights of the experts [n, experts] and the index of the chosen one as a number, [n, 1]."""
+    """What the experts say to each task, [n, width], and the choices as numbers, [n, 2]."""
     g = write.graph
     if not len(net.routers):
         nothing = g.add("Mul", g.add("ReduceMax", x, axes=[1], keepdims=1), g.scalar(0.0))
-        return g.add("Add", nothing, g.scalar(1.0)), nothing
-    router = net.routers[task]
-    weights = g.add("Softmax", write.linear(x, f"{task}.router", router.linear), axis=1)
-    index = g.add("Cast", g.add("ArgMax", weights, axis=1, keepdims=1), to=onnx.TensorProto.FLOAT)
-    if router.gate != "dense":
-        top = g.add("ReduceMax", weights, axes=[1], keepdims=1)
-        hard = g.add("Cast", g.add("Equal", weights, top), to=onnx.TensorProto.FLOAT)
-        weights = g.add("Mul", weights, hard) if router.gate == "top1_scaled" else hard
-    return weights, index
+        words = g.add("Add", x, spoken(write, net.experts.experts[0], 0, x))
+        return dict.fromkeys(TASKS, words), g.add("Concat", nothing, nothing, axis=1)
+    shares = {t: g.add("Softmax", write.linear(x, f"{t}.router", net.routers[t].linear), axis=1) for t in TASKS}
+    indices = {t: g.add("ArgMax", shares[t], axis=1, keepdims=1) for t in TASKS}
+    numbers = [g.add("Cast", index, to=onnx.TensorProto.FLOAT) for index in indices.values()]
+    if net.config.gate == "dense":
+        said = every(write, net, x, shares)
+    else:
+        said = grouped(write, net, x, indices)
+        if net.config.gate == "top1_scaled":
+            tops = {t: g.add("ReduceMax", shares[t], axes=[1], keepdims=1) for t in TASKS}
+            said = {t: g.add("Mul", said[t], tops[t]) for t in TASKS}
+    return {t: g.add("Add", x, said[t]) for t in TASKS}, g.add("Concat", *numbers, axis=1)
 
 
-def listener_macs(net: Listener) -> tuple[int, int]:
-    """Multiply-accumulates of one step of one stream: with chosen experts only, and as the graph computes them."""
+def spoken(write: LayerWriter, expert: Expert, k: int, x: str) -> str:
+    """One expert's words."""
+    hidden = write.graph.add("Relu", write.linear(x, f"expert_{k}.widen", expert.widen))
+    return write.linear(hidden, f"expert_{k}.narrow", expert.narrow)
+
+
+def every(write: LayerWriter, net: Listener, x: str, shares: dict[str, str]) -> dict[str, str]:
+    """All experts, weighed."""
+    g, axis = write.graph, write.ints("axis_1", 1)
+    words = [g.add("Unsqueeze", spoken(write, e, k, x), axis) for k, e in enumerate(net.experts.experts)]
+    side_by_side = g.add("Concat", *words, axis=1)
+    last = write.ints("axis_2", 2)
+    weighed = {t: g.add("Mul", side_by_side, g.add("Unsqueeze", shares[t], last)) for t in TASKS}
+    return {t: g.add("ReduceSum", weighed[t], axis, keepdims=0) for t in TASKS}
+
+
+def grouped(write: LayerWriter, net: Listener, x: str, indices: dict[str, str]) -> dict[str, str]:
+    """The chosen experts only: the rows of both tasks that chose an expert are gathered, heard and put back.
+
+    In a batch that takes half of what computing all experts takes, and alone no more; see `bench/speed/experts.py`.
+    """
+    g = write.graph
+    rows, choice = g.add("Concat", *[x] * len(TASKS), axis=0), g.add("Concat", *indices.values(), axis=0)
+    choice = g.add("Squeeze", choice, write.ints("axis_1", 1))
+    total = g.add("Mul", rows, g.scalar(0.0))
+    for k, expert in enumerate(net.experts.experts):
+        mine = g.add("Equal", choice, g.weight(f"is_{k}", np.array(k, np.int64)))
+        at = g.add("Transpose", g.add("NonZero", mine), perm=[1, 0])
+        total = g.add("ScatterND", total, at, spoken(write, expert, k, g.add("GatherND", rows, at)))
+    by_task = g.add("Reshape", total, write.ints("tasks_shape", len(TASKS), -1, net.config.width))
+    parts = g.add("Split", by_task, write.ints("one_each", *[1] * len(TASKS)), outputs=len(TASKS), axis=0)
+    names = [parts, *(f"{parts}.{t}" for t in range(1, len(TASKS)))]
+    return {t: g.add("Squeeze", part, write.ints("axis_0", 0)) for t, part in zip(TASKS, names, strict=True)}
+
+
+def listener_macs(net: Listener) -> int:
+    """Multiply-accumulates of one step of one stream: every matrix once, of the experts those that are asked."""
     matrices = sum(
         m.weight.numel() for n, m in net.named_modules() if isinstance(m, torch.nn.Linear) and "experts" not in n
     )
     matrices -= net.distil.weight.numel()
     taps = sum(b.depthwise.taps.numel() + 2 * net.config.width for b in net.blocks)
-    other = matrices + taps + 4 * net.config.embedding
-    one, count = net.experts.experts[0].widen.weight.numel(), len(net.experts.experts)
-    return other + 2 * len(TASKS) * one, other + (1 + len(TASKS)) * count * one
+    asked = {"shared": 1, "dense": len(net.experts.experts)}.get(net.config.gate, len(TASKS))
+    return matrices + taps + 4 * net.config.embedding + 2 * asked * net.experts.experts[0].widen.weight.numel()

@@ -170,7 +170,7 @@ class FullRun:
         """The objective, wrapped so that processes share gradients; gradient surgery shares them on its own."""
         if self.group.size == 1 or self.recipe.combine == "pcgrad":
             return self.objective
-        return DistributedDataParallel(self.objective, broadcast_buffers=False)
+        return DistributedDataParallel(self.objective)
 
     def _batches(self, epoch: int) -> Iterator[PairBatch]:
         """This process's micro-batches of the rest of an epoch."""

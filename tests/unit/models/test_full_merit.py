@@ -42,8 +42,8 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[3]
 ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 SMALL = FullMeritConfig(expert_hidden=24, expert_out=16, mask_hidden=16)
-GRADIENT_TOLERANCE = 2e-6
-"""Absolute, for gradients up to about 1: sums in float32 in another order."""
+GRADIENT_TOLERANCE = 1e-6
+"""Absolute, for gradients up to 0.3: sums in float32 in another order, which were found to differ by 6e-8."""
 
 
 def recipe(**changes):
