@@ -8,12 +8,22 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
+CONTRIB = "com.microsoft"
+BLOCK = 64
+"""Inputs that share a scale where weights are bytes."""
+LEAST_SMALL = 16_384
+"""Weights of a layer that are worth being bytes."""
 
 
 class GraphBuilder:
-    """Collects nodes, weights, inputs and outputs; every input and output has a dynamic batch axis 0 named `n`."""
+    """Collects nodes, weights, inputs and outputs; every input and output has a dynamic batch axis 0 named `n`.
 
-    def __init__(self) -> None:
+    Args:
+        small_weights: Keep large matrices as bytes, a quarter of the size.
+    """
+
+    def __init__(self, small_weights: bool = False) -> None:
+        self._small_weights = small_weights
         self._nodes: list[onnx.NodeProto] = []
         self._weights: dict[str, NDArray[np.generic]] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -52,16 +62,50 @@ class GraphBuilder:
         return name
 
     def linear(self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """A fully connected layer of weight [out, in], stored as the [in, out] that needs no transposition."""
+        """A fully connected layer of weight [out, in]: as bytes where the graph is `small_weights` and it is large."""
+        if self._small_weights and weight.size >= LEAST_SMALL and weight.shape[1] % BLOCK == 0:
+            return self._byte_linear(x, name, weight, bias)
         w = self.weight(f"{name}.weight", np.ascontiguousarray(weight.T))
         return self.add("Gemm", x, w, self.weight(f"{name}.bias", bias))
+
+    def _byte_linear(self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        """Weights as bytes with a scale per `BLOCK` inputs; the inputs of each row are rounded to bytes alike.
+
+        ONNX Runtime's `MatMulNBits` scales every row and block of the input by itself, so rows do not touch each other,
+        as they would with one scale for the whole batch.
+        """
+        outputs, inputs = weight.shape
+        blocks = weight.reshape(outputs, inputs // BLOCK, BLOCK)
+        scale = np.maximum(np.abs(blocks).max(2), 1e-12) / 127
+        whole = (np.round(blocks / scale[..., None]) + 128).astype(np.uint8)
+        return self.add(
+            "MatMulNBits",
+            x,
+            self.weight(f"{name}.bytes", whole),
+            self.weight(f"{name}.scale", scale.astype(np.float32).reshape(-1)),
+            "",
+            "",
+            self.weight(f"{name}.bias", bias),
+            domain=CONTRIB,
+            K=inputs,
+            N=outputs,
+            bits=8,
+            block_size=BLOCK,
+            accuracy_level=4,
+        )
 
     def model(self, name: str, metadata: Mapping[str, str]) -> onnx.ModelProto:
         """Finish, check and return the model, with `metadata` as its metadata_props."""
         weights = [numpy_helper.from_array(values, key) for key, values in self._weights.items()]
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="rtemo_models")
+        model = helper.make_model(graph, opset_imports=self._opsets(), producer_name="rtemo_models")
         model.ir_version = 9
         helper.set_model_props(model, dict(metadata))
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(
+            model, full_check=not self._small_weights
+        )  # shapes of contributed operators are unknown
         return model
+
+    def _opsets(self) -> list[onnx.OperatorSetIdProto]:
+        opsets = [helper.make_opsetid("", OPSET)]
+        return [*opsets, helper.make_opsetid(CONTRIB, 1)] if self._small_weights else opsets

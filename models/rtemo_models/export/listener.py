@@ -13,15 +13,15 @@ from rtemo_models.nets.listener import TASKS, Listener
 from rtemo_models.nets.routing import Expert
 
 
-def listener_graph(net: Listener, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """Write the graph.
+def listener_graph(net: Listener, metadata: Mapping[str, str], small_weights: bool = False) -> onnx.ModelProto:
+    """Write the graph, with large matrices as bytes if `small_weights`.
 
     Inputs: `bands` float32 [n, hops, mel_count], `weight` float32 [n, hops], then the states. Outputs: `logits`
     [n, 8], `arousal` [n], `valence` [n], `context` [n, context], `experts` [n, 2] (the indices that the routers of
     emotion and enhancement chose), then `next_<state>`.
     """
     c = net.config
-    g = GraphBuilder()
+    g = GraphBuilder(small_weights)
     bands, weight = g.input("bands", (c.hops_per_step, c.mel_count)), g.input("weight", (c.hops_per_step,))
     write = LayerWriter(g, {name: g.input(name, shape) for name, shape in net.state_shapes().items()})
     now = write.level(bands, net.level, hops_axis=True)

@@ -145,11 +145,19 @@ def specs(net: Any) -> dict[str, TensorSpec]:
     return {name: TensorSpec(shape, "float32", fills.get(name, 0.0)) for name, shape in net.state_shapes().items()}
 
 
-def write_bundles(net: Merit, folder: Path, version: str, results: dict[str, Any]) -> dict[str, ModelCard]:
-    """Write graph, card and package file of both parts into `folder`; returns the cards."""
+def write_bundles(
+    net: Merit, folder: Path, version: str, results: dict[str, Any], small_weights: bool = True
+) -> dict[str, ModelCard]:
+    """Write graph, card and package file of both parts into `folder`; returns the cards.
+
+    The listener's matrices are bytes unless told otherwise: alone it runs in 0.6 of the time, since its weights fit
+    into the cache, and in a batch in the same. The enhancer's are small enough as they are.
+    """
     metadata = {"version": version, "licence": LICENCE, "front_end": json.dumps(FRONT_END)}
     graphs = {
-        "listen": listener_graph(net.listener, {**metadata, "task": "emotion", "labels": ",".join(EMOTIONS)}),
+        "listen": listener_graph(
+            net.listener, {**metadata, "task": "emotion", "labels": ",".join(EMOTIONS)}, small_weights
+        ),
         "enhance": enhancer_graph(net.enhancer, {**metadata, "task": "enhancement"}),
     }
     files = {part: graph.SerializeToString(deterministic=True) for part, graph in graphs.items()}
@@ -170,10 +178,12 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="average.pt of a training run")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets both bundles")
     parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--float", action="store_true", help="keep the listener's weights as floats")
     parser.add_argument("--results", type=Path, help="results of the evaluations, for calibration and scores")
     options = parser.parse_args()
     results = json.loads(options.results.read_text()) if options.results else {}
-    for card in write_bundles(load_merit(options.run), options.out, options.version, results).values():
+    cards = write_bundles(load_merit(options.run), options.out, options.version, results, not options.float)
+    for card in cards.values():
         print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.1f} million MAC/s, {card.sha256}")
 
 

@@ -10,7 +10,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from rtemo_models.export.enhancer import enhancer_graph, enhancer_macs  # noqa: E402
 from rtemo_models.export.listener import listener_graph, listener_macs  # noqa: E402
 from rtemo_models.nets.enhancer import EnhancerConfig, cube  # noqa: E402
-from rtemo_models.nets.listener import ListenerConfig  # noqa: E402
+from rtemo_models.nets.listener import Listener, ListenerConfig  # noqa: E402
 from rtemo_models.nets.merit import CONTEXT_LAG_STEPS, Merit, MeritConfig  # noqa: E402
 
 pytestmark = pytest.mark.unit
@@ -84,6 +84,27 @@ def test_whole_clip_equals_torch_steps_equals_onnx_steps(gate: str, local: bool)
         np.testing.assert_allclose(out["context"], said.context[:, t].numpy(), atol=2e-5)
         np.testing.assert_array_equal(out["experts"], said.experts[:, t].numpy())
         contexts.append(words.context)
+
+
+@torch.no_grad()
+def test_weights_as_bytes_say_nearly_the_same_and_rows_do_not_touch_each_other() -> None:
+    torch.manual_seed(1)
+    listener = Listener(ListenerConfig()).eval()
+    for router in listener.routers.values():
+        router.linear.weight.mul_(20)
+    graph = listener_graph(listener, {}, small_weights=True)
+    assert sum(node.op_type == "MatMulNBits" for node in graph.graph.node) > 20
+    whole = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    bands, _, weight = heard()
+    state = {k: v.numpy() for k, v in listener.new_state(N).items()}
+    feeds = {"bands": bands[:, :HOPS].numpy(), "weight": weight[:, 0].numpy()}
+    together = whole.run(["logits", "context"], {**feeds, **state})
+    alone = whole.run(["logits", "context"], {k: v[1:2] for k, v in {**feeds, **state}.items()})
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(a[1:2], b)
+    (logits, _, _), said, _ = listener.step(bands[:, :HOPS], weight[:, 0], listener.new_state(N))
+    np.testing.assert_allclose(together[0], logits.numpy(), atol=0.05 * float(logits.std()) + 0.01)
+    np.testing.assert_allclose(together[1], said.context.numpy(), atol=0.1 * float(said.context.std()))
 
 
 @torch.no_grad()
