@@ -194,7 +194,7 @@ class Trainer:
         return {"phase": phase, "magnitude": magnitude, "si_sdr": si_sdr_loss(enhanced / level, target / level)}
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
-        """Weighted sum of the losses; the enhancer's terms weigh among themselves as in GTCRN (Rong et al. 2024)."""
+        """Weighted sum of the losses."""
         recipe = self.recipe
         total = torch.zeros(())
         if "balance" in losses:
@@ -208,7 +208,8 @@ class Trainer:
                 + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
             )
         if "phase" in losses:
-            enhancement = 3 * losses["phase"] + 7 * losses["magnitude"] + losses["si_sdr"]
+            enhancement = recipe.phase_weight * losses["phase"] + recipe.magnitude_weight * losses["magnitude"]
+            enhancement = enhancement + losses["si_sdr"]
             total = total + recipe.enhance_weight * enhancement
         return total
 

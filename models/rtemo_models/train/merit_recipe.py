@@ -27,6 +27,8 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     opinion_weight: float
     emotion_weight: float = 1.0
     enhance_weight: float = 1.0
+    phase_weight: float = 3.0
+    magnitude_weight: float = 7.0
     balance_weight: float = 0.01
     z_weight: float = 0.001
     snr_db: tuple[float, float]
