@@ -2,7 +2,7 @@
 
 Every clip is streamed through the bundle's graph as in a live call (steps of 40 ms, states carried, speech weighed by a
 voice activity detector), under every listening condition. Prints tables and writes `results.json`, which
-`rtemo_models.export.bundle --results` puts into the card.
+`rtemo_models.export.merit --emotion` puts into the card.
 """
 
 import argparse

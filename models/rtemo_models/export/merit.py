@@ -1,7 +1,7 @@
 """Writes the bundles of Sparse MERIT: `python -m rtemo_models.export.merit --run RUN/average.pt --out FOLDER`.
 
-FOLDER gets `merit_listen` and `merit_enhance`, each a graph and its card. With `--results` (of the evaluations) the
-cards also get calibration and scores.
+FOLDER gets `merit_listen` and `merit_enhance`, each a graph and its card. With the results of the evaluations the cards
+also get calibration and scores.
 """
 
 import argparse
@@ -172,6 +172,22 @@ def write_bundles(
     return cards
 
 
+def read_results(emotion: Path | None, enhancement: Path | None) -> dict[str, Any]:
+    """What the cards take over from the evaluations' files."""
+    results: dict[str, Any] = {}
+    if emotion is not None:
+        found = json.loads(emotion.read_text())
+        results["listen"] = {"calibration": found["calibration"], "scores": found["scores"]}
+    if enhancement is not None:
+        by_snr = json.loads(enhancement.read_text())["noise"]["dev"]["merit"]["snr_db"]
+        scores = {
+            "mean" if snr == "mean" else f"{snr}_db": {metric: round(value[0], 3) for metric, value in row.items()}
+            for snr, row in by_snr.items()
+        }
+        results["enhance"] = {"scores": scores}
+    return results
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -179,9 +195,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder that gets both bundles")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--float", action="store_true", help="keep the listener's weights as floats")
-    parser.add_argument("--results", type=Path, help="results of the evaluations, for calibration and scores")
+    parser.add_argument("--emotion", type=Path, help="results of bench.quality.emotion.evaluate, for the card")
+    parser.add_argument("--enhancement", type=Path, help="results of bench.quality.enhancement, for the card")
     options = parser.parse_args()
-    results = json.loads(options.results.read_text()) if options.results else {}
+    results = read_results(options.emotion, options.enhancement)
     cards = write_bundles(load_merit(options.run), options.out, options.version, results, not options.float)
     for card in cards.values():
         print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.1f} million MAC/s, {card.sha256}")
