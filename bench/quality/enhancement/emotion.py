@@ -43,7 +43,7 @@ Recogniser = Callable[[list[Sound]], NDArray[np.float32]]
 CORPORA = ("ravdess", "nemo", "ased")
 CLEAN = math.inf
 CONDITIONS_DB = (CLEAN, *sorted(SNRS_DB, reverse=True))
-_BATCH_CLIPS = 64
+_BATCH_CLIPS = 16
 _DRAWS = 1000
 
 
