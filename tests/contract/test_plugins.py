@@ -58,12 +58,16 @@ def rig(case):
 
 
 def assert_same(one: Heard, other: Heard) -> None:
-    """Compare events by payload and position, and marks and audio hop by hop; sums may be made in another order."""
+    """Compare events by payload and position, and marks and audio hop by hop.
+
+    Sums may be made in another order, and a network with weights as bytes rounds its inputs: where a sum stood on the
+    edge, half a percent of a probability follows.
+    """
     assert_same_events(one.events, other.events)
     assert one.marks.keys() == other.marks.keys()
     for mark in one.marks:
-        np.testing.assert_allclose(one.mark(mark), other.mark(mark), rtol=1e-3, atol=1e-3, err_msg=mark)
-    np.testing.assert_allclose(one.samples, other.samples, atol=1e-5)
+        np.testing.assert_allclose(one.mark(mark), other.mark(mark), rtol=5e-3, atol=5e-3, err_msg=mark)
+    np.testing.assert_allclose(one.samples, other.samples, atol=1e-4)
 
 
 def assert_same_events(one: list[Emitted], other: list[Emitted]) -> None:
@@ -76,7 +80,7 @@ def assert_same_events(one: list[Emitted], other: list[Emitted]) -> None:
         assert got.keys() == expected.keys()
         for key, value in expected.items():
             is_number = isinstance(value, float)
-            assert got[key] == (pytest.approx(value, rel=1e-3, abs=1e-3, nan_ok=True) if is_number else value), key
+            assert got[key] == (pytest.approx(value, rel=5e-3, abs=5e-3, nan_ok=True) if is_number else value), key
 
 
 def flat(data) -> dict:

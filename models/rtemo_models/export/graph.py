@@ -11,15 +11,14 @@ OPSET = 17
 CONTRIB = "com.microsoft"
 BLOCK = 64
 """Inputs that share a scale where weights are bytes."""
-LEAST_SMALL = 16_384
-"""Weights of a layer that are worth being bytes."""
 
 
 class GraphBuilder:
     """Collects nodes, weights, inputs and outputs; every input and output has a dynamic batch axis 0 named `n`.
 
     Args:
-        small_weights: Keep large matrices as bytes, a quarter of the size.
+        small_weights: Keep matrices as bytes, a quarter of the size. All of them: a float product rounds otherwise for one
+            row than for two, and bytes would make a thousand times more of it.
     """
 
     def __init__(self, small_weights: bool = False) -> None:
@@ -62,8 +61,8 @@ class GraphBuilder:
         return name
 
     def linear(self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """A fully connected layer of weight [out, in]: as bytes where the graph is `small_weights` and it is large."""
-        if self._small_weights and weight.size >= LEAST_SMALL and weight.shape[1] % BLOCK == 0:
+        """A fully connected layer of weight [out, in]; as bytes in a graph of `small_weights`."""
+        if self._small_weights and weight.shape[1] % BLOCK == 0:
             return self._byte_linear(x, name, weight, bias)
         w = self.weight(f"{name}.weight", np.ascontiguousarray(weight.T))
         return self.add("Gemm", x, w, self.weight(f"{name}.bias", bias))
