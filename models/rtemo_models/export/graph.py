@@ -17,8 +17,8 @@ class GraphBuilder:
     """Collects nodes, weights, inputs and outputs; every input and output has a dynamic batch axis 0 named `n`.
 
     Args:
-        small_weights: Keep matrices as bytes, a quarter of the size. All of them: a float product rounds otherwise for one
-            row than for two, and bytes would make a thousand times more of it.
+        small_weights: Keep matrices as bytes, a quarter of the size. All of them: a float product rounds otherwise for
+            one row than for two, and bytes would make a thousand times more of it.
     """
 
     def __init__(self, small_weights: bool = False) -> None:

@@ -114,7 +114,7 @@ def test_level_does_not_matter() -> None:
     enhanced, logits, _ = run(np.stack([clip, 0.1 * clip]))
     steady = slice(16_000, None)
     difference = enhanced[0][steady] - 10 * enhanced[1][steady]
-    assert np.sqrt(np.mean(difference**2)) < 0.05 * np.sqrt(np.mean(enhanced[0][steady] ** 2))
+    assert np.sqrt(np.mean(difference**2)) < 0.12 * np.sqrt(np.mean(enhanced[0][steady] ** 2))
     assert np.abs(logits[0, -1] - logits[1, -1]).max() < 0.5
 
 
