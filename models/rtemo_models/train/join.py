@@ -17,7 +17,7 @@ Saved = dict[str, Any]
 
 
 def mean_listener(runs: Sequence[Saved]) -> dict[str, Tensor]:
-    """Mean of the runs' listeners; what only the first has in this shape, its `distil` layer say, is the first's own."""
+    """Mean of the runs' listeners; what differs in shape, as `distil` may, is the first's own."""
     mean: dict[str, Tensor] = {}
     for name, values in runs[0]["weights"].items():
         if name.startswith("listener."):

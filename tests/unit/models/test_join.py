@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from rtemo_models.train.join import join
 
 pytestmark = pytest.mark.unit
