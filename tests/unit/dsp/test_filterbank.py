@@ -5,6 +5,7 @@ from rtemo.dsp.filterbank import (
     erb_bandwidth_hz,
     erb_filterbank,
     hz_to_scale,
+    linear_filterbank,
     mel_filterbank,
     scale_to_hz,
     triangular_filterbank,
@@ -13,7 +14,7 @@ from rtemo.dsp.filterbank import (
 pytestmark = pytest.mark.unit
 
 
-@pytest.mark.parametrize("scale", ["slaney", "htk", "erb"])
+@pytest.mark.parametrize("scale", ["slaney", "htk", "erb", "linear"])
 def test_every_scale_returns_to_the_same_frequency(scale: str) -> None:
     hz = np.linspace(0.0, 24_000.0, 4_001)
     assert np.allclose(scale_to_hz(hz_to_scale(hz, scale), scale), hz, rtol=1e-12, atol=1e-9)
@@ -64,6 +65,15 @@ def test_erb_bank_widens_like_the_ear() -> None:
     assert bank.band_count == 32
     assert np.all(np.diff(bank.bin_count[4:]) >= -1)
     assert bank.spectrum_bins == 513
+
+
+def test_linear_bands_are_equally_wide_and_overlap_by_half() -> None:
+    bank = linear_filterbank(96, rate_hz=16_000, fft_samples=512, low_hz=0.0, high_hz=8_000.0)
+    step_hz = 8_000.0 / 97
+    assert np.allclose(bank.center_hz, step_hz * np.arange(1, 97))
+    hz = np.arange(257) * 16_000 / 512
+    triangles = np.maximum(1.0 - np.abs(hz - bank.center_hz[:, None]) / step_hz, 0.0)
+    assert np.abs(bank.dense() - triangles).max() < 1e-6
 
 
 def test_a_band_without_a_bin_is_refused_with_the_mend() -> None:
