@@ -35,7 +35,7 @@ from rtemo_models.data.voices import open_voices
 from rtemo_models.nets.enhancer import cube
 from rtemo_models.nets.merit import Merit, load_merit, merit_config
 from rtemo_models.train.check import emotion_on_dev, enhancement_on_dev
-from rtemo_models.train.enhancement_losses import compressed_distance, power_of, si_sdr_loss
+from rtemo_models.train.enhancement_losses import compressed_distance, intelligibility_loss, power_of, si_sdr_loss
 from rtemo_models.train.losses import (
     accepted_cross_entropy,
     dimensional,
@@ -191,7 +191,10 @@ class Trainer:
         enhanced = self.spectra.synthesise(scaled(noisy, cube(gain)))
         level = active_power.clamp_min(1e-9).sqrt()[:, None]
         target = self.spectra.synthesise(clean)
-        return {"phase": phase, "magnitude": magnitude, "si_sdr": si_sdr_loss(enhanced / level, target / level)}
+        losses = {"phase": phase, "magnitude": magnitude, "si_sdr": si_sdr_loss(enhanced / level, target / level)}
+        if self.recipe.intelligibility_weight > 0:
+            losses["intelligibility"] = intelligibility_loss(gain, noisy, clean)
+        return losses
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
         """Weighted sum of the losses."""
@@ -210,6 +213,8 @@ class Trainer:
         if "phase" in losses:
             enhancement = recipe.phase_weight * losses["phase"] + recipe.magnitude_weight * losses["magnitude"]
             enhancement = enhancement + losses["si_sdr"]
+            if "intelligibility" in losses:
+                enhancement = enhancement + recipe.intelligibility_weight * losses["intelligibility"]
             total = total + recipe.enhance_weight * enhancement
         return total
 
