@@ -5,6 +5,8 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.api.errors import PluginError
+
 
 class HopFlag(enum.IntFlag):
     """What is unusual about one hop of one stream; a hop may carry several."""
@@ -41,7 +43,7 @@ class Block:
         marks: name → array [n, ...]: what earlier plugins declared in `provides`.
     """
 
-    __slots__ = ("flags", "marks", "rows", "samples", "start_sample", "tick")
+    __slots__ = ("_heard", "flags", "marks", "rows", "samples", "start_sample", "tick")
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Block:
         start_sample: NDArray[np.int64],
         flags: NDArray[np.uint8],
         marks: dict[str, NDArray[np.generic]],
+        heard: NDArray[np.float32] | None = None,
     ) -> None:
         self.tick = tick
         self.samples = samples
@@ -58,6 +61,26 @@ class Block:
         self.start_sample = start_sample
         self.flags = flags
         self.marks = marks
+        self._heard = None if heard is None else heard.view()
+        if self._heard is not None:
+            self._heard.flags.writeable = False
+
+    @property
+    def heard(self) -> NDArray[np.float32]:
+        """The hop as it entered the chain, float32 [n, hop_samples], read-only; for plugins with `hears_input`.
+
+        Whatever edits audio may take away what a later plugin looks for. `heard` is as old as `samples`: delayed by
+        the latencies of the plugins before, so that positions, flags and marks are those of both.
+
+        Raises:
+            PluginError: No plugin from here on has asked for it, so the engine does not keep it.
+        """
+        if self._heard is None:
+            raise PluginError(
+                "`block.heard` is not kept: no plugin of the chain asks for it",
+                "set `hears_input` in the plugin's spec",
+            )
+        return self._heard
 
     @property
     def n(self) -> int:

@@ -39,6 +39,7 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
         lookahead_samples: Future samples needed before the marks and events about a hop are known.
         cadence_hops: Every how many hops the main work is done.
         edits_audio: Whether `block.samples` is changed.
+        hears_input: Whether `block.heard` is read: the audio as it entered the chain.
         is_optional: Whether the engine may skip the plugin for a tick when it runs late.
         provides: Marks this plugin writes at every tick.
         requires: Names of marks that earlier plugins must provide.
@@ -51,6 +52,7 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     lookahead_samples: int = 0
     cadence_hops: int = 1
     edits_audio: bool = False
+    hears_input: bool = False
     is_optional: bool = False
     provides: tuple[Mark, ...] = ()
     requires: tuple[str, ...] = ()

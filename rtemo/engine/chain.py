@@ -102,7 +102,9 @@ class Chain:
         self._outlets: list[_Outlet] = []
         self._block: Block | None = None
         self._tables: list[MarkTable] = []
-        for plugin in plugins:
+        hearing = [index for index, plugin in enumerate(plugins) if plugin.spec.hears_input]
+        self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
+        for index, plugin in enumerate(plugins):
             try:
                 processor = plugin.open(context, capacity)
             except RtemoError:
@@ -113,7 +115,8 @@ class Chain:
                 raise PluginError(
                     f"plugin {plugin.spec.name!r} cannot be opened ({_describe(error)})", "take it out of `chain`"
                 ) from error
-            stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables))
+            heard = self._heard if hearing and index < hearing[-1] else None
+            stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard)
             self._tables += stage.tables
             self.stages.append(stage)
             self._outlets.append(_Outlet(stage, emit_for(plugin.spec.name)))
@@ -132,6 +135,10 @@ class Chain:
         """Views of all marks for n rows."""
         return {table.mark.name: table.values[:n] for table in self._tables}
 
+    def heard(self, n: int) -> NDArray[np.float32] | None:
+        """View of the audio as it entered the chain for n rows; None when no plugin wants it."""
+        return None if self._heard is None else self._heard[:n]
+
     def process(self, block: Block, ready_ns: int, holder: int, skip_optional: bool = False) -> int:
         """Run all stages over a block, in place.
 
@@ -149,6 +156,8 @@ class Chain:
         """
         slowest, slowest_ns = -1, -1
         self._block = block
+        if self._heard is not None:
+            self._heard[: block.n] = block.samples
         for index, stage in enumerate(self.stages):
             start_ns = self._clock.now_ns()
             stage.remember(block)

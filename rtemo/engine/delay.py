@@ -28,6 +28,11 @@ class AudioDelay:
         """Write the delayed hop over `out`, float32 [n, hop_samples]."""
         out[:] = self._line[: out.shape[0], : self._hop_samples]
 
+    def exchange(self, samples: NDArray[np.float32]) -> None:
+        """Take one hop and replace it by the delayed one, in place."""
+        self.push(samples)
+        self.pull(samples)
+
 
 class PositionDelay:
     """Delays the position of every row as the audio is delayed, in place: where what comes out belongs.

@@ -292,5 +292,11 @@ class Driver:
 
     def _resize(self, n: int) -> None:
         self._block = Block(
-            self.ticks, self._samples[:n], self._rows[:n], self._start_sample[:n], self._flags[:n], self.chain.marks(n)
+            self.ticks,
+            self._samples[:n],
+            self._rows[:n],
+            self._start_sample[:n],
+            self._flags[:n],
+            self.chain.marks(n),
+            self.chain.heard(n),
         )

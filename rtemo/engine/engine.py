@@ -265,7 +265,7 @@ class Engine:
         start = np.zeros(n, np.int64)
         flags = np.zeros(n, np.uint8)
         capture = np.zeros(n, np.int64)
-        block = Block(0, samples, slots, start, flags, self.chain.marks(n))
+        block = Block(0, samples, slots, start, flags, self.chain.marks(n), self.chain.heard(n))
         for slot in range(n):
             self._ring.append_gap(slot, hop, 0)
         for tick in range(_WARM_TICKS):

@@ -34,10 +34,24 @@ class Stage:
         busy: Time spent in the processor, per tick.
         wait: Time between the tick being ready and the processor's start.
         xruns: Late ticks charged to this stage.
+
+    Args:
+        spec: The plugin's facts.
+        processor: The running plugin.
+        format: Of the audio.
+        capacity: Rows.
+        earlier: Marks of the stages before.
+        heard: float32 [capacity, hop_samples], the audio as it entered the chain, when a later stage wants it.
     """
 
     def __init__(
-        self, spec: PluginSpec, processor: Processor, format: StreamFormat, capacity: int, earlier: list[MarkTable]
+        self,
+        spec: PluginSpec,
+        processor: Processor,
+        format: StreamFormat,
+        capacity: int,
+        earlier: list[MarkTable],
+        heard: NDArray[np.float32] | None = None,
     ) -> None:
         self.spec = spec
         self.processor = processor
@@ -52,11 +66,15 @@ class Stage:
         self._late_marks: list[tuple[MarkTable, HopDelay]] = []
         self._late_flags: HopDelay | None = None
         self._late_positions: PositionDelay | None = None
+        self._heard = heard
+        self._late_heard: AudioDelay | None = None
         if not spec.edits_audio:
             return
         self._audio = AudioDelay(capacity, format.hop_samples, spec.latency_samples)
         if spec.latency_samples:
             self._late_positions = PositionDelay(capacity, format.hop_samples, spec.latency_samples)
+            if heard is not None:
+                self._late_heard = AudioDelay(capacity, format.hop_samples, spec.latency_samples)
         # Later stages see audio that is this much older, so what earlier ones said about it is held back too.
         delay_hops = round(spec.latency_samples / format.hop_samples)
         if delay_hops:
@@ -79,10 +97,12 @@ class Stage:
             table.forget(block.n)
 
     def shift(self, block: Block) -> None:
-        """Move positions, marks and flags to where the delayed audio now is."""
+        """Move positions, marks, flags and what entered the chain to where the delayed audio now is."""
         if self._late_positions is None:
             return
         self._late_positions.exchange(block.start_sample)
+        if self._late_heard is not None and self._heard is not None:
+            self._late_heard.exchange(self._heard[: block.n])
         for table, delay in self._late_marks:
             delay.exchange(table.values[: block.n])
         if self._late_flags is not None:
@@ -97,8 +117,6 @@ class Stage:
             self.processor.admit(row)
         for table in self.tables:
             table.values[row] = table.mark.unknown
-        if self._audio is not None:
-            self._audio.admit(row)
         for delay in self._delays():
             delay.admit(row)
 
@@ -108,12 +126,10 @@ class Stage:
             self.processor.retire(row, last)
         for table in self.tables:
             table.values[row] = table.values[last]
-        if self._audio is not None:
-            self._audio.retire(row, last)
         for delay in self._delays():
             delay.retire(row, last)
 
-    def _delays(self) -> list[HopDelay | PositionDelay]:
-        delays: list[HopDelay | PositionDelay] = [delay for _, delay in self._late_marks]
-        delays += [delay for delay in (self._late_flags, self._late_positions) if delay is not None]
-        return delays
+    def _delays(self) -> list[AudioDelay | HopDelay | PositionDelay]:
+        delays: list[AudioDelay | HopDelay | PositionDelay] = [delay for _, delay in self._late_marks]
+        others = (self._audio, self._late_heard, self._late_flags, self._late_positions)
+        return delays + [delay for delay in others if delay is not None]

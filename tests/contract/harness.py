@@ -8,6 +8,7 @@ import numpy as np
 
 from rtemo.api import Block, HopFlag, Payload, Plugin, ResetReason, StreamFormat
 from rtemo.engine import registry
+from rtemo.engine.delay import AudioDelay
 from rtemo.runtime import ModelStore
 
 FORMAT = StreamFormat()
@@ -92,29 +93,37 @@ class Rig:
             for one in self.chain
             for mark in one.spec.provides
         }
+        self._late_heard = {
+            one.spec.name: AudioDelay(capacity, HOP, one.spec.latency_samples)
+            for one in self.chain
+            if one.spec.edits_audio
+        }
         self._spoil = spoil
         self._keep = keep
         self._position: dict[str, int] = {}
         self._tick = 0
 
     def admit(self, stream: str) -> None:
-        for processor in self.processors:
-            processor.admit(len(self.streams))
+        for part in (*self.processors, *self._late_heard.values()):
+            part.admit(len(self.streams))
         self.streams.append(stream)
         self.heard[stream] = Heard()
         self._position[stream] = 0
 
     def retire(self, stream: str) -> None:
         row, last = self.streams.index(stream), len(self.streams) - 1
-        for processor in self.processors:
-            processor.retire(row, last)
+        for part in (*self.processors, *self._late_heard.values()):
+            part.retire(row, last)
         self.streams[row] = self.streams[last]
         self.streams.pop()
 
     def reset(self, stream: str, reason: ResetReason = ResetReason.REQUEST) -> None:
         """Reset one stream and take its position back to 0."""
+        row = self.streams.index(stream)
         for processor in self.processors:
-            processor.reset(np.array([self.streams.index(stream)]), reason)
+            processor.reset(np.array([row]), reason)
+        for delay in self._late_heard.values():
+            delay.admit(row)
         self._position[stream] = 0
         self.heard[stream] = Heard()
 
@@ -130,7 +139,8 @@ class Rig:
             position[row] = self._position[stream]
             self._position[stream] += HOP
         marks = {name: array[:n] for name, (_, array) in self._marks.items()}
-        block = Block(self._tick, samples, np.arange(n)[::-1].copy(), position, flag_bits, marks)
+        entered = samples.copy()
+        block = Block(self._tick, samples, np.arange(n)[::-1].copy(), position, flag_bits, marks, entered)
         self._tick += 1
         for plugin, processor in zip(self.chain, self.processors, strict=True):
             is_under_test = plugin is self.plugin
@@ -140,13 +150,14 @@ class Rig:
                 np.testing.assert_array_equal(samples, before, f"{plugin.spec.name} edits audio without saying so")
             elif plugin.spec.latency_samples:
                 position -= plugin.spec.latency_samples
+                self._late_heard[plugin.spec.name].exchange(entered)
         for row, stream in enumerate(self.streams if self._keep else []):
             heard = self.heard[stream]
             heard.audio.append(samples[row].copy())
             for mark in self.plugin.spec.provides:
                 heard.marks.setdefault(mark.name, []).append(marks[mark.name][row].copy())
         if self._spoil:
-            for array in (samples, position, flag_bits, block.rows, *marks.values()):
+            for array in (samples, entered, position, flag_bits, block.rows, *marks.values()):
                 array[...] = np.nan if array.dtype.kind == "f" else 77
 
     def play(

@@ -35,9 +35,9 @@ def test_speed_of_one_hop(case, count, benchmark):
     def prepare():
         nonlocal ticks
         position = np.full(count, ticks * HOP)
-        block = Block(
-            ticks, hops[ticks % len(hops)].copy(), np.arange(count), position, np.zeros(count, np.uint8), marks
-        )
+        hop = hops[ticks % len(hops)]
+        flags = np.zeros(count, np.uint8)
+        block = Block(ticks, hop.copy(), np.arange(count), position, flags, marks, hop.copy())
         ticks += 1
         for processor in processors[:-1]:
             processor.process(block, emit)

@@ -94,14 +94,16 @@ class Seen(msgspec.Struct):
     flags: int
     samples: NDArray[np.float32]
     marks: dict[str, Any]
+    heard: NDArray[np.float32] | None
 
 
 class WitnessProcessor(FakeProcessor):
     """Keeps copies of all it sees."""
 
-    def __init__(self) -> None:
+    def __init__(self, hears_input: bool = False) -> None:
         self.seen: list[Seen] = []
         self.ticks = 0
+        self._hears_input = hears_input
 
     def process(self, block: Block, emit: Emit) -> None:
         self.ticks += 1
@@ -113,13 +115,16 @@ class WitnessProcessor(FakeProcessor):
                     flags=int(block.flags[row]),
                     samples=block.samples[row].copy(),
                     marks={name: array[row].copy() for name, array in block.marks.items()},
+                    heard=block.heard[row].copy() if self._hears_input else None,
                 )
             )
 
 
-def witness(name: str = "witness") -> FakePlugin:
+def witness(name: str = "witness", hears_input: bool = False) -> FakePlugin:
     """Make a plugin that only looks; what was seen is in `plugin.processor.seen`."""
-    return FakePlugin(PluginSpec(name=name), lambda context, capacity: WitnessProcessor())
+    return FakePlugin(
+        PluginSpec(name=name, hears_input=hears_input), lambda context, capacity: WitnessProcessor(hears_input)
+    )
 
 
 class StamperProcessor(FakeProcessor):

@@ -27,7 +27,7 @@ class Running:
     """A freewheeling engine on real threads with a plugin of two hops' latency that can be told to hang."""
 
     def __init__(self) -> None:
-        self.bad, self.seer = hanging("bad", 2 * HOP), witness()
+        self.bad, self.seer = hanging("bad", 2 * HOP), witness(hears_input=True)
         plugins = [stamper(), teller("before"), self.bad, teller("after"), self.seer]
         options = EngineOptions(hang_s=HANG_S, health_interval_s=0.2)
         self.engine = Engine(plugins, options, is_live=False)
@@ -97,6 +97,7 @@ def test_audio_marks_and_positions_stay_in_step_across_a_hang(running: Running) 
         for hop in seen[2:]:
             assert hop.marks["stamp"] == hop.start_sample
             assert np.array_equal(hop.samples, ramp(HOP, start=hop.start_sample + 1_000 * slot))
+            assert np.array_equal(hop.heard, hop.samples)
         # The hop that was lost is the one that would have come out at the tick of the hang; flagged behind it.
         flagged = [hop.start_sample for hop in seen if hop.flags & HopFlag.DISCONTINUITY]
         assert flagged == [6 * HOP]
