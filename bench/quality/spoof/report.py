@@ -31,6 +31,8 @@ def write_tables(out: TextIO, result: Mapping[str, Any]) -> None:
             out.write(f"\nmean over folds {_percent(sum(known) / len(known))}\n")
     if len(result["arms"]) > 1:
         _arms(out, result["arms"])
+    for arm, cost in result.get("cost", {}).items():
+        _cost(out, arm, cost)
 
 
 def _table(out: TextIO, title: str, first: str, rows: Mapping[str, Any], more: str = "") -> None:
@@ -86,6 +88,21 @@ def _arms(out: TextIO, arms: Mapping[str, Any]) -> None:
         cells += [_with_interval(entry["eer"], entry["eer_interval"]), *extremes]
         _row(out, cells + [_number(entry[m]) for m in ("min_dcf", "act_dcf", "cllr")] + saved)
     out.write(f"\nsaved: 1 - EER / EER of the other, same trials and same draws; below 0: worse. {_PAPER}.\n")
+
+
+def _cost(out: TextIO, arm: str, cost: Mapping[str, Any]) -> None:
+    """What scoring cost: per band for what streams, per window for a peer that takes 4 s at a time."""
+    if "ms_per_window" in cost:
+        told = f"{cost['ms_per_window']:.0f} ms of one core per window of 4.04 s"
+        out.write(f"\n{arm}: {told}: for a decision every 0.5 s {cost['ms_per_window'] / 500:.3f} of a core\n")
+        return
+    for band, found in cost.items():
+        out.write(f"\n{arm}, {band}: {found['clips']} clips, {found['never_scored']} too short for a score; ")
+        out.write(f"{found['audio_s']:.0f} s of audio in {found['taken_s']:.0f} s")
+        busy_us = found.get("plugin_us_per_stream_and_hop", math.nan)
+        if math.isfinite(busy_us):
+            out.write(f"; the plugin {busy_us:.1f} us per stream and hop of 10 ms, {busy_us / 10_000:.4f} of a core")
+        out.write("\n")
 
 
 def _head(out: TextIO, names: list[str]) -> None:

@@ -1,0 +1,193 @@
+"""Product: clips through rtemo itself, many at a time, and what its `spoof` events say of each."""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.quality.spoof.heard import Heard
+from rtemo.api import CapacityError, Event, Fault, Health, RtemoError, SpeechEnd, Spoof, StreamDesk, StreamEnd
+from rtemo.api.source import StreamWriter
+from rtemo.config import Config, load_config
+from rtemo.engine import registry
+from rtemo.session import Session
+
+PLUGIN = "gem"
+CHAIN = ("vad", "merit", PLUGIN)
+"""What the plugin needs, and nothing else."""
+_PATIENCE_S = 60.0  # of the engine with a plugin, on a machine that does something else as well
+_FULL_WAIT_S = 0.001
+
+
+class Product:
+    """Streams clips through one session in freewheel, each as a call of its own.
+
+    Args:
+        config: A configuration; by default the chain is what the plugin needs.
+        parallel: Clips in the engine at once.
+
+    Attributes:
+        parallel: Clips in the engine at once.
+        busy_us: Time of the plugin per stream and hop over the last run, the median of its reports; NaN before.
+    """
+
+    def __init__(self, config: Path | None = None, parallel: int = 16) -> None:
+        self._config = gem_config(config, parallel)
+        self.parallel = parallel
+        self.busy_us = float("nan")
+
+    def hear(self, clips: Iterable[tuple[str, NDArray[np.float32]]]) -> dict[str, Heard]:
+        """Hear clips under names of their own; what was never spoken in has an empty `Heard`.
+
+        Raises:
+            RtemoError: Something broke on the way.
+        """
+        source, tally = _Clips(clips, self.parallel), _Tally()
+        session = Session(self._config, sources=[source], publishers=[tally], mode="freewheel")
+        session.start()
+        try:
+            while not session.wait(0.1):
+                if source.failure or tally.faults:
+                    break
+        finally:
+            session.stop()
+        if source.failure:
+            raise source.failure
+        if tally.faults:
+            fault = tally.faults[0]
+            raise RtemoError(f"{fault.where} failed in the engine ({fault.problem})", "mend it first")
+        self.busy_us = tally.busy_us
+        return {name: tally.heard(name) for name in source.names}
+
+
+class _Clips:
+    """A source that gives clips one after the other, so many side by side."""
+
+    name = "clips"
+
+    def __init__(self, clips: Iterable[tuple[str, NDArray[np.float32]]], parallel: int) -> None:
+        self._waiting: Iterator[tuple[str, NDArray[np.float32]]] = iter(clips)
+        self._parallel = parallel
+        self._next: tuple[str, NDArray[np.float32]] | None = None
+        self._playing: list[tuple[StreamWriter, NDArray[np.float32]]] = []
+        self._leaving: list[StreamWriter] = []
+        self.names: list[str] = []
+        self.failure: RtemoError | None = None
+
+    def open(self, desk: StreamDesk) -> None:
+        self._desk = desk
+
+    def pump(self) -> float | None:
+        """Open the next clip if there is room, and write what the rings take."""
+        try:
+            is_over = not self._open_next()
+        except RtemoError as error:
+            self.failure = error
+            return None
+        has_moved, still = False, []
+        for writer, samples in self._playing:
+            taken = writer.write(samples)
+            has_moved |= taken > 0
+            if taken < len(samples):
+                still.append((writer, samples[taken:]))
+            else:
+                writer.end("end")
+                self._leaving.append(writer)
+        self._playing = still
+        if is_over and not still:
+            return None
+        return 0.0 if has_moved else _FULL_WAIT_S
+
+    def close(self) -> None:
+        for writer, _ in self._playing:
+            writer.end("stopped")
+        self._playing = []
+
+    def _open_next(self) -> bool:
+        """Whether a clip is playing or waits."""
+        if self._next is None:
+            self._next = next(self._waiting, None)
+        if self._next is None:
+            return False
+        self._leaving = [writer for writer in self._leaving if not writer.is_closed]
+        if len(self._leaving) + len(self._playing) < self._parallel:
+            name, samples = self._next
+            try:
+                writer = self._desk.open_stream(name, "0", source="clip")
+            except CapacityError:
+                return True
+            self._playing.append((writer, samples))
+            self.names.append(name)
+            self._next = None
+        return True
+
+
+class _Tally:
+    """A publisher that keeps what is said of spoofing."""
+
+    name = "tally"
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self._busy_us: list[float] = []
+        self._lock = threading.Lock()
+        self._said: dict[str, list[tuple[Spoof, int]]] = {}
+        self._speech_s: dict[str, float] = {}
+        self._duration_s: dict[str, float] = {}
+
+    def open(self) -> None: ...
+    def tick(self) -> None: ...
+    def close(self) -> None: ...
+
+    def publish(self, events: Sequence[Event]) -> None:
+        with self._lock:
+            for event in events:
+                data = event.data
+                if isinstance(data, Spoof):
+                    self._said.setdefault(event.call, []).append((data, event.end_sample))
+                elif isinstance(data, SpeechEnd):
+                    self._speech_s[event.call] = self._speech_s.get(event.call, 0.0) + data.speech_s
+                elif isinstance(data, StreamEnd):
+                    self._duration_s[event.call] = data.duration_s
+                elif isinstance(data, Fault):
+                    self.faults.append(data)
+                elif isinstance(data, Health):
+                    timings = {timing.name: timing.busy_p50_us for timing in data.plugins}
+                    if data.streams and timings.get(PLUGIN):
+                        self._busy_us.append(timings[PLUGIN] / data.streams)
+
+    @property
+    def busy_us(self) -> float:
+        """Time of the plugin per stream and hop: the median of what health reports say."""
+        return float(np.median(self._busy_us)) if self._busy_us else float("nan")
+
+    def heard(self, call: str) -> Heard:
+        """What was said of a clip."""
+        with self._lock:
+            said = self._said.get(call, [])
+            return Heard(
+                speech_s=np.array([spoof.speech_s for spoof, _ in said]),
+                score=np.array([spoof.score for spoof, _ in said]),
+                is_spoof=np.array([spoof.verdict == "spoof" for spoof, _ in said], np.bool_),
+                end_s=np.array([end / 16_000 for _, end in said]),
+                total_speech_s=self._speech_s.get(call, 0.0),
+                duration_s=self._duration_s.get(call, 0.0),
+            )
+
+
+def gem_config(path: Path | None, parallel: int) -> Config:
+    """Give a configuration with the plugin in its chain and room for the clips.
+
+    Raises:
+        RtemoError: The plugin is not installed, or not in the chain of the file.
+    """
+    if PLUGIN not in registry.installed():
+        raise RtemoError(f"the plugin {PLUGIN} is not installed", "install rtemo again, or give module:function")
+    config = load_config(path) if path else msgspec.structs.replace(Config(), chain=CHAIN)
+    if PLUGIN not in config.chain:
+        raise RtemoError(f"{path} has no {PLUGIN} in its chain", f"add it after what it needs: {', '.join(CHAIN)}")
+    engine = msgspec.structs.replace(config.engine, capacity=max(parallel, config.engine.capacity), hang_s=_PATIENCE_S)
+    return msgspec.structs.replace(config, engine=engine)
