@@ -1,11 +1,11 @@
-"""LogBands: the logarithmic mel bands, and bins if wanted, of spectra that were already computed for something else."""
+"""LogBands: the logarithmic bands, and bins if wanted, of spectra that were already computed for something else."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.dsp.filterbank import mel_filterbank
+from rtemo.dsp.filterbank import Filterbank, mel_filterbank
 from rtemo.dsp.kernel import kernel
 from rtemo.dsp.lanes import LANES, fma, gather_tile, largest, load, natural_log, scatter_tile, splat, store
 from rtemo.dsp.rows import check_out, float32_rows
@@ -51,9 +51,9 @@ def _log_spectra(spectra: Any, scale: Any, bank: Any, floor: Any, work: Any, ban
 
 
 class LogBands:
-    """Log-mel bands of given spectra, ln(max(mel power, floor)), and the same of each bin: one transform serves all.
+    """Log bands of given spectra, ln(max(band power, floor)), and the same of each bin: one transform serves all.
 
-    The bands are those of `LogMel`, on another window. Power is scaled so that a full-scale sine on a bin reads 1,
+    The bands are those of `LogMel`, on another window, unless another bank is given. Power is scaled so that a full-scale sine on a bin reads 1,
     whatever the window. Has no state: the bands belong to the spectrum they come from.
 
     Args:
@@ -65,14 +65,15 @@ class LogBands:
         low_hz: Lower edge of the first band.
         high_hz: Upper edge of the last band.
         floor: Least power, so that silence has a logarithm; 1e-10 is 100 dB below a full-scale sine.
+        bank: Bands to take in place of mel bands; they fit the transform.
 
     Attributes:
-        mel_count: Number of bands.
+        band_count: Number of bands.
         bins: Number of bins of a spectrum.
         filterbank: The bands.
 
     Raises:
-        ValueError: If a band covers no bin of the transform.
+        ValueError: If a band covers no bin of the transform, or `bank` is for another one.
     """
 
     def __init__(
@@ -86,11 +87,15 @@ class LogBands:
         low_hz: float = 60.0,
         high_hz: float = 7_600.0,
         floor: float = 1e-10,
+        bank: Filterbank | None = None,
     ) -> None:
         size = window.size if fft_samples is None else fft_samples
-        bank = mel_filterbank(mel_count, rate_hz=rate_hz, fft_samples=size, low_hz=low_hz, high_hz=high_hz)
-        self.mel_count = mel_count
+        if bank is None:
+            bank = mel_filterbank(mel_count, rate_hz=rate_hz, fft_samples=size, low_hz=low_hz, high_hz=high_hz)
+        self.band_count = bank.band_count
         self.bins = size // 2 + 1
+        if bank.spectrum_bins != self.bins:
+            raise ValueError(f"the bank is for spectra of {bank.spectrum_bins} bins, the transform gives {self.bins}")
         self.filterbank = bank
         self._bank = (bank.first_bin, bank.bin_count, bank.weight)
         self._scale = np.float32((2.0 / window.sum()) ** 2)
@@ -98,9 +103,9 @@ class LogBands:
         self._work = (
             np.zeros((2 * self.bins, LANES), np.float32),
             np.zeros((self.bins, LANES), np.float32),
-            np.zeros((mel_count, LANES), np.float32),
+            np.zeros((self.band_count, LANES), np.float32),
         )
-        self._out = np.zeros((capacity, mel_count), np.float32)
+        self._out = np.zeros((capacity, self.band_count), np.float32)
         self._no_bins = np.zeros((0, self.bins), np.float32)
 
     def process(
@@ -109,17 +114,18 @@ class LogBands:
         out: NDArray[np.float32] | None = None,
         bins: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """Give the bands of each spectrum, float32 [n, mel_count].
+        """Give the bands of each spectrum, float32 [n, band_count].
 
         Args:
             spectra: complex64 [n, bins].
-            out: float32 [n, mel_count], C-contiguous, to write into; without it an array that the next call overwrites.
+            out: float32 [n, band_count], C-contiguous, to write into; without it an array that the next call
+                overwrites.
             bins: float32 [n, bins], C-contiguous, to write the log power of every bin into; not computed without it.
         """
         x = float32_rows(np.ascontiguousarray(spectra, np.complex64).view(np.float32))
         n = x.shape[0]
         if out is not None:
-            check_out(out, (n, self.mel_count), np.float32)
+            check_out(out, (n, self.band_count), np.float32)
         if bins is not None:
             check_out(bins, (n, self.bins), np.float32)
         result = self._out[:n] if out is None else out

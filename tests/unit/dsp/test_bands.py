@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rtemo.dsp.bands import LogBands
+from rtemo.dsp.filterbank import linear_filterbank
 from rtemo.dsp.logmel import LogMel
 from rtemo.dsp.stft import Stft, low_delay_windows
 
@@ -41,6 +42,18 @@ def test_bands_are_those_of_the_log_mel_when_the_window_is_its_own() -> None:
     for k in range(0, sound.shape[1], 160):
         hop = sound[:, k : k + 160]
         np.testing.assert_allclose(bands.process(stft.process(hop)), log_mel.process(hop), atol=2e-5)
+
+
+def test_bands_of_another_bank_agree_with_float64() -> None:
+    model = LogBands(9, WINDOW, bank=linear_filterbank(96, rate_hz=16_000, fft_samples=512))
+    given = spectra(6, 9)
+    assert model.band_count == 96
+    assert np.abs(model.process(given) - reference(given, model)[0]).max() < 2e-5
+
+
+def test_bank_for_another_transform_is_refused() -> None:
+    with pytest.raises(ValueError, match="for spectra of 129 bins, the transform gives 257"):
+        LogBands(1, WINDOW, bank=linear_filterbank(40, rate_hz=16_000, fft_samples=256))
 
 
 def test_full_scale_sine_on_a_bin_reads_zero_there() -> None:
