@@ -53,8 +53,8 @@ def _log_spectra(spectra: Any, scale: Any, bank: Any, floor: Any, work: Any, ban
 class LogBands:
     """Log bands of given spectra, ln(max(band power, floor)), and the same of each bin: one transform serves all.
 
-    The bands are those of `LogMel`, on another window, unless another bank is given. Power is scaled so that a full-scale sine on a bin reads 1,
-    whatever the window. Has no state: the bands belong to the spectrum they come from.
+    The bands are those of `LogMel`, on another window, unless another bank is given. Power is scaled so that a
+    full-scale sine on a bin reads 1, whatever the window. Has no state: bands belong to the spectrum they come from.
 
     Args:
         capacity: Spectra that `process` can take at once.
