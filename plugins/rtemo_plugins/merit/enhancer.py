@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from rtemo.api import ModelHandle
 from rtemo.dsp.gains import apply_gains
 from rtemo_plugins.merit.front_end import Spectrum, SpectrumFormat
-from rtemo_plugins.merit.seam import check_seam
+from rtemo_plugins.shared.seam import check_seam
 
 
 class Enhancer:
@@ -33,6 +33,7 @@ class Enhancer:
         bins = format.fft_samples // 2 + 1
         check_seam(
             model.card,
+            "merit",
             "enhance_bundle",
             hops_per_step=1,
             inputs={"bands": (format.mel_count,), "context": context},

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from rtemo.api import EMOTIONS, Block, HopFlag, ModelHandle, StateTable
 from rtemo.dsp.kernel import kernel
-from rtemo_plugins.merit.seam import check_seam
-from rtemo_plugins.merit.stagger import choose
 from rtemo_plugins.merit.step import Step
+from rtemo_plugins.shared.seam import check_seam
+from rtemo_plugins.shared.stagger import choose
 
 STEP_HOPS = 4
 """Hops that the network takes at once."""
@@ -43,6 +43,7 @@ class Listener:
         card = model.card
         check_seam(
             card,
+            "merit",
             "listen_bundle",
             hops_per_step=STEP_HOPS,
             inputs={"bands": (STEP_HOPS, mel_count), "weight": (STEP_HOPS,)},

@@ -7,21 +7,27 @@ BATCH_ROWS = 16
 """Steps that are computed together even if they could wait: a batch of 16 costs about twice a step of one."""
 
 
-def choose(waited: NDArray[np.int64], slack_hops: int) -> NDArray[np.int64]:
+def choose(
+    waited: NDArray[np.int64], slack_hops: int, batch_rows: int = BATCH_ROWS, patience_hops: int = 0
+) -> NDArray[np.int64]:
     """Choose the steps that have waited longest, as many as keep the ticks to come even.
 
-    Up to `BATCH_ROWS` are computed at once. Of more, the least share is taken with which every step is still computed
-    within its slack when each tick to come takes as many.
+    Up to `batch_rows` are computed at once. Of more, the least share is taken with which every step is still computed
+    within its slack when each tick to come takes as many. Of n streams that is n / (slack_hops + 1) at most, rounded up.
 
     Args:
         waited: int64 [k], ticks since each waiting step was complete, at most `slack_hops`.
         slack_hops: Ticks that a step may wait.
+        batch_rows: Steps that are computed together even if they could wait.
+        patience_hops: How long so few steps wait for company, and for a tick with less other work.
 
     Returns:
         int64, which of the k, in order.
     """
     count = len(waited)
-    share = BATCH_ROWS
+    if count <= batch_rows and not (waited >= patience_hops).any():
+        return np.arange(0)
+    share = batch_rows
     if share < count:
         for hops in range(slack_hops + 1):
             urgent = int(np.count_nonzero(waited >= hops))

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from rtemo_plugins.merit.stagger import BATCH_ROWS, choose
+from rtemo_plugins.shared.stagger import BATCH_ROWS, choose
 
 pytestmark = pytest.mark.unit
 
 SLACK_HOPS = 3
 
 
-def ticks_of(arrivals: list[int]) -> list[int]:
+def ticks_of(arrivals: list[int], **options: int) -> list[int]:
     """Let so many steps become complete at each tick; give how many each tick takes, and fail when one is late."""
     waited = np.zeros(0, np.int64)
     taken = []
     for arriving in arrivals:
         waited = np.concatenate([waited + 1, np.zeros(arriving, np.int64)])
         assert (waited <= SLACK_HOPS).all(), "a step was not computed before the next was complete"
-        chosen = choose(waited, SLACK_HOPS)
+        chosen = choose(waited, SLACK_HOPS, **options)
         assert (np.diff(chosen) > 0).all()
         taken.append(len(chosen))
         waited = np.delete(waited, chosen)
@@ -57,3 +57,18 @@ def test_no_step_is_late_whatever_comes():
 def test_those_that_waited_longest_go_first():
     waited = np.array([0, 2] * 20)
     assert (choose(waited, SLACK_HOPS)[:16] % 2 == 1).all()
+
+
+def test_small_batches_are_patient_and_nothing_is_late_for_it():
+    assert ticks_of([1, 0, 0, 0] * 3, batch_rows=2, patience_hops=2) == [0, 0, 1, 0] * 3
+    assert ticks_of([1, 0, 1, 0] * 3, batch_rows=2, patience_hops=2)[4:] == [0, 0, 2, 0] * 2
+
+
+def test_no_tick_takes_more_than_its_share_whenever_streams_began():
+    random = np.random.default_rng(2)
+    for streams in (1, 2, 3, 5, 8, 31, 64, 201):
+        for _ in range(20):
+            phases = random.integers(0, 4, streams) if random.random() < 0.7 else np.zeros(streams, np.int64)
+            arrivals = np.bincount(phases, minlength=4).tolist()
+            taken = ticks_of(arrivals * 8, batch_rows=2, patience_hops=2)
+            assert max(taken) <= max(2, -(-streams // 4))

@@ -1,4 +1,4 @@
-"""Seam: what a bundle must take and give to be run by this plugin."""
+"""Seam: what a bundle must take and give to be run by a plugin."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,7 @@ Shape = tuple[int, ...]
 
 def check_seam(
     card: ModelCard,
+    plugin: str,
     option: str,
     *,
     hops_per_step: int,
@@ -16,11 +17,12 @@ def check_seam(
     outputs: Mapping[str, Shape | None],
     optional: Mapping[str, Shape] | None = None,
 ) -> None:
-    """Refuse a bundle that the kernels and buffers of this plugin do not fit.
+    """Refuse a bundle that the kernels and buffers of a plugin do not fit.
 
     Args:
         card: Of the bundle.
-        option: The option that names it, for the error.
+        plugin: Name of the plugin, for the error.
+        option: The option that names the bundle, for the error.
         hops_per_step: Hops of a step.
         inputs: Name → shape of a row, of what it must take.
         outputs: Name → shape of a row, of what it must give among others; None for any shape.
@@ -48,7 +50,7 @@ def check_seam(
             problem = f"gives {name!r} as {list(got.shape)} {got.dtype}, expected {list(shape or ())} float32"
     if problem:
         raise ModelError(
-            f"bundle {card.name!r} does not fit the merit plugin: it {problem}", f"choose another `{option}`"
+            f"bundle {card.name!r} does not fit the {plugin} plugin: it {problem}", f"choose another `{option}`"
         )
 
 
