@@ -13,7 +13,7 @@ def choose(
     """Choose the steps that have waited longest, as many as keep the ticks to come even.
 
     Up to `batch_rows` are computed at once. Of more, the least share is taken with which every step is still computed
-    within its slack when each tick to come takes as many. Of n streams that is n / (slack_hops + 1) at most, rounded up.
+    within its slack when each tick to come takes as many: of n streams at most n / (slack_hops + 1), rounded up.
 
     Args:
         waited: int64 [k], ticks since each waiting step was complete, at most `slack_hops`.
