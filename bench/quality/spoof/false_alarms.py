@@ -1,9 +1,9 @@
 """False alarms on genuine speech: `python -m bench.quality.spoof.false_alarms --data DIR`.
 
 Genuine callers - emotional and neutral dev speakers, each one's clips strung together, and the recorded calls - are
-streamed through rtemo with its default settings. An alarm is a verdict that turns to `spoof`; the rate is per hour of
-speech. Prints what the operating point gives per corpus, and the threshold on the score for each rate of false
-alarms, which goes into the card's calibration.
+streamed through rtemo with its default settings. Counted are verdicts that turn to `spoof`, and alarms about the
+call; rates are per hour of speech. Prints what the operating point gives per corpus, and for each rate the threshold
+and the limit that would give it, which go into the card's calibration.
 """
 
 import argparse
@@ -19,121 +19,15 @@ from numpy.typing import NDArray
 
 from bench.quality.spoof.clips import Call, genuine_calls, in_band
 from bench.quality.spoof.heard import Heard
+from bench.quality.spoof.operating_points import calibration, decisions, operating_points, poisson_interval
+from bench.quality.spoof.product import EVERY_DECISION
 from bench.quality.spoof.score import Detector, open_detector
 from bench.quality.spoof.summary import plain
-from bench.quality.spoof.trials import BANDS, Trials, read_trials
+from bench.quality.spoof.trials import BANDS, read_trials
 from rtemo.api import RtemoError
 
-RATES_PER_H = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 AIM_PER_H = 1.0
-LEAST_SPEECH_S = 1.5
-"""Speech before which nobody is suspected."""
-
-
-def rises(series: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Every rise in some series of scores: from where, -inf at the beginning, to where; float64 [k] each."""
-    low = [np.concatenate([[-np.inf], s[:-1]]) for s in series if len(s)]
-    if not low:
-        return np.zeros(0), np.zeros(0)
-    before, after = np.concatenate(low), np.concatenate([s for s in series if len(s)])
-    return before[after > before], after[after > before]
-
-
-def alarms(series: Sequence[NDArray[np.float64]], threshold: float) -> int:
-    """How often a score comes to a threshold from below."""
-    low, high = rises(series)
-    return int(np.sum((low < threshold) & (high >= threshold)))
-
-
-def threshold_at(series: Sequence[NDArray[np.float64]], most: int) -> float:
-    """The lowest threshold from which on upwards there are at most so many alarms; -inf if there are never more.
-
-    Counts need not fall with the threshold: one so low that every caller is suspected throughout gives one alarm each.
-    """
-    low, high = rises(series)
-    at = np.unique(high)
-    counts = np.searchsorted(np.sort(low), at, "left") - np.searchsorted(np.sort(high), at, "left")
-    too_many = np.flatnonzero(counts > most)
-    return float(np.nextafter(at[too_many[-1]], np.inf)) if len(too_many) else float("-inf")
-
-
-def poisson_interval(count: int, hours: float) -> tuple[float, float]:
-    """95 % interval of a rate per hour, exact (Garwood 1936)."""
-    from scipy.stats import chi2
-
-    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-    return float(low / hours), float(chi2.ppf(0.975, 2 * count + 2) / 2 / hours)
-
-
-def settled(heard: Heard) -> NDArray[np.float64]:
-    """Scores that rest on enough speech, in order."""
-    return heard.score[np.isfinite(heard.score) & (heard.speech_s >= LEAST_SPEECH_S - 1e-6)]
-
-
-def raised(heard: Heard) -> int:
-    """How often the detector's own verdict turned to `spoof`."""
-    said = heard.is_spoof.astype(np.int64)
-    return int(np.sum(np.diff(said, prepend=0) == 1))
-
-
-def tally(calls: Sequence[tuple[str, Heard]]) -> dict[str, Any]:
-    """Rates of the detector's own alarms per corpus and over all.
-
-    Args:
-        calls: Corpus and what was heard of each call.
-    """
-    result: dict[str, Any] = {}
-    groups = {corpus: [h for c, h in calls if c == corpus] for corpus in dict.fromkeys(c for c, _ in calls)}
-    for name, heard in (groups | {"all": [h for _, h in calls]}).items():
-        hours = sum(h.total_speech_s for h in heard) / 3600
-        count = sum(map(raised, heard))
-        result[name] = {
-            "calls": len(heard),
-            "audio_h": sum(h.duration_s for h in heard) / 3600,
-            "speech_h": hours,
-            "alarms": count,
-            "per_h": count / hours if hours else float("nan"),
-            "interval": poisson_interval(count, hours) if hours else (float("nan"), float("nan")),
-            "highest_score": max((float(settled(h).max()) for h in heard if len(settled(h))), default=float("nan")),
-        }
-    return result
-
-
-def operating_points(
-    calls: Sequence[tuple[str, Heard]], trials: Trials | None = None, rates_per_h: Sequence[float] = RATES_PER_H
-) -> list[dict[str, Any]]:
-    """Threshold on the score for each rate of false alarms per hour of speech.
-
-    Args:
-        calls: Corpus and what was heard of each call.
-        trials: Tells for each threshold what share of synthetic clips after 4 s of speech is above it.
-        rates_per_h: Rates that are asked for.
-
-    Returns:
-        Per rate: threshold, alarms and rate that were found, `is_resolved` (an hour-long enough test for that rate: at
-        least one alarm would be allowed), and `caught` per band.
-    """
-    series = [settled(heard) for _, heard in calls]
-    hours = sum(heard.total_speech_s for _, heard in calls) / 3600
-    points = []
-    for rate in rates_per_h:
-        threshold = threshold_at(series, int(rate * hours + 1e-9))
-        point: dict[str, Any] = {"rate_per_h": rate, "threshold": threshold, "is_resolved": rate * hours >= 1}
-        point["alarms"] = alarms(series, threshold)
-        point["found_per_h"] = point["alarms"] / hours if hours else float("nan")
-        if trials is not None:
-            point["caught"] = {band: _caught(trials, band, threshold) for band in BANDS}
-        points.append(point)
-    return points
-
-
-def calibration(points: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """What a card keeps: `threshold_<rate>_per_h` for every rate that the test was long enough for."""
-    return {
-        f"threshold_{p['rate_per_h']:g}_per_h": round(p["threshold"], 4)
-        for p in points
-        if p["is_resolved"] and np.isfinite(p["threshold"])
-    }
+KINDS = ("verdicts", "alarms")
 
 
 def listen(detector: Detector, calls: Sequence[Call], band: str = "full") -> list[tuple[str, Heard]]:
@@ -143,29 +37,65 @@ def listen(detector: Detector, calls: Sequence[Call], band: str = "full") -> lis
     return [(corpora[name], found) for name, found in heard.items()]
 
 
-def _caught(trials: Trials, band: str, threshold: float) -> float:
-    rows = trials.is_synthetic & ~trials.is_seen & (trials.band == band) & (trials.seconds == "4")
-    return float(np.mean(trials.score[rows] >= threshold)) if rows.any() else float("nan")
+def begun(is_on: NDArray[np.bool_]) -> int:
+    """How often something began."""
+    return int(np.sum(np.diff(is_on.astype(np.int64), prepend=0) == 1))
+
+
+def tally(calls: Sequence[tuple[str, Heard]]) -> dict[str, Any]:
+    """Rates of the detector's own verdicts and alarms per corpus and over all.
+
+    Args:
+        calls: Corpus and what was heard of each call.
+    """
+    result: dict[str, Any] = {}
+    groups = {corpus: [h for c, h in calls if c == corpus] for corpus in dict.fromkeys(c for c, _ in calls)}
+    for name, heard in (groups | {"all": [h for _, h in calls]}).items():
+        hours = sum(h.total_speech_s for h in heard) / 3600
+        entry: dict[str, Any] = {"calls": len(heard), "speech_h": hours}
+        entry["audio_h"] = sum(h.duration_s for h in heard) / 3600
+        counts = sum(begun(h.is_spoof) for h in heard), sum(begun(h.is_alarmed) for h in heard)
+        for kind, count in zip(KINDS, counts, strict=True):
+            nothing = (float("nan"), float("nan"))
+            entry[kind] = {
+                "count": count,
+                "per_h": count / hours if hours else float("nan"),
+                "interval": poisson_interval(count, hours) if hours else nothing,
+            }
+        scores = [decisions(h) for h in heard]
+        entry["highest_score"] = max((float(s.max()) for s in scores if len(s)), default=float("nan"))
+        result[name] = entry
+    return result
 
 
 def write_tables(out: TextIO, result: dict[str, Any]) -> None:
     """Print the tables."""
     out.write("\n**Genuine callers at the operating point of the configuration**\n\n")
-    out.write("| corpus | calls | audio h | speech h | alarms | per hour of speech (95 %) | highest score |\n")
-    out.write("|---|---|---|---|---|---|---|\n")
+    out.write(
+        "| corpus | calls | audio h | speech h | verdicts | per hour of speech (95 %) | alarms | per hour of speech "
+    )
+    out.write("(95 %) | highest score |\n|---|---|---|---|---|---|---|---|---|\n")
     for name, entry in result["corpora"].items():
-        low, high = entry["interval"]
-        rate = f"{entry['per_h']:.2f} ({low:.2f} to {high:.2f})" if entry["speech_h"] else ""
-        out.write(f"| {name} | {entry['calls']} | {entry['audio_h']:.2f} | {entry['speech_h']:.2f} | ")
-        out.write(f"{entry['alarms']} | {rate} | {entry['highest_score']:.2f} |\n")
-    found = result["corpora"]["all"]["per_h"]
-    out.write(f"\naim: at most {AIM_PER_H:g} per hour: {'met' if found <= AIM_PER_H else 'missed'}\n")
-    out.write("\n**Thresholds on the score**\n\n| false alarms per hour | threshold | alarms found | caught |\n")
-    out.write("|---|---|---|---|\n")
+        cells = [name, str(entry["calls"]), f"{entry['audio_h']:.2f}", f"{entry['speech_h']:.2f}"]
+        for kind in KINDS:
+            low, high = entry[kind]["interval"]
+            cells.append(str(entry[kind]["count"]))
+            cells.append(f"{entry[kind]['per_h']:.2f} ({low:.2f} to {high:.2f})" if entry["speech_h"] else "")
+        highest = entry["highest_score"]
+        cells.append(f"{highest:.2f}" if np.isfinite(highest) else "")
+        out.write("| " + " | ".join(cells) + " |\n")
+    out.write("\n")
+    for kind in KINDS:
+        found = result["corpora"]["all"][kind]["per_h"]
+        told = "unknown" if np.isnan(found) else "met" if found <= AIM_PER_H else "missed"
+        out.write(f"{kind}: aim at most {AIM_PER_H:g} per hour over all: {told}\n")
+    out.write("\n**Thresholds of the verdict, limits of the alarm**\n\n")
+    out.write("| per hour | threshold | verdicts here | caught | limit | alarms here |\n|---|---|---|---|---|---|\n")
     for point in result["points"]:
-        caught = ", ".join(f"{band} {100 * share:.0f} %" for band, share in point.get("caught", {}).items())
+        caught = ", ".join(f"{b} {100 * share:.0f} %" for b, share in point.get("caught", {}).items() if share == share)
         note = "" if point["is_resolved"] else " (too little speech to tell)"
-        out.write(f"| {point['rate_per_h']:g}{note} | {point['threshold']:.3f} | {point['alarms']} | {caught} |\n")
+        out.write(f"| {point['rate_per_h']:g}{note} | {point['threshold']:.3f} | {point['verdicts']} | {caught} | ")
+        out.write(f"{point['limit']:.2f} | {point['alarms']} |\n")
     out.write("\ncaught: share of synthetic clips of unseen systems above the threshold after 4 s of speech\n")
 
 
@@ -177,21 +107,24 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="configuration of gem")
     parser.add_argument("--band", choices=BANDS, default="full")
     parser.add_argument("--trials", type=Path, nargs="*", default=[], help="scored trials, for what is caught")
+    parser.add_argument("--keep", type=float, default=0.98, help="what the alarm's sum keeps from decision to decision")
+    parser.add_argument("--drift", type=float, default=0.0, help="what is taken from each score before it is summed")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--parallel", type=int, default=16)
-    parser.add_argument("--out", type=Path, help="results as JSON")
+    parser.add_argument("--out", type=Path, help="results as JSON; its `card` is for the card's calibration")
     options = parser.parse_args()
     if options.data is None:
         parser.error("give the folder of the corpora with --data or RTEMO_DATA")
     os.nice(max(0, 15 - os.nice(0)))
     try:
         trials = read_trials(options.trials) if options.trials else None
-        detector = open_detector(options.system, options.config, options.parallel)
+        detector = open_detector(options.system, options.config, options.parallel, EVERY_DECISION)
         calls = listen(detector, list(genuine_calls(Path(options.data), options.split)), options.band)
     except RtemoError as error:
         sys.exit(f"{error}")
-    points = operating_points(calls, trials)
-    result = {"corpora": tally(calls), "points": points, "card": calibration(points)}
+    points = operating_points(calls, trials, options.keep, options.drift)
+    card = calibration(points, trials, options.keep, options.drift)
+    result = {"corpora": tally(calls), "points": points, "card": card}
     write_tables(sys.stdout, result)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Product: clips through rtemo itself, many at a time, and what its `spoof` events say of each."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,10 @@ from rtemo.session import Session
 PLUGIN = "gem"
 CHAIN = ("vad", "merit", PLUGIN)
 """What the plugin needs, and nothing else."""
+EVERY_DECISION = {"refresh_s": 0.5}
+"""Options of the plugin with which it tells of every decision; what it decides stays as configured."""
+FROM_ONE_SECOND = EVERY_DECISION | {"least_s": 1.0}
+"""The same from one second of speech on."""
 _PATIENCE_S = 60.0  # of the engine with a plugin, on a machine that does something else as well
 _FULL_WAIT_S = 0.001
 
@@ -28,14 +32,17 @@ class Product:
     Args:
         config: A configuration; by default the chain is what the plugin needs.
         parallel: Clips in the engine at once.
+        options: Options of the plugin that are set whatever the configuration says.
 
     Attributes:
         parallel: Clips in the engine at once.
         busy_us: Time of the plugin per stream and hop over the last run, the median of its reports; NaN before.
     """
 
-    def __init__(self, config: Path | None = None, parallel: int = 16) -> None:
-        self._config = gem_config(config, parallel)
+    def __init__(
+        self, config: Path | None = None, parallel: int = 16, options: Mapping[str, object] = FROM_ONE_SECOND
+    ) -> None:
+        self._config = gem_config(config, parallel, options)
         self.parallel = parallel
         self.busy_us = float("nan")
 
@@ -172,14 +179,15 @@ class _Tally:
                 speech_s=np.array([spoof.speech_s for spoof, _ in said]),
                 score=np.array([spoof.score for spoof, _ in said]),
                 is_spoof=np.array([spoof.verdict == "spoof" for spoof, _ in said], np.bool_),
+                is_alarmed=np.array([getattr(spoof, "is_alarmed", False) for spoof, _ in said], np.bool_),
                 end_s=np.array([end / 16_000 for _, end in said]),
                 total_speech_s=self._speech_s.get(call, 0.0),
                 duration_s=self._duration_s.get(call, 0.0),
             )
 
 
-def gem_config(path: Path | None, parallel: int) -> Config:
-    """Give a configuration with the plugin in its chain and room for the clips.
+def gem_config(path: Path | None, parallel: int, options: Mapping[str, object]) -> Config:
+    """Give a configuration with the plugin in its chain, its options and room for the clips.
 
     Raises:
         RtemoError: The plugin is not installed, or not in the chain of the file.
@@ -190,4 +198,5 @@ def gem_config(path: Path | None, parallel: int) -> Config:
     if PLUGIN not in config.chain:
         raise RtemoError(f"{path} has no {PLUGIN} in its chain", f"add it after what it needs: {', '.join(CHAIN)}")
     engine = msgspec.structs.replace(config.engine, capacity=max(parallel, config.engine.capacity), hang_s=_PATIENCE_S)
-    return msgspec.structs.replace(config, engine=engine)
+    plugins = config.plugins | {PLUGIN: {**config.plugin_options(PLUGIN), **options}}
+    return msgspec.structs.replace(config, engine=engine, plugins=plugins)

@@ -2,7 +2,7 @@
 
 import importlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.quality.spoof.clips import RATE_HZ, Clip, in_band, read_audio
 from bench.quality.spoof.heard import Heard
-from bench.quality.spoof.product import PLUGIN, Product
+from bench.quality.spoof.product import FROM_ONE_SECOND, PLUGIN, Product
 from bench.quality.spoof.trials import BANDS, SECONDS
 from rtemo.api import RtemoError
 
@@ -56,19 +56,25 @@ class FunctionDetector:
         return Heard(speech_s, score, total_speech_s=spoken_s, duration_s=duration_s)
 
 
-def open_detector(name: str, config: Path | None = None, parallel: int = 16) -> Detector:
+def open_detector(
+    name: str,
+    config: Path | None = None,
+    parallel: int = 16,
+    plugin_options: Mapping[str, object] = FROM_ONE_SECOND,
+) -> Detector:
     """Open a detector.
 
     Args:
         name: `gem`, or `module:function`.
         config: Configuration of `gem`.
         parallel: Clips in the engine at once.
+        plugin_options: Options of `gem` that are set whatever the configuration says.
 
     Raises:
         RtemoError: There is no such detector.
     """
     if name == PLUGIN:
-        return Product(config, parallel)
+        return Product(config, parallel, plugin_options)
     module, colon, attribute = name.partition(":")
     if not colon:
         raise RtemoError(f"there is no detector {name!r}", f"give {PLUGIN}, or module:function")
