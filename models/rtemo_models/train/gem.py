@@ -1,0 +1,180 @@
+"""Trains GEM: `python -m rtemo_models.train.gem --config recipe.toml --data DIR --work DIR [--fold K]`.
+
+With `--fold` the systems, sites and voices of that fold stay unseen. A run writes `checkpoint.pt` (to resume: run the
+same command again), `average.pt` (the averaged weights, what is scored and exported) and `log.jsonl` into its folder.
+The corpus is made once, under `--work`.
+"""
+
+import argparse
+import copy
+import csv
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rtemo_models.data.audio_cache import open_audio
+from rtemo_models.data.progress import progress
+from rtemo_models.data.spoof.batches import SpoofBatch, SpoofBatches
+from rtemo_models.data.spoof.cache import BandCache, bands_offline, open_corpus
+from rtemo_models.data.spoof.channel import Channel
+from rtemo_models.data.spoof.clips import FOLDS, in_report, in_training, refuse_shared
+from rtemo_models.data.spoof.gates import open_gates
+from rtemo_models.nets.gem import Gem, GemConfig, mixed, save_gem
+from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate
+from rtemo_models.train.gem_recipe import GemRecipe, read_gem_recipe
+
+CHECKPOINT_EVERY_STEPS = 100
+
+
+def read_noises(data_dir: Path, folder: Path) -> list[NDArray[np.float16]]:
+    """Bands of the training noises."""
+    with (data_dir / "noise" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        paths = [r["path"] for r in csv.DictReader(file) if r.get("split", "train") == "train"]
+    audio = open_audio(folder / "noise", data_dir, paths)
+    return [bands_offline(audio.samples(i)[: 15 * 16_000]).astype(np.float16) for i in range(len(audio))]
+
+
+def chosen_clips(corpus: BandCache, fold: int | None) -> list[int]:
+    """Numbers of the clips to train on, once it is sure that nothing reported is among them."""
+    train = in_training(corpus.clips, fold)
+    if fold is not None:
+        refuse_shared(train, in_report(corpus.clips, fold))
+    names = {c.name for c in train}
+    return [i for i, c in enumerate(corpus.clips) if c.name in names]
+
+
+def losses_of(net: Gem, batch: SpoofBatch, recipe: GemRecipe) -> dict[str, Tensor]:
+    """All losses of a batch."""
+    gate = training_gate(batch.gate, recipe.gate)
+    statistics = net.statistics(net.encode(batch.bands), batch.weight, batch.ends)
+    said = net.experts(statistics, gate)
+    said = said.expand(*said.shape[:-1], gate.shape[-1])
+    return {
+        "mixed": mixed_loss(said, gate, batch.label, recipe.smoothing),
+        "expert": expert_loss(said, gate, batch.label, recipe.replay, recipe.smoothing),
+        "pair": pair_loss(mixed(said, gate), batch.pairs),
+    }
+
+
+def total_of(losses: dict[str, Tensor], recipe: GemRecipe) -> Tensor:
+    """Weighted sum of the losses."""
+    return losses["mixed"] + recipe.expert_weight * losses["expert"] + recipe.pair_weight * losses["pair"]
+
+
+def rate_at(step: int, recipe: GemRecipe) -> float:
+    """Learning rate: linear warm-up, then half a cosine down to a fiftieth."""
+    if step < recipe.warmup_steps:
+        return recipe.rate_peak * (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    return recipe.rate_peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+class GemRun:
+    """One training run in its folder."""
+
+    def __init__(self, recipe: GemRecipe, batches: SpoofBatches, folder: Path) -> None:
+        self.recipe, self.batches, self.folder = recipe, batches, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        self.net = Gem(GemConfig(**recipe.net))
+        self.average = copy.deepcopy(self.net).eval()
+        plain = [p for p in self.net.parameters() if p.ndim < 2]
+        decayed = [p for p in self.net.parameters() if p.ndim >= 2]
+        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay)
+        self.step = 0
+        if (folder / "checkpoint.pt").exists():
+            self._load()
+
+    def _load(self) -> None:
+        saved = torch.load(self.folder / "checkpoint.pt", weights_only=True)
+        self.net.load_state_dict(saved["net"])
+        self.average.load_state_dict(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.step = saved["step"]
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights."""
+        saved = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+        torch.save(saved, self.folder / "checkpoint.tmp")
+        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
+        save_gem(self.average, self.folder / "average.pt")
+
+    def train(self, until: int | None = None) -> None:
+        """Train to the recipe's last step, or to step `until` at most."""
+        last = min(self.recipe.steps, until or self.recipe.steps)
+        sums: dict[str, float] = {}
+        count, started_s = 0, time.monotonic()
+        for step in progress(range(self.step, last), "train"):
+            torch.manual_seed(self.recipe.seed * 1_000_003 + step)
+            crops = self.recipe.crop_steps
+            steps = crops[int(np.random.default_rng((self.recipe.seed, 1, step)).integers(len(crops)))]
+            batch = self.batches.make(step, self.recipe.batch_steps // steps, steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate_at(step, self.recipe)
+            losses = losses_of(self.net, batch, self.recipe)
+            self.optimiser.zero_grad(set_to_none=True)
+            total_of(losses, self.recipe).backward()
+            nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
+            self.optimiser.step()
+            decay = min(self.recipe.average_decay, (step + 1) / (step + 10))
+            with torch.no_grad():
+                for mine, its in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                    mine.lerp_(its, 1 - decay)
+            self.step, count = step + 1, count + 1
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
+            if self.step % CHECKPOINT_EVERY_STEPS == 0 or self.step == last:
+                self._report({name: value / count for name, value in sums.items()}, time.monotonic() - started_s)
+                sums, count = {}, 0
+                self.save()
+
+    def _report(self, means: dict[str, float], elapsed_s: float) -> None:
+        line: dict[str, Any] = {"step": self.step, "elapsed_s": round(elapsed_s)}
+        line |= {name: round(value, 4) for name, value in means.items()}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(json.dumps(line), flush=True)
+
+
+def changes_of(told: Sequence[str]) -> dict[str, Any]:
+    """Settings given as `name=value`, the value as JSON."""
+    return {name: json.loads(value) for name, value in (setting.split("=", 1) for setting in told)}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
+    parser.add_argument("--data", type=Path, required=True, help="folder with emotion, clean, spoof and noise")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and runs")
+    parser.add_argument("--run", default="run", help="name of the run's folder under --work")
+    parser.add_argument("--fold", type=int, choices=range(FOLDS), help="fold that stays unseen; none by default")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
+    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    recipe = read_gem_recipe(options.config, changes_of(options.set))
+    corpus = open_corpus(options.data, options.work / "cache", recipe.corpus)
+    chosen = chosen_clips(corpus, options.fold)
+    channel = Channel(read_noises(options.data, options.work / "cache"), recipe.channel_strength)
+    batches = SpoofBatches(corpus, open_gates(corpus), chosen, channel, recipe.seed, recipe.label_share)
+    GemRun(recipe, batches, options.work / options.run).train(options.until)
+
+
+if __name__ == "__main__":
+    main()

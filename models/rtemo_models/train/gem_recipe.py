@@ -1,0 +1,37 @@
+"""What a training run of GEM is made of, read from `recipe.toml`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from rtemo_models.data.spoof.plan import CorpusRecipe
+
+
+class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a training run of GEM; see the comments in the recipe's file."""
+
+    seed: int
+    steps: int
+    batch_steps: int
+    crop_steps: tuple[int, ...]
+    rate_peak: float
+    warmup_steps: int
+    weight_decay: float
+    average_decay: float
+    smoothing: float
+    expert_weight: float
+    pair_weight: float
+    replay: float
+    label_share: float
+    channel_strength: float
+    gate: Literal["emotion", "uniform", "random"] = "emotion"
+    net: dict[str, Any] = {}
+    corpus: CorpusRecipe
+
+
+def read_gem_recipe(path: Path, changes: dict[str, Any] | None = None) -> GemRecipe:
+    """Read a recipe, with some of its settings changed; an unknown or missing key is refused with its name."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return msgspec.convert(table | (changes or {}), GemRecipe)

@@ -1,0 +1,203 @@
+"""GEM's network: running equals training, rows are strangers, the pool forgets; needs torch, no data."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+from rtemo_models.export.gem import gem_graph, gem_macs, write_bundle  # noqa: E402
+from rtemo_models.nets.gem import (  # noqa: E402
+    EXPERTS,
+    ForgettingPool,
+    Gem,
+    GemConfig,
+    colour_matrices,
+    load_gem,
+    mixed,
+    mixed_probability,
+    save_gem,
+)
+from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate  # noqa: E402
+
+pytestmark = pytest.mark.unit
+
+SMALL = GemConfig(hop_width=12, width=16, dilations=(1, 2), expert_width=4, attention=8, hidden=6)
+
+
+def net_of(config: GemConfig = SMALL, seed: int = 0) -> Gem:
+    torch.manual_seed(seed)
+    net = Gem(config).eval()
+    net.calibration[:] = torch.tensor([[1.5, 0.2], [0.7, -0.1], [1.1, 0.3], [0.9, 0.0]][: len(net.calibration)])
+    return net
+
+
+def clip_of(n: int, steps: int, seed: int = 1) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
+    random = torch.Generator().manual_seed(seed)
+    bands = -9 + 2 * torch.randn(n, steps, 4, 96, generator=random)
+    weight = (torch.rand(n, steps, 4, generator=random) > 0.4).float()
+    gate = torch.softmax(3 * torch.randn(n, steps, 4, generator=random), -1)
+    return bands, weight, gate
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "single"])
+def test_step_by_step_is_the_same_as_the_whole_clip(kind: str) -> None:
+    net = net_of(replace(SMALL, kind=kind))
+    bands, weight, gate = clip_of(3, 30)
+    with torch.no_grad():
+        score, experts = net(bands, weight, gate, range(30))
+        state = net.new_state(3)
+        for t in range(30):
+            now, said, state = net.step(bands[:, t], weight[:, t], gate[:, t], state)
+            torch.testing.assert_close(now, score[:, t], atol=2e-4, rtol=1e-4)
+            torch.testing.assert_close(said, experts[:, t], atol=2e-4, rtol=1e-4)
+
+
+def streams(net: Gem, n: int) -> tuple["onnxruntime.InferenceSession", dict[str, np.ndarray]]:
+    graph = gem_graph(net, {"task": "spoof"}).SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return session, {name: value.numpy() for name, value in net.new_state(n).items()}
+
+
+def test_exported_graph_says_step_by_step_what_torch_says() -> None:
+    net = net_of()
+    bands, weight, gate = clip_of(5, 40)
+    session, state = streams(net, 5)
+    with torch.no_grad():
+        score, experts = net(bands, weight, gate, range(40))
+    for t in range(40):
+        feeds = {"bands": bands[:, t].numpy(), "weight": weight[:, t].numpy(), "gate": gate[:, t].numpy()}
+        names = [o.name for o in session.get_outputs()]
+        out = dict(zip(names, session.run(None, {**feeds, **state}), strict=True))
+        state = {name: out[f"next_{name}"] for name in state}
+        np.testing.assert_allclose(out["score"], score[:, t], atol=5e-4, rtol=1e-3)
+        np.testing.assert_allclose(out["experts"], experts[:, t], atol=5e-4, rtol=1e-3)
+
+
+def test_a_row_does_not_hear_the_others() -> None:
+    net = net_of()
+    bands, weight, gate = (x.numpy() for x in clip_of(6, 12))
+    together, alone = [], []
+    session, state = streams(net, 6)
+    _, one = streams(net, 1)
+    for t in range(12):
+        feeds = {"bands": bands[:, t], "weight": weight[:, t], "gate": gate[:, t]}
+        names = [o.name for o in session.get_outputs()]
+        out = dict(zip(names, session.run(None, {**feeds, **state}), strict=True))
+        state = {name: out[f"next_{name}"] for name in state}
+        together.append(out["score"][4])
+        out = dict(zip(names, session.run(None, {**{k: v[4:5] for k, v in feeds.items()}, **one}), strict=True))
+        one = {name: out[f"next_{name}"] for name in one}
+        alone.append(out["score"][0])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_pool_forgets_with_speech_and_not_with_silence() -> None:
+    torch.manual_seed(0)
+    pool = ForgettingPool(8, 4, 4, memory_steps=10.0).eval()
+    torch.nn.init.zeros_(pool.score.weight)
+    first, later = torch.ones(1, 20, 8), -torch.ones(1, 20, 8)
+    x = torch.cat([first, later], 1)
+    with torch.no_grad():
+        spoken = pool(x, torch.ones(1, 40), [19, 39])
+        silent = pool(x, torch.cat([torch.ones(1, 20), torch.zeros(1, 20)], 1), [19, 39])
+    assert spoken[0, 0, :, :2].min() > 0.99
+    assert spoken[0, 1, :, :2].max() < -0.7, "a voice that changed must be heard within the memory"
+    torch.testing.assert_close(silent[:, 0], silent[:, 1])
+
+
+def test_before_speech_the_score_does_not_depend_on_what_is_heard() -> None:
+    net = net_of()
+    bands, _, gate = clip_of(2, 5)
+    with torch.no_grad():
+        score, _ = net(bands, torch.zeros(2, 5, 4), gate[:1].expand(2, -1, -1), [4])
+    assert score[0, 0] == pytest.approx(score[1, 0].item(), abs=1e-5)
+
+
+def test_gain_hardly_matters_once_the_level_is_known() -> None:
+    net = net_of()
+    bands, weight, gate = clip_of(1, 60)
+    with torch.no_grad():
+        score = net(bands + 4, weight, gate[:, -1:], [59])[0]
+        louder = net(bands + 7, weight, gate[:, -1:], [59])[0]
+    assert (score - louder).abs().max() < 0.02
+
+
+def test_a_smooth_filter_is_mostly_colour_and_not_fine_structure() -> None:
+    fine, coarse = colour_matrices(SMALL)
+    filter_ = np.cos(np.pi * np.linspace(0, 1, 96))
+    middle = slice(16, -16)
+    assert np.abs((filter_ @ fine)[middle]).max() < 0.08
+    assert np.abs(filter_ @ coarse).max() > 0.8
+    comb = np.tile([1.0, -1.0], 48)
+    assert np.abs((comb @ fine)[middle]).min() > 0.9
+
+
+def test_a_gate_that_says_nothing_trusts_all_experts_alike() -> None:
+    said = torch.tensor([[1.0, 2.0, 3.0, 6.0]])
+    assert mixed(said, torch.zeros(1, 4)).item() == pytest.approx(3.0)
+    assert mixed(said, torch.tensor([[0.0, 0.0, 0.0, 1.0]])).item() == pytest.approx(6.0, abs=1e-4)
+
+
+def test_mixing_probabilities_lets_one_sure_expert_decide_and_log_odds_let_it_argue() -> None:
+    said, gate = torch.tensor([[-8.0, 8.0, 8.0, 8.0]]), torch.full((1, 4), 0.25)
+    assert mixed_probability(said, gate).item() == pytest.approx(np.log(3), abs=0.01)
+    assert mixed(said, gate).item() == pytest.approx(4.0, abs=1e-4)
+
+
+def test_single_network_has_as_many_parameters_as_the_ensemble() -> None:
+    ensemble, single = (sum(p.numel() for p in Gem(GemConfig(kind=k)).parameters()) for k in ("ensemble", "single"))
+    assert abs(ensemble - single) < 0.002 * ensemble
+
+
+def test_network_is_within_its_budget() -> None:
+    net = Gem()
+    assert sum(p.numel() for p in net.parameters()) < 500_000
+    assert 25 * gem_macs(net) < 20_000_000
+
+
+def test_saved_network_scores_as_before(tmp_path: Path) -> None:
+    net = net_of()
+    save_gem(net, tmp_path / "net.pt")
+    again = load_gem(tmp_path / "net.pt")
+    bands, weight, gate = clip_of(2, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(net(bands, weight, gate[:, :1], [7])[0], again(bands, weight, gate[:, :1], [7])[0])
+
+
+def test_bundle_is_written_with_card_and_a_single_network_is_refused(tmp_path: Path) -> None:
+    card = write_bundle(net_of(), tmp_path, "0.0.1", {})
+    assert (tmp_path / "gem" / card.weights).stat().st_size == card.weights_bytes
+    assert card.labels == EXPERTS
+    assert any(name.startswith("pool_") for name in card.states)
+    with pytest.raises(ValueError, match="only an ensemble"):
+        write_bundle(net_of(replace(SMALL, kind="single")), tmp_path, "0.0.1", {})
+
+
+def test_an_expert_learns_from_its_own_emotion_and_a_little_from_the_others() -> None:
+    said = torch.zeros(1, 1, 4, requires_grad=True)
+    gate = torch.tensor([[[0.0, 0.0, 1.0, 0.0]]])
+    expert_loss(said, gate, torch.ones(1), replay=0.2, smoothing=0.0).backward()
+    pull = -said.grad[0, 0]
+    assert pull[2] == pytest.approx(0.5 * 0.85, abs=1e-3)
+    assert pull[0] == pytest.approx(0.5 * 0.05, abs=1e-3)
+
+
+def test_losses_fall_when_synthetic_scores_rise_above_genuine_ones() -> None:
+    gate, label = torch.full((4, 1, 4), 0.25), torch.tensor([0.0, 0.0, 1.0, 1.0])
+    right = torch.tensor([-3.0, -3.0, 3.0, 3.0])[:, None, None].expand(4, 1, 4)
+    assert mixed_loss(right, gate, label, 0.0) < mixed_loss(-right, gate, label, 0.0)
+    assert pair_loss(mixed(right, gate), 2) < 0.01 < pair_loss(mixed(-right, gate), 2)
+    assert pair_loss(mixed(right, gate), 0) == 0
+
+
+def test_training_gates_of_the_arms_sum_to_one() -> None:
+    gate = torch.softmax(torch.randn(3, 2, 4), -1)
+    for kind in ("emotion", "uniform", "random"):
+        torch.testing.assert_close(training_gate(gate, kind).sum(-1), torch.ones(3, 2))
+    assert torch.equal(training_gate(gate, "emotion"), gate)

@@ -1,0 +1,321 @@
+"""The spoof corpus: nothing leaks between folds, nothing but the voice tells the classes, batches are made again."""
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
+pytest.importorskip("scipy")
+
+from rtemo.dsp.filterbank import linear_filterbank  # noqa: E402
+from rtemo.dsp.stft import Stft  # noqa: E402
+from rtemo_models.data.spoof.batches import SpoofBatches  # noqa: E402
+from rtemo_models.data.spoof.cache import FRAME_SAMPLES, BandCache, analysis, bands_offline, open_corpus  # noqa: E402
+from rtemo_models.data.spoof.channel import Channel, telephoned  # noqa: E402
+from rtemo_models.data.spoof.clips import (  # noqa: E402
+    FOLDS,
+    SpoofClip,
+    in_report,
+    in_training,
+    refuse_shared,
+    site_speaker,
+)
+from rtemo_models.data.spoof.equalise import LEVEL_DBFS, active_blocks, equalise  # noqa: E402
+from rtemo_models.data.spoof.gates import gate_matrix, label_gate  # noqa: E402
+from rtemo_models.data.spoof.packages import MOODS, speak  # noqa: E402
+from rtemo_models.data.spoof.plan import CorpusRecipe, Counts, plan  # noqa: E402
+from rtemo_models.data.spoof.resynthesis import WAYS, resynthesise  # noqa: E402
+from rtemo_models.train.gem import GemRun  # noqa: E402
+from rtemo_models.train.gem_recipe import GemRecipe  # noqa: E402
+from rtemo_models.train.gem_trials import MIXES, score, seen_dev, trials_of  # noqa: E402
+
+pytestmark = pytest.mark.unit
+
+RATE_HZ = 16_000
+CORPUS = CorpusRecipe(
+    seed=3,
+    human={"nemo": Counts(8, 4), "librispeech": Counts(2, 1)},
+    most_of_a_system=2,
+    resynthesis={"mel-phase": Counts(4, 2), "lpc": Counts(2, 2)},
+    packages={},
+)
+RECIPE = GemRecipe(
+    seed=1,
+    steps=4,
+    batch_steps=100,
+    crop_steps=(10, 12),
+    rate_peak=1e-3,
+    warmup_steps=2,
+    weight_decay=0.0,
+    average_decay=0.5,
+    smoothing=0.05,
+    expert_weight=0.5,
+    pair_weight=0.5,
+    replay=0.15,
+    label_share=0.5,
+    channel_strength=1.0,
+    net={"hop_width": 8, "width": 8, "dilations": (1, 2), "expert_width": 4, "attention": 4, "hidden": 4},
+    corpus=CORPUS,
+)
+SITES = {
+    "tortoise": [("Tortoise", 3), ("human", 2)],
+    "styletts2": [("VITS", 2), ("human", 1)],
+    "vits": [("VITS", 2), ("human", 1)],
+    "luo": [("EmotionTTS-prosody", 2)],
+}
+
+
+def voice(duration_s: float, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    time_s = np.arange(int(RATE_HZ * duration_s)) / RATE_HZ
+    pitch_hz = random.uniform(110, 220) * (1 + 0.1 * np.sin(2 * np.pi * random.uniform(0.5, 2) * time_s))
+    buzz = sum(np.sin(2 * np.pi * k * np.cumsum(pitch_hz) / RATE_HZ) / k for k in range(1, 25))
+    syllables = np.clip(np.sin(2 * np.pi * random.uniform(3, 6) * time_s), 0.05, 1)
+    return (0.1 * buzz * syllables + 1e-3 * random.standard_normal(len(time_s))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve emotional clips of six speakers, three of read speech, clips of four sites."""
+    folder = tmp_path_factory.mktemp("data")
+    seeds = iter(range(1000))
+
+    def sound(path: str) -> str:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        seed = next(seeds)
+        soundfile.write(folder / path, voice(1.2 + 0.1 * (seed % 5), seed), RATE_HZ, subtype="PCM_16")
+        return path
+
+    def table(path: str, rows: list[dict[str, str]]) -> None:
+        with (folder / path).open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    emotional = [
+        {
+            "path": sound(f"emotion/{k}.wav"),
+            "corpus": "nemo",
+            "speaker": f"nemo-{k // 2}",
+            "emotion": ("neutral", "happy", "angry", "sad")[k // 2 % 4],
+            "level": "",
+            "split": "dev" if k >= 8 else "train",
+            "duration_s": "1.5",
+        }
+        for k in range(12)
+    ]
+    table("emotion/manifest.csv", emotional)
+    read = [
+        {
+            "path": sound(f"clean/{k}.wav"),
+            "corpus": "librispeech",
+            "speaker": f"librispeech-{k}",
+            "split": "dev" if k == 2 else "train",
+            "duration_s": "1.5",
+        }
+        for k in range(3)
+    ]
+    table("clean/manifest.csv", read)
+    spoof = [
+        {
+            "path": sound(f"spoof/{site}/{system}/{site}_LJSpeech_{system}_{k}.wav"),
+            "source": site,
+            "system": system,
+            "bona_fide": str(int(system == "human")),
+            "emotion": "",
+            "duration_s": "1.5",
+        }
+        for site, systems in SITES.items()
+        for system, count in systems
+        for k in range(count)
+    ]
+    table("spoof/manifest.csv", spoof)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(data: Path, tmp_path_factory: pytest.TempPathFactory) -> BandCache:
+    return open_corpus(data, tmp_path_factory.mktemp("work") / "cache", CORPUS)
+
+
+def gates_of(corpus: BandCache) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.dirichlet(np.ones(4), len(corpus.bands(i)) // 4).astype(np.float32) for i in range(len(corpus))]
+
+
+def test_no_system_speaker_or_recording_is_trained_on_and_reported(data: Path) -> None:
+    clips = plan(data, CORPUS)
+    for fold in range(FOLDS):
+        train, report = in_training(clips, fold), in_report(clips, fold)
+        assert train
+        assert report
+        refuse_shared(train, report)
+
+
+def test_a_system_that_two_sites_show_is_unseen_in_both(data: Path) -> None:
+    clips = plan(data, CORPUS)
+    assert {c.corpus for c in clips if c.system == "VITS"} == {"styletts2", "vits"}
+    for fold in (2, 3):
+        assert not [c for c in in_training(clips, fold) if c.system == "VITS"]
+
+
+def test_a_leak_is_refused_by_name() -> None:
+    clip = SpoofClip("a", "a.wav", "", "", "", "nemo", "nemo-1", "sad", "train")
+    other = replace(clip, name="b", source="b.wav")
+    with pytest.raises(ValueError, match="1 speakers are trained on and reported: nemo-1"):
+        refuse_shared([clip], [other])
+    with pytest.raises(ValueError, match="systems"):
+        refuse_shared([replace(clip, system="X")], [replace(other, system="X", speaker="z")])
+
+
+def test_copies_stay_with_the_split_and_speaker_of_their_original(data: Path) -> None:
+    clips = {c.name: c for c in plan(data, CORPUS)}
+    made = [c for c in clips.values() if c.twin]
+    assert made
+    for copy in made:
+        original = clips[copy.twin]
+        assert (copy.speaker, copy.split, copy.emotion) == (original.speaker, original.split, original.emotion)
+
+
+def test_voices_of_public_corpora_are_known_across_sites() -> None:
+    assert site_speaker("spoof/styletts2/human/styletts2_wavs_LibriTTS_Ref_4077-13754-0000.opus", "styletts2") == (
+        "librispeech-4077"
+    )
+    for path, site in (("styletts2_wavs_LJSpeech_OOD_GT_00003.opus", "styletts2"), ("vits_wavs_ss_02_gt.opus", "vits")):
+        assert site_speaker(path, site) == "ljspeech"
+    assert site_speaker("autovc_audios_ground_truth2_p261_002.opus", "autovc") == "vctk-261"
+
+
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_equalised_clips_share_level_margins_and_band(is_coded: bool) -> None:
+    quiet, loud = 0.01 * voice(3.0, 1), voice(5.0, 2)
+    loud = np.concatenate([np.zeros(9000, np.float32), loud, np.zeros(20_000, np.float32)])
+    for samples in (quiet, loud):
+        made = equalise(samples.astype(np.float32), is_coded, np.random.default_rng(0))
+        active = np.repeat(active_blocks(made), 320)
+        level = 10 * np.log10(np.mean(made[: len(active)][active].astype(np.float64) ** 2))
+        assert level == pytest.approx(LEVEL_DBFS, abs=1.0)
+        spectrum = np.abs(np.fft.rfft(made)) ** 2
+        hz = np.fft.rfftfreq(len(made), 1 / RATE_HZ)
+        assert spectrum[hz > 7800].sum() < 1e-3 * spectrum.sum()
+        assert np.argmax(active) < 0.2 * RATE_HZ
+
+
+def test_silence_makes_no_clip() -> None:
+    assert not len(equalise(np.zeros(RATE_HZ, np.float32), True, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize(("system", "way"), [(s, w) for s in ("griffin-lim", "mel-phase", "lpc") for w in WAYS[s]])
+def test_a_resynthesis_keeps_words_and_level_and_makes_another_wave(system: str, way: str) -> None:
+    clip = voice(1.0, 4)
+    made = resynthesise(clip, system, way, np.random.default_rng(0))
+    assert made.shape == clip.shape
+    assert made.dtype == np.float32
+    envelope = [np.sqrt(np.mean(x[: 16000 // 320 * 320].reshape(-1, 320) ** 2, 1)) for x in (clip, made)]
+    assert np.corrcoef(*envelope)[0, 1] > 0.8
+    assert 0.4 < made.std() / clip.std() < 2
+    assert np.abs(made - clip).max() > 0.01
+
+
+def test_world_moves_the_pitch_only_where_it_is_asked_to() -> None:
+    pytest.importorskip("pyworld", reason="pyworld is not installed")
+    clip = voice(1.0, 5)
+    for way in WAYS["world"]:
+        made = resynthesise(clip, "world", way, np.random.default_rng(1))
+        assert np.isfinite(made).all()
+        assert 0.3 < made.std() / clip.std() < 3
+
+
+@pytest.mark.parametrize("system", ["espeak-ng", "flite"])
+def test_a_sad_voice_takes_longer_than_an_angry_one(system: str) -> None:
+    if shutil.which(system) is None:
+        pytest.skip(f"{system} is not installed")
+    voice_name = {"espeak-ng": "en-us", "flite": "slt"}[system]
+    assert {"sad", "angry"} <= set(MOODS)
+    said = {
+        e: speak(system, voice_name, e, "This is said in a mood.", np.random.default_rng(0)) for e in ("sad", "angry")
+    }
+    assert len(said["sad"]) > 1.2 * len(said["angry"])
+
+
+def test_bands_of_a_clip_are_those_of_the_streaming_transform() -> None:
+    clip = voice(0.5, 6)
+    window, bank = analysis()
+    stft = Stft(1, window.astype(np.float64), hop_samples=160)
+    stft.admit(0)
+    scale = (2 / window.sum()) ** 2
+    made = bands_offline(clip)
+    for hop in range(len(made)):
+        spectrum = stft.process(clip[None, hop * 160 : (hop + 1) * 160])[0]
+        power = scale * np.abs(spectrum) ** 2
+        np.testing.assert_allclose(made[hop], np.log(np.maximum(power @ bank, 1e-10)), atol=2e-2)
+    assert linear_filterbank(96, rate_hz=RATE_HZ, fft_samples=FRAME_SAMPLES, high_hz=8000.0).band_count == 96
+
+
+def test_a_pair_goes_through_the_same_channel_and_batches_are_made_again(corpus: BandCache) -> None:
+    chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train"]
+    quiet = Channel([], strength=0.0)
+    batches = SpoofBatches(corpus, gates_of(corpus), chosen, quiet, seed=5)
+    one, again = batches.make(3, 12, 10), batches.make(3, 12, 10)
+    torch.testing.assert_close(one.bands, again.bands)
+    assert one.pairs == 3
+    for k in range(one.pairs):
+        original, copy = corpus.clips[one.clip[k]], corpus.clips[one.clip[one.pairs + k]]
+        assert copy.twin == original.name
+    assert one.label[: one.pairs].sum() == 0
+    assert one.label[one.pairs : 2 * one.pairs].min() == 1
+    assert 0.3 < one.label.mean() < 0.7
+    assert batches.make(4, 12, 10).clip.tolist() != one.clip.tolist()
+    channel = Channel([], strength=1.0)
+    level = np.full((40, 96), -9.0, np.float32)
+    is_speech = np.ones(40, bool)
+    heard = [channel(level, is_speech, np.random.default_rng(8)) for _ in range(2)]
+    np.testing.assert_array_equal(*heard)
+
+
+def test_a_telephone_leaves_nothing_above_its_band() -> None:
+    bands = np.full((20, 96), -8.0, np.float32)
+    heard = telephoned(bands, np.random.default_rng(0))
+    hz = np.linspace(0, 8000, 96)
+    assert heard[:, hz > 4500].max() < -16
+    assert heard[:, (hz > 500) & (hz < 3000)].min() > -9
+
+
+def test_gates_of_labels_are_those_of_their_experts() -> None:
+    assert gate_matrix().sum(1).tolist() == [1.0] * 8
+    assert label_gate("calm").tolist() == [1, 0, 0, 0]
+    assert label_gate("surprise").tolist() == [0, 1, 0, 0]
+    assert label_gate("disgust").tolist() == [0, 0, 1, 0]
+    assert label_gate("fear").tolist() == [0, 0, 0, 1]
+    assert label_gate("") is None
+
+
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: BandCache, tmp_path: Path) -> None:
+    chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train"]
+    batches = SpoofBatches(corpus, gates_of(corpus), chosen, Channel([]), RECIPE.seed)
+    GemRun(RECIPE, batches, tmp_path / "whole").train()
+    GemRun(RECIPE, batches, tmp_path / "parts").train(until=2)
+    GemRun(RECIPE, batches, tmp_path / "parts").train()
+    whole, parts = (torch.load(tmp_path / n / "average.pt", weights_only=True) for n in ("whole", "parts"))
+    for name, value in whole["weights"].items():
+        torch.testing.assert_close(parts["weights"][name], value)
+
+
+def test_trials_are_lengthened_by_the_same_voice_and_scored_in_every_way(corpus: BandCache, tmp_path: Path) -> None:
+    batches = SpoofBatches(corpus, gates_of(corpus), range(len(corpus)), Channel([]), RECIPE.seed)
+    run = GemRun(RECIPE, batches, tmp_path)
+    trials = trials_of(corpus, seen_dev(corpus.clips, None), "0")
+    assert any(len(t.clips) > 1 for t in trials)
+    for trial in trials:
+        assert (
+            len({(corpus.clips[i].system, corpus.clips[i].speaker, corpus.clips[i].emotion) for i in trial.clips}) == 1
+        )
+    rows = score(run.average, corpus, gates_of(corpus), trials)
+    assert {r["arm"] for r in rows} == set(MIXES)
+    assert len(rows) == len(trials) * 2 * 4 * len(MIXES)
+    assert all(np.isfinite(r["score"]) for r in rows)
