@@ -2,7 +2,8 @@
 
 Streams clips through rtemo with the plugin `gem` - or through a function of your own, `--system module:function` - in
 full band and as on the telephone, keeps the scores as WORK/ARM.csv, prints tables and writes WORK/report.json. With
-`--trials` nothing is streamed: the files given are reported together, an arm each.
+`--trials` nothing is streamed: the files given are reported together, an arm each. Systems count as unseen unless the
+manifest's column `fold` says `seen`, or `--seen` says so of those in DATA/spoof: the card tells what was trained on.
 """
 
 import argparse
@@ -33,6 +34,9 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, help="CSV of clips, paths from DATA; default: DATA/spoof and emotion")
     parser.add_argument(
         "--split", default="dev", help="rows of the manifest that are taken, where it has splits; or all"
+    )
+    parser.add_argument(
+        "--seen", action="store_true", help="without a manifest: the detector was trained on the systems of DATA/spoof"
     )
     parser.add_argument("--clips", type=int, help="of each system and speaker at most; default: all")
     parser.add_argument("--system", default="gem", help="gem, or module:function")
@@ -86,7 +90,7 @@ def clips_of(options: argparse.Namespace) -> list[Clip]:
     if options.manifest:
         clips = read_clips(options.manifest, data, options.split)
     else:
-        clips = default_clips(data, options.split)
+        clips = default_clips(data, options.split, options.seen)
     if not clips:
         raise RtemoError(f"there are no clips of split {options.split!r}", "choose another with --split")
     return clips

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +55,17 @@ def read_clips(manifest: Path, folder: Path, split: str = "dev") -> list[Clip]:
     return [_clip(row, folder, manifest) for row in rows if split in ("all", row.get("split") or split)]
 
 
-def default_clips(data: Path, split: str = "dev") -> list[Clip]:
-    """Clips of the data folder as it is: synthetic speech and its human references, and genuine emotional speech."""
-    clips = read_clips(data / "spoof" / "manifest.csv", data)
+def default_clips(data: Path, split: str = "dev", is_seen: bool = False) -> list[Clip]:
+    """Clips of the data folder as it is: synthetic speech and its human references, and genuine emotional speech.
+
+    Args:
+        data: Folder of the corpora.
+        split: Of the emotional speech.
+        is_seen: Whether the detector was trained on the synthetic speech and its references.
+    """
+    clips = read_clips(data / "spoof" / "manifest.csv", data, "all")
+    if is_seen:
+        clips = [replace(clip, fold="seen") for clip in clips]
     with (data / "emotion" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = [row | {"label": "0"} for row in csv.DictReader(file) if row["split"] == split]
     return clips + [_clip(row, data, data / "emotion" / "manifest.csv") for row in rows]

@@ -22,8 +22,9 @@ class Heard:
         score: float64 [k], log-likelihood ratio that the voice is synthetic.
         is_spoof: bool [k], whether the detector itself called it so.
         is_alarmed: bool [k], whether an alarm about the call stood.
+        is_final: bool [k], whether it was only said because the clip ended.
         end_s: float64 [k], when in the clip it was said.
-        total_speech_s: Speech in the clip.
+        total_speech_s: Speech that was listened to.
         duration_s: Of the clip.
     """
 
@@ -31,6 +32,7 @@ class Heard:
     score: NDArray[np.float64]
     is_spoof: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     is_alarmed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    is_final: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     end_s: NDArray[np.float64] = field(default_factory=_nothing)
     total_speech_s: float = 0.0
     duration_s: float = 0.0

@@ -12,8 +12,10 @@ from bench.quality.spoof.trials import BANDS, Trials
 RATES_PER_H = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 LEAST_SPEECH_S = 1.5
 """Speech before which nobody is suspected."""
+DECISION_S = 0.5
+"""Speech between two decisions."""
 COOL_DOWN = 60
-"""Decisions, half a second of speech each, below the limit before an alarm is over."""
+"""Decisions below the limit before an alarm is over."""
 LEAST_LIMIT = 1.0
 """Of the alarm's sum: however clean the genuine speech was, no smaller one is proposed."""
 _LIMITS = 400
@@ -82,11 +84,13 @@ def limit_at(series: Series, most: int, keep: float, drift: float, cool_down: in
 
 
 def decisions(heard: Heard) -> NDArray[np.float64]:
-    """Scores that rest on enough speech, one for each decision: several events may tell of the same."""
+    """Scores at which is decided: the first after 1.5 s of speech, and then the first of every further half second."""
     is_known = np.isfinite(heard.score) & (heard.speech_s >= LEAST_SPEECH_S - 1e-6)
+    if len(heard.is_final):
+        is_known &= ~heard.is_final
     speech_s, score = heard.speech_s[is_known], heard.score[is_known]
-    is_new = np.diff(speech_s, prepend=-1.0) != 0
-    return score[is_new]
+    number = np.floor((speech_s - LEAST_SPEECH_S) / DECISION_S + 1e-6)
+    return score[np.diff(number, prepend=-1) > 0]
 
 
 def poisson_interval(count: int, hours: float) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from bench.quality.spoof.operating_points import (
     LEAST_LIMIT,
     alarms,
     calibration,
+    decisions,
     limit_at,
     operating_points,
     poisson_interval,
@@ -30,7 +31,7 @@ def heard(score: list[float], verdicts: str, speech_s: float = 1800.0) -> Heard:
     times = np.linspace(2, speech_s, len(score))
     is_spoof = np.array([v in "sa" for v in verdicts])
     is_alarmed = np.array([v == "a" for v in verdicts])
-    return Heard(times, np.array(score), is_spoof, is_alarmed, times, speech_s, 2 * speech_s)
+    return Heard(times, np.array(score), is_spoof, is_alarmed, total_speech_s=speech_s, duration_s=2 * speech_s)
 
 
 def synthetic(count: int) -> Trials:
@@ -135,11 +136,13 @@ def test_rates_are_per_hour_of_speech_and_per_corpus() -> None:
 
 
 def test_scores_before_enough_speech_raise_nobody_and_a_decision_counts_once() -> None:
-    times = np.array([0.5, 1.0, 1.5, 2.0, 2.0, 2.5])
-    early = Heard(times, np.array([9.0, 9.0, 1.0, 2.0, 2.0, -5.0]), total_speech_s=3600.0)
+    times = np.array([0.5, 1.0, 1.52, 1.8, 2.03, 2.5, 3.0])
+    is_final = np.arange(7) == 6
+    early = Heard(times, np.array([9.0, 9.0, 1.0, 9.0, 2.0, -5.0, 9.0]), is_final=is_final, total_speech_s=3600.0)
+    assert decisions(early).tolist() == [1.0, 2.0, -5.0]
     point = operating_points([("c", early)], rates_per_h=[0.0], keep=1.0)[0]
     assert point["threshold"] == np.nextafter(2.0, np.inf)
-    assert 3.0 < point["limit"] < 3.02  # 1 and 2, not 2 twice
+    assert 3.0 < point["limit"] < 3.02  # 1 and 2
     assert begun(early.is_spoof) == 0
 
 

@@ -150,6 +150,15 @@ def test_systems_and_speakers_that_were_trained_on_are_kept_apart() -> None:
     assert row["eer"] < result["conditions"]["full, 4"]["eer"]
 
 
+def test_a_report_on_seen_systems_alone_claims_nothing_of_unseen_ones() -> None:
+    result, text = report_of(trials_of([row | {"fold": "seen" if row["label"] else ""} for row in rows()]))
+    assert np.isnan(result["conditions"]["full, 4"]["eer"])  # type: ignore[index]
+    assert result["conditions"]["full, 4, seen systems"]["eer"] < 0.5  # type: ignore[index]
+    assert not result["systems"]
+    assert "| pooled |  | 10.0 | unknown |" in text
+    assert "nan" not in text
+
+
 def test_two_arms_of_the_same_scores_save_nothing_in_any_draw() -> None:
     saved = reduction(trials_of(rows("gem")), trials_of(rows("single")), 50)
     assert saved["relative"] == {"value": 0.0, "interval": (0.0, 0.0)}
