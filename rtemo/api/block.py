@@ -41,9 +41,11 @@ class Block:
             delay of the processors before.
         flags: uint8 [n] of `HopFlag` bits.
         marks: name → array [n, ...]: what earlier plugins declared in `provides`.
+        is_doubted: bool [n], whether a plugin that guards the stream holds its voice for synthetic. The engine keeps it
+            from tick to tick; emotion events of a doubted stream go out with `is_trusted` false.
     """
 
-    __slots__ = ("_heard", "flags", "marks", "rows", "samples", "start_sample", "tick")
+    __slots__ = ("_heard", "flags", "is_doubted", "marks", "rows", "samples", "start_sample", "tick")
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Block:
         flags: NDArray[np.uint8],
         marks: dict[str, NDArray[np.generic]],
         heard: NDArray[np.float32] | None = None,
+        is_doubted: NDArray[np.bool_] | None = None,
     ) -> None:
         self.tick = tick
         self.samples = samples
@@ -61,6 +64,7 @@ class Block:
         self.start_sample = start_sample
         self.flags = flags
         self.marks = marks
+        self.is_doubted = np.zeros(len(flags), np.bool_) if is_doubted is None else is_doubted
         self._heard = None if heard is None else heard.view()
         if self._heard is not None:
             self._heard.flags.writeable = False

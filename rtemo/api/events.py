@@ -54,6 +54,8 @@ class Emotion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     trigger: str
     """`first`, `refresh`, `turn_end` or `stream_end`."""
     is_final: bool = False
+    is_trusted: bool = True
+    """False while a plugin that guards the stream holds the voice for synthetic."""
 
 
 class Spoof(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="spoof"):
@@ -64,7 +66,13 @@ class Spoof(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="sp
     verdict: str
     """`bona_fide`, `spoof` or `unknown`."""
     contributions: dict[str, float] = {}
+    """Expert → its share of the score."""
     speech_s: float = 0.0
+    """Speech of the stream so far."""
+    trigger: str = ""
+    """`first`, `refresh`, `change`, `alarm` or `stream_end`."""
+    is_alarmed: bool = False
+    """Whether an alarm over the call stands: evidence has gathered over many scores."""
 
 
 class Rank(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rank"):

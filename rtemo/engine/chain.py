@@ -4,13 +4,16 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
     Emit,
+    Emotion,
     HopFlag,
+    Mark,
     Payload,
     Plugin,
     PluginContext,
@@ -102,6 +105,7 @@ class Chain:
         self._outlets: list[_Outlet] = []
         self._block: Block | None = None
         self._tables: list[MarkTable] = []
+        self._doubts = MarkTable(Mark("doubted", "bool", unknown=False), capacity)
         hearing = [index for index, plugin in enumerate(plugins) if plugin.spec.hears_input]
         self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
         for index, plugin in enumerate(plugins):
@@ -119,7 +123,7 @@ class Chain:
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard)
             self._tables += stage.tables
             self.stages.append(stage)
-            self._outlets.append(_Outlet(stage, emit_for(plugin.spec.name)))
+            self._outlets.append(_Outlet(stage, emit_for(plugin.spec.name), self._doubts))
 
     @property
     def latency_samples(self) -> int:
@@ -138,6 +142,11 @@ class Chain:
     def heard(self, n: int) -> NDArray[np.float32] | None:
         """View of the audio as it entered the chain for n rows; None when no plugin wants it."""
         return None if self._heard is None else self._heard[:n]
+
+    def doubts(self, n: int) -> NDArray[np.bool_]:
+        """View of what plugins hold against n rows, bool [n]."""
+        doubts: NDArray[np.bool_] = self._doubts.values[:n]  # type: ignore[assignment]
+        return doubts
 
     def process(self, block: Block, ready_ns: int, holder: int, skip_optional: bool = False) -> int:
         """Run all stages over a block, in place.
@@ -184,11 +193,13 @@ class Chain:
     def admit(self, row: int) -> None:
         """Prepare a row in every stage."""
         self.n += 1
+        self._doubts.forget_row(row)
         self._each("admit", lambda stage: stage.admit(row))
 
     def retire(self, row: int) -> None:
         """Forget a row in every stage; the last row takes its place."""
         last = self.n - 1
+        self._doubts.values[row] = self._doubts.values[last]
         self._each("retire", lambda stage: stage.retire(row, last))
         self.n -= 1
 
@@ -199,7 +210,7 @@ class Chain:
         """
         stage = self.stages[index]
         stage.is_bypassed = stage.is_hung = True
-        for table in self._tables:
+        for table in (*self._tables, self._doubts):
             table.values = table.values.copy()
         if self._block is not None:
             stage.shift(self._block)
@@ -243,15 +254,19 @@ class Chain:
 class _Outlet:
     """What a processor emits through; shut once it is bypassed, whatever thread it still has running."""
 
-    __slots__ = ("_emit", "_stage")
+    __slots__ = ("_doubts", "_emit", "_stage")
 
-    def __init__(self, stage: Stage, emit: Emit) -> None:
+    def __init__(self, stage: Stage, emit: Emit, doubts: MarkTable) -> None:
         self._stage = stage
         self._emit = emit
+        self._doubts = doubts
 
     def __call__(self, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
-        if not self._stage.is_bypassed:
-            self._emit(row, data, start_sample, end_sample)
+        if self._stage.is_bypassed:
+            return
+        if isinstance(data, Emotion) and self._doubts.values[row]:
+            data = msgspec.structs.replace(data, is_trusted=False)
+        self._emit(row, data, start_sample, end_sample)
 
 
 def _attempt(stage: Stage, block: Block, emit: Emit) -> str:

@@ -299,4 +299,5 @@ class Driver:
             self._flags[:n],
             self.chain.marks(n),
             self.chain.heard(n),
+            self.chain.doubts(n),
         )

@@ -265,7 +265,8 @@ class Engine:
         start = np.zeros(n, np.int64)
         flags = np.zeros(n, np.uint8)
         capture = np.zeros(n, np.int64)
-        block = Block(0, samples, slots, start, flags, self.chain.marks(n), self.chain.heard(n))
+        chain = self.chain
+        block = Block(0, samples, slots, start, flags, chain.marks(n), chain.heard(n), chain.doubts(n))
         for slot in range(n):
             self._ring.append_gap(slot, hop, 0)
         for tick in range(_WARM_TICKS):

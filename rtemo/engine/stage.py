@@ -21,6 +21,10 @@ class MarkTable:
         """Write what stands for unknown into the first n rows."""
         self.values[:n] = self.mark.unknown
 
+    def forget_row(self, row: int) -> None:
+        """Write what stands for unknown into one row."""
+        self.values[row] = self.mark.unknown
+
 
 class Stage:
     """A running processor and everything the chain needs to replace it when it fails.
@@ -116,7 +120,7 @@ class Stage:
         if not self.is_bypassed:
             self.processor.admit(row)
         for table in self.tables:
-            table.values[row] = table.mark.unknown
+            table.forget_row(row)
         for delay in self._delays():
             delay.admit(row)
 
