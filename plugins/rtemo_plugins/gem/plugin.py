@@ -1,0 +1,111 @@
+"""GemPlugin: tells how likely each voice is synthetic."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, ResetReason
+from rtemo_plugins.gem.consequences import Consequences
+from rtemo_plugins.gem.ensemble import Ensemble
+from rtemo_plugins.gem.front_end import FrontEnd, SpectrumFormat
+from rtemo_plugins.gem.options import GemOptions
+from rtemo_plugins.gem.step import STEP_HOPS
+from rtemo_plugins.gem.verdicts import MARKS, Notice, Verdicts
+
+_LAST = np.uint8(HopFlag.LAST)
+
+
+class GemPlugin:
+    """The factory; see the README beside this file."""
+
+    options_type: ClassVar[type[GemOptions]] = GemOptions
+
+    def __init__(self, options: GemOptions) -> None:
+        self._options = options
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Facts about the plugin as configured."""
+        return PluginSpec(
+            name="gem",
+            summary="Risk that the voice is synthetic, from experts that the emotion chooses.",
+            version="1",
+            cadence_hops=STEP_HOPS,
+            edits_audio=self._options.policy == "mute",
+            hears_input=True,
+            provides=MARKS,
+            requires=("vad.speech", "vad.voice", "emotion.posterior"),
+        )
+
+    def open(self, context: PluginContext, capacity: int) -> "GemProcessor":
+        """Load the bundle and make a processor.
+
+        Raises:
+            ModelError: The bundle cannot be loaded, or does not fit the plugin or the engine.
+        """
+        options = self._options
+        model = context.model(options.bundle)
+        format = SpectrumFormat.of(model.card)
+        if (format.rate_hz, format.hop_samples) != (context.format.sample_rate_hz, context.format.hop_samples):
+            raise ModelError(
+                f"bundle {model.card.name!r} takes hops of {format.hop_samples} samples at {format.rate_hz} Hz, the "
+                f"engine gives {context.format.hop_samples} at {context.format.sample_rate_hz} Hz",
+                "choose another `bundle` for the gem plugin",
+            )
+        front_end = FrontEnd(format, capacity)
+        return GemProcessor(
+            front_end,
+            Ensemble(model, format.band_count, front_end.reach_hops, capacity),
+            Verdicts(model.card, options, context.format.hop_s, capacity),
+            Consequences(options.policy, context.format.hop_samples, capacity),
+        )
+
+
+class GemProcessor:
+    """Runs one hop of every stream through the parts, in the order that keeps the stagger from showing."""
+
+    def __init__(self, front_end: FrontEnd, ensemble: Ensemble, verdicts: Verdicts, consequences: Consequences) -> None:
+        self._front_end = front_end
+        self._ensemble = ensemble
+        self._verdicts = verdicts
+        self._consequences = consequences
+        self._parts = (front_end, ensemble, verdicts, consequences)
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Hear one hop, write the marks, follow the policy, compute the steps that are due and tell what they find."""
+        n, verdicts = block.n, self._verdicts
+        complete = self._ensemble.hear(self._front_end.process(block.heard), block)
+        if len(complete):
+            verdicts.publish(complete)  # what the steps before found; every one of them is computed by now
+        verdicts.show(block)
+        self._consequences.follow(verdicts.verdict[:n], verdicts.is_alarmed[:n], block)
+        rows = self._ensemble.due(block.flags)
+        if len(rows):
+            step = self._ensemble.step(rows)
+            self._tell(verdicts.advance(step, self._ensemble.run(step, n)), emit)
+        for row in np.flatnonzero(block.flags & _LAST).tolist():
+            self._tell(verdicts.end_stream(row), emit)
+
+    def _tell(self, notices: list[Notice], emit: Emit) -> None:
+        for notice in notices:
+            emit(notice.row, self._verdicts.describe(notice), notice.start_sample, notice.end_sample)
+
+    def admit(self, row: int) -> None:
+        """Prepare fresh state for a new stream."""
+        for part in self._parts:
+            part.admit(row)
+
+    def retire(self, row: int, last: int) -> None:
+        """Forget the stream at `row`; the last one takes its place."""
+        for part in self._parts:
+            part.retire(row, last)
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Put the given rows into the state of a fresh stream."""
+        for row in rows.tolist():
+            for part in self._parts:
+                part.reset(row)
+
+    def close(self) -> None:
+        """Nothing to free: the weights belong to the engine."""
