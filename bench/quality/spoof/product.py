@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.spoof.heard import Heard
-from rtemo.api import CapacityError, Event, Fault, Health, RtemoError, SpeechEnd, Spoof, StreamDesk, StreamEnd
+from rtemo.api import CapacityError, Event, Fault, Health, RtemoError, Spoof, StreamDesk, StreamEnd
 from rtemo.api.source import StreamWriter
 from rtemo.config import Config, load_config
 from rtemo.engine import registry
@@ -142,7 +142,6 @@ class _Tally:
         self._busy_us: list[float] = []
         self._lock = threading.Lock()
         self._said: dict[str, list[tuple[Spoof, int]]] = {}
-        self._speech_s: dict[str, float] = {}
         self._duration_s: dict[str, float] = {}
 
     def open(self) -> None: ...
@@ -155,8 +154,6 @@ class _Tally:
                 data = event.data
                 if isinstance(data, Spoof):
                     self._said.setdefault(event.call, []).append((data, event.end_sample))
-                elif isinstance(data, SpeechEnd):
-                    self._speech_s[event.call] = self._speech_s.get(event.call, 0.0) + data.speech_s
                 elif isinstance(data, StreamEnd):
                     self._duration_s[event.call] = data.duration_s
                 elif isinstance(data, Fault):
@@ -179,9 +176,10 @@ class _Tally:
                 speech_s=np.array([spoof.speech_s for spoof, _ in said]),
                 score=np.array([spoof.score for spoof, _ in said]),
                 is_spoof=np.array([spoof.verdict == "spoof" for spoof, _ in said], np.bool_),
-                is_alarmed=np.array([getattr(spoof, "is_alarmed", False) for spoof, _ in said], np.bool_),
+                is_alarmed=np.array([spoof.is_alarmed for spoof, _ in said], np.bool_),
+                is_final=np.array([spoof.trigger == "stream_end" for spoof, _ in said], np.bool_),
                 end_s=np.array([end / 16_000 for _, end in said]),
-                total_speech_s=self._speech_s.get(call, 0.0),
+                total_speech_s=said[-1][0].speech_s if said else 0.0,
                 duration_s=self._duration_s.get(call, 0.0),
             )
 

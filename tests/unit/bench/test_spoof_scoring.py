@@ -22,7 +22,7 @@ from bench.quality.spoof.score import FunctionDetector, open_detector, score_cli
 from bench.quality.spoof.summary import summarise
 from bench.quality.spoof.trials import read_trials, trials_of
 from bench.sound import babble
-from rtemo.api import Block, Emit, PluginSpec, RtemoError, SpeechEnd, Spoof, StateTable
+from rtemo.api import Block, Emit, HopFlag, PluginSpec, RtemoError, Spoof, StateTable
 from rtemo.engine import registry
 from tests.engine.plugins import FakePlugin, FakeProcessor
 
@@ -77,6 +77,7 @@ def test_manifests_of_both_kinds_are_understood(tmp_path: Path) -> None:
         (0, "", "page", "", ""),
         (0, "", "nemo", "nemo-1", "happy"),
     ]
+    assert [c.fold for c in default_clips(tmp_path, is_seen=True)] == ["seen", "seen", ""]
     with pytest.raises(RtemoError, match="label"):
         read_clips(tmp_path / "emotion" / "manifest.csv", tmp_path)
 
@@ -183,9 +184,11 @@ class Suspicious(FakeProcessor):
         for row in np.flatnonzero(self._hops[:n] % 50 == 0).tolist():
             end, peak = int(self._hops[row]) * 160, float(self._peak[row])
             verdict = "spoof" if peak >= 0.5 else "bona_fide"
-            emit(row, Spoof(score=peak, verdict=verdict, speech_s=end / 16_000), 0, end)
-        for row in np.flatnonzero(self._hops[:n] == 100).tolist():
-            emit(row, SpeechEnd(speech_s=1.0), 0, 16_000)
+            said = Spoof(score=peak, verdict=verdict, speech_s=end / 16_000, trigger="refresh", is_alarmed=peak > 0.6)
+            emit(row, said, 0, end)
+        for row in np.flatnonzero(block.flags & HopFlag.LAST).tolist():
+            speech_s = 0.5 * (int(self._hops[row]) // 50)
+            emit(row, Spoof(score=-1.0, verdict="unknown", speech_s=speech_s, trigger="stream_end"), 0, 0)
 
 
 @pytest.fixture
@@ -207,11 +210,13 @@ def test_the_product_hears_many_clips_side_by_side_and_mixes_none_up() -> None:
     for name, samples in clips:
         steps = samples.size // 8_000
         expected = [float(samples[: 8_000 * (s + 1)].max()) for s in range(steps)]
-        np.testing.assert_allclose(heard[name].score, expected, rtol=1e-6)
-        assert heard[name].speech_s.tolist() == [0.5 * (s + 1) for s in range(steps)]
+        np.testing.assert_allclose(heard[name].score, [*expected, -1.0], rtol=1e-6)
+        assert heard[name].speech_s.tolist() == [*(0.5 * (s + 1) for s in range(steps)), 0.5 * steps]
         assert heard[name].duration_s == pytest.approx(samples.size / 16_000)
-        assert heard[name].total_speech_s == (1.0 if steps > 1 else 0.0)
-        assert heard[name].is_spoof.tolist() == [e >= 0.5 for e in expected]
+        assert heard[name].total_speech_s == 0.5 * steps
+        assert heard[name].is_final.tolist() == [False] * steps + [True]
+        assert heard[name].is_alarmed.tolist() == [*(e > 0.6 for e in expected), False]
+        assert heard[name].is_spoof.tolist() == [*(e >= 0.5 for e in expected), False]
 
 
 @pytest.mark.usefixtures("suspicious")
