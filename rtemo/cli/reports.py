@@ -102,7 +102,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
 
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
-        rated), arousal, valence, counters; spoof and rank where a plugin provided them.
+        rated), arousal, valence, counters; spoof (score and verdict at the end, alarms on the way) and rank where a
+        plugin provided them.
     """
     report: dict[str, Any] = {
         "file": str(track.path) if track else "",
@@ -117,7 +118,11 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
         "end": tally.end_reason,
     }
     if tally.spoof is not None:
-        report["spoof"] = {"score": round(tally.spoof.score, _DIGITS), "verdict": tally.spoof.verdict}
+        report["spoof"] = {
+            "score": round(tally.spoof.score, _DIGITS),
+            "verdict": tally.spoof.verdict,
+            "alarms": tally.alarms,
+        }
     if tally.ranks:
         report["rank"] = {name: msgspec.to_builtins(rank) for name, rank in tally.ranks.items()}
     return report

@@ -19,6 +19,7 @@ class Tally:
         self.counters = Counters()
         self.end_reason = ""
         self.spoof: Spoof | None = None
+        self.alarms = 0
         self.ranks: dict[str, Rank] = {}
         self._probabilities: dict[str, float] = {}
         self._arousal = 0.0
@@ -35,6 +36,7 @@ class Tally:
             self.speech_s += data.speech_s
         elif isinstance(data, Spoof):
             self.spoof = data
+            self.alarms += data.trigger == "alarm"
         elif isinstance(data, Rank):
             self.ranks[data.attribute] = data
         elif isinstance(data, StreamEnd):

@@ -42,4 +42,4 @@ class Narrator:
         finding = data.label if isinstance(data, Emotion) else data.verdict
         key = (event.call, event.channel, kind)
         before, self._said[key] = self._said.get(key), finding
-        return before != finding or (isinstance(data, Emotion) and data.is_final)
+        return before != finding or (data.is_final if isinstance(data, Emotion) else data.trigger == "alarm")

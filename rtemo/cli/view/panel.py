@@ -185,7 +185,10 @@ def _finding(stream: StreamView, width: int) -> Line:
         line.put("·", "dim")
     else:
         sign, style = {"spoof": ("!", "trouble"), "bona_fide": ("✓", "good")}.get(spoof.verdict, ("?", "dim"))
-        line.put(f"{sign} {spoof.verdict.replace('_', ' ')}", style)
+        if spoof.is_alarmed:  # it is about the whole call, so it stands before the verdict on the present voice
+            sign, style = "!", "trouble"
+        word = "alarm" if spoof.is_alarmed else spoof.verdict.replace("_", " ")
+        line.put(f"{sign} {word}", style)
         if width >= _ROOMY_CELLS:
             line.put(f" {signed(spoof.score)}", style)
     line.put("   rank ", "dim")

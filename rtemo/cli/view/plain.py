@@ -77,10 +77,11 @@ def _phrase(data: Payload) -> str:
             return (
                 f"{'■' if data.is_final else '·'} {name:<9} {data.probabilities.get(best, 0.0):4.0%}  "
                 f"arousal {signed(data.arousal)}  valence {signed(data.valence)}  "
-                f"{data.speech_s:.1f} s, {data.trigger.replace('_', ' ')}"
+                f"{data.speech_s:.1f} s, {data.trigger.replace('_', ' ')}{'' if data.is_trusted else ', untrusted'}"
             )
         case Spoof():
-            return f"spoof {data.verdict.replace('_', ' ')}  score {signed(data.score)}"
+            alarm = "! alarm: " if data.trigger == "alarm" else ""
+            return f"{alarm}spoof {data.verdict.replace('_', ' ')}  score {signed(data.score)}"
         case Rank():
             place = "" if data.percentile is None else f"  above {data.percentile:.0f} % of the call"
             return f"rank {clean(data.attribute)} {signed(data.score)}{place}"

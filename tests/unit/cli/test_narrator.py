@@ -1,4 +1,5 @@
 import click
+import msgspec
 import pytest
 
 from rtemo.api import Counters, Fault, Level, SessionEnd, SpeechEnd, SpeechStart, Spoof, StreamStart
@@ -35,6 +36,7 @@ def test_what_comes_all_the_time_is_left_out_unless_asked_for():
         (SpeechStart(), "speech begins"),
         (SpeechEnd(speech_s=2.31, reason="frames_stopped"), "speech ends after 2.3 s (frames stopped)"),
         (Spoof(score=2.0, verdict="bona_fide"), "spoof bona fide  score +2.00"),
+        (Spoof(score=9.0, verdict="spoof", trigger="alarm"), "! alarm: spoof spoof  score +9.00"),
         (StreamStart(source="file:a.wav", role="customer"), "stream opens from file:a.wav (customer)"),
         (Fault(where="emotion", problem="it broke", action="bypassed"), "! emotion bypassed: it broke"),
         (SessionEnd(reason="end", counters=Counters(xruns=2)), "session ends (end)  ! xruns 2"),
@@ -43,6 +45,19 @@ def test_what_comes_all_the_time_is_left_out_unless_asked_for():
 )
 def test_every_kind_has_its_sentence(data, words):
     assert words in Narrator().line(event(data))
+
+
+def test_an_alarm_is_news_also_when_the_verdict_is_not():
+    narrator = Narrator()
+    assert narrator.line(event(Spoof(score=9.0, verdict="spoof", trigger="first")))
+    assert not narrator.line(event(Spoof(score=9.0, verdict="spoof", trigger="refresh")))
+    assert narrator.line(event(Spoof(score=9.0, verdict="spoof", trigger="alarm")))
+
+
+def test_an_emotion_that_is_not_trusted_says_so():
+    doubted = msgspec.structs.replace(emotion("angry"), is_trusted=False)
+    assert Narrator().line(event(doubted)).endswith(", untrusted")
+    assert "untrusted" not in Narrator().line(event(emotion("angry")))
 
 
 def test_a_line_tells_where_in_which_stream():

@@ -52,7 +52,7 @@ def test_without_a_rated_turn_there_is_no_emotion():
 
 def test_the_last_spoof_and_rank_findings_are_kept_with_the_end():
     tally = tally_of(
-        Spoof(score=1.0, verdict="unknown"),
+        Spoof(score=1.0, verdict="unknown", trigger="alarm"),
         Spoof(score=-2.0, verdict="bona_fide"),
         Rank(attribute="arousal", score=0.1),
         Rank(attribute="arousal", score=0.7),
@@ -60,5 +60,6 @@ def test_the_last_spoof_and_rank_findings_are_kept_with_the_end():
     tally.add(ended(12.5, overrun_samples=7))
     assert tally.spoof is not None
     assert tally.spoof.verdict == "bona_fide"
+    assert tally.alarms == 1
     assert tally.ranks["arousal"].score == 0.7
     assert (tally.duration_s, tally.end_reason, tally.counters.overrun_samples) == (12.5, "end_of_file", 7)

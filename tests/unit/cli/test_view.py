@@ -117,6 +117,10 @@ def test_spoof_and_rank_have_their_place():
     state.add(event(Rank(attribute="arousal", score=1.0, percentile=88.0), 23, 24))
     assert "spoof ! spoof   rank 88 %" in text_of(state, 80, 24)
     assert "spoof ! spoof +2.50   rank arousal 88 %" in text_of(state, 120, 30)
+    state.add(event(Spoof(score=-0.5, verdict="bona_fide", is_alarmed=True), 23, 24))
+    assert "spoof ! alarm   rank 88 %" in text_of(state, 80, 24)
+    state.add(event(Spoof(score=-0.5, verdict="bona_fide"), 23, 24))
+    assert "spoof ✓ bona fide   rank 88 %" in text_of(state, 80, 24)
 
 
 def test_peaks_are_held_and_then_let_go():
