@@ -18,7 +18,7 @@ from tests.fakes.voice import voice
 
 pytestmark = pytest.mark.engine
 
-LATENCY = 160
+LATENCY = 320
 WARM_UP_CALLS = 220
 SOUNDS = [voice(1.2 + 0.3 * k, k)[: -k * 77 - 1] for k in range(3)]
 

@@ -18,7 +18,7 @@ FRONT_END = {
     "rate_hz": 16_000,
     "hop_samples": 160,
     "frame_samples": 512,
-    "synthesis_samples": 320,
+    "synthesis_samples": 480,
     "fft_samples": 512,
     "mel_count": MELS,
     "low_hz": 60.0,

@@ -17,7 +17,7 @@ from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.export.enhancer import enhancer_graph, enhancer_macs
 from rtemo_models.export.listener import listener_graph, listener_macs
 from rtemo_models.nets.merit import Merit, load_merit
-from rtemo_models.train.spectra import FLOOR, FRAME_SAMPLES, HOP_SAMPLES, SYNTHESIS_SAMPLES
+from rtemo_models.train.spectra import FLOOR, FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES
 
 RATE_HZ = 16_000
 
@@ -122,7 +122,7 @@ def make_cards(net: Merit, graphs: dict[str, bytes], version: str, results: dict
         sha256=hashlib.sha256(graphs["enhance"]).hexdigest(),
         weights_bytes=len(graphs["enhance"]),
         hops_per_step=1,
-        latency_samples=SYNTHESIS_SAMPLES - HOP_SAMPLES,
+        latency_samples=LATENCY_SAMPLES,
         parameters=sum(p.numel() for p in enhancer.parameters()),
         macs_per_s=enhancer_macs(enhancer) * RATE_HZ // HOP_SAMPLES,
         inputs={

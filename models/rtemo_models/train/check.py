@@ -12,7 +12,7 @@ from rtemo_models.data.corpus import classes_of
 from rtemo_models.data.mixing import active_power
 from rtemo_models.nets.enhancer import cube
 from rtemo_models.nets.merit import Merit
-from rtemo_models.train.spectra import Spectra
+from rtemo_models.train.spectra import LATENCY_SAMPLES, Spectra
 
 
 def dev_noise(caches: Caches, samples: NDArray[np.float32], snr_db: float, seed: int) -> NDArray[np.float32]:
@@ -82,7 +82,7 @@ def enhance_clip(net: Merit, spectra: Spectra, samples: NDArray[np.float32]) -> 
     bands, bins = spectra.logs(y)
     _, said = net.listen(bands)
     gain = cube(net.enhance(bands, bins, said.context))
-    return spectra.synthesise(y * gain)[0, 160 : 160 + len(samples)].numpy()
+    return spectra.synthesise(y * gain)[0, LATENCY_SAMPLES : LATENCY_SAMPLES + len(samples)].numpy()
 
 
 def enhancement_on_dev(net: Merit, spectra: Spectra, caches: Caches, clips: int = 10) -> dict[str, float]:

@@ -8,14 +8,15 @@ from torch.nn import functional as F  # noqa: N812
 from rtemo.dsp.filterbank import mel_filterbank
 from rtemo.dsp.stft import low_delay_windows
 
-FRAME_SAMPLES, HOP_SAMPLES, SYNTHESIS_SAMPLES = 512, 160, 320
+FRAME_SAMPLES, HOP_SAMPLES, SYNTHESIS_SAMPLES = 512, 160, 480
+LATENCY_SAMPLES = SYNTHESIS_SAMPLES - HOP_SAMPLES
 FLOOR = 1e-10
 
 
 class Spectra(nn.Module):
     """Analysis, log power, and synthesis with the asymmetric windows of the running plugin.
 
-    Frame k holds the samples that end with hop k; synthesis lags by `SYNTHESIS_SAMPLES - HOP_SAMPLES`.
+    Frame k holds the samples that end with hop k; synthesis lags by `LATENCY_SAMPLES`.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,9 @@ class Spectra(nn.Module):
         return (power @ self.bank).clamp_min(FLOOR).log(), power.clamp_min(FLOOR).log()
 
     def synthesise(self, spectra: Tensor) -> Tensor:
-        """Samples of spectra, float32 [batch, hops · 160], late by 160 samples."""
-        tail = torch.fft.irfft(spectra)[..., -SYNTHESIS_SAMPLES:] * self.synthesis
-        first, second = tail[..., :HOP_SAMPLES], tail[..., HOP_SAMPLES:]
-        return (first + F.pad(second, (0, 0, 1, 0))[:, :-1]).flatten(1)
+        """Samples of spectra, float32 [batch, hops · 160], late by `LATENCY_SAMPLES`."""
+        parts = (torch.fft.irfft(spectra)[..., -SYNTHESIS_SAMPLES:] * self.synthesis).split(HOP_SAMPLES, -1)
+        out = parts[0]
+        for age, part in enumerate(parts[1:], 1):
+            out = out + F.pad(part, (0, 0, age, 0))[:, :-age]
+        return out.flatten(1)

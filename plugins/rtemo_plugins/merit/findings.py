@@ -18,19 +18,22 @@ _AROUSAL, _VALENCE = len(EMOTIONS), len(EMOTIONS) + 1
 
 
 class Findings:
-    """Keeps posterior, arousal and valence of each stream: the newest, and those that the marks show.
+    """Keeps posterior, arousal and valence of each stream: the newest, those that hold now, and those of late audio.
 
     Args:
         card: Of the network; its calibration gives temperature and threshold.
         unsure_below: Confidence below which the label is `unsure`; None for the card's own.
         hop_s: Duration of a hop.
+        late_hops: By how many hops the audio leaves late, and with it the marks.
         capacity: Most streams.
 
     Raises:
         ModelError: The network speaks of other labels.
     """
 
-    def __init__(self, card: ModelCard, unsure_below: float | None, hop_s: float, capacity: int) -> None:
+    def __init__(
+        self, card: ModelCard, unsure_below: float | None, hop_s: float, late_hops: int, capacity: int
+    ) -> None:
         if tuple(card.labels) != EMOTIONS:
             raise ModelError(
                 f"bundle {card.name!r} knows {', '.join(card.labels) or 'no labels'}, not the eight emotions",
@@ -42,7 +45,8 @@ class Findings:
         self._table = table = StateTable(capacity)
         size = (len(EMOTIONS) + 2,)
         self._newest = table.add("newest", size, np.float32, np.nan)
-        self._shown = table.add("shown", size, np.float32, np.nan)
+        self._holding = table.add("holding", size, np.float32, np.nan)
+        self._late = table.add("late", (late_hops, *size), np.float32, np.nan)
         self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
 
     def settle(self, rows: NDArray[np.int64], outputs: dict[str, NDArray[Any]], heard: NDArray[np.bool_]) -> None:
@@ -56,12 +60,17 @@ class Findings:
         self._newest[rows[heard]] = found[heard]
 
     def publish(self, rows: NDArray[np.int64]) -> None:
-        """Let the marks of `rows` show the newest findings from now on."""
-        self._shown[rows] = self._newest[rows]
+        """Let the newest findings of `rows` hold from this hop on."""
+        self._holding[rows] = self._newest[rows]
 
     def show(self, block: Block) -> None:
-        """Write the marks."""
-        shown = self._shown[: block.n]
+        """Write the marks of the hop that leaves."""
+        shown, late = self._holding[: block.n], self._late[: block.n]
+        if late.shape[1]:
+            due = late[:, 0].copy()
+            late[:, :-1] = late[:, 1:]
+            late[:, -1] = shown
+            shown = due
         block.marks["emotion.posterior"][:] = shown[:, :_AROUSAL]
         block.marks["emotion.arousal"][:] = shown[:, _AROUSAL]
         block.marks["emotion.valence"][:] = shown[:, _VALENCE]

@@ -18,7 +18,7 @@ class SpectrumFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rate_hz: int = 16_000
     hop_samples: int = 160
     frame_samples: int = 512
-    synthesis_samples: int = 320
+    synthesis_samples: int = 480
     fft_samples: int = 512
     mel_count: int = 64
     low_hz: float = 60.0

@@ -10,7 +10,7 @@ class MeritOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How much to enhance, when to estimate, and when to say that one is not sure."""
 
     enhance: Annotated[
-        bool, Meta(description="Whether the audio is enhanced, 10 ms late; else it passes untouched, without delay.")
+        bool, Meta(description="Whether the audio is enhanced, 20 ms late; else it passes untouched, without delay.")
     ] = True
     wet: Annotated[float, Meta(ge=0, le=1, description="Share of the enhanced signal in the output.")] = 1.0
     attenuation_limit_db: Annotated[

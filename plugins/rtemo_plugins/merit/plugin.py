@@ -14,7 +14,7 @@ from rtemo_plugins.merit.listener import STEP_HOPS, Listener
 from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.turns import Estimate, Turns
 
-_LATENCY_SAMPLES = 160
+_LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)
 
 
@@ -58,7 +58,8 @@ class MeritPlugin:
             )
         listener = Listener(listen, format.mel_count, capacity)
         turns = Turns(options, context.format.hop_s, capacity)
-        findings = Findings(listen.card, options.unsure_below, context.format.hop_s, capacity)
+        late_hops = self.spec.latency_samples // format.hop_samples
+        findings = Findings(listen.card, options.unsure_below, context.format.hop_s, late_hops, capacity)
         enhancer = self._enhancer(context, listener, format, capacity) if options.enhance else None
         front_end = FrontEnd(format, capacity, with_bins=enhancer is not None and enhancer.wants_bins)
         return MeritProcessor(front_end, listener, turns, findings, enhancer)
@@ -100,13 +101,10 @@ class MeritProcessor:
         """Enhance one hop, write the marks, compute the steps that are due and emit what they find."""
         spectrum = self._front_end.process(block.samples)
         complete = self._listener.hear(spectrum.bands, block)
-        if self._enhancer is None:
-            self._publish(complete)
-            self._findings.show(block)
-        else:
+        if self._enhancer is not None:
             self._enhancer.process(spectrum, self._listener.context[: block.n], block.samples)
-            self._findings.show(block)  # what leaves is the hop before this one, so the marks are those of that hop
-            self._publish(complete)
+        self._publish(complete)
+        self._findings.show(block)
         rows = self._listener.due(block.flags)
         if len(rows):
             self._step(rows, block.n, emit)

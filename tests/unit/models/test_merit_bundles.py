@@ -50,9 +50,9 @@ def voice(duration_s: float, seed: int, level: float = 0.1) -> np.ndarray:
 
 
 def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Enhanced audio [n, samples], one hop late, logits [n, steps, 8] and arousal [n, steps]."""
+    """Enhanced audio [n, samples], two hops late, logits [n, steps, 8] and arousal [n, steps]."""
     n, samples = clips.shape
-    analysis, synthesis = low_delay_windows(512, HOP, 320)
+    analysis, synthesis = low_delay_windows(512, HOP, 480)
     stft, logs = Stft(n, analysis, hop_samples=HOP), LogBands(n, analysis)
     istft = Istft(n, synthesis, frame_samples=512, hop_samples=HOP)
     for row in range(n):
@@ -103,7 +103,7 @@ def test_white_noise_is_turned_down_and_a_voice_is_not() -> None:
     enhanced, _, _ = run(np.stack([noise, noisy]))
     late = slice(16_000, None)
     assert np.std(enhanced[0][late]) < 0.25 * np.std(noise[late])
-    target = np.concatenate([np.zeros(HOP, np.float32), clean[:-HOP]])[late]
+    target = np.concatenate([np.zeros(2 * HOP, np.float32), clean[: -2 * HOP]])[late]
     before = np.sum((noisy - clean)[late] ** 2)
     after = np.sum((enhanced[1][late] - target) ** 2)
     assert after < 0.7 * before

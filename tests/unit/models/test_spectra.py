@@ -4,7 +4,7 @@ import torch
 
 from rtemo.dsp.bands import LogBands
 from rtemo.dsp.stft import Istft, Stft, low_delay_windows
-from rtemo_models.train.spectra import FRAME_SAMPLES, HOP_SAMPLES, SYNTHESIS_SAMPLES, Spectra
+from rtemo_models.train.spectra import FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES, Spectra
 
 pytestmark = pytest.mark.unit
 
@@ -37,8 +37,8 @@ def test_whole_clip_spectra_are_those_of_the_running_kernels() -> None:
         np.testing.assert_allclose(back[:, part].numpy(), istft.process(heard), atol=1e-5)
 
 
-def test_synthesis_returns_the_input_a_hop_late() -> None:
+def test_synthesis_returns_the_input_late_by_the_overlap() -> None:
     samples = sound(12)
     spectra = Spectra()
     back = spectra.synthesise(spectra.analyse(torch.from_numpy(samples))).numpy()
-    np.testing.assert_allclose(back[:, HOP_SAMPLES:], samples[:, :-HOP_SAMPLES], atol=1e-5)
+    np.testing.assert_allclose(back[:, LATENCY_SAMPLES:], samples[:, :-LATENCY_SAMPLES], atol=1e-5)
