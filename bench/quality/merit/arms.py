@@ -56,7 +56,8 @@ class Arm:
     net: Merit
     front: Merit | None
     hears: bool
-    enhances: bool
+    cleans: Merit | None
+    """What enhances: the network itself, or what stands before it."""
 
     def cleaned(self, spectra: Spectra, heard: torch.Tensor) -> torch.Tensor:
         """Spectra after the front."""
@@ -175,8 +176,8 @@ def enhance_all(arms: list[Arm], caches: Caches, count: int) -> dict[str, dict[s
                 noisy = in_noise(caches, clean, snr_db, split, int(i))
                 scores.setdefault("noisy", []).append((segmental_snr_db(clean, noisy), si_sdr_db(clean, noisy)))
                 for arm in arms:
-                    if arm.enhances:
-                        out = enhance_clip(arm.net, spectra, noisy)
+                    if arm.cleans is not None:
+                        out = enhance_clip(arm.cleans, spectra, noisy)
                         scores.setdefault(arm.name, []).append((segmental_snr_db(clean, out), si_sdr_db(clean, out)))
             random = np.random.default_rng(0)
             rows = random.integers(count, size=(DRAWS, count))
@@ -223,6 +224,7 @@ def main() -> None:
     parser.add_argument("--of", default="merit", help="arm whose gain over the others is given")
     parser.add_argument("--clips", type=int, default=40, help="clips per condition of the enhancement")
     parser.add_argument("--every", type=int, default=2, help="every so many dev clips of the emotion")
+    parser.add_argument("--parts", nargs="+", choices=("emotion", "enhancement"), default=("emotion", "enhancement"))
     parser.add_argument("--out", type=Path, help="default: WORK/arms.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -234,9 +236,9 @@ def main() -> None:
         net = load_merit(options.work / run / "average.pt")
         other = load_merit(options.work / front / "average.pt") if front else None
         log = [json.loads(line) for line in (options.work / run / "log.jsonl").read_text().splitlines()]
-        arms.append(Arm(name, net, other, "masked" in log[-1], "phase" in log[-1]))
-    emotion = hear_all(arms, caches, options.every)
-    enhancement = enhance_all(arms, caches, options.clips)
+        arms.append(Arm(name, net, other, "masked" in log[-1], net if "phase" in log[-1] else other))
+    emotion = hear_all(arms, caches, options.every) if "emotion" in options.parts else {}
+    enhancement = enhance_all(arms, caches, options.clips) if "enhancement" in options.parts else {}
     result = {
         "macro_f1": emotion,
         "ssnr_db": enhancement,
