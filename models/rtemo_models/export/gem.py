@@ -18,15 +18,15 @@ from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.data.spoof.cache import FRONT_END
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_models.export.layers import LayerWriter, array
-from rtemo_models.nets.gem import EXPERTS, ForgettingPool, Gem, load_gem
+from rtemo_models.nets.gem import EXPERTS, HOPS, Gem, GemConfig, Measures, load_gem
 
 RATE_HZ, HOP_SAMPLES = 16_000, 160
 LICENCE = "non-commercial research use; see training_data for the terms of each corpus"
 RECIPE = "models/recipes/gem"
 
 TRAINING_DATA = (
-    "Synthetic speech that authors published on demo pages, with their human references (terms mixed): Tortoise, "
-    "StyleTTS 2 and the systems compared there, VITS, AutoVC, EmoTacotron, EmotionTTS-prosody",
+    "Synthetic speech that authors published on demo pages, with their human references (terms mixed), but for what is "
+    "named as left out: Tortoise, StyleTTS 2 and the systems compared there, VITS, AutoVC, EmoTacotron, EmotionTTS-prosody",
     "speech of espeak-ng, flite and festival in scripted moods, made by the recipe",
     "resyntheses of human clips by WORLD, Griffin-Lim, mel bands under kept phases and linear prediction, made by the "
     "recipe",
@@ -61,14 +61,10 @@ def gem_graph(net: Gem, metadata: Mapping[str, str]) -> onnx.ModelProto:
     if c.kind != "ensemble":
         raise ValueError(f"the network is of kind {c.kind!r}; only an ensemble has experts to export")
     g = GraphBuilder()
-    bands, weight = g.input("bands", (c.hops_per_step, c.band_count)), g.input("weight", (c.hops_per_step,))
+    bands, weight = g.input("bands", (HOPS, c.band_count)), g.input("weight", (HOPS,))
     gate = g.input("gate", (len(EXPERTS),))
     write = LayerWriter(g, {name: g.input(name, shape) for name, shape in net.state_shapes().items()})
-    x = write.linear(heard(write, net, bands), "stem", net.stem)
-    for i, block in enumerate(net.blocks):
-        x = write.causal_block(i, x, block)
-    embedded = g.add("Relu", write.linear(write.norm(x, "norm", net.norm), "embed", net.embed))
-    said = experts(write, net, pooled(write, net.pool, embedded, weight))
+    said = experts(write, net, pooled(write, net.measures, measured(write, net.measures, bands), weight))
     axis = write.ints("axis_1", 1)
     lifted = g.add("Add", gate, g.scalar(1e-6))
     shares = g.add("Div", lifted, g.add("ReduceSum", lifted, axis, keepdims=1))
@@ -79,71 +75,82 @@ def gem_graph(net: Gem, metadata: Mapping[str, str]) -> onnx.ModelProto:
     return g.model("gem", metadata)
 
 
-def heard(write: LayerWriter, net: Gem, bands: str) -> str:
-    """`Gem._heard`: hops relative to the running level, two at a time through one matrix, [n, hops · hop_width]."""
-    g, c = write.graph, net.config
-    now = write.level(bands, net.level, hops_axis=True)
-    last = write.ints("axis_2", 2)
-    hops = write.relative(bands, g.add("Unsqueeze", now, last), net.level)
-    one = write.ints("axis_1", 1)
-    line = g.add("Concat", g.add("Unsqueeze", write.states["hop"], one), hops, axis=1)
-    end = c.hops_per_step
-    newest = g.add("Slice", line, write.ints("newest", end), write.ints("past_newest", end + 1), one)
-    write.after["hop"] = g.add("Squeeze", newest, one)
-    before = g.add("Slice", line, write.ints("oldest", 0), write.ints("newest", end), one)
-    weight = array(net.hear.weight)
-    fine, change, colour = np.split(weight, [c.band_count, 2 * c.band_count], 1)
-    present = fine @ array(net.fine).T + change + colour @ array(net.coarse).T
-    matrix = np.concatenate([present, -change], 1)
-    flat = write.ints("hop_rows", -1, 2 * c.band_count)
-    pairs = g.add("Reshape", g.add("Concat", hops, before, axis=2), flat)
-    shown = g.add("Relu", g.linear(pairs, "hear", matrix, array(net.hear.bias)))
-    return g.add("Reshape", shown, write.ints("step_rows", -1, c.hops_per_step * c.hop_width))
+def measured(write: LayerWriter, measures: Measures, bands: str) -> str:
+    """`Measures.hop` of the hops of a step, [n, hops, measures]."""
+    g, c = write.graph, measures.config
+    now = write.level(bands, measures.level, hops_axis=True)
+    one, last = write.ints("axis_1", 1), write.ints("axis_2", 2)
+    hops = write.relative(bands, g.add("Unsqueeze", now, last), measures.level)
+    write.after["hops"] = g.add("Identity", hops)
+    line = g.add("Concat", write.states["hops"], hops, axis=1)
+    begin, end = write.ints("before", HOPS - 1), write.ints("before_end", 2 * HOPS - 1)
+    before = g.add("Slice", line, begin, end, one)
+    flat = g.add("Reshape", hops, write.ints("hop_rows", -1, c.band_count))
+    fine = g.add("MatMul", flat, g.weight("fine", measures.fine.numpy()))
+    parts = []
+    for lag in c.lags:
+        # np.roll along the bands: the last `lag` come first
+        head = g.add("Slice", fine, write.ints(f"from_{lag}", c.band_count - lag), write.ints("all", 2**31 - 1), one)
+        tail = g.add("Slice", fine, write.ints("zero", 0), write.ints(f"from_{lag}", c.band_count - lag), one)
+        rolled = g.add("Concat", head, tail, axis=1)
+        parts.append(g.add("MatMul", g.add("Mul", fine, rolled), g.weight("regions", measures.regions.numpy())))
+    products = g.add("Reshape", g.add("Concat", fine, *parts, axis=1), write.ints("step_rows", -1, HOPS, fine_width(c)))
+    split = write.ints("fine_and_products", c.band_count, fine_width(c) - c.band_count)
+    shape = g.add("Split", products, split, outputs=2, axis=2)
+    change = g.add("Abs", g.add("Sub", hops, before))
+    slow = g.add("Abs", g.add("Sub", hops, write.states["hops"]))
+    return g.add("Concat", shape, change, slow, f"{shape}.1", axis=2)
 
 
-def pooled(write: LayerWriter, pool: ForgettingPool, x: str, weight: str) -> str:
-    """`ForgettingPool.step`: statistics [n, heads, 2 · channels] of embedded steps."""
-    g, width = write.graph, pool.hidden.in_features
-    last = write.ints("axis_2", 2)
-    hidden = g.add("Tanh", write.linear(x, "attention", pool.hidden))
-    bounded = g.add("Tanh", write.linear(hidden, "attention_score", pool.score))
+def fine_width(config: GemConfig) -> int:
+    """Values of a hop that come from its fine structure."""
+    return config.band_count + len(config.lags) * config.regions
+
+
+def pooled(write: LayerWriter, measures: Measures, x: str, weight: str) -> str:
+    """Statistics [n, 2 · measures] of measured hops, and what becomes of the sums."""
+    g = write.graph
+    one, last = write.ints("axis_1", 1), write.ints("axis_2", 2)
     share = g.add("ReduceMean", weight, axes=[1], keepdims=1)
-    p = g.add("Unsqueeze", g.add("Mul", share, g.add("Exp", g.add("Mul", bounded, g.scalar(pool.BOUND)))), last)
-    keep = g.add("Unsqueeze", g.add("Exp", g.add("Mul", share, g.scalar(-1 / pool.memory_steps))), last)
-    grouped = g.add("Reshape", x, write.ints("head_shape", 0, pool.heads, width // pool.heads))
-    gained = g.add("Mul", p, grouped)
-    new = {"pool_mass": p, "pool_sum": gained, "pool_square": g.add("Mul", gained, grouped)}
+    keep = g.add("Exp", g.add("Mul", share, g.scalar(-1 / measures.config.memory_steps)))
+    weighed = g.add("Mul", g.add("Unsqueeze", weight, last), x)
+    new = {
+        "pool_mass": g.add("ReduceSum", weight, one, keepdims=1),
+        "pool_sum": g.add("ReduceSum", weighed, one, keepdims=0),
+        "pool_square": g.add("ReduceSum", g.add("Mul", weighed, x), one, keepdims=0),
+    }
     for name, value in new.items():
         write.after[name] = g.add("Add", g.add("Mul", write.states[name], keep), value)
     inverse = g.add("Reciprocal", g.add("Max", write.after["pool_mass"], g.scalar(1e-6)))
     mean = g.add("Mul", write.after["pool_sum"], inverse)
     spread = g.add("Sub", g.add("Mul", write.after["pool_square"], inverse), g.add("Mul", mean, mean))
-    return g.add("Concat", mean, g.add("Sqrt", g.add("Max", spread, g.scalar(1e-5))), axis=2)
+    return g.add("Concat", mean, g.add("Sqrt", g.add("Max", spread, g.scalar(1e-5))), axis=1)
 
 
 def experts(write: LayerWriter, net: Gem, statistics: str) -> str:
-    """All experts as one batched product each for the hidden and the last layer, calibrated, [n, 4]."""
+    """Trunk and all experts, calibrated, [n, 4]: hidden layers side by side in one product, outputs in another."""
     g = write.graph
-    by_expert = g.add("Transpose", statistics, perm=[1, 0, 2])  # [heads, n, 2 · channels]
-    hidden = np.stack([array(layer.weight).T for layer in net.hidden])
-    bias = np.stack([array(layer.bias)[None] for layer in net.hidden])
+    shifted = g.add("Sub", statistics, g.weight("shift", array(net.shift)))
+    x = g.add("Clip", g.add("Mul", shifted, g.weight("scale", array(net.scale))), g.scalar(-6.0), g.scalar(6.0))
+    x = g.add("Relu", write.linear(x, "trunk", net.trunk))
+    hidden = np.concatenate([array(layer.weight) for layer in net.hidden])
+    bias = np.concatenate([array(layer.bias) for layer in net.hidden])
+    x = g.add("Relu", g.linear(x, "hidden", hidden, bias))
     slope, offset = array(net.calibration).T
-    out = np.stack([array(layer.weight).T for layer in net.out]) * slope[:, None, None]
-    last = np.stack([array(layer.bias)[None] for layer in net.out]) * slope[:, None, None] + offset[:, None, None]
-    x = g.add("MatMul", by_expert, g.weight("experts.hidden", hidden))
-    x = g.add("Relu", g.add("Add", x, g.weight("experts.hidden_bias", bias)))
-    x = g.add("Add", g.add("MatMul", x, g.weight("experts.out", out)), g.weight("experts.out_bias", last))
-    return g.add("Transpose", g.add("Squeeze", x, write.ints("axis_2", 2)), perm=[1, 0])
+    size = net.config.hidden
+    out = np.zeros((len(EXPERTS), len(EXPERTS) * size), np.float32)
+    for k, layer in enumerate(net.out):
+        out[k, k * size : (k + 1) * size] = slope[k] * array(layer.weight)[0]
+    last = slope * np.concatenate([array(layer.bias) for layer in net.out]) + offset
+    return g.linear(x, "out", out, last.astype(np.float32))
 
 
 def gem_macs(net: Gem) -> int:
     """Multiply-accumulates of one step of one stream."""
     c = net.config
-    hear = c.hops_per_step * 2 * c.band_count * c.hop_width
-    matrices = [net.stem, net.embed, net.pool.hidden, net.pool.score, *net.hidden, *net.out]
-    matrices += [layer for b in net.blocks for layer in (b.widen, b.narrow)]
-    taps = sum((b.depthwise.context + 1 + 2) * c.width for b in net.blocks)
-    return hear + sum(m.weight.numel() for m in matrices) + taps + 6 * net.embed.out_features
+    hop = c.band_count**2 + len(c.lags) * c.band_count * (c.regions + 1) + 2 * c.measures
+    matrices = net.trunk.weight.numel() + sum(layer.weight.numel() for layer in net.hidden)
+    return HOPS * hop + matrices + len(EXPERTS) ** 2 * c.hidden + 6 * c.measures
 
 
 def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) -> ModelCard:
@@ -169,14 +176,14 @@ def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) 
         licence=LICENCE,
         sample_rate_hz=RATE_HZ,
         hop_samples=HOP_SAMPLES,
-        hops_per_step=c.hops_per_step,
+        hops_per_step=HOPS,
         lookahead_samples=0,
-        latency_samples=c.hops_per_step * HOP_SAMPLES,
+        latency_samples=HOPS * HOP_SAMPLES,
         parameters=sum(p.numel() for p in net.parameters()),
-        macs_per_s=round(gem_macs(net) * RATE_HZ / (c.hops_per_step * HOP_SAMPLES)),
+        macs_per_s=round(gem_macs(net) * RATE_HZ / (HOPS * HOP_SAMPLES)),
         inputs={
-            "bands": TensorSpec((c.hops_per_step, c.band_count)),
-            "weight": TensorSpec((c.hops_per_step,)),
+            "bands": TensorSpec((HOPS, c.band_count)),
+            "weight": TensorSpec((HOPS,)),
             "gate": TensorSpec((len(EXPERTS),)),
         },
         states={name: TensorSpec(shape, "float32", fills.get(name, 0.0)) for name, shape in net.state_shapes().items()},

@@ -2,7 +2,7 @@
 
 With `--fold` the systems, sites and voices of that fold stay unseen. A run writes `checkpoint.pt` (to resume: run the
 same command again), `average.pt` (the averaged weights, what is scored and exported) and `log.jsonl` into its folder.
-The corpus is made once, under `--work`.
+The corpus and what is measured of it are made once, under `--work`; a run itself takes seconds.
 """
 
 import argparse
@@ -10,8 +10,8 @@ import copy
 import csv
 import json
 import math
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,35 @@ from rtemo_models.data.progress import progress
 from rtemo_models.data.spoof.batches import SpoofBatch, SpoofBatches
 from rtemo_models.data.spoof.cache import BandCache, bands_offline, open_corpus
 from rtemo_models.data.spoof.channel import Channel
-from rtemo_models.data.spoof.clips import FOLDS, in_report, in_training, refuse_shared
+from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report, in_training, refuse_shared
 from rtemo_models.data.spoof.gates import open_gates
+from rtemo_models.data.spoof.views import Views, open_views
 from rtemo_models.nets.gem import Gem, GemConfig, mixed, save_gem
 from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate
 from rtemo_models.train.gem_recipe import GemRecipe, read_gem_recipe
 
-CHECKPOINT_EVERY_STEPS = 100
+CHECKPOINT_EVERY_STEPS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What runs of one recipe share."""
+
+    corpus: BandCache
+    gates: list[NDArray[np.float32]]
+    views: Views
+
+
+def prepare(recipe: GemRecipe, data_dir: Path, work: Path) -> Prepared:
+    """Make the corpus, the gates and the views, or open what is there."""
+    corpus = open_corpus(data_dir, work / "cache", recipe.corpus)
+    gates = open_gates(corpus)
+    stem = work / "cache" / "views"
+    is_made = all(stem.with_name(f"views-{k}.npz").exists() for k in range(recipe.views))
+    channel = Channel([] if is_made else read_noises(data_dir, work / "cache"), recipe.channel_strength)
+    measures = Gem(GemConfig(**recipe.net)).measures
+    views = open_views(stem, corpus, gates, channel, measures, recipe.views, recipe.crop_steps, recipe.corpus.seed)
+    return Prepared(corpus, gates, views)
 
 
 def read_noises(data_dir: Path, folder: Path) -> list[NDArray[np.float16]]:
@@ -42,21 +64,19 @@ def read_noises(data_dir: Path, folder: Path) -> list[NDArray[np.float16]]:
     return [bands_offline(audio.samples(i)[: 15 * 16_000]).astype(np.float16) for i in range(len(audio))]
 
 
-def chosen_clips(corpus: BandCache, fold: int | None) -> list[int]:
+def chosen_clips(clips: Sequence[SpoofClip], fold: int | None) -> list[int]:
     """Numbers of the clips to train on, once it is sure that nothing reported is among them."""
-    train = in_training(corpus.clips, fold)
+    train = in_training(clips, fold)
     if fold is not None:
-        refuse_shared(train, in_report(corpus.clips, fold))
+        refuse_shared(train, in_report(clips, fold))
     names = {c.name for c in train}
-    return [i for i, c in enumerate(corpus.clips) if c.name in names]
+    return [i for i, c in enumerate(clips) if c.name in names]
 
 
 def losses_of(net: Gem, batch: SpoofBatch, recipe: GemRecipe) -> dict[str, Tensor]:
     """All losses of a batch."""
     gate = training_gate(batch.gate, recipe.gate)
-    statistics = net.statistics(net.encode(batch.bands), batch.weight, batch.ends)
-    said = net.experts(statistics, gate)
-    said = said.expand(*said.shape[:-1], gate.shape[-1])
+    said = net.experts(batch.statistics, gate)
     return {
         "mixed": mixed_loss(said, gate, batch.label, recipe.smoothing),
         "expert": expert_loss(said, gate, batch.label, recipe.replay, recipe.smoothing),
@@ -70,11 +90,8 @@ def total_of(losses: dict[str, Tensor], recipe: GemRecipe) -> Tensor:
 
 
 def rate_at(step: int, recipe: GemRecipe) -> float:
-    """Learning rate: linear warm-up, then half a cosine down to a fiftieth."""
-    if step < recipe.warmup_steps:
-        return recipe.rate_peak * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return recipe.rate_peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+    """Learning rate: half a cosine down to a fiftieth."""
+    return recipe.rate_peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
 class GemRun:
@@ -85,6 +102,9 @@ class GemRun:
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
         self.net = Gem(GemConfig(**recipe.net))
+        mean, deviation = batches.moments()
+        self.net.shift.copy_(mean)
+        self.net.scale.copy_(1 / deviation)
         self.average = copy.deepcopy(self.net).eval()
         plain = [p for p in self.net.parameters() if p.ndim < 2]
         decayed = [p for p in self.net.parameters() if p.ndim >= 2]
@@ -117,12 +137,11 @@ class GemRun:
         """Train to the recipe's last step, or to step `until` at most."""
         last = min(self.recipe.steps, until or self.recipe.steps)
         sums: dict[str, float] = {}
-        count, started_s = 0, time.monotonic()
+        count = 0
+        self.net.train()
         for step in progress(range(self.step, last), "train"):
             torch.manual_seed(self.recipe.seed * 1_000_003 + step)
-            crops = self.recipe.crop_steps
-            steps = crops[int(np.random.default_rng((self.recipe.seed, 1, step)).integers(len(crops)))]
-            batch = self.batches.make(step, self.recipe.batch_steps // steps, steps)
+            batch = self.batches.make(step, self.recipe.batch)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate_at(step, self.recipe)
             losses = losses_of(self.net, batch, self.recipe)
@@ -138,13 +157,12 @@ class GemRun:
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
             if self.step % CHECKPOINT_EVERY_STEPS == 0 or self.step == last:
-                self._report({name: value / count for name, value in sums.items()}, time.monotonic() - started_s)
+                self._report({name: value / count for name, value in sums.items()})
                 sums, count = {}, 0
                 self.save()
 
-    def _report(self, means: dict[str, float], elapsed_s: float) -> None:
-        line: dict[str, Any] = {"step": self.step, "elapsed_s": round(elapsed_s)}
-        line |= {name: round(value, 4) for name, value in means.items()}
+    def _report(self, means: dict[str, float]) -> None:
+        line: dict[str, Any] = {"step": self.step} | {name: round(value, 4) for name, value in means.items()}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
@@ -169,10 +187,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipe = read_gem_recipe(options.config, changes_of(options.set))
-    corpus = open_corpus(options.data, options.work / "cache", recipe.corpus)
-    chosen = chosen_clips(corpus, options.fold)
-    channel = Channel(read_noises(options.data, options.work / "cache"), recipe.channel_strength)
-    batches = SpoofBatches(corpus, open_gates(corpus), chosen, channel, recipe.seed, recipe.label_share)
+    made = prepare(recipe, options.data, options.work)
+    chosen = chosen_clips(made.corpus.clips, options.fold)
+    batches = SpoofBatches(made.corpus.clips, made.views, chosen, recipe.seed, recipe.label_share)
     GemRun(recipe, batches, options.work / options.run).train(options.until)
 
 

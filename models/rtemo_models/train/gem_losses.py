@@ -13,28 +13,28 @@ def smoothed(label: Tensor, smoothing: float) -> Tensor:
 
 
 def mixed_loss(said: Tensor, gate: Tensor, label: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy of the gate-mixed log-odds; said and gate float32 [batch, ends, 4], label float32 [batch]."""
+    """Cross-entropy of the gate-mixed log-odds; said and gate float32 [batch, 4], label float32 [batch]."""
     score = mixed(said, gate)
-    return F.binary_cross_entropy_with_logits(score, smoothed(label, smoothing)[:, None].expand_as(score))
+    return F.binary_cross_entropy_with_logits(score, smoothed(label, smoothing))
 
 
 def expert_loss(said: Tensor, gate: Tensor, label: Tensor, replay: float, smoothing: float) -> Tensor:
     """Cross-entropy of each expert, weighed by its share of the clip (Jacobs et al. 1991, "Adaptive mixtures").
 
     Args:
-        said: float32 [batch, ends, 4].
-        gate: float32 [batch, ends, 4].
+        said: float32 [batch, 4].
+        gate: float32 [batch, 4].
         label: float32 [batch].
         replay: Share of every clip that all experts get alike, lest each forgets what the others learn.
         smoothing: Of the labels.
     """
     share = (1 - replay) * normalised(gate) + replay / gate.shape[-1]
-    target = smoothed(label, smoothing)[:, None, None].expand_as(said)
+    target = smoothed(label, smoothing)[:, None].expand_as(said)
     return (share * F.binary_cross_entropy_with_logits(said, target, reduction="none")).sum(-1).mean()
 
 
 def pair_loss(score: Tensor, pairs: int) -> Tensor:
-    """How far genuine clips stand above their own resyntheses, float32 scores [batch, ends], pairs first."""
+    """How far genuine clips stand above their own resyntheses, scores float32 [batch], pairs first."""
     if not pairs:
         return score.new_zeros(())
     return F.softplus(score[:pairs] - score[pairs : 2 * pairs] + 1.0).mean()
@@ -45,6 +45,6 @@ def training_gate(gate: Tensor, kind: str) -> Tensor:
     if kind == "uniform":
         return torch.full_like(gate, 1 / gate.shape[-1])
     if kind == "random":
-        drawn = torch.rand(gate.shape[0], 1, gate.shape[-1]) ** 4
-        return (drawn / drawn.sum(-1, keepdim=True)).expand_as(gate)
+        drawn = torch.rand_like(gate) ** 4
+        return drawn / drawn.sum(-1, keepdim=True)
     return gate

@@ -13,11 +13,12 @@ class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Settings of a training run of GEM; see the comments in the recipe's file."""
 
     seed: int
-    steps: int
-    batch_steps: int
+    views: int
     crop_steps: tuple[int, ...]
+    channel_strength: float
+    steps: int
+    batch: int
     rate_peak: float
-    warmup_steps: int
     weight_decay: float
     average_decay: float
     smoothing: float
@@ -25,7 +26,6 @@ class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pair_weight: float
     replay: float
     label_share: float
-    channel_strength: float
     gate: Literal["emotion", "uniform", "random"] = "emotion"
     net: dict[str, Any] = {}
     corpus: CorpusRecipe

@@ -1,16 +1,14 @@
 """Scores clips with a trained network: `python -m rtemo_models.train.gem_trials --net average.pt --fold K --out CSV`.
 
-A trial is a clip, lengthened by further clips of the same voice and mood until it holds 4 s of speech where there are
-any. Each is scored at 1, 2 and 4 s of speech and at its end, at full band and through a telephone, by every way of
-mixing the experts; the columns are those of `bench.quality.spoof`.
+First slope and offset of each expert are fitted on dev voices of systems that the run was trained on, and written to
+`calibrated.pt` beside the network. Then what was unseen is scored by every way of mixing the experts; the columns are
+those of `bench.quality.spoof`.
 """
 
 import argparse
 import csv
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +16,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtemo_models.data.augment import active_frames
-from rtemo_models.data.progress import progress
-from rtemo_models.data.rooms import telephone
-from rtemo_models.data.spoof.cache import BandCache, bands_offline, open_corpus
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report
-from rtemo_models.data.spoof.gates import label_gate, open_gates
+from rtemo_models.data.spoof.gates import label_gate
+from rtemo_models.data.spoof.trial_cache import SECONDS, Trials, open_trials
 from rtemo_models.nets.gem import EXPERTS, Gem, load_gem, mixed, mixed_probability, save_gem
+from rtemo_models.train.gem import prepare
 from rtemo_models.train.gem_recipe import read_gem_recipe
 
 COLUMNS = ("clip", "system", "corpus", "speaker", "emotion", "fold", "band", "seconds", "label", "score", "arm")
-SECONDS = ("1", "2", "4", "end")
-ENOUGH_S = 4.2
-MOST_CLIPS = 4
 
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Calibrated log-odds of each expert, gate and oracle gate, float32 [ends, 4] each → score float32 [ends]."""
-
-
-@dataclass(slots=True)
-class Trial:
-    """What is scored: numbers of the clips that follow each other, and the name of the fold."""
-
-    clips: list[int]
-    fold: str
+"""Calibrated log-odds of each expert, gate and oracle gate, float32 [..., 4] each → score float32 [...]."""
 
 
 def random_gate(like: Tensor) -> Tensor:
-    """A gate drawn at random, sharp as a recogniser's."""
+    """A gate drawn at random for a whole trial, sharp as a recogniser's."""
     drawn = torch.rand(like.shape[-1]) ** 4
     return (drawn / drawn.sum()).expand_as(like)
 
@@ -66,112 +51,85 @@ MIXES: dict[str, Mix] = {
 """Arm → how the same experts are mixed."""
 
 
-def trials_of(corpus: BandCache, chosen: Iterable[SpoofClip], fold: str) -> list[Trial]:
-    """A trial per clip, each followed by others of the same system, voice and mood while it is short."""
-    names = {c.name for c in chosen}
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    seconds = np.diff(corpus.offsets) / 100
-    for i, c in enumerate(corpus.clips):
-        if c.name in names:
-            groups[c.system, c.corpus, c.speaker, c.emotion, c.voice].append(i)
-    trials = []
-    for members in groups.values():
-        for k in range(len(members)):
-            order = [*members[k:], *members[:k]][:MOST_CLIPS]
-            heard = np.cumsum(seconds[order])
-            trials.append(Trial(order[: int(np.searchsorted(heard, ENOUGH_S)) + 1], fold))
-    return trials
-
-
-def heard(corpus: BandCache, trial: Trial, band: str) -> NDArray[np.float32]:
-    """Bands of a trial, float32 [hops, band_count]."""
-    if band == "full":
-        return np.concatenate([corpus.bands(i) for i in trial.clips]).astype(np.float32)
-    parts = [bands_offline(telephone(corpus.audio.samples(i))) for i in trial.clips]
-    return np.concatenate(parts)
+def mixes_of(arm: str | None, net: Gem) -> dict[str, Mix]:
+    """The ways of mixing that a network is scored by: all, or one under the name of an arm that is trained apart."""
+    if arm is None and net.config.kind == "ensemble":
+        return MIXES
+    arm = arm or "single"
+    kind = next((kind for kind in ("uniform", "random") if kind in arm), "gem")
+    return {arm: MIXES[kind]}
 
 
 @torch.no_grad()
-def said_of(net: Gem, bands: NDArray[np.float32], gates: NDArray[np.float32]) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """At each of `SECONDS`: calibrated log-odds of each expert and the gate, float32 [4] each."""
-    steps = len(gates)
-    x = torch.from_numpy(bands)[None]
-    weight = active_frames(x).unflatten(1, (steps, -1))
-    spoken_s = 0.01 * weight.sum(2)[0].cumsum(0)
-    ends = [int(torch.searchsorted(spoken_s, float(s) - 1e-6)) for s in SECONDS[:-1]]
-    ends = [min(e, steps - 1) for e in [*ends, steps - 1]]
-    gate = torch.from_numpy(gates[ends])
-    _, said = net(x.unflatten(1, (steps, -1)), weight, gate[None], ends)
-    yield from zip(SECONDS, said[0], gate, strict=True)
-
-
-def score(
-    net: Gem,
-    corpus: BandCache,
-    gates: Sequence[NDArray[np.float32]],
-    trials: Sequence[Trial],
-    bands: Sequence[str] = ("full", "telephone"),
-    mixes: dict[str, Mix] | None = None,
-) -> list[dict[str, object]]:
+def score(net: Gem, trials: Trials, places: Sequence[int], fold: str, mixes: dict[str, Mix]) -> list[dict[str, object]]:
     """Score trials; rows with the keys of `COLUMNS`."""
     rows: list[dict[str, object]] = []
-    single = net.config.kind == "single"
-    for trial in progress(trials, "trials"):
-        clip = corpus.clips[trial.clips[0]]
-        gate_of_trial = np.concatenate([gates[i] for i in trial.clips])
+    for k in places:
+        clip = trials.clips[k]
+        gate = torch.from_numpy(trials.gate[k])
         known = label_gate(clip.emotion)
+        oracle = gate if known is None else torch.from_numpy(known).expand_as(gate)
+        statistics = torch.from_numpy(trials.statistics[k].astype(np.float32))
         about = {
             "clip": clip.name,
             "system": clip.system,
             "corpus": clip.corpus,
             "speaker": clip.speaker,
             "emotion": clip.emotion,
-            "fold": trial.fold,
+            "fold": fold,
             "label": int(clip.is_synthetic),
         }
-        for band in bands:
-            for seconds, said, gate in said_of(net, heard(corpus, trial, band), gate_of_trial):
-                oracle = gate if known is None else torch.from_numpy(known)
-                torch.manual_seed(zlib.crc32(clip.name.encode()))
-                arms = {"single": MIXES["gem"]} if single else (mixes or MIXES)
-                for arm, mix in arms.items():
-                    value = float(mix(said[None], gate[None], oracle[None])[0])
-                    rows.append({**about, "band": band, "seconds": seconds, "score": round(value, 4), "arm": arm})
+        for arm, mix in mixes.items():
+            torch.manual_seed(zlib.crc32(clip.name.encode()))
+            told = oracle if arm == "oracle" else gate
+            said = net.calibrated(net.experts(statistics, told.expand(len(statistics), -1, -1)))
+            for band, values in zip(trials.bands, said, strict=True):
+                for seconds, value in zip(SECONDS, mix(values, gate, oracle), strict=True):
+                    rows.append(
+                        {**about, "band": band, "seconds": seconds, "score": round(float(value), 4), "arm": arm}
+                    )
     return rows
 
 
-def calibrate(
-    net: Gem, corpus: BandCache, gates: Sequence[NDArray[np.float32]], trials: Sequence[Trial]
-) -> dict[str, float]:
+@torch.no_grad()
+def calibrate(net: Gem, trials: Trials, places: Sequence[int]) -> dict[str, float]:
     """Fit each expert's slope and offset by logistic regression on what its gate gives it, classes weighed alike.
 
-    The network's calibration is overwritten. Returns the slopes and offsets by name.
+    The network's calibration is overwritten. Returns slopes and offsets by name.
     """
-    from sklearn.linear_model import LogisticRegression
-
     net.calibration[:] = torch.tensor([1.0, 0.0])
-    said, share, label = [], [], []
-    for trial in progress(trials, "calibration"):
-        clip = corpus.clips[trial.clips[0]]
-        gate_of_trial = np.concatenate([gates[i] for i in trial.clips])
-        for band in ("full", "telephone"):
-            for seconds, values, gate in said_of(net, heard(corpus, trial, band), gate_of_trial):
-                if seconds in ("2", "4"):
-                    said.append(values.numpy())
-                    share.append(gate.numpy() + 0.02)
-                    label.append(clip.is_synthetic)
-    x, g, y = np.array(said), np.array(share), np.array(label)
+    at = [SECONDS.index("2"), SECONDS.index("4")]
+    statistics = torch.from_numpy(trials.statistics[list(places)][:, :, at].astype(np.float32))
+    gate = torch.from_numpy(trials.gate[list(places)][:, None, at]).expand(*statistics.shape[:-1], 4)
+    said = net.experts(statistics, gate).flatten(0, -2).numpy()
+    share = gate.flatten(0, -2).numpy() + 0.02
+    label = np.array([trials.clips[k].is_synthetic for k in places])
+    y = np.repeat(label, said.shape[0] // len(label))
     found: dict[str, float] = {}
     for k in range(len(net.out)):
-        weight = g[:, k] if len(net.out) > 1 else np.ones(len(y))
-        weight = weight / np.where(y, weight[y].sum(), weight[~y].sum())
-        fit = LogisticRegression(C=1e3).fit(x[:, k : k + 1], y, weight * len(y))
-        net.calibration[k] = torch.tensor([fit.coef_[0, 0], fit.intercept_[0]])
-        found |= {f"{EXPERTS[k]}_slope": float(fit.coef_[0, 0]), f"{EXPERTS[k]}_offset": float(fit.intercept_[0])}
+        weight = share[:, k] if len(net.out) > 1 else np.ones(len(y))
+        weight = weight * len(y) / np.where(y, weight[y].sum(), weight[~y].sum()) / 2
+        slope, offset = logistic_fit(said[:, k], y, weight)
+        net.calibration[k] = torch.tensor([slope, offset])
+        found |= {f"{EXPERTS[k]}_slope": slope, f"{EXPERTS[k]}_offset": offset}
     return found
 
 
-def seen_dev(clips: Sequence[SpoofClip], fold: int | None) -> list[SpoofClip]:
+def logistic_fit(
+    x: NDArray[np.float32], y: NDArray[np.bool_], weight: NDArray[np.float64], rounds: int = 30
+) -> tuple[float, float]:
+    """Slope and offset that turn scores into log-odds: weighed logistic regression by Newton's method."""
+    design = np.stack([x.astype(np.float64), np.ones(len(x))], 1)
+    found = np.array([1.0, 0.0])
+    for _ in range(rounds):
+        p = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
+        slope = design.T @ (weight * (y - p)) - 1e-3 * found
+        curve = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-3 * np.eye(2)
+        found = found + np.clip(np.linalg.solve(curve, slope), -1, 1)
+    return float(found[0]), float(found[1])
+
+
+def seen_dev(clips: Iterable[SpoofClip], fold: int | None) -> list[SpoofClip]:
     """Dev clips of systems that were trained on: other voices, known systems."""
     return [c for c in clips if c.split == "dev" and (fold is None or c.fold != fold)]
 
@@ -197,16 +155,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="CSV of trials")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    corpus = open_corpus(options.data, options.work / "cache", read_gem_recipe(options.config).corpus)
-    gates, net = open_gates(corpus), load_gem(options.net)
-    seen = trials_of(corpus, seen_dev(corpus.clips, options.fold), f"seen-{options.fold}")
-    print(calibrate(net, corpus, gates, seen))
+    made = prepare(read_gem_recipe(options.config), options.data, options.work)
+    net, clips = load_gem(options.net), made.corpus.clips
+    trials = open_trials(
+        options.work / "cache" / f"trials-{options.fold}.npz", made.corpus, made.gates, net.measures, [options.fold]
+    )
+    seen = trials.places(seen_dev(clips, options.fold))
+    print(calibrate(net, trials, seen))
     save_gem(net, options.net.with_name("calibrated.pt"))
-    unseen = trials_of(corpus, in_report(corpus.clips, options.fold), str(options.fold))
-    # Genuine dev speakers stand in both lists; their trials count as unseen, which they are.
-    synthetic = [t for t in seen if corpus.clips[t.clips[0]].is_synthetic]
-    mixes = {options.arm: MIXES["uniform" if options.arm == "trained-uniform" else "gem"]} if options.arm else None
-    write(options.out, score(net, corpus, gates, [*unseen, *synthetic], mixes=mixes))
+    mixes = mixes_of(options.arm, net)
+    unseen = trials.places(in_report(clips, options.fold))
+    # Genuine dev voices stand in both lists; their trials count as unseen, which they are.
+    synthetic = [k for k in seen if trials.clips[k].is_synthetic]
+    rows = score(net, trials, unseen, str(options.fold), mixes)
+    write(options.out, rows + score(net, trials, synthetic, f"seen-{options.fold}", mixes))
     print(f"{options.out}: {len(unseen)} trials unseen, {len(synthetic)} of systems that were seen")
 
 

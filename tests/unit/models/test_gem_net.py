@@ -12,25 +12,30 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from rtemo_models.export.gem import gem_graph, gem_macs, write_bundle  # noqa: E402
 from rtemo_models.nets.gem import (  # noqa: E402
     EXPERTS,
-    ForgettingPool,
     Gem,
     GemConfig,
-    colour_matrices,
+    Measures,
     load_gem,
+    measure_matrices,
     mixed,
     mixed_probability,
     save_gem,
 )
 from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate  # noqa: E402
+from rtemo_models.train.gem_trials import logistic_fit  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
-SMALL = GemConfig(hop_width=12, width=16, dilations=(1, 2), expert_width=4, attention=8, hidden=6)
+SMALL = GemConfig(lags=(1, 3), regions=6, width=16, hidden=4)
 
 
 def net_of(config: GemConfig = SMALL, seed: int = 0) -> Gem:
     torch.manual_seed(seed)
     net = Gem(config).eval()
+    with torch.no_grad():
+        net.trunk.weight.mul_(4)
+    net.scale.fill_(0.8)
+    net.shift.fill_(0.1)
     net.calibration[:] = torch.tensor([[1.5, 0.2], [0.7, -0.1], [1.1, 0.3], [0.9, 0.0]][: len(net.calibration)])
     return net
 
@@ -48,7 +53,7 @@ def test_step_by_step_is_the_same_as_the_whole_clip(kind: str) -> None:
     net = net_of(replace(SMALL, kind=kind))
     bands, weight, gate = clip_of(3, 30)
     with torch.no_grad():
-        score, experts = net(bands, weight, gate, range(30))
+        score, experts = net(bands, weight, gate, list(range(30)))
         state = net.new_state(3)
         for t in range(30):
             now, said, state = net.step(bands[:, t], weight[:, t], gate[:, t], state)
@@ -69,7 +74,7 @@ def test_exported_graph_says_step_by_step_what_torch_says() -> None:
     bands, weight, gate = clip_of(5, 40)
     session, state = streams(net, 5)
     with torch.no_grad():
-        score, experts = net(bands, weight, gate, range(40))
+        score, experts = net(bands, weight, gate, list(range(40)))
     for t in range(40):
         feeds = {"bands": bands[:, t].numpy(), "weight": weight[:, t].numpy(), "gate": gate[:, t].numpy()}
         names = [o.name for o in session.get_outputs()]
@@ -97,18 +102,16 @@ def test_a_row_does_not_hear_the_others() -> None:
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-def test_pool_forgets_with_speech_and_not_with_silence() -> None:
-    torch.manual_seed(0)
-    pool = ForgettingPool(8, 4, 4, memory_steps=10.0).eval()
-    torch.nn.init.zeros_(pool.score.weight)
-    first, later = torch.ones(1, 20, 8), -torch.ones(1, 20, 8)
-    x = torch.cat([first, later], 1)
-    with torch.no_grad():
-        spoken = pool(x, torch.ones(1, 40), [19, 39])
-        silent = pool(x, torch.cat([torch.ones(1, 20), torch.zeros(1, 20)], 1), [19, 39])
-    assert spoken[0, 0, :, :2].min() > 0.99
-    assert spoken[0, 1, :, :2].max() < -0.7, "a voice that changed must be heard within the memory"
+def test_statistics_forget_with_speech_and_not_with_silence() -> None:
+    measures = Measures(GemConfig(memory_steps=10.0))
+    bands, _, _ = clip_of(1, 40)
+    bands[:, 20:] += torch.cos(torch.arange(96.0))  # another voice
+    speech, pause = torch.ones(1, 40, 4), torch.ones(1, 40, 4)
+    pause[:, 20:] = 0
+    spoken, silent = measures(bands, speech, [19, 39]), measures(bands, pause, [19, 39])
     torch.testing.assert_close(silent[:, 0], silent[:, 1])
+    alone = measures(bands[:, 20:], speech[:, 20:], [19])[0, 0, :96]
+    assert (spoken[0, 1, :96] - alone).norm() < 0.4 * (spoken[0, 0, :96] - alone).norm()
 
 
 def test_before_speech_the_score_does_not_depend_on_what_is_heard() -> None:
@@ -128,14 +131,12 @@ def test_gain_hardly_matters_once_the_level_is_known() -> None:
     assert (score - louder).abs().max() < 0.02
 
 
-def test_a_smooth_filter_is_mostly_colour_and_not_fine_structure() -> None:
-    fine, coarse = colour_matrices(SMALL)
-    filter_ = np.cos(np.pi * np.linspace(0, 1, 96))
+def test_a_smooth_filter_leaves_no_fine_structure_and_a_comb_does() -> None:
+    fine, regions = measure_matrices(GemConfig())
     middle = slice(16, -16)
-    assert np.abs((filter_ @ fine)[middle]).max() < 0.08
-    assert np.abs(filter_ @ coarse).max() > 0.8
-    comb = np.tile([1.0, -1.0], 48)
-    assert np.abs((comb @ fine)[middle]).min() > 0.9
+    assert np.abs((np.cos(np.pi * np.linspace(0, 1, 96)) @ fine)[middle]).max() < 0.08
+    assert np.abs((np.tile([1.0, -1.0], 48) @ fine)[middle]).min() > 0.9
+    np.testing.assert_allclose(regions.sum(0), 1.0, rtol=1e-5)
 
 
 def test_a_gate_that_says_nothing_trusts_all_experts_alike() -> None:
@@ -152,7 +153,7 @@ def test_mixing_probabilities_lets_one_sure_expert_decide_and_log_odds_let_it_ar
 
 def test_single_network_has_as_many_parameters_as_the_ensemble() -> None:
     ensemble, single = (sum(p.numel() for p in Gem(GemConfig(kind=k)).parameters()) for k in ("ensemble", "single"))
-    assert abs(ensemble - single) < 0.002 * ensemble
+    assert abs(ensemble - single) < 0.01 * ensemble
 
 
 def test_network_is_within_its_budget() -> None:
@@ -180,24 +181,31 @@ def test_bundle_is_written_with_card_and_a_single_network_is_refused(tmp_path: P
 
 
 def test_an_expert_learns_from_its_own_emotion_and_a_little_from_the_others() -> None:
-    said = torch.zeros(1, 1, 4, requires_grad=True)
-    gate = torch.tensor([[[0.0, 0.0, 1.0, 0.0]]])
+    said = torch.zeros(1, 4, requires_grad=True)
+    gate = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
     expert_loss(said, gate, torch.ones(1), replay=0.2, smoothing=0.0).backward()
-    pull = -said.grad[0, 0]
+    pull = -said.grad[0]
     assert pull[2] == pytest.approx(0.5 * 0.85, abs=1e-3)
     assert pull[0] == pytest.approx(0.5 * 0.05, abs=1e-3)
 
 
 def test_losses_fall_when_synthetic_scores_rise_above_genuine_ones() -> None:
-    gate, label = torch.full((4, 1, 4), 0.25), torch.tensor([0.0, 0.0, 1.0, 1.0])
-    right = torch.tensor([-3.0, -3.0, 3.0, 3.0])[:, None, None].expand(4, 1, 4)
+    gate, label = torch.full((4, 4), 0.25), torch.tensor([0.0, 0.0, 1.0, 1.0])
+    right = torch.tensor([-3.0, -3.0, 3.0, 3.0])[:, None].expand(4, 4)
     assert mixed_loss(right, gate, label, 0.0) < mixed_loss(-right, gate, label, 0.0)
     assert pair_loss(mixed(right, gate), 2) < 0.01 < pair_loss(mixed(-right, gate), 2)
     assert pair_loss(mixed(right, gate), 0) == 0
 
 
 def test_training_gates_of_the_arms_sum_to_one() -> None:
-    gate = torch.softmax(torch.randn(3, 2, 4), -1)
+    gate = torch.softmax(torch.randn(3, 4), -1)
     for kind in ("emotion", "uniform", "random"):
-        torch.testing.assert_close(training_gate(gate, kind).sum(-1), torch.ones(3, 2))
+        torch.testing.assert_close(training_gate(gate, kind).sum(-1), torch.ones(3))
     assert torch.equal(training_gate(gate, "emotion"), gate)
+
+
+def test_calibration_finds_the_log_odds_that_made_the_labels() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(0, 2, 20_000)
+    y = random.random(20_000) < 1 / (1 + np.exp(-(0.6 * x - 0.4)))
+    assert logistic_fit(x, y, np.ones(20_000)) == pytest.approx((0.6, -0.4), abs=0.06)

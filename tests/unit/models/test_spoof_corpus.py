@@ -27,12 +27,16 @@ from rtemo_models.data.spoof.clips import (  # noqa: E402
 )
 from rtemo_models.data.spoof.equalise import LEVEL_DBFS, active_blocks, equalise  # noqa: E402
 from rtemo_models.data.spoof.gates import gate_matrix, label_gate  # noqa: E402
+from rtemo_models.data.spoof.listing import write_listing  # noqa: E402
 from rtemo_models.data.spoof.packages import MOODS, speak  # noqa: E402
 from rtemo_models.data.spoof.plan import CorpusRecipe, Counts, plan  # noqa: E402
 from rtemo_models.data.spoof.resynthesis import WAYS, resynthesise  # noqa: E402
+from rtemo_models.data.spoof.trial_cache import BANDS, SECONDS, open_trials  # noqa: E402
+from rtemo_models.data.spoof.views import Views, open_views  # noqa: E402
+from rtemo_models.nets.gem import Gem, GemConfig  # noqa: E402
 from rtemo_models.train.gem import GemRun  # noqa: E402
 from rtemo_models.train.gem_recipe import GemRecipe  # noqa: E402
-from rtemo_models.train.gem_trials import MIXES, score, seen_dev, trials_of  # noqa: E402
+from rtemo_models.train.gem_trials import MIXES, calibrate, score, seen_dev  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -46,11 +50,12 @@ CORPUS = CorpusRecipe(
 )
 RECIPE = GemRecipe(
     seed=1,
-    steps=4,
-    batch_steps=100,
+    views=2,
     crop_steps=(10, 12),
+    channel_strength=1.0,
+    steps=6,
+    batch=12,
     rate_peak=1e-3,
-    warmup_steps=2,
     weight_decay=0.0,
     average_decay=0.5,
     smoothing=0.05,
@@ -58,8 +63,7 @@ RECIPE = GemRecipe(
     pair_weight=0.5,
     replay=0.15,
     label_share=0.5,
-    channel_strength=1.0,
-    net={"hop_width": 8, "width": 8, "dilations": (1, 2), "expert_width": 4, "attention": 4, "hidden": 4},
+    net={"lags": (1, 2), "regions": 4, "width": 8, "hidden": 4},
     corpus=CORPUS,
 )
 SITES = {
@@ -143,9 +147,21 @@ def corpus(data: Path, tmp_path_factory: pytest.TempPathFactory) -> BandCache:
     return open_corpus(data, tmp_path_factory.mktemp("work") / "cache", CORPUS)
 
 
-def gates_of(corpus: BandCache) -> list[np.ndarray]:
+@pytest.fixture(scope="module")
+def gates(corpus: BandCache) -> list[np.ndarray]:
     random = np.random.default_rng(0)
     return [random.dirichlet(np.ones(4), len(corpus.bands(i)) // 4).astype(np.float32) for i in range(len(corpus))]
+
+
+@pytest.fixture(scope="module")
+def views(corpus: BandCache, gates: list[np.ndarray]) -> Views:
+    measures = Gem(GemConfig(**RECIPE.net)).measures
+    return open_views(corpus.folder / "views", corpus, gates, Channel([]), measures, 2, RECIPE.crop_steps, 5)
+
+
+def batches_of(corpus: BandCache, views: Views) -> SpoofBatches:
+    chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train"]
+    return SpoofBatches(corpus.clips, views, chosen, seed=5)
 
 
 def test_no_system_speaker_or_recording_is_trained_on_and_reported(data: Path) -> None:
@@ -257,30 +273,32 @@ def test_bands_of_a_clip_are_those_of_the_streaming_transform() -> None:
     assert linear_filterbank(96, rate_hz=RATE_HZ, fft_samples=FRAME_SAMPLES, high_hz=8000.0).band_count == 96
 
 
-def test_a_pair_goes_through_the_same_channel_and_batches_are_made_again(corpus: BandCache) -> None:
-    chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train"]
-    quiet = Channel([], strength=0.0)
-    batches = SpoofBatches(corpus, gates_of(corpus), chosen, quiet, seed=5)
-    one, again = batches.make(3, 12, 10), batches.make(3, 12, 10)
-    torch.testing.assert_close(one.bands, again.bands)
-    assert one.pairs == 3
+def test_a_pair_goes_through_the_same_channel() -> None:
+    channel = Channel([], strength=1.0)
+    level = np.full((40, 96), -9.0, np.float32)
+    heard = [channel(level, np.ones(40, bool), np.random.default_rng(8)) for _ in range(2)]
+    np.testing.assert_array_equal(*heard)
+    assert np.abs(heard[0] - level).max() > 0.1
+
+
+def test_batches_are_balanced_hold_pairs_and_are_made_again(corpus: BandCache, views: Views) -> None:
+    batches = batches_of(corpus, views)
+    one, again = batches.make(3, 40), batches.make(3, 40)
+    torch.testing.assert_close(one.statistics, again.statistics)
+    assert one.pairs == 7
     for k in range(one.pairs):
         original, copy = corpus.clips[one.clip[k]], corpus.clips[one.clip[one.pairs + k]]
         assert copy.twin == original.name
     assert one.label[: one.pairs].sum() == 0
     assert one.label[one.pairs : 2 * one.pairs].min() == 1
-    assert 0.3 < one.label.mean() < 0.7
-    assert batches.make(4, 12, 10).clip.tolist() != one.clip.tolist()
-    channel = Channel([], strength=1.0)
-    level = np.full((40, 96), -9.0, np.float32)
-    is_speech = np.ones(40, bool)
-    heard = [channel(level, is_speech, np.random.default_rng(8)) for _ in range(2)]
-    np.testing.assert_array_equal(*heard)
+    assert 0.4 < one.label.mean() < 0.6
+    assert batches.make(4, 40).clip.tolist() != one.clip.tolist()
+    assert not {corpus.clips[i].split for i in one.clip} - {"train"}
 
 
 def test_a_telephone_leaves_nothing_above_its_band() -> None:
-    bands = np.full((20, 96), -8.0, np.float32)
-    heard = telephoned(bands, np.random.default_rng(0))
+    power = np.full((20, 96), np.exp(-8.0), np.float32)
+    heard = np.log(telephoned(power, np.random.default_rng(0)))
     hz = np.linspace(0, 8000, 96)
     assert heard[:, hz > 4500].max() < -16
     assert heard[:, (hz > 500) & (hz < 3000)].min() > -9
@@ -295,9 +313,8 @@ def test_gates_of_labels_are_those_of_their_experts() -> None:
     assert label_gate("") is None
 
 
-def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: BandCache, tmp_path: Path) -> None:
-    chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train"]
-    batches = SpoofBatches(corpus, gates_of(corpus), chosen, Channel([]), RECIPE.seed)
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: BandCache, views: Views, tmp_path: Path) -> None:
+    batches = batches_of(corpus, views)
     GemRun(RECIPE, batches, tmp_path / "whole").train()
     GemRun(RECIPE, batches, tmp_path / "parts").train(until=2)
     GemRun(RECIPE, batches, tmp_path / "parts").train()
@@ -306,16 +323,29 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: BandCache, 
         torch.testing.assert_close(parts["weights"][name], value)
 
 
-def test_trials_are_lengthened_by_the_same_voice_and_scored_in_every_way(corpus: BandCache, tmp_path: Path) -> None:
-    batches = SpoofBatches(corpus, gates_of(corpus), range(len(corpus)), Channel([]), RECIPE.seed)
-    run = GemRun(RECIPE, batches, tmp_path)
-    trials = trials_of(corpus, seen_dev(corpus.clips, None), "0")
-    assert any(len(t.clips) > 1 for t in trials)
-    for trial in trials:
-        assert (
-            len({(corpus.clips[i].system, corpus.clips[i].speaker, corpus.clips[i].emotion) for i in trial.clips}) == 1
-        )
-    rows = score(run.average, corpus, gates_of(corpus), trials)
+def test_trials_are_lengthened_by_the_same_voice_and_scored_in_every_way(
+    corpus: BandCache, gates: list[np.ndarray], views: Views, tmp_path: Path
+) -> None:
+    net = GemRun(RECIPE, batches_of(corpus, views), tmp_path).average
+    trials = open_trials(tmp_path / "trials.npz", corpus, gates, net.measures)
+    assert len(trials.clips) == len({c.name for c in trials.clips})
+    seen = trials.places(seen_dev(corpus.clips, None))
+    found = calibrate(net, trials, seen)
+    assert len(found) == 8
+    rows = score(net, trials, seen, "0", MIXES)
     assert {r["arm"] for r in rows} == set(MIXES)
-    assert len(rows) == len(trials) * 2 * 4 * len(MIXES)
+    assert len(rows) == len(seen) * len(BANDS) * len(SECONDS) * len(MIXES)
     assert all(np.isfinite(r["score"]) for r in rows)
+
+
+def test_a_listing_holds_every_clip_and_says_what_a_fold_was_trained_on(
+    corpus: BandCache, data: Path, tmp_path: Path
+) -> None:
+    assert write_listing(corpus, data, tmp_path, fold=0) == len(corpus)
+    with (tmp_path / "after.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {r["fold"] for r in rows if r["corpus"] == "tortoise"} == {"0"}
+    assert {r["fold"] for r in rows if r["corpus"] == "luo"} == {"seen"}
+    samples, rate_hz = soundfile.read(rows[3]["path"])
+    assert rate_hz == RATE_HZ
+    assert len(samples) == len(corpus.audio.samples(3))

@@ -1,0 +1,1 @@
+"""The gem bundle: `gem.onnx` and its card."""
