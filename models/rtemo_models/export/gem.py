@@ -26,7 +26,8 @@ RECIPE = "models/recipes/gem"
 
 TRAINING_DATA = (
     "Synthetic speech that authors published on demo pages, with their human references (terms mixed), but for what is "
-    "named as left out: Tortoise, StyleTTS 2 and the systems compared there, VITS, AutoVC, EmoTacotron, EmotionTTS-prosody",
+    "named as left out: Tortoise, StyleTTS 2 and the systems compared there, VITS, AutoVC, EmoTacotron, "
+    "EmotionTTS-prosody",
     "speech of espeak-ng, flite and festival in scripted moods, made by the recipe",
     "resyntheses of human clips by WORLD, Griffin-Lim, mel bands under kept phases and linear prediction, made by the "
     "recipe",

@@ -345,7 +345,8 @@ def test_a_listing_holds_every_clip_and_says_what_a_fold_was_trained_on(
     with (tmp_path / "after.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {r["fold"] for r in rows if r["corpus"] == "tortoise"} == {"0"}
-    assert {r["fold"] for r in rows if r["corpus"] == "luo"} == {"seen"}
+    assert {r["fold"] for r in rows if r["corpus"] == "nemo" and r["split"] == "train"} == {"seen"}
+    assert {r["fold"] for r in rows if r["corpus"] == "nemo" and not r["system"] and r["split"] == "dev"} == {"-1"}
     samples, rate_hz = soundfile.read(rows[3]["path"])
     assert rate_hz == RATE_HZ
     assert len(samples) == len(corpus.audio.samples(3))

@@ -121,8 +121,8 @@ def site_speaker(path: str, site: str) -> str:
 def in_training(clips: Iterable[SpoofClip], fold: int | None) -> list[SpoofClip]:
     """Clips that may be trained on when `fold` is unseen; None: when nothing is.
 
-    Out go the fold's own clips, clips of its systems from anywhere, clips of genuine speakers that it reports, dev
-    speakers, and what was resynthesised from any of these.
+    Out go the fold's own clips, clips of its systems from anywhere, all clips in the voice of a genuine speaker that it
+    reports, synthetic ones too, dev speakers, and what was resynthesised from any of these.
     """
     listed = list(clips)
     train = [c for c in listed if c.split == "train"]
