@@ -1,6 +1,6 @@
 """Mixtures for joint training: speech in noise as waveforms, made anew for every batch, with all targets.
 
-Noise is a recording, several at once, other people talking, or made up (coloured noise, humming engines); it is
+Noise is a recording, several at once, other people talking, or made up (coloured noise, humming engines, crackle); it is
 filtered, may come and go, and stands at an SNR against the active speech. The clean side keeps its room and its line:
 the enhancer is to take noise away and nothing else.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, oaconvolve, sosfilt
 from torch import Tensor
 
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ, AudioCache
@@ -77,8 +77,9 @@ class NoiseMaker:
         if kind < 0.10:
             one_talker = random.random() < 0.4
             noise = sum(self._talker(count, random) for _ in range(1 if one_talker else random.integers(2, 8)))
-        elif kind < 0.24:
-            noise = _coloured(count, random) if random.random() < 0.5 else _engine(count, random)
+        elif kind < 0.33:
+            made_up = (_coloured, _engine, _crackle)[random.integers(3)]
+            noise = made_up(count, random)
         else:
             noise = self._recording(count, random)
             if random.random() < 0.3:
@@ -129,6 +130,22 @@ def _engine(count: int, random: np.random.Generator) -> NDArray[np.float32]:
         if base_hz * k < 7_000:
             tone += random.uniform(0.2, 1) / k**fall * np.sin(k * phase + random.uniform(0, 6.28))
     return (_unit(tone.astype(np.float32)) + random.uniform(0.1, 1.5) * _unit(_coloured(count, random))).astype(
+        np.float32
+    )
+
+
+def _crackle(count: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Blows that ring for a moment, from single ones to dozens a second: fire, keys, dishes, rain on a roof."""
+    strikes = np.zeros(count)
+    blows = 1 + random.poisson(10 ** random.uniform(0, 1.8) * count / SAMPLE_RATE_HZ)
+    strikes[random.integers(count, size=blows)] = random.lognormal(0, random.uniform(0.3, 1.5), blows)
+    ring_s = 10 ** random.uniform(-2.7, -1.0)
+    age_s = np.arange(int(6 * ring_s * SAMPLE_RATE_HZ) + 1) / SAMPLE_RATE_HZ
+    sound = random.standard_normal(age_s.size)
+    if random.random() < 0.5:
+        sound = np.sin(2 * np.pi * 10 ** random.uniform(2.3, 3.8) * age_s) + 0.5 * sound
+    ringing = oaconvolve(strikes, sound * np.exp(-age_s / ring_s))[:count]
+    return (_unit(ringing.astype(np.float32)) + random.uniform(0, 0.5) * _unit(_coloured(count, random))).astype(
         np.float32
     )
 
