@@ -1,8 +1,8 @@
 """Mixtures for joint training: speech in noise as waveforms, made anew for every batch, with all targets.
 
-Noise is a recording, several at once, other people talking, or made up (coloured noise, humming engines, crackle); it is
-filtered, may come and go, and stands at an SNR against the active speech. The clean side keeps its room and its line:
-the enhancer is to take noise away and nothing else.
+Noise is a recording, several at once, other people talking, or made up (coloured noise, humming engines, crackle); it
+is filtered, may come and go, and stands at an SNR against the active speech. The clean side keeps its room and its
+line: the enhancer is to take noise away and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
