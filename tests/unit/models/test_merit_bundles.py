@@ -109,6 +109,13 @@ def test_white_noise_is_turned_down_and_a_voice_is_not() -> None:
     assert after < 0.7 * before
 
 
+def test_clean_speech_is_left_alone() -> None:
+    clean = np.stack([voice(4.0, seed) for seed in range(3)])
+    enhanced, _, _ = run(clean)
+    for said, heard in zip(clean[:, 8000 : -2 * HOP], enhanced[:, 8000 + 2 * HOP :], strict=True):
+        assert np.sum((heard - said) ** 2) < 0.03 * np.sum(said**2)
+
+
 def test_level_does_not_matter() -> None:
     clip = voice(3.0, 2)
     enhanced, logits, _ = run(np.stack([clip, 0.1 * clip]))
