@@ -7,7 +7,6 @@ into its folder, and keeps the shared caches beside it.
 
 import argparse
 import copy
-import json
 import math
 import queue
 import threading
@@ -36,6 +35,7 @@ from rtemo_models.train.losses import (
     opinion_cross_entropy,
 )
 from rtemo_models.train.opinions import open_opinions
+from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, resume, write
 
 CHECKPOINT_EVERY_STEPS = 250
 
@@ -181,32 +181,15 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.net = EmotionNet(EmotionNetConfig(**recipe.net))
         self.average = copy.deepcopy(self.net)
-        plain = [p for p in self.net.parameters() if p.ndim < 2]
-        decayed = [p for p in self.net.parameters() if p.ndim >= 2]
-        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay)
-        self.step = 0
-        if (folder / "checkpoint.pt").exists():
-            self._load()
-
-    def _load(self) -> None:
-        saved = torch.load(self.folder / "checkpoint.pt", weights_only=True)
-        self.net.load_state_dict(saved["net"])
-        self.average.load_state_dict(saved["average"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.step = saved["step"]
+        self.optimiser = torch.optim.AdamW(
+            decayed_groups(self.net), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+        )
+        self.step = resume(folder, self.net, self.average, self.optimiser)
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights."""
-        saved = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-        }
-        torch.save(saved, self.folder / "checkpoint.tmp")
-        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
-        torch.save({"net": self.recipe.net, "weights": self.average.state_dict()}, self.folder / "average.pt")
+        keep(self.folder, self.step, self.net, self.average, self.optimiser)
+        write(self.folder / "average.pt", {"net": self.recipe.net, "weights": self.average.state_dict()})
 
     def train(self, until: int | None = None) -> None:
         """Train to the recipe's last step, or to step `until` at most."""
@@ -229,10 +212,7 @@ class Run:
             total_of(losses, self.recipe, heads_only).backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
             self.optimiser.step()
-            decay = min(self.recipe.average_decay, (step + 1) / (step + 10))
-            with torch.no_grad():
-                for mine, its in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                    mine.lerp_(its, 1 - decay)
+            follow(self.average, self.net, step, self.recipe.average_decay)
             self.step = step + 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
@@ -246,9 +226,7 @@ class Run:
         line: dict[str, Any] = {"step": self.step, "elapsed_s": round(elapsed_s)}
         line |= {name: round(value / count, 4) for name, value in sums.items()}
         line["dev"] = {name: round(value, 4) for name, value in recall_on_dev(self.average, self.caches).items()}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
+        log(self.folder, line)
 
 
 def main() -> None:

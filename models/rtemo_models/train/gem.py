@@ -31,6 +31,7 @@ from rtemo_models.data.spoof.views import Views, open_views
 from rtemo_models.nets.gem import Gem, GemConfig, mixed, save_gem
 from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate
 from rtemo_models.train.gem_recipe import GemRecipe, read_gem_recipe
+from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, resume
 
 CHECKPOINT_EVERY_STEPS = 500
 
@@ -106,31 +107,14 @@ class GemRun:
         self.net.shift.copy_(mean)
         self.net.scale.copy_(1 / deviation)
         self.average = copy.deepcopy(self.net).eval()
-        plain = [p for p in self.net.parameters() if p.ndim < 2]
-        decayed = [p for p in self.net.parameters() if p.ndim >= 2]
-        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay)
-        self.step = 0
-        if (folder / "checkpoint.pt").exists():
-            self._load()
-
-    def _load(self) -> None:
-        saved = torch.load(self.folder / "checkpoint.pt", weights_only=True)
-        self.net.load_state_dict(saved["net"])
-        self.average.load_state_dict(saved["average"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.step = saved["step"]
+        self.optimiser = torch.optim.AdamW(
+            decayed_groups(self.net), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+        )
+        self.step = resume(folder, self.net, self.average, self.optimiser)
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights."""
-        saved = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-        }
-        torch.save(saved, self.folder / "checkpoint.tmp")
-        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
+        keep(self.folder, self.step, self.net, self.average, self.optimiser)
         save_gem(self.average, self.folder / "average.pt")
 
     def train(self, until: int | None = None) -> None:
@@ -149,10 +133,7 @@ class GemRun:
             total_of(losses, self.recipe).backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
             self.optimiser.step()
-            decay = min(self.recipe.average_decay, (step + 1) / (step + 10))
-            with torch.no_grad():
-                for mine, its in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                    mine.lerp_(its, 1 - decay)
+            follow(self.average, self.net, step, self.recipe.average_decay)
             self.step, count = step + 1, count + 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
@@ -163,9 +144,7 @@ class GemRun:
 
     def _report(self, means: dict[str, float]) -> None:
         line: dict[str, Any] = {"step": self.step} | {name: round(value, 4) for name, value in means.items()}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
+        log(self.folder, line)
 
 
 def changes_of(told: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ evaluated and exported) and `log.jsonl` into its folder, and keeps the shared ca
 
 import argparse
 import copy
-import json
 import math
 import queue
 import threading
@@ -45,6 +44,7 @@ from rtemo_models.train.losses import (
 )
 from rtemo_models.train.merit_recipe import MeritRecipe, read_merit_recipe
 from rtemo_models.train.opinions import open_opinions
+from rtemo_models.train.run_folder import follow, keep, log, resume, write
 from rtemo_models.train.spectra import Spectra
 
 
@@ -252,21 +252,12 @@ class Run:
             [p for p in self.net.parameters() if p.requires_grad], recipe.rate_peak, weight_decay=recipe.weight_decay
         )
         self.maker = make_mixtures(caches, recipe, data, work, self.net.config.listener.hops_per_step)
-        self.step = 0
-        if (self.folder / "checkpoint.pt").exists():
-            saved = torch.load(self.folder / "checkpoint.pt", weights_only=True)
-            self.net.load_state_dict(saved["net"])
-            self.average.load_state_dict(saved["average"])
-            self.optimiser.load_state_dict(saved["optimiser"])
-            self.step = saved["step"]
+        self.step = resume(self.folder, self.net, self.average, self.optimiser)
 
     def save(self) -> None:
-        """Write the checkpoint and the averaged weights; a kill in between leaves the last ones whole."""
-        state = {"net": self.net.state_dict(), "average": self.average.state_dict(), "step": self.step}
-        weights = {"weights": self.average.state_dict(), "net": self.recipe.net}
-        for name, values in (("checkpoint", state | {"optimiser": self.optimiser.state_dict()}), ("average", weights)):
-            torch.save(values, self.folder / f"{name}.part")
-            (self.folder / f"{name}.part").replace(self.folder / f"{name}.pt")
+        """Write the checkpoint and the averaged weights."""
+        keep(self.folder, self.step, self.net, self.average, self.optimiser)
+        write(self.folder / "average.pt", {"weights": self.average.state_dict(), "net": self.recipe.net})
 
     def train(self, until: int | None = None) -> None:
         """Train to the recipe's last step, or to step `until` at most."""
@@ -287,10 +278,7 @@ class Run:
             for part in parts:  # apart: the steep gradients of one task must not shrink the other's step
                 nn.utils.clip_grad_norm_(part, 2.0)
             self.optimiser.step()
-            decay = min(self.recipe.average_decay, (step + 1) / (step + 10))
-            with torch.no_grad():
-                for mine, its in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                    mine.lerp_(its, 1 - decay)
+            follow(self.average, self.net, step, self.recipe.average_decay)
             self.step, count = step + 1, count + 1
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())
@@ -309,9 +297,7 @@ class Run:
                 line["0 dB"] = emotion_on_dev(net, spectra, self.caches, 0.0, every=2, front=front)
         if self.recipe.enhance_weight > 0:
             line["enhanced"] = enhancement_on_dev(net, spectra, self.caches)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
+        log(self.folder, line)
 
 
 def adapted(saved: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -337,7 +323,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)  # cubes of small gains are; they made a step four times as long
     recipe = read_merit_recipe(options.config, options.set)
     caches = open_caches(options.data, options.work / "cache", options.teacher, recipe.variants)
     Run(recipe, caches, options.data, options.work, options.run).train(options.until)

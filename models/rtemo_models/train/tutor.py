@@ -8,7 +8,6 @@ and `log.jsonl`; the same command again resumes.
 
 import argparse
 import copy
-import json
 import math
 import queue
 import threading
@@ -35,6 +34,7 @@ from rtemo_models.data.teacher import find_encoder
 from rtemo_models.nets.moonshine import load_moonshine
 from rtemo_models.nets.tutor import Tutor
 from rtemo_models.train.losses import accepted_cross_entropy, dimensional, masked_cross_entropy
+from rtemo_models.train.run_folder import follow, keep, log, resume, write
 
 RATIOS = ((1, 1), (1, 1), (10, 9), (10, 11), (20, 19), (20, 21), (8, 9), (8, 7))
 CHECK_EVERY_STEPS = 700
@@ -177,13 +177,7 @@ def main() -> None:
         recipe.encoder_rate,
         weight_decay=recipe.weight_decay,
     )
-    first, checkpoint = 0, folder / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(saved["net"])
-        average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
-        first = saved["step"]
+    first = resume(folder, net, average, optimiser)
     rows = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
     dev = [i for i, c in enumerate(caches.clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")][::3]
     targets = Targets(caches.clips)
@@ -216,10 +210,7 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimiser.step()
-        decay = min(recipe.average_decay, (step + 1) / (step + 10))
-        with torch.no_grad():
-            for mine, its in zip(average.parameters(), net.parameters(), strict=True):
-                mine.lerp_(its, 1 - decay)
+        follow(average, net, step, recipe.average_decay)
         for name, value in losses.items():
             sums[name] += float(value.detach())
         if (step + 1) % CHECK_EVERY_STEPS == 0 or step + 1 == recipe.steps:
@@ -230,12 +221,9 @@ def main() -> None:
             }
             line["dev"] = recalls(caches.clips, dev, answers(average, caches.audio, dev))
             sums = dict.fromkeys(sums, 0.0)
-            with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            print(json.dumps(line), flush=True)
-            saved = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save(saved | {"step": step + 1}, checkpoint)
-            torch.save(average.state_dict(), folder / "tutor.pt")
+            log(folder, line)
+            keep(folder, step + 1, net, average, optimiser)
+            write(folder / "tutor.pt", average.state_dict())
 
 
 if __name__ == "__main__":
