@@ -193,7 +193,7 @@ def test_publisher_that_dies_is_told_and_waited_for() -> None:
 
 def test_recorder_fills_its_gap_by_replay() -> None:
     with (
-        Publishing(ZmqPublisher(options(send_queue_messages=50))) as publishing,
+        Publishing(ZmqPublisher(options(send_queue_messages=50, replay_call_bytes=4 << 20))) as publishing,
         subscriber(publishing, snapshot=False) as reader,
     ):
         reader.receive(1.0)
