@@ -1,6 +1,6 @@
 """Mixtures for joint training: speech in noise as waveforms, made anew for every batch, with all targets.
 
-Noise is a recording, several at once, other people talking, or made up (coloured noise, humming engines, crackle); it
+Noise is a recording, several at once, other people talking, or made up; it
 is filtered, may come and go, and stands at an SNR against the active speech. The clean side keeps its room and its
 line: the enhancer is to take noise away and nothing else.
 """
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import butter, oaconvolve, sosfilt
+from scipy.signal import butter, sosfilt
 from torch import Tensor
 
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ, AudioCache
 from rtemo_models.data.batches import HOP_SAMPLES, Sampler, Targets
 from rtemo_models.data.corpus import Clip
+from rtemo_models.data.made_up_noise import MADE_UP, murmur, unit
 from rtemo_models.data.rooms import telephone
 from rtemo_models.data.teacher import Panel
 from rtemo_models.data.variants import VARIANTS
@@ -77,23 +78,24 @@ class NoiseMaker:
         if kind < 0.10:
             one_talker = random.random() < 0.4
             noise = sum(self._talker(count, random) for _ in range(1 if one_talker else random.integers(2, 8)))
-        elif kind < 0.33:
-            made_up = (_coloured, _engine, _crackle)[random.integers(3)]
-            noise = made_up(count, random)
+        elif kind < 0.15:
+            noise = murmur(sum(self._talker(count, random) for _ in range(random.integers(1, 6))), random)
+        elif kind < 0.45:
+            noise = MADE_UP[random.integers(len(MADE_UP))](count, random)
         else:
             noise = self._recording(count, random)
             if random.random() < 0.3:
-                noise = _unit(noise) + random.uniform(0.1, 1) * _unit(self._recording(count, random))
+                noise = unit(noise) + random.uniform(0.1, 1) * unit(self._recording(count, random))
         noise = np.asarray(noise, np.float32)
         if random.random() < 0.5:
             noise = _filtered(noise, random)
         if random.random() < 0.3:
             noise = noise * _coming_and_going(count, random)
-        return _unit(noise), one_talker
+        return unit(noise), one_talker
 
     def _recording(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
         noise = self._noises.samples(int(self._rows[random.integers(len(self._rows))]))
-        speed = random.uniform(0.8, 1.25) if random.random() < 0.5 else 1.0
+        speed = 2 ** random.uniform(-0.7, 0.7) if random.random() < 0.5 else 1.0
         at = random.integers(len(noise)) + np.arange(count) * speed
         if speed == 1.0:
             return noise[at.astype(np.int64) % len(noise)]
@@ -104,50 +106,7 @@ class NoiseMaker:
     def _talker(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
         voice = self._talkers.samples(int(self._talker_rows[random.integers(len(self._talker_rows))]))
         at = (np.arange(count) + random.integers(len(voice))) % len(voice)
-        return _unit(voice[at]) * np.float32(random.uniform(0.3, 1))
-
-
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return x / np.float32(np.sqrt(np.mean(x.astype(np.float64) ** 2)) + 1e-7)
-
-
-def _coloured(count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Noise whose power falls with frequency by a random power, from white to deep."""
-    spectrum = np.fft.rfft(random.standard_normal(count))
-    hz = np.fft.rfftfreq(count, 1 / SAMPLE_RATE_HZ)
-    return np.fft.irfft(spectrum / np.maximum(hz, 30.0) ** random.uniform(0, 1.3), count).astype(np.float32)
-
-
-def _engine(count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """A machine: harmonics of a slowly wandering rotation over its own rush of noise."""
-    time_s = np.arange(count) / SAMPLE_RATE_HZ
-    base_hz = random.uniform(20, 180)
-    wander = np.interp(time_s, np.linspace(0, time_s[-1], 8), random.uniform(0.9, 1.1, 8))
-    phase = 2 * np.pi * np.cumsum(base_hz * wander) / SAMPLE_RATE_HZ
-    fall = random.uniform(0.4, 1.5)
-    tone = np.zeros(count)
-    for k in range(1, 25):
-        if base_hz * k < 7_000:
-            tone += random.uniform(0.2, 1) / k**fall * np.sin(k * phase + random.uniform(0, 6.28))
-    return (_unit(tone.astype(np.float32)) + random.uniform(0.1, 1.5) * _unit(_coloured(count, random))).astype(
-        np.float32
-    )
-
-
-def _crackle(count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Blows that ring for a moment, from single ones to dozens a second: fire, keys, dishes, rain on a roof."""
-    strikes = np.zeros(count)
-    blows = 1 + random.poisson(10 ** random.uniform(0, 1.8) * count / SAMPLE_RATE_HZ)
-    strikes[random.integers(count, size=blows)] = random.lognormal(0, random.uniform(0.3, 1.5), blows)
-    ring_s = 10 ** random.uniform(-2.7, -1.0)
-    age_s = np.arange(int(6 * ring_s * SAMPLE_RATE_HZ) + 1) / SAMPLE_RATE_HZ
-    sound = random.standard_normal(age_s.size)
-    if random.random() < 0.5:
-        sound = np.sin(2 * np.pi * 10 ** random.uniform(2.3, 3.8) * age_s) + 0.5 * sound
-    ringing = oaconvolve(strikes, sound * np.exp(-age_s / ring_s))[:count]
-    return (_unit(ringing.astype(np.float32)) + random.uniform(0, 0.5) * _unit(_coloured(count, random))).astype(
-        np.float32
-    )
+        return unit(voice[at]) * np.float32(random.uniform(0.3, 1))
 
 
 def _filtered(x: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:

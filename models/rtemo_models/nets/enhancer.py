@@ -73,14 +73,14 @@ class Enhancer(nn.Module):
             level = self.level.levels(bands[:, :, None])[..., None]
             seen = torch.cat([bands, bins[..., : self.config.low_bins]], -1)
             seen = self._relative(seen, level)
-            views = self.local.views(self._relative(bins[..., :LOCAL_BINS], level)) if self.local else None
+            around = self._relative(bins[..., :LOCAL_BINS], level)
         x = self.stem(seen) + self.told(context)
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
         wanted = self.out(x).float()
         if self.local is not None:
-            wanted = wanted + F.pad(self.local(views, x), (0, 1))
+            wanted = wanted + F.pad(self.local.clip(around, x), (0, 1))
         return torch.sigmoid(wanted)
 
     def _relative(self, logs: Tensor, level: Tensor) -> Tensor:

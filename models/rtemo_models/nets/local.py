@@ -26,25 +26,88 @@ VIEWS = 5 + len(MEANS_HOPS)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
-def _views(logs: Any, decays: Any, rise: float, out: Any) -> None:
-    """Fill `out` [views, batch, hops, bins] from scaled logs [batch, hops, bins + 4], two empty bins on both sides."""
-    count = decays.size
-    _, batch, hops, bins = out.shape
+def _look(logs: Any, decays: Any, rise: float, means: Any, floor: Any, out: Any) -> None:
+    """Fill `out` [views, bins] at one hop from scaled logs [2, bins + 4] of the hop before and this one.
+
+    `logs` has two empty bins on both sides; `means` [count, bins] and `floor` [bins] are carried from hop to hop.
+    """
+    bins = floor.size
+    for f in range(bins):
+        now = logs[1, f + 2]
+        out[0, f] = now
+        out[1, f] = logs[0, f + 2]
+        out[2, f] = logs[1, f + 1] + logs[1, f + 3]
+        out[3, f] = logs[1, f] + logs[1, f + 4]
+        floor[f] = min(now, floor[f] + rise)
+        out[4, f] = now - floor[f]
+    for k in range(decays.size):
+        for f in range(bins):
+            means[k, f] += (1.0 - decays[k]) * (logs[1, f + 2] - means[k, f])
+            out[5 + k, f] = logs[1, f + 2] - means[k, f]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+def _forwards(logs: Any, decays: Any, rise: float, weights: Any, own: Any, out: Any) -> None:
+    """Fill `out` [batch, hops, bins] from `logs` [batch, hops + 1, bins + 4], an empty hop before the first one.
+
+    `weights` [batch, hops, views, groups], `own` [views, bins].
+    """
+    batch, hops, bins = out.shape
+    views, groups = weights.shape[2:]
+    size = bins // groups
+    seen = np.zeros((views, bins), np.float32)
     for b in range(batch):
-        means, floor = np.zeros((count, bins), np.float32), np.zeros(bins, np.float32)
+        means, floor = np.zeros((decays.size, bins), np.float32), np.zeros(bins, np.float32)
         for t in range(hops):
-            for f in range(bins):
-                now = logs[b, t, f + 2]
-                out[0, b, t, f] = now
-                out[1, b, t, f] = logs[b, t - 1, f + 2] if t > 0 else 0.0
-                out[2, b, t, f] = logs[b, t, f + 1] + logs[b, t, f + 3]
-                out[3, b, t, f] = logs[b, t, f] + logs[b, t, f + 4]
-                floor[f] = min(now, floor[f] + rise)
-                out[4, b, t, f] = now - floor[f]
-            for k in range(count):
-                for f in range(bins):
-                    means[k, f] += (1.0 - decays[k]) * (logs[b, t, f + 2] - means[k, f])
-                    out[5 + k, b, t, f] = logs[b, t, f + 2] - means[k, f]
+            _look(logs[b, t : t + 2], decays, rise, means, floor, seen)
+            out[b, t] = 0.0
+            for k in range(views):
+                for g in range(groups):
+                    weight = weights[b, t, k, g]
+                    for f in range(g * size, (g + 1) * size):
+                        out[b, t, f] += seen[k, f] * (weight + own[k, f])
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+def _backwards(logs: Any, decays: Any, rise: float, grad: Any, grad_weights: Any, grad_own: Any) -> None:
+    """Fill the gradients of `weights` and add to those of `own`, looking again instead of keeping what was seen."""
+    batch, hops, bins = grad.shape
+    views, groups = grad_weights.shape[2:]
+    size = bins // groups
+    seen = np.zeros((views, bins), np.float32)
+    for b in range(batch):
+        means, floor = np.zeros((decays.size, bins), np.float32), np.zeros(bins, np.float32)
+        for t in range(hops):
+            _look(logs[b, t : t + 2], decays, rise, means, floor, seen)
+            for k in range(views):
+                for g in range(groups):
+                    total = np.float32(0)
+                    for f in range(g * size, (g + 1) * size):
+                        share = grad[b, t, f] * seen[k, f]
+                        grad_own[k, f] += share
+                        total += share
+                    grad_weights[b, t, k, g] = total
+
+
+class _WeighedViews(torch.autograd.Function):
+    """One pass over the clip: the views take eight times the memory of the spectrum, and memory is what costs."""
+
+    @staticmethod
+    def forward(ctx: Any, logs: Tensor, decays: Tensor, weights: Tensor, own: Tensor) -> Tensor:
+        out = torch.empty(logs.shape)
+        padded = F.pad(logs, (2, 2, 1, 0)).contiguous()
+        _forwards(padded.numpy(), decays.numpy(), RISE, weights.detach().numpy(), own.detach().numpy(), out.numpy())
+        ctx.save_for_backward(padded, decays, weights, own)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor, Tensor]:
+        padded, decays, weights, own = ctx.saved_tensors
+        grad_weights, grad_own = torch.empty_like(weights), torch.zeros_like(own)
+        _backwards(
+            padded.numpy(), decays.numpy(), RISE, grad.contiguous().numpy(), grad_weights.numpy(), grad_own.numpy()
+        )
+        return None, None, grad_weights, grad_own
 
 
 class LocalGains(nn.Module):
@@ -63,12 +126,19 @@ class LocalGains(nn.Module):
         with torch.no_grad():
             self.weigh.weight.mul_(0.3)
 
-    @torch.no_grad()
-    def views(self, logs: Tensor) -> Tensor:
-        """Views of a clip, from scaled logs [batch, hops, 256]: float32 [VIEWS, batch, hops, 256]."""
-        out = torch.empty(VIEWS, *logs.shape)
-        _views(F.pad(logs, (2, 2)).contiguous().numpy(), self.decays.numpy(), RISE, out.numpy())
-        return out
+    def clip(self, logs: Tensor, whole: Tensor) -> Tensor:
+        """Sum of the views of a clip, weighed by the whole spectrum's values, on a CPU.
+
+        Args:
+            logs: float32 [batch, hops, 256], scaled logs; gets no gradient.
+            whole: [batch, hops, width].
+
+        Returns:
+            float32 [batch, hops, 256].
+        """
+        weights = self.weigh(whole).float().unflatten(-1, (VIEWS, self.groups))
+        total: Tensor = _WeighedViews.apply(logs.detach(), self.decays, weights.contiguous(), self.own)
+        return total
 
     def forward(self, views: Tensor, whole: Tensor) -> Tensor:
         """Sum of the views [VIEWS, ..., 256], weighed by the whole spectrum's values [..., width]: [..., 256]."""

@@ -9,6 +9,9 @@ from rtemo_models.nets.enhancer import COMPRESSION, cube
 
 SEGMENT_HOPS = 38
 """384 ms at 10 ms a hop, what short-time objective intelligibility looks at at once."""
+LOUDNESS_EXPONENT = 0.23
+LOUDNESS_FLOOR = 1e-5
+"""Power of a band at the threshold of hearing, relative to active speech."""
 
 
 def compressed_distance(gain: Tensor, noisy: Tensor, clean: Tensor, active_power: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,6 +70,25 @@ def intelligibility_loss(gain: Tensor, noisy: Tensor, clean: Tensor) -> Tensor:
     wanted, said = (x - x.mean(-1, keepdim=True) for x in (wanted, said))
     agreed = (wanted * said).sum(-1) / (wanted.square().sum(-1) * said.square().sum(-1) + 1e-16).sqrt()
     return 1 - (agreed.mean(-1) * heard).sum() / heard.sum().clamp_min(1)
+
+
+def loudness_loss(gain: Tensor, noisy: Tensor, clean: Tensor, bank: Tensor, active_power: Tensor) -> Tensor:
+    """Mean distance of the loudness of bands, noise left over and speech taken away alike.
+
+    Loudness is power to 0.23 above a threshold, as in Zwicker's law and in PESQ (ITU-T P.862), so faint sounds count
+    for more than in compressed magnitudes.
+
+    Args:
+        gain: float32 [batch, hops, bins], compressed gains.
+        noisy: complex64 [batch, hops, bins].
+        clean: complex64 [batch, hops, bins].
+        bank: float32 [bins, bands].
+        active_power: float32 [batch], mean bin power of the clean speech where it is active.
+    """
+    bands = bank / active_power.clamp_min(1e-9)[:, None, None]
+    wanted = (power_of(clean) @ bands + LOUDNESS_FLOOR) ** LOUDNESS_EXPONENT
+    said = (cube(gain).square() * power_of(noisy) @ bands + LOUDNESS_FLOOR) ** LOUDNESS_EXPONENT
+    return (said - wanted).abs().mean()
 
 
 def power_of(spectra: Tensor) -> Tensor:

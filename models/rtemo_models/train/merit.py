@@ -34,7 +34,13 @@ from rtemo_models.data.voices import open_voices
 from rtemo_models.nets.enhancer import cube
 from rtemo_models.nets.merit import Merit, load_merit, merit_config
 from rtemo_models.train.check import emotion_on_dev, enhancement_on_dev
-from rtemo_models.train.enhancement_losses import compressed_distance, intelligibility_loss, power_of, si_sdr_loss
+from rtemo_models.train.enhancement_losses import (
+    compressed_distance,
+    intelligibility_loss,
+    loudness_loss,
+    power_of,
+    si_sdr_loss,
+)
 from rtemo_models.train.losses import (
     accepted_cross_entropy,
     dimensional,
@@ -194,6 +200,8 @@ class Trainer:
         losses = {"phase": phase, "magnitude": magnitude, "si_sdr": si_sdr_loss(enhanced / level, target / level)}
         if self.recipe.intelligibility_weight > 0:
             losses["intelligibility"] = intelligibility_loss(gain, noisy, clean)
+        if self.recipe.loudness_weight > 0:
+            losses["loudness"] = loudness_loss(gain, noisy, clean, self.spectra.bank, active_power)
         return losses
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
@@ -213,8 +221,12 @@ class Trainer:
         if "phase" in losses:
             enhancement = recipe.phase_weight * losses["phase"] + recipe.magnitude_weight * losses["magnitude"]
             enhancement = enhancement + losses["si_sdr"]
-            if "intelligibility" in losses:
-                enhancement = enhancement + recipe.intelligibility_weight * losses["intelligibility"]
+            for name, weight in (
+                ("intelligibility", recipe.intelligibility_weight),
+                ("loudness", recipe.loudness_weight),
+            ):
+                if name in losses:
+                    enhancement = enhancement + weight * losses[name]
             total = total + recipe.enhance_weight * enhancement
         return total
 

@@ -30,6 +30,7 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     phase_weight: float = 3.0
     magnitude_weight: float = 7.0
     intelligibility_weight: float = 0.0
+    loudness_weight: float = 0.0
     balance_weight: float = 0.01
     z_weight: float = 0.001
     snr_db: tuple[float, float]

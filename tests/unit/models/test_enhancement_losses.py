@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from rtemo_models.train.enhancement_losses import compressed_distance, intelligibility_loss, power_of, si_sdr_loss
+from rtemo_models.train.enhancement_losses import (
+    compressed_distance,
+    intelligibility_loss,
+    loudness_loss,
+    power_of,
+    si_sdr_loss,
+)
 from rtemo_models.train.spectra import Spectra
 
 pytestmark = pytest.mark.unit
@@ -57,11 +63,28 @@ def test_intelligibility_does_not_depend_on_level_or_on_silence_around() -> None
     assert framed == pytest.approx(plain, rel=0.1)
 
 
+def loudness(gain: torch.Tensor, noisy: torch.Tensor, wanted: torch.Tensor) -> float:
+    power = power_of(wanted).mean((1, 2))
+    return float(loudness_loss(gain, noisy, wanted, Spectra().bank, power))
+
+
+def test_loudness_hears_noise_left_over_and_speech_taken_away_at_any_level() -> None:
+    clean = syllables()
+    wanted, noisy = spectra(clean, clean + noise(0.1))
+    ones = torch.ones(noisy.shape)
+    best = (power_of(wanted) / power_of(noisy)).clamp(0, 1) ** (1 / 6)
+    assert loudness(ones, wanted, wanted) == 0
+    assert loudness(0.5 * ones, wanted, wanted) > 0.1
+    assert loudness(best, noisy, wanted) < 0.3 * loudness(ones, noisy, wanted)
+    assert loudness(ones, 0.01 * noisy, 0.01 * wanted) == pytest.approx(loudness(ones, noisy, wanted), rel=0.01)
+
+
 def test_silence_gives_losses_and_gradients_that_are_numbers() -> None:
     wanted, noisy = spectra(np.zeros(16_000), np.zeros(16_000))
     gain = torch.full(noisy.shape, 0.5, requires_grad=True)
     phase, magnitude = compressed_distance(gain, noisy, wanted, torch.zeros(1))
-    (intelligibility_loss(gain, noisy, wanted) + phase + magnitude).backward()
+    loud = loudness_loss(gain, noisy, wanted, Spectra().bank, torch.zeros(1))
+    (intelligibility_loss(gain, noisy, wanted) + loud + phase + magnitude).backward()
     assert torch.isfinite(gain.grad).all()
 
 
