@@ -18,7 +18,8 @@ def listener_graph(net: Listener, metadata: Mapping[str, str], small_weights: bo
 
     Inputs: `bands` float32 [n, hops, mel_count], `weight` float32 [n, hops], then the states. Outputs: `logits`
     [n, 8], `arousal` [n], `valence` [n], `context` [n, context], `experts` [n, 2] (the indices that the routers of
-    emotion and enhancement chose), then `next_<state>`.
+    emotion and enhancement chose), `words` [n, width] (what the emotion experts say of the step, for networks that
+    listen on), then `next_<state>`.
     """
     c = net.config
     g = GraphBuilder(small_weights)
@@ -43,6 +44,7 @@ def listener_graph(net: Listener, metadata: Mapping[str, str], small_weights: bo
     g.output(g.add("Squeeze", f"{split}.1", write.ints("axis_1", 1)), "valence", ())
     g.output(write.linear(words["enhance"], "told", net.told), "context", (c.context,))
     g.output(chosen, "experts", (len(TASKS),))
+    g.output(words["emotion"], "words", (c.width,))
     for name, shape in net.state_shapes().items():
         g.output(write.after[name], f"next_{name}", shape)
     return g.model("merit-listen", metadata)

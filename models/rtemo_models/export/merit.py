@@ -108,6 +108,7 @@ def make_cards(net: Merit, graphs: dict[str, bytes], version: str, results: dict
             "valence": TensorSpec(()),
             "context": context,
             "experts": TensorSpec((2,)),
+            "words": TensorSpec((listener.config.width,)),
         },
         labels=EMOTIONS,
         calibration=results.get("listen", {}).get("calibration", {"temperature": 1.0}),

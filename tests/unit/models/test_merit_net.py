@@ -82,6 +82,8 @@ def test_whole_clip_equals_torch_steps_equals_onnx_steps(gate: str, local: bool)
             torch.testing.assert_close(step, whole[:, t], atol=2e-5, rtol=1e-4)
             np.testing.assert_allclose(out[name], whole[:, t].numpy(), atol=2e-5)
         np.testing.assert_allclose(out["context"], said.context[:, t].numpy(), atol=2e-5)
+        torch.testing.assert_close(words.emotion, said.emotion[:, t], atol=2e-5, rtol=1e-4)
+        np.testing.assert_allclose(out["words"], said.emotion[:, t].numpy(), atol=2e-5)
         np.testing.assert_array_equal(out["experts"], said.experts[:, t].numpy())
         contexts.append(words.context)
 
