@@ -13,6 +13,9 @@ from rtemo.api.errors import (
 )
 from rtemo.api.events import (
     EMOTIONS,
+    Alert,
+    Board,
+    BoardEntry,
     Counters,
     Emotion,
     Event,
@@ -48,15 +51,20 @@ from rtemo.api.plugin import (
     StreamProcessor,
 )
 from rtemo.api.publisher import Publisher
+from rtemo.api.roles import AGENT_ROLES, is_agent
 from rtemo.api.rows import StateTable
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
 
 __all__ = [
+    "AGENT_ROLES",
     "EMOTIONS",
+    "Alert",
     "AudioInputError",
     "AudioSink",
     "Block",
+    "Board",
+    "BoardEntry",
     "CapacityError",
     "ConfigError",
     "Counters",
@@ -104,5 +112,6 @@ __all__ = [
     "StreamStart",
     "StreamWriter",
     "TensorSpec",
+    "is_agent",
     "kind_of",
 ]

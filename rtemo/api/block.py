@@ -1,11 +1,13 @@
 """Block: one hop of every live stream, the unit that flows through the chain."""
 
 import enum
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api.errors import PluginError
+from rtemo.api.sink import StreamFacts
 
 
 class HopFlag(enum.IntFlag):
@@ -43,9 +45,11 @@ class Block:
         marks: name → array [n, ...]: what earlier plugins declared in `provides`.
         is_doubted: bool [n], whether a plugin that guards the stream holds its voice for synthetic. The engine keeps it
             from tick to tick; emotion events of a doubted stream go out with `is_trusted` false.
+        streams: Who the streams are, in order of rows, for a plugin that speaks of several at once; empty while the
+            engine warms up, and where nobody knows.
     """
 
-    __slots__ = ("_heard", "flags", "is_doubted", "marks", "rows", "samples", "start_sample", "tick")
+    __slots__ = ("_heard", "flags", "is_doubted", "marks", "rows", "samples", "start_sample", "streams", "tick")
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Block:
         marks: dict[str, NDArray[np.generic]],
         heard: NDArray[np.float32] | None = None,
         is_doubted: NDArray[np.bool_] | None = None,
+        streams: Sequence[StreamFacts] = (),
     ) -> None:
         self.tick = tick
         self.samples = samples
@@ -64,6 +69,7 @@ class Block:
         self.start_sample = start_sample
         self.flags = flags
         self.marks = marks
+        self.streams = streams
         self.is_doubted = np.zeros(len(flags), np.bool_) if is_doubted is None else is_doubted
         self._heard = None if heard is None else heard.view()
         if self._heard is not None:

@@ -76,13 +76,69 @@ class Spoof(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="sp
 
 
 class Rank(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rank"):
-    """Ordinal position of the present moment within the call, per attribute."""
+    """Ordinal position of the present moment, per attribute: within the call, and among voices at large."""
 
     attribute: str
+    """`arousal`, `valence`, `intensity` or another that the ranker's bundle knows."""
     score: float
+    """Over the last seconds of speech; 0 is the mean of the training clips, 1 one standard deviation above it."""
     percentile: float | None = None
+    """Share of this call's own past, in percent, that lies below; null while there is too little of it."""
     trend_per_min: float | None = None
+    """Slope of the score over the last half minute of speech, per minute of speech."""
     p_rising: float | None = None
+    """Probability that the present moment lies above what was before it."""
+    spread: float | None = None
+    """Standard deviation of the score's error."""
+    anchor_percentile: float | None = None
+    """Share of the bundle's training clips, in percent, that lies below."""
+    change: float | None = None
+    """By how much the score has changed, where a change is reported (`trigger` is `change`)."""
+    speech_s: float = 0.0
+    """Speech of the stream so far."""
+    trigger: str = ""
+    """`first`, `refresh`, `change` or `stream_end`."""
+
+
+class BoardEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stream on the board."""
+
+    call: str
+    channel: str
+    place: int
+    """1 needs a person most; streams that cannot be told apart share a place."""
+    urgency: float
+    """Weighted sum of the scores, each taken half against all voices and half against the call's own past."""
+    spread: float
+    """Standard deviation of its error."""
+    percentiles: dict[str, float] = {}
+    """Attribute → share of the bundle's training clips, in percent, that lies below the score."""
+    trend_per_min: float | None = None
+    """Slope of the weighted sum of the scores, per minute of speech."""
+    silent_s: float = 0.0
+    """Time since the stream last spoke."""
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="board"):
+    """Which calls need a person first, over all streams of the engine; never about people at work."""
+
+    entries: tuple[BoardEntry, ...]
+    """The first places, in order."""
+    ranked: int
+    """Streams that were compared."""
+    unsure: int
+    """Streams that were not: too little speech so far, or none for long."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="alert"):
+    """A rule of the configuration has been met on this stream."""
+
+    rule: str
+    """Its name."""
+    values: dict[str, float] = {}
+    """What its conditions looked at, as `valence.trend_per_min`, and what they found."""
+    speech_s: float = 0.0
+    """Speech of the stream so far."""
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="level"):
@@ -211,6 +267,8 @@ Payload = (
     | Emotion
     | Spoof
     | Rank
+    | Board
+    | Alert
     | Level
     | Prosody
     | Health

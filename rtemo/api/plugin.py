@@ -68,8 +68,12 @@ class ResetReason(enum.StrEnum):
 class Emit(Protocol):
     """How a processor hands out an event; cheap, never blocks."""
 
-    def __call__(self, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
-        """Emit `data` about samples [start_sample, end_sample) of the stream at block position `row`."""
+    def __call__(self, row: int | None, data: Payload, start_sample: int, end_sample: int) -> None:
+        """Emit `data` about samples [start_sample, end_sample) of the stream at block position `row`.
+
+        With `row` None it is about the engine as a whole, all its streams together, and goes out under no call; the
+        positions are 0 then.
+        """
 
 
 class PluginContext(Protocol):

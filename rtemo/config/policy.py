@@ -6,9 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from rtemo.api.errors import ConfigError
-
-AGENT_ROLES = ("agent", "employee")
-"""Roles of people at work: inferring their emotions is banned in the EU (AI Act, Art. 5(1)(f)) with few exceptions."""
+from rtemo.api.roles import is_agent
 
 EXEMPT_PURPOSES = ("medical", "safety", "self_training")
 """Purposes for which a person at work may be analysed: the two exceptions of the law, and one's own training."""
@@ -38,7 +36,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ConfigError: A role at work is listed while the purpose does not allow it.
         """
         for role in self.analysed_roles:
-            if role.casefold() in AGENT_ROLES and self.purpose not in EXEMPT_PURPOSES:
+            if is_agent(role) and self.purpose not in EXEMPT_PURPOSES:
                 raise ConfigError(
                     f"policy.analysed_roles lists {role!r}, which the purpose {self.purpose!r} does not allow",
                     f"take it out, or set policy.purpose to one of {', '.join(EXEMPT_PURPOSES)} if that is true",
@@ -56,9 +54,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """
         if not role:
             return ""
-        known = role.casefold()
-        if known in AGENT_ROLES and self.purpose not in EXEMPT_PURPOSES:
+        if is_agent(role) and self.purpose not in EXEMPT_PURPOSES:
             return f"role {role!r} is not analysed for the purpose {self.purpose!r}"
-        if self.analysed_roles and known not in {item.casefold() for item in self.analysed_roles}:
+        if self.analysed_roles and role.casefold() not in {item.casefold() for item in self.analysed_roles}:
             return f"role {role!r} is not among policy.analysed_roles ({', '.join(self.analysed_roles)})"
         return ""

@@ -261,10 +261,10 @@ class _Outlet:
         self._emit = emit
         self._doubts = doubts
 
-    def __call__(self, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
+    def __call__(self, row: int | None, data: Payload, start_sample: int, end_sample: int) -> None:
         if self._stage.is_bypassed:
             return
-        if isinstance(data, Emotion) and self._doubts.values[row]:
+        if row is not None and isinstance(data, Emotion) and self._doubts.values[row]:
             data = msgspec.structs.replace(data, is_trusted=False)
         self._emit(row, data, start_sample, end_sample)
 

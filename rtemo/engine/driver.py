@@ -205,9 +205,12 @@ class Driver:
             self._on_audio = None
             self.report_fault("on_audio", f"{type(error).__name__}: {error}", action="closed")
 
-    def emit(self, plugin: str, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
-        """Post a plugin's event about the stream at `row`. Driver thread."""
+    def emit(self, plugin: str, row: int | None, data: Payload, start_sample: int, end_sample: int) -> None:
+        """Post a plugin's event about the stream at `row`, or about the engine as a whole. Driver thread."""
         if self.is_muted:
+            return
+        if row is None:
+            self._outbox.post(None, plugin, data, start_sample, end_sample)
             return
         capture_ns = int(self._capture_ns[row])
         if capture_ns:  # that of the hop's last sample; earlier samples were captured earlier
@@ -300,4 +303,5 @@ class Driver:
             self.chain.marks(n),
             self.chain.heard(n),
             self.chain.doubts(n),
+            self._floor.rows,  # the list itself, so that it is always that of the tick
         )

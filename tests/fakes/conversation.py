@@ -2,6 +2,7 @@
 
 from rtemo.api import (
     EMOTIONS,
+    Board,
     Counters,
     Emotion,
     Event,
@@ -23,7 +24,7 @@ RATE_HZ = 16_000
 def event(
     data: Payload, start_s: float = 0.0, end_s: float = 0.0, call: str = "call", channel: str = "0", age_ms: float = 0
 ) -> Event:
-    is_engine = isinstance(data, Health | SessionStart)
+    is_engine = isinstance(data, Health | SessionStart | Board)
     return Event(
         call="" if is_engine else call,
         channel="" if is_engine else channel,

@@ -6,6 +6,9 @@ import msgspec
 
 from rtemo.api import (
     EMOTIONS,
+    Alert,
+    Board,
+    BoardEntry,
     Counters,
     Emotion,
     Fault,
@@ -43,7 +46,35 @@ PAYLOADS: tuple[Payload, ...] = (
         trigger="first",
     ),
     Spoof(score=-2.5, verdict="bona_fide", contributions={"phase": -0.5}, speech_s=2.0),
-    Rank(attribute="arousal", score=0.5, percentile=0.875, trend_per_min=0.25, p_rising=0.75),
+    Rank(
+        attribute="arousal",
+        score=0.5,
+        percentile=87.5,
+        trend_per_min=0.25,
+        p_rising=0.75,
+        spread=0.25,
+        anchor_percentile=62.5,
+        change=1.5,
+        speech_s=12.5,
+        trigger="change",
+    ),
+    Board(
+        entries=(
+            BoardEntry(
+                call="call 1",
+                channel="0",
+                place=1,
+                urgency=1.5,
+                spread=0.25,
+                percentiles={"arousal": 87.5},
+                trend_per_min=0.5,
+                silent_s=2.0,
+            ),
+        ),
+        ranked=12,
+        unsure=3,
+    ),
+    Alert(rule="turning sour", values={"valence.trend_per_min": -0.5}, speech_s=62.5),
     Level(rms_dbfs=-26.0, peak_dbfs=-6.0, clipped_ratio=0.0, noise_dbfs=-60.0),
     Prosody(
         pitch_hz=None,
@@ -81,7 +112,7 @@ PAYLOADS: tuple[Payload, ...] = (
 
 def sample(data: Payload) -> WireEvent[Any]:
     """Make the same event of a kind, every time."""
-    is_engine = isinstance(data, Health | SessionStart | SessionEnd | Fault)
+    is_engine = isinstance(data, Health | SessionStart | SessionEnd | Fault | Board)
     return WireEvent(
         schema=EVENT_SCHEMA,
         epoch=EPOCH,
@@ -92,7 +123,7 @@ def sample(data: Payload) -> WireEvent[Any]:
         channel="" if is_engine else "0",
         role="" if is_engine else "customer",
         kind=kind_of(data),
-        plugin="engine" if is_engine else "sample",
+        plugin="engine" if is_engine and not isinstance(data, Board) else "sample",
         start_sample=16_000,
         end_sample=24_000,
         t0_ms=1000.0,

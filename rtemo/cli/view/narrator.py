@@ -2,18 +2,18 @@
 
 from collections.abc import Collection
 
-from rtemo.api import Emotion, Event, Spoof
+from rtemo.api import Emotion, Event, Rank, Spoof
 from rtemo.cli.view.plain import sentence
 
-CONSTANT = frozenset({"level", "prosody", "rank", "health"})
+CONSTANT = frozenset({"level", "prosody", "rank", "board", "health"})
 """Kinds that come all the time and say little each."""
 
 
 class Narrator:
     """Turns a flow of events into lines of text: what has changed, and what is final.
 
-    Kinds that come all the time are left out; a refreshed estimate gets a line only when its label changes, and a
-    spoof finding when its verdict does.
+    Kinds that come all the time are left out, of ranks all but changes; a refreshed estimate gets a line only when its
+    label changes, and a spoof finding when its verdict does.
 
     Args:
         kinds: Kinds that somebody has asked for by name: every event of these gets a line.
@@ -37,6 +37,8 @@ class Narrator:
         kind, data = event.kind, event.data
         if kind in self._kinds:
             return True
+        if isinstance(data, Rank):
+            return data.change is not None
         if not isinstance(data, Emotion | Spoof):
             return kind not in CONSTANT
         finding = data.label if isinstance(data, Emotion) else data.verdict

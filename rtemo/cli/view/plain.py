@@ -1,6 +1,8 @@
 """Events as lines of plain text, for pipes, logs and the foot of the live view."""
 
 from rtemo.api import (
+    Alert,
+    Board,
     Emotion,
     Event,
     Fault,
@@ -84,7 +86,15 @@ def _phrase(data: Payload) -> str:
             return f"{alarm}spoof {data.verdict.replace('_', ' ')}  score {signed(data.score)}"
         case Rank():
             place = "" if data.percentile is None else f"  above {data.percentile:.0f} % of the call"
-            return f"rank {clean(data.attribute)} {signed(data.score)}{place}"
+            change = "" if data.change is None else f", changed by {signed(data.change)}"
+            return f"rank {clean(data.attribute)} {signed(data.score)}{place}{change}"
+        case Board():
+            first = ", ".join(f"{entry.place} {clean(entry.call)}/{clean(entry.channel)}" for entry in data.entries[:3])
+            unsure = f", {data.unsure} unsure" if data.unsure else ""
+            return f"board of {data.ranked} streams{unsure}{': ' if first else ''}{first}"
+        case Alert():
+            found = ", ".join(f"{clean(name)} {signed(value)}" for name, value in data.values.items())
+            return f"! alert: {clean(data.rule)}{f' ({found})' if found else ''}"
         case Fault():
             return f"! {clean(data.where)} {data.action}: {clean(data.problem)}"
         case SourceState():

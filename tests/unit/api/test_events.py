@@ -5,6 +5,9 @@ from hypothesis import strategies as st
 
 from rtemo.api import (
     EMOTIONS,
+    Alert,
+    Board,
+    BoardEntry,
     Counters,
     Emotion,
     Event,
@@ -42,6 +45,8 @@ PAYLOADS: list[Payload] = [
     ),
     Spoof(score=-3.0, verdict="unknown"),
     Rank(attribute="arousal", score=1.0),
+    Board(entries=(BoardEntry(call="c", channel="0", place=1, urgency=2.0, spread=0.5),), ranked=3, unsure=1),
+    Alert(rule="turning sour", values={"valence.trend_per_min": -0.5}),
     Level(rms_dbfs=-20.0, peak_dbfs=-3.0, clipped_ratio=0.0),
     Prosody(
         pitch_hz=None,

@@ -2,7 +2,20 @@ import click
 import msgspec
 import pytest
 
-from rtemo.api import Counters, Fault, Level, SessionEnd, SpeechEnd, SpeechStart, Spoof, StreamStart
+from rtemo.api import (
+    Alert,
+    Board,
+    BoardEntry,
+    Counters,
+    Fault,
+    Level,
+    Rank,
+    SessionEnd,
+    SpeechEnd,
+    SpeechStart,
+    Spoof,
+    StreamStart,
+)
 from rtemo.cli.view.narrator import Narrator
 from rtemo.cli.view.paint import painted
 from tests.fakes.conversation import conversation, emotion, ended, event, health
@@ -37,6 +50,14 @@ def test_what_comes_all_the_time_is_left_out_unless_asked_for():
         (SpeechEnd(speech_s=2.31, reason="frames_stopped"), "speech ends after 2.3 s (frames stopped)"),
         (Spoof(score=2.0, verdict="bona_fide"), "spoof bona fide  score +2.00"),
         (Spoof(score=9.0, verdict="spoof", trigger="alarm"), "! alarm: spoof spoof  score +9.00"),
+        (
+            Rank(attribute="arousal", score=1.5, percentile=97.2, change=1.25, trigger="change"),
+            "rank arousal +1.50  above 97 % of the call, changed by +1.25",
+        ),
+        (
+            Alert(rule="turning sour", values={"valence.trend_per_min": -0.5}),
+            "! alert: turning sour (valence.trend_per_min -0.50)",
+        ),
         (StreamStart(source="file:a.wav", role="customer"), "stream opens from file:a.wav (customer)"),
         (Fault(where="emotion", problem="it broke", action="bypassed"), "! emotion bypassed: it broke"),
         (SessionEnd(reason="end", counters=Counters(xruns=2)), "session ends (end)  ! xruns 2"),
@@ -45,6 +66,14 @@ def test_what_comes_all_the_time_is_left_out_unless_asked_for():
 )
 def test_every_kind_has_its_sentence(data, words):
     assert words in Narrator().line(event(data))
+
+
+def test_of_ranks_and_boards_only_changes_are_news_unless_asked_for():
+    board = Board(entries=(BoardEntry(call="a", channel="0", place=1, urgency=1.0, spread=0.5),), ranked=9, unsure=2)
+    assert Narrator().line(event(Rank(attribute="arousal", score=1.5))) == ""
+    assert Narrator().line(event(board)) == ""
+    assert "rank arousal +1.50" in Narrator({"rank"}).line(event(Rank(attribute="arousal", score=1.5)))
+    assert "board of 9 streams, 2 unsure: 1 a/0" in Narrator({"board"}).line(event(board))
 
 
 def test_an_alarm_is_news_also_when_the_verdict_is_not():
