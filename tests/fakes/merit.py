@@ -13,7 +13,7 @@ from rtemo_models.export.graph import GraphBuilder
 from tests.fakes.bundles import card
 
 MELS, BINS, STEP_HOPS = 64, 257, 4
-CONTEXT, WIDTH = 6, 16
+CONTEXT, WIDTH, WORDS = 6, 16, 192
 FRONT_END = {
     "rate_hz": 16_000,
     "hop_samples": 160,
@@ -58,7 +58,7 @@ class _Net:
         return g.add("Add", kept, g.add("Mul", value, g.scalar(1.0 - keep)))
 
 
-def _listen_graph(seed: int) -> bytes:
+def _listen_graph(seed: int, words: int) -> bytes:
     net = _Net(seed)
     g = net.graph
     bands, weight = g.input("bands", (STEP_HOPS, MELS)), g.input("weight", (STEP_HOPS,))
@@ -82,6 +82,8 @@ def _listen_graph(seed: int) -> bytes:
     g.output(g.add("Squeeze", f"{split}.1", axis), "valence", ())
     g.output(context, "context", (CONTEXT,))
     g.output(g.add("Concat", *routes, axis=1), "experts", (2,))
+    if words:
+        g.output(g.add("Tanh", net.linear(heard, "words", WIDTH, words, size=3.0)), "words", (words,))
     g.output(heard, "next_memory", (WIDTH,))
     g.output(next_mass, "next_pool_mass", (1,))
     g.output(next_total, "next_pool_sum", (WIDTH,))
@@ -117,7 +119,13 @@ def _write(folder: Path, weights: bytes, described: ModelCard) -> str:
 
 
 def merit_bundles(
-    folder: Path, *, with_bins: bool = True, gain: float | None = None, seed: int = 0, **listen: object
+    folder: Path,
+    *,
+    with_bins: bool = True,
+    gain: float | None = None,
+    words: int = WORDS,
+    seed: int = 0,
+    **listen: object,
 ) -> MeritBundles:
     """Write both bundles.
 
@@ -125,6 +133,7 @@ def merit_bundles(
         folder: Where to.
         with_bins: Whether the enhancer looks at bins too.
         gain: The gain of every bin at every time; by default it depends on what is heard, and on the context.
+        words: Length of the words that the listener gives; 0 for a listener that keeps them to itself.
         seed: Of the weights.
         **listen: What else the card of `merit-listen` says.
     """
@@ -140,6 +149,7 @@ def merit_bundles(
             "valence": TensorSpec(()),
             "context": TensorSpec((CONTEXT,)),
             "experts": TensorSpec((2,)),
+            **({"words": TensorSpec((words,))} if words else {}),
         },
         "labels": EMOTIONS,
         "front_end": FRONT_END,
@@ -157,6 +167,6 @@ def merit_bundles(
         front_end=FRONT_END,
     )
     return MeritBundles(
-        _write(folder / "listen", _listen_graph(seed), card(**(facts | listen))),
+        _write(folder / "listen", _listen_graph(seed, words), card(**(facts | listen))),
         _write(folder / "enhance", _enhance_graph(seed + 1, with_bins, gain), enhance),
     )

@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, ResetReason
 from rtemo.dsp.gains import least_factor
 from rtemo_plugins.merit.enhancer import Enhancer
-from rtemo_plugins.merit.findings import MARKS, Findings
+from rtemo_plugins.merit.findings import MARKS as FINDINGS
+from rtemo_plugins.merit.findings import Findings
 from rtemo_plugins.merit.front_end import FrontEnd, SpectrumFormat
 from rtemo_plugins.merit.listener import STEP_HOPS, Listener
 from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.turns import Estimate, Turns
+from rtemo_plugins.merit.words import MARKS as WORDS
+from rtemo_plugins.merit.words import Words
 
 _LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)
@@ -37,7 +40,7 @@ class MeritPlugin:
             cadence_hops=1 if enhance else STEP_HOPS,
             latency_samples=_LATENCY_SAMPLES if enhance else 0,
             edits_audio=enhance,
-            provides=MARKS,
+            provides=FINDINGS + WORDS,
             requires=("vad.speech", "vad.voice"),
         )
 
@@ -62,7 +65,7 @@ class MeritPlugin:
         findings = Findings(listen.card, options.unsure_below, context.format.hop_s, late_hops, capacity)
         enhancer = self._enhancer(context, listener, format, capacity) if options.enhance else None
         front_end = FrontEnd(format, capacity, with_bins=enhancer is not None and enhancer.wants_bins)
-        return MeritProcessor(front_end, listener, turns, findings, enhancer)
+        return MeritProcessor(front_end, listener, turns, findings, Words(listen.card, late_hops, capacity), enhancer)
 
     def _enhancer(self, context: PluginContext, listener: Listener, format: SpectrumFormat, capacity: int) -> Enhancer:
         options = self._options
@@ -87,14 +90,21 @@ class MeritProcessor:
     """Runs one hop of every stream through the parts, in the order that keeps the stagger from showing."""
 
     def __init__(
-        self, front_end: FrontEnd, listener: Listener, turns: Turns, findings: Findings, enhancer: Enhancer | None
+        self,
+        front_end: FrontEnd,
+        listener: Listener,
+        turns: Turns,
+        findings: Findings,
+        words: Words,
+        enhancer: Enhancer | None,
     ) -> None:
         self._front_end = front_end
         self._listener = listener
         self._turns = turns
         self._findings = findings
+        self._words = words
         self._enhancer = enhancer
-        parts = (front_end, listener, turns, findings)
+        parts = (front_end, listener, turns, findings, words)
         self._parts = parts if enhancer is None else (*parts, enhancer)
 
     def process(self, block: Block, emit: Emit) -> None:
@@ -105,6 +115,7 @@ class MeritProcessor:
             self._enhancer.process(spectrum, self._listener.context[: block.n], block.samples)
         self._publish(complete)
         self._findings.show(block)
+        self._words.show(block)
         rows = self._listener.due(block.flags)
         if len(rows):
             self._step(rows, block.n, emit)
@@ -116,6 +127,7 @@ class MeritProcessor:
         if len(rows):
             self._listener.publish(rows)
             self._findings.publish(rows)
+            self._words.publish(rows)
 
     def _step(self, rows: NDArray[np.int64], n: int, emit: Emit) -> None:
         step = self._listener.step(rows)
@@ -123,6 +135,7 @@ class MeritProcessor:
             self._listener.forget_turn(row)
         outputs = self._listener.run(step, n)
         self._findings.settle(rows, outputs, self._turns.is_open[rows])
+        self._words.settle(rows, outputs, step.weight)
         estimates, renewed = self._turns.advance(step)
         self._tell(estimates, emit)
         for row in renewed:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.unit
 
 HOP = 160
 LATENCY = 320
+MARKS = MeritPlugin(MeritOptions()).spec.provides
 
 
 @pytest.fixture(scope="session")
@@ -86,20 +87,23 @@ class Bench:
 
     def hop(self, samples: np.ndarray, flags: int = 0) -> np.ndarray:
         """Run float32 [n, hop] and give the posterior that the marks show; `samples` is edited."""
+        return self.marks(samples, flags)["emotion.posterior"]
+
+    def marks(self, samples: np.ndarray, flags: int = 0, voice: int = 1) -> dict[str, np.ndarray]:
+        """Run float32 [n, hop] and give all marks."""
         n = self.n
         marks: dict[str, Any] = {
             "vad.speech": np.ones(n, np.uint8),
-            "vad.voice": np.ones(n, np.uint8),
-            "emotion.posterior": np.zeros((n, 8), np.float32),
-            "emotion.arousal": np.zeros(n, np.float32),
-            "emotion.valence": np.zeros(n, np.float32),
+            "vad.voice": np.full(n, voice, np.uint8),
         }
+        for mark in MARKS:
+            marks[mark.name] = np.full((n, *mark.shape), 77, mark.dtype)
         start = np.full(n, self.ticks * HOP)
         self.processor.process(
             Block(self.ticks, samples, np.arange(n), start, np.full(n, flags, np.uint8), marks), lambda *_: None
         )
         self.ticks += 1
-        return marks["emotion.posterior"]
+        return marks
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
@@ -302,6 +306,39 @@ def test_bundles_that_do_not_fit_are_refused_with_a_sentence(tmp_path, facts, sa
         MeritPlugin(MeritOptions(**bundles)).open(Context(), 1)
 
 
+@pytest.mark.parametrize("enhance", [True, False])
+def test_words_are_fresh_at_one_hop_of_a_step_and_stand_beside_the_audio(merit, enhance):
+    bench = Bench(merit(enhance=enhance))
+    bench.admit(3)
+    shown = [bench.marks(noise(k, 3, HOP), voice=k % 3 != 0) for k in range(40)]
+    calls = bench.models["merit-listen"].calls
+    told = [[output["words"][list(rows).index(row)] for rows, _, output in calls if row in rows] for row in range(3)]
+    first = 7 + (LATENCY // HOP if enhance else 0)  # a step is published when the one after it is complete
+    for k, marks in enumerate(shown):
+        step, is_fresh = (k - first) // 4, k >= first and (k - first) % 4 == 0
+        assert (marks["merit.is_fresh"] == is_fresh).all(), k
+        for row in range(3):
+            expected = told[row][step] if k >= first else np.full(192, np.nan)
+            np.testing.assert_array_equal(marks["merit.words"][row], expected)
+        voiced = np.mean([j % 3 != 0 for j in range(4 * step, 4 * step + 4)]) if k >= first else np.nan
+        np.testing.assert_array_equal(marks["merit.voiced"], np.full(3, voiced, np.float32))
+
+
+def test_a_listener_without_words_leaves_them_unknown(bundle_of):
+    bench = Bench(MeritPlugin(MeritOptions(**bundle_of(words=0))))
+    bench.admit()
+    for k in range(30):
+        marks = bench.marks(noise(k, 1, HOP))
+        assert np.isnan(marks["merit.words"]).all()
+        assert not marks["merit.is_fresh"].any()
+
+
+def test_words_of_another_length_are_refused(tmp_path):
+    bundles = merit_bundles(tmp_path, words=100)._asdict()
+    with pytest.raises(ModelError, match=r"gives 'words' as \[100\], expected \[192\]; choose another `listen_bundle`"):
+        MeritPlugin(MeritOptions(**bundles)).open(Context(), 1)
+
+
 def test_bundles_in_each_others_place_are_refused(bundle_of):
     listen, enhance = bundle_of().values()
     for option, wrong in (("listen_bundle", enhance), ("enhance_bundle", listen)):
@@ -312,6 +349,9 @@ def test_bundles_in_each_others_place_are_refused(bundle_of):
 def test_spec_requires_voice_activity_and_tells_emotion():
     spec = MeritPlugin(MeritOptions()).spec
     assert spec.requires == ("vad.speech", "vad.voice")
-    assert [mark.name for mark in spec.provides] == ["emotion.posterior", "emotion.arousal", "emotion.valence"]
+    assert [mark.name for mark in spec.provides] == [
+        *("emotion.posterior", "emotion.arousal", "emotion.valence"),
+        *("merit.words", "merit.voiced", "merit.is_fresh"),
+    ]
     assert spec.provides[0].shape == (len(EMOTIONS),)
     assert spec.edits_audio
