@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.sound import babble
-from rtemo.api import Block, ModelCard, ModelHandle, StreamFormat, TensorSpec
+from rtemo.api import EXPERTS, Block, ModelCard, ModelHandle, StreamFormat, TensorSpec
 from rtemo.runtime import ModelStore
 from rtemo_models.export.graph import GraphBuilder
-from rtemo_plugins.gem.gate import EXPERTS
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.plugin import GemPlugin
 from rtemo_plugins.gem.step import STEP_HOPS

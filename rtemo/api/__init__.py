@@ -37,6 +37,7 @@ from rtemo.api.events import (
     StreamStart,
     kind_of,
 )
+from rtemo.api.experts import EXPERT_OF, EXPERTS
 from rtemo.api.format import StreamFormat
 from rtemo.api.model import ModelCard, ModelHandle, TensorSpec
 from rtemo.api.plugin import (
@@ -59,6 +60,8 @@ from rtemo.api.source import Source, StreamDesk, StreamWriter
 __all__ = [
     "AGENT_ROLES",
     "EMOTIONS",
+    "EXPERTS",
+    "EXPERT_OF",
     "Alert",
     "AudioInputError",
     "AudioSink",

@@ -7,12 +7,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import ModelCard, TensorSpec
+from rtemo.api import EXPERTS, ModelCard, TensorSpec
 from rtemo_models.export.graph import GraphBuilder
 from tests.fakes.bundles import card
 
 BANDS, STEP_HOPS, WIDTH = 96, 4, 16
-EXPERTS = ("neutral", "happy", "angry", "sad")
 FRONT_END = {
     "rate_hz": 16_000,
     "hop_samples": 160,

@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 import onnx
 
+from rtemo.api import EXPERTS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.data.spoof.cache import FRONT_END
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_models.export.layers import LayerWriter, array
-from rtemo_models.nets.gem import EXPERTS, HOPS, Gem, GemConfig, Measures, load_gem
+from rtemo_models.nets.gem import HOPS, Gem, GemConfig, Measures, load_gem
 
 RATE_HZ, HOP_SAMPLES = 16_000, 160
 LICENCE = "non-commercial research use; see training_data for the terms of each corpus"

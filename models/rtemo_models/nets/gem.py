@@ -17,22 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from rtemo.api import EXPERTS
 from rtemo_models.nets.streaming import PRIOR_LEVEL_LOG, RunningLevel
-
-EXPERTS = ("neutral", "happy", "angry", "sad")
-"""Names of the experts, in the order of gate and outputs."""
-
-EXPERT_OF = {
-    "neutral": "neutral",
-    "calm": "neutral",
-    "happy": "happy",
-    "surprise": "happy",
-    "angry": "angry",
-    "disgust": "angry",
-    "sad": "sad",
-    "fear": "sad",
-}
-"""Emotion → the expert that answers for it."""
 
 HOPS = 4
 """Hops of a step."""

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtemo.api import EXPERTS
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report
 from rtemo_models.data.spoof.gates import label_gate
 from rtemo_models.data.spoof.trial_cache import SECONDS, Trials, open_trials
-from rtemo_models.nets.gem import EXPERTS, Gem, load_gem, mixed, mixed_probability, save_gem
+from rtemo_models.nets.gem import Gem, load_gem, mixed, mixed_probability, save_gem
 from rtemo_models.train.gem import prepare
 from rtemo_models.train.gem_recipe import read_gem_recipe
 

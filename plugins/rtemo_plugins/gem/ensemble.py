@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, HopFlag, ModelError, ModelHandle, StateTable
+from rtemo.api import EXPERTS, Block, HopFlag, ModelError, ModelHandle, StateTable
 from rtemo.dsp.kernel import kernel
-from rtemo_plugins.gem.gate import EXPERTS, UNIFORM, move_gate
+from rtemo_plugins.gem.gate import UNIFORM, move_gate
 from rtemo_plugins.gem.step import STEP_HOPS, Step
 from rtemo_plugins.shared.seam import check_seam
 from rtemo_plugins.shared.stagger import choose

@@ -4,27 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from rtemo.api import EMOTIONS
+from rtemo.api import EMOTIONS, EXPERT_OF, EXPERTS
 from rtemo.dsp.kernel import kernel
-
-EXPERTS = ("neutral", "happy", "angry", "sad")
-"""The experts, in the order of every gate."""
 
 UNIFORM = 1.0 / len(EXPERTS)
 """Share of each expert as long as the emotion is not known."""
 
 _KEPT = np.float32(0.7)
-_KIN = {
-    "neutral": "neutral",
-    "calm": "neutral",
-    "happy": "happy",
-    "surprise": "happy",
-    "angry": "angry",
-    "disgust": "angry",
-    "sad": "sad",
-    "fear": "sad",
-}
-_EXPERT_OF = np.array([EXPERTS.index(_KIN[emotion]) for emotion in EMOTIONS])
+_EXPERT_OF = np.array([EXPERTS.index(EXPERT_OF[emotion]) for emotion in EMOTIONS])
 
 
 @kernel

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Mark, ModelCard, Spoof, StateTable
+from rtemo.api import EXPERTS, Block, Mark, ModelCard, Spoof, StateTable
 from rtemo_plugins.gem.cusum import Cusum
-from rtemo_plugins.gem.gate import EXPERTS
 from rtemo_plugins.gem.operating_point import level_at
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.step import Step

@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from rtemo.api import EXPERTS  # noqa: E402
 from rtemo_models.export.gem import gem_graph, gem_macs, write_bundle  # noqa: E402
 from rtemo_models.nets.gem import (  # noqa: E402
-    EXPERTS,
     Gem,
     GemConfig,
     Measures,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS, EXPERT_OF, EXPERTS
 from rtemo.api.model import ModelCard
 from rtemo.dsp.filterbank import mel_filterbank
 from rtemo.dsp.stft import low_delay_windows
@@ -16,7 +16,6 @@ from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ
 from rtemo_models.data.augment import active_frames
 from rtemo_models.data.progress import progress
 from rtemo_models.data.spoof.cache import BandCache
-from rtemo_models.nets.gem import EXPERT_OF, EXPERTS
 
 AT_ONCE = 32
 UNSURE = np.full(len(EXPERTS), 1 / len(EXPERTS), np.float32)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rtemo.api import EMOTIONS
-from rtemo_plugins.gem.gate import EXPERTS, move_gate
+from rtemo.api import EMOTIONS, EXPERTS
+from rtemo_plugins.gem.gate import move_gate
 
 pytestmark = pytest.mark.unit
 

@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtemo.api import EMOTIONS, Block, HopFlag, ModelCard, ModelError, ModelHandle, Spoof, StateTable, StreamFormat
+from rtemo.api import (
+    EMOTIONS,
+    EXPERTS,
+    Block,
+    HopFlag,
+    ModelCard,
+    ModelError,
+    ModelHandle,
+    Spoof,
+    StateTable,
+    StreamFormat,
+)
 from rtemo.dsp.filterbank import linear_filterbank
 from rtemo.runtime import ModelStore
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.plugin import GemPlugin
-from tests.fakes.gem import EXPERTS, FRONT_END, gem_bundle, hiss, loudness_bundle
+from tests.fakes.gem import FRONT_END, gem_bundle, hiss, loudness_bundle
 
 pytestmark = pytest.mark.unit
 
