@@ -125,7 +125,8 @@ def test_file_pushed_in_any_chunks_equals_hop_by_hop(case, rig, seed):
             stream.push(rest[:size])
             rest = rest[size:]
         stream.end()
-        events = [event for event in session.events() if event.plugin == case.name]
+        # Events about the engine as a whole are about whoever happens to be there, so they are left out.
+        events = [event for event in session.events() if event.plugin == case.name and event.call]
     got = [Emitted(event.data, event.start_sample, event.end_sample) for event in events]
     assert got, "the test needs sound that makes the plugin say something"
     assert_same_events(got, expected.events)

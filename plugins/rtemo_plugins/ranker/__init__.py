@@ -1,0 +1,1 @@
+"""Ranker: how the present moment stands within the call, and which calls need a person first."""

@@ -1,0 +1,185 @@
+"""Rolling: each stream's own course: past, trend, and what has changed."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import StateTable
+from rtemo.dsp.kernel import kernel
+
+SAMPLE_S = 0.5
+"""Speech between two samples of a score."""
+
+_WINDOW = 60  # samples of the trend: half a minute
+_LEAST_TREND = 20
+_PRESENT = 16  # samples that are not past yet; longer than the network's own memory
+_BINS, _LOW, _STEP = 64, -4.0, 0.125  # of the past; scores have mean 0 and deviation 1 over training clips
+_LEAST_PAST = 20.0
+_SETTLE = 8  # samples in which a score still moves to where it belongs, at the beginning and after a change
+_LEAST_BEFORE = 6  # samples that make a "before"
+_MOST_BEFORE = 60
+_BLUR = 8.0  # samples that rest on much the same speech: so many are worth one
+
+
+class ChangeRule(NamedTuple):
+    """When a score has changed.
+
+    Attributes:
+        within_share: float64 [attributes], the share of the spread that is left when a voice is compared with itself.
+        limit_z: Standard errors beyond which a change is reported.
+    """
+
+    within_share: NDArray[np.float64]
+    limit_z: float
+
+
+class Rolling:
+    """Follows the scores of each stream, sample by sample, where a sample is half a second of its speech.
+
+    - *Past*: a histogram of the samples that are no longer present, forgetting by half every `memory_s`.
+    - *Trend*: the median of the slopes between samples at least half the window apart, after Theil (1950) and Sen
+      ("Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968). Pairs that lie close together
+      are left out, because their samples rest on the same speech; it makes the median four times cheaper too.
+    - *Change*: the present score against the mean of what was before, which begins anew with every change. It is
+      reported beyond `limit_z` standard errors; the same ratio gives the probability that now lies above before.
+
+    Args:
+        count: Attributes.
+        memory_s: Speech after which half of the past is forgotten.
+        rule: When a score has changed.
+        capacity: Most streams.
+
+    Attributes:
+        percentile: float64 [capacity, count], share of the past below the present score, in percent.
+        trend_per_min: float64 [capacity, count], per minute of speech.
+        p_rising: float64 [capacity, count].
+        change: float64 [capacity, count], now less before, where the last sample was a change.
+        past_mean: float64 [capacity, count]; 0 before there is any.
+        past_mass: float64 [capacity], samples in the past, those forgotten left out.
+
+    All are NaN while there is too little to tell.
+    """
+
+    def __init__(self, count: int, memory_s: float, rule: ChangeRule, capacity: int) -> None:
+        self._rule = rule
+        self._keep = 0.5 ** (SAMPLE_S / memory_s)
+        self._table = table = StateTable(capacity)
+        self._ring = table.add("ring", (_WINDOW, count), np.float32)
+        self._taken = table.add("taken", (), np.int64)
+        self._past = table.add("past", (count, _BINS), np.float32)
+        self._before = table.add("before", (count,), np.float64)
+        self._before_samples = table.add("before_samples", (count,), np.int64, -_SETTLE)
+        self.past_mean = self._told("past_mean", count, 0.0)
+        self.past_mass: NDArray[np.float64] = table.add("past_mass", (), np.float64)  # type: ignore[assignment]
+        self.percentile = self._told("percentile", count)
+        self.trend_per_min = self._told("trend_per_min", count)
+        self.p_rising = self._told("p_rising", count)
+        self.change = self._told("change", count)
+        self._slopes = np.zeros(_WINDOW * _WINDOW // 4, np.float32)
+        self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
+        self._warm(count)
+
+    def _told(self, name: str, count: int, fill: float = math.nan) -> NDArray[np.float64]:
+        return self._table.add(name, (count,), np.float64, fill)  # type: ignore[return-value]
+
+    def _warm(self, count: int) -> None:
+        nothing = np.zeros((0, count), np.float32)
+        self.take(np.zeros(0, np.int64), nothing, nothing)
+
+    def take(self, rows: NDArray[np.int64], score: NDArray[np.float32], spread: NDArray[np.float32]) -> None:
+        """Take a sample of some streams, float32 [k, count] each."""
+        _take(
+            rows, score, spread, self._rule.within_share, self._rule.limit_z, self._keep, self._ring, self._taken,
+            self._past, self.past_mass, self.past_mean, self._before, self._before_samples, self.percentile,
+            self.trend_per_min, self.p_rising, self.change, self._slopes,
+        )  # fmt: skip
+
+
+@kernel
+def _take(
+    rows: NDArray[np.int64],
+    score: NDArray[np.float32],
+    spread: NDArray[np.float32],
+    within_share: NDArray[np.float64],
+    limit_z: float,
+    keep: float,
+    ring: NDArray[np.float32],
+    taken: NDArray[np.int64],
+    past: NDArray[np.float32],
+    past_mass: NDArray[np.float64],
+    past_mean: NDArray[np.float64],
+    before: NDArray[np.float64],
+    before_samples: NDArray[np.int64],
+    percentile: NDArray[np.float64],
+    trend_per_min: NDArray[np.float64],
+    p_rising: NDArray[np.float64],
+    change: NDArray[np.float64],
+    slopes: NDArray[np.float32],
+) -> None:
+    """Follow every attribute of every row by one sample."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        count = taken[row]
+        taken[row] = count + 1
+        mass = past_mass[row]
+        if count >= _PRESENT:
+            mass = keep * mass + 1.0
+            past_mass[row] = mass
+        for a in range(score.shape[1]):
+            now = score[i, a]
+            if count >= _PRESENT:
+                left = ring[row, (count - _PRESENT) % _WINDOW, a]
+                for b in range(_BINS):
+                    past[row, a, b] *= keep
+                past[row, a, _bin_of(left)] += 1.0
+                past_mean[row, a] += (left - past_mean[row, a]) / mass
+            ring[row, count % _WINDOW, a] = now
+            if mass >= _LEAST_PAST:
+                percentile[row, a] = _percentile(past[row, a], now)
+            trend_per_min[row, a] = _trend(ring[row], a, count + 1, slopes)
+            change[row, a] = np.nan
+            p_rising[row, a] = np.nan
+            samples = before_samples[row, a]
+            if samples >= _LEAST_BEFORE:
+                error = within_share[a] * spread[i, a] * math.sqrt(1.0 + _BLUR / samples)
+                ratio = (now - before[row, a]) / max(error, 1e-6)
+                p_rising[row, a] = 0.5 * math.erfc(-ratio / math.sqrt(2.0))
+                if abs(ratio) > limit_z:
+                    change[row, a] = now - before[row, a]
+                    samples = -_SETTLE - 1
+            samples = min(samples + 1, _MOST_BEFORE)
+            before[row, a] += (now - before[row, a]) / max(samples, 1)
+            before_samples[row, a] = samples
+
+
+@kernel
+def _bin_of(value: float) -> int:
+    return min(max(int((value - _LOW) / _STEP), 0), _BINS - 1)
+
+
+@kernel
+def _percentile(past: NDArray[np.float32], now: float) -> float:
+    """Share of a histogram below a value, a bin's samples spread evenly over it."""
+    place = min(max((now - _LOW) / _STEP, 0.0), float(_BINS))
+    below = total = 0.0
+    for b in range(_BINS):
+        total += past[b]
+        below += past[b] * min(max(place - b, 0.0), 1.0)
+    return 100.0 * below / total
+
+
+@kernel
+def _trend(ring: NDArray[np.float32], a: int, taken: int, slopes: NDArray[np.float32]) -> float:
+    """Median slope per minute over the samples held, oldest first at `taken` - `size`."""
+    size = min(taken, _WINDOW)
+    if size < _LEAST_TREND:
+        return np.nan
+    first, apart, found = taken - size, size // 2, 0
+    for i in range(size - apart):
+        value = ring[(first + i) % _WINDOW, a]
+        for j in range(i + apart, size):
+            slopes[found] = (ring[(first + j) % _WINDOW, a] - value) / (j - i)
+            found += 1
+    return np.median(slopes[:found]) * (60.0 / SAMPLE_S)

@@ -1,0 +1,29 @@
+"""Roster: who of the streams may be ranked at all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, StateTable, is_agent
+
+
+class Roster:
+    """Leaves people at work out, whatever the purpose: neither they nor their moments are ranked.
+
+    Args:
+        capacity: Most streams.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._table = table = StateTable(capacity)
+        self._is_met = table.add("is_met", (), np.bool_)
+        self._is_left_out: NDArray[np.bool_] = table.add("is_left_out", (), np.bool_)  # type: ignore[assignment]
+        self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
+
+    def left_out(self, block: Block) -> NDArray[np.bool_]:
+        """Tell who of a block is left out, bool [n]; nobody where it is not known who the streams are."""
+        n = block.n
+        if block.streams:
+            for row in np.flatnonzero(~self._is_met[:n]).tolist():  # a role is for life: asked once
+                self._is_met[row] = True
+                self._is_left_out[row] = is_agent(block.streams[row].role)
+        return self._is_left_out[:n]
