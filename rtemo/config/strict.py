@@ -61,6 +61,11 @@ def suggest(word: str, known: typing.Iterable[str]) -> str:
 
 def _refuse(data: Any, kind: Any, origin: str, prefix: str) -> None:
     """Refuse what msgspec would refuse too, but without a hint: unknown keys, and words outside a choice."""
+    if isinstance(data, list):
+        item = _item(kind)
+        for index, value in enumerate(data if item is not None else ()):
+            _refuse(value, item, origin, f"{prefix.rstrip('.')}[{index}].")
+        return
     struct, choices = _parts(kind)
     if choices and isinstance(data, str) and data not in choices:
         words = [choice for choice in choices if isinstance(choice, str)]
@@ -91,6 +96,19 @@ def _parts(kind: Any) -> tuple[type[msgspec.Struct] | None, tuple[Any, ...]]:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind, ()
     return None, ()
+
+
+def _item(kind: Any) -> Any:
+    """Find the type of the items of a list or tuple within an annotated or optional type; None of anything else."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _item(parts[0])
+    if origin in (typing.Union, types.UnionType):
+        found = [item for part in parts if (item := _item(part)) is not None]
+        return found[0] if len(found) == 1 else None
+    if origin is list or (origin is tuple and len(parts) == 2 and parts[1] is ...):
+        return parts[0]
+    return None
 
 
 def _explain(text: str, data: Any, origin: str, prefix: str) -> tuple[str, str]:

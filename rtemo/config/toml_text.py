@@ -46,6 +46,8 @@ def as_toml(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else str(value)
+    if isinstance(value, msgspec.Struct):
+        return as_toml({key: item for key, item in msgspec.structs.asdict(value).items() if item is not None})
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(key)} = {as_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple | set | frozenset):

@@ -21,6 +21,7 @@ class Outer(msgspec.Struct, frozen=True):
     ratio: Annotated[float, Meta(gt=0, le=1)] | None = None
     names: tuple[str, ...] = ()
     deep: Inner | None = None
+    parts: tuple[Inner, ...] = ()
 
 
 def problem(data):
@@ -35,7 +36,10 @@ def problem(data):
         ({"iner": {}}, ["my.toml: unknown key iner", "did you mean 'inner'?"]),
         ({"inner": {"sise": 3}}, ["unknown key inner.sise", "did you mean 'size'?"]),
         ({"deep": {"sise": 3}}, ["unknown key deep.sise", "did you mean 'size'?"]),
-        ({"zzz": 1}, ["unknown key zzz", "known here: deep, inner, mode, names, ratio"]),
+        ({"parts": [{}, {"sise": 3}]}, ["unknown key parts[1].sise", "did you mean 'size'?"]),
+        ({"parts": [{"size": 0}]}, ["parts[0].size is 0", "expected a whole number >= 1"]),
+        ({"parts": 3}, ["parts is 3", "expected a list"]),
+        ({"zzz": 1}, ["unknown key zzz", "known here: deep, inner, mode, names, parts, ratio"]),
         ({"inner": {"size": "many"}}, ['inner.size is "many"', "expected a whole number"]),
         ({"inner": {"size": 0}}, ["inner.size is 0", "expected a whole number >= 1"]),
         ({"inner": {"size": 1.5}}, ["inner.size is 1.5", "expected a whole number"]),

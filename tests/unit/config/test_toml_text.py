@@ -61,6 +61,15 @@ def test_any_value_reads_back_as_it_was_written(value):
     assert tomllib.loads(f"value = {as_toml(value)}")["value"] == value
 
 
+def test_tables_in_a_list_are_written_without_what_is_not_set():
+    class Forest(msgspec.Struct):
+        trees: tuple[Tree, ...] = ()
+
+    text = render(Forest((Tree(height_m=1.0),)), comments=False)
+    assert msgspec.convert(tomllib.loads(text), Forest).trees == (Tree(height_m=1.0),)
+    assert "nickname" not in text
+
+
 def test_the_printed_defaults_load_back_to_the_same_configuration():
     options = installed_options()
     loaded = parse_config(render(Config(), {"plugins": options}))
