@@ -1,4 +1,4 @@
-"""What `subscribe` and `top` share: connecting to a publisher, and its events as the engine made them."""
+"""What `subscribe`, `top` and `board` share: connecting to a publisher, and its events as the engine made them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar

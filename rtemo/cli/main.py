@@ -31,6 +31,7 @@ VERBS = {
     "analyze": Verb("rtemo.cli.analyze", "Run files and folders through the chain, as fast as possible.", "Listen"),
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
+    "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),
     "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
     "keys": Verb("rtemo.cli.keys", "Make a key pair for an encrypted endpoint.", "Serve"),
     "doctor": Verb("rtemo.cli.doctor", "Check what rtemo needs and say what to mend.", "Look inside"),

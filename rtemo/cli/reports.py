@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from rtemo.api import Counters, Event, Fault, StreamEnd
+from rtemo.api import Counters, Event, Fault, Rank, StreamEnd
 from rtemo.cli.tally import Tally
 from rtemo.cli.view.numbers import counted
 from rtemo.io.sources.files import FileTrack
@@ -102,8 +102,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
 
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
-        rated), arousal, valence, counters; spoof (score and verdict at the end, alarms on the way) and rank where a
-        plugin provided them.
+        rated), arousal, valence, counters; spoof (score and verdict at the end, alarms on the way), rank (attribute →
+        what it was at the end) and alerts (rule → how often) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": str(track.path) if track else "",
@@ -124,8 +124,17 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
             "alarms": tally.alarms,
         }
     if tally.ranks:
-        report["rank"] = {name: msgspec.to_builtins(rank) for name, rank in tally.ranks.items()}
+        report["rank"] = {name: _rank(rank) for name, rank in tally.ranks.items()}
+        report["changes"] = tally.changes
+    if tally.alerts:
+        report["alerts"] = tally.alerts
     return report
+
+
+def _rank(rank: Rank) -> dict[str, Any]:
+    """What is worth keeping of the last rank: what it is about stands in the report already."""
+    fields = ("score", "spread", "percentile", "anchor_percentile", "trend_per_min", "p_rising")
+    return {name: getattr(rank, name) for name in fields}
 
 
 def _sum(a: Counters, b: Counters) -> Counters:

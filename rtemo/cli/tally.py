@@ -1,10 +1,10 @@
 """Tally: what the events of one stream add up to."""
 
-from rtemo.api import Counters, Emotion, Event, Rank, SpeechEnd, Spoof, StreamEnd
+from rtemo.api import Alert, Counters, Emotion, Event, Rank, SpeechEnd, Spoof, StreamEnd
 
 
 class Tally:
-    """Adds up one stream: its speech, its emotions weighted by speech, its last spoof and rank findings.
+    """Adds up one stream: its speech, its emotions weighted by speech, its last spoof and rank findings, its alerts.
 
     The emotion of a whole stream is the mean of the posteriors of its turns, each weighted by the speech it
     rests on, so a long turn counts for more than a short one and silence counts for nothing. Only the final
@@ -21,6 +21,8 @@ class Tally:
         self.spoof: Spoof | None = None
         self.alarms = 0
         self.ranks: dict[str, Rank] = {}
+        self.changes = 0
+        self.alerts: dict[str, int] = {}
         self._probabilities: dict[str, float] = {}
         self._arousal = 0.0
         self._valence = 0.0
@@ -39,6 +41,9 @@ class Tally:
             self.alarms += data.trigger == "alarm"
         elif isinstance(data, Rank):
             self.ranks[data.attribute] = data
+            self.changes += data.change is not None
+        elif isinstance(data, Alert):
+            self.alerts[data.rule] = self.alerts.get(data.rule, 0) + 1
         elif isinstance(data, StreamEnd):
             self.duration_s = data.duration_s
             self.counters = data.counters

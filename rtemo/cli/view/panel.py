@@ -21,6 +21,10 @@ _LABEL_CELLS = 9
 _STEADY = 0.08
 _EVEN = 0.2
 _ROOMY_CELLS = 44
+_STEADY_PER_MIN = 0.5
+_SPARK_CELLS = 16
+_LEAST_SPARK_CELLS = 5
+_SPARK_RANGE = 2.5  # standard deviations at the top of a sparkline
 
 
 def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Line]:
@@ -151,7 +155,7 @@ def _facts(stream: StreamView, width: int, trend_s: float, is_wide: bool) -> lis
             _upper(upper),
             _lower(lower),
         ]
-    return [*rows, _finding(stream, width), _voice(stream, width)]
+    return [*rows, _finding(stream, width, trend_s), _voice(stream, width)]
 
 
 def _upper(cells: Sequence[tuple[str, bool]]) -> Line:
@@ -178,7 +182,7 @@ def _slope(points: Sequence[tuple[float, float]], now_s: float) -> str:
     return "rising ↗" if change > _STEADY else "falling ↘" if change < -_STEADY else "steady →"
 
 
-def _finding(stream: StreamView, width: int) -> Line:
+def _finding(stream: StreamView, width: int, trend_s: float) -> Line:
     line = Line().put("spoof ", "dim")
     spoof, ranks = stream.tally.spoof, stream.tally.ranks
     if spoof is None:
@@ -198,7 +202,28 @@ def _finding(stream: StreamView, width: int) -> Line:
     place = signed(rank.score) if rank.percentile is None else f"{rank.percentile:.0f} %"
     if width >= _ROOMY_CELLS:
         line.put_name(rank.attribute, width - line.width - len(place) - 1, "bold").put(" ")
-    return line.put(place, "bold")
+    line.put(place, "bold")
+    arrow, style = trend_arrow(rank.trend_per_min)
+    if arrow and line.width + 2 <= width:
+        line.put(f" {arrow}", style)
+    cells = min(width - line.width - 1, _SPARK_CELLS)
+    if cells >= _LEAST_SPARK_CELLS:
+        points = [(at_s, score / _SPARK_RANGE) for at_s, score in stream.rank_trend]
+        line.put(" ").put(sparkline(buckets(points, stream.position_s, trend_s, cells)), "rising")
+    return line
+
+
+def trend_arrow(trend_per_min: float | None) -> tuple[str, str]:
+    """Say by sign and style where a rank is going; empty when that is unknown.
+
+    >>> trend_arrow(1.0)[0], trend_arrow(-1.0)[0], trend_arrow(0.1)[0], trend_arrow(None)[0]
+    ('↗', '↘', '→', '')
+    """
+    if trend_per_min is None:
+        return "", ""
+    if abs(trend_per_min) < _STEADY_PER_MIN:
+        return "→", "dim"
+    return ("↗", "rising") if trend_per_min > 0 else ("↘", "falling")
 
 
 def _voice(stream: StreamView, width: int) -> Line:

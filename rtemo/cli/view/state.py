@@ -11,6 +11,7 @@ from rtemo.api import (
     Level,
     Payload,
     Prosody,
+    Rank,
     SessionStart,
     SourceState,
     SpeechEnd,
@@ -36,6 +37,7 @@ class StreamView:
         speech_from_s: Where the present speech began.
         peak_dbfs: Highest peak of the last moments, as a level meter holds it.
         trend: (position in s, arousal, valence) of every estimate.
+        rank_trend: (position in s, score) of every rank of the attribute that is shown, the first one told.
     """
 
     def __init__(self, call: str, channel: str) -> None:
@@ -51,6 +53,7 @@ class StreamView:
         self.prosody: Prosody | None = None
         self.source: SourceState | None = None
         self.trend: deque[tuple[float, float, float]] = deque(maxlen=4096)
+        self.rank_trend: deque[tuple[float, float]] = deque(maxlen=4096)
         self.tally = Tally()
         self.is_ended = False
         self._peak_at_s = 0.0
@@ -69,6 +72,9 @@ class StreamView:
         elif isinstance(data, Emotion):
             self.emotion = data
             self.trend.append((end_s, data.arousal, data.valence))
+        elif isinstance(data, Rank):
+            if data.attribute == next(iter(self.tally.ranks)):
+                self.rank_trend.append((end_s, data.score))
         elif isinstance(data, SpeechStart):
             self.is_speaking = True
             self.speech_from_s = start_s

@@ -1,6 +1,6 @@
 import pytest
 
-from rtemo.api import EMOTIONS, Emotion, Rank, SpeechEnd, Spoof
+from rtemo.api import EMOTIONS, Alert, Emotion, Rank, SpeechEnd, Spoof
 from rtemo.cli.tally import Tally
 from tests.fakes.conversation import emotion, ended, event
 
@@ -50,16 +50,19 @@ def test_without_a_rated_turn_there_is_no_emotion():
     assert (tally.turns, tally.speech_s) == (1, 0.2)
 
 
-def test_the_last_spoof_and_rank_findings_are_kept_with_the_end():
+def test_the_last_spoof_and_rank_findings_are_kept_and_alerts_counted():
     tally = tally_of(
         Spoof(score=1.0, verdict="unknown", trigger="alarm"),
         Spoof(score=-2.0, verdict="bona_fide"),
         Rank(attribute="arousal", score=0.1),
-        Rank(attribute="arousal", score=0.7),
+        Rank(attribute="arousal", score=0.7, change=1.5, trigger="change"),
+        Alert(rule="loud"),
+        Alert(rule="loud"),
     )
     tally.add(ended(12.5, overrun_samples=7))
     assert tally.spoof is not None
     assert tally.spoof.verdict == "bona_fide"
     assert tally.alarms == 1
     assert tally.ranks["arousal"].score == 0.7
+    assert (tally.changes, tally.alerts) == (1, {"loud": 2})
     assert (tally.duration_s, tally.end_reason, tally.counters.overrun_samples) == (12.5, "end_of_file", 7)

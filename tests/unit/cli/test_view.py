@@ -123,6 +123,21 @@ def test_spoof_and_rank_have_their_place():
     assert "spoof ✓ bona fide   rank 88 %" in text_of(state, 80, 24)
 
 
+def test_the_trend_of_the_rank_shows_as_arrow_and_line():
+    state = view()
+    for k in range(12):
+        for attribute, score in (("arousal", 0.2 * k), ("valence", -1.0)):
+            state.add(event(Rank(attribute=attribute, score=score, trend_per_min=2.0), 10 + k, 11 + k))
+    shown = text_of(state, 120, 30)
+    assert "rank arousal +2.20 ↗ " in shown
+    line = next(line for line in shown.splitlines() if "rank arousal" in line)
+    assert "▇" in line.split("↗")[1]
+    state.add(event(Rank(attribute="arousal", score=0.0, trend_per_min=-2.0), 23, 24))
+    assert "rank arousal +0.00 ↘" in text_of(state, 120, 30)
+    state.add(event(Rank(attribute="arousal", score=0.0, trend_per_min=0.1), 23, 24))
+    assert "rank +0.00 →" in text_of(state, 80, 24)
+
+
 def test_peaks_are_held_and_then_let_go():
     state = ViewState()
     for at_s, peak_dbfs in ((0.0, -3.0), (0.5, -30.0), (2.5, -30.0)):
