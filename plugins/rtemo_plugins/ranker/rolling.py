@@ -138,7 +138,7 @@ def _take(
             ring[row, count % _WINDOW, a] = now
             if mass >= _LEAST_PAST:
                 percentile[row, a] = _percentile(past[row, a], now)
-            trend_per_min[row, a] = _trend(ring[row], a, count + 1, slopes)
+            trend_per_min[row, a] = _trend(ring[row, :, a], count + 1, slopes)
             change[row, a] = np.nan
             p_rising[row, a] = np.nan
             samples = before_samples[row, a]
@@ -171,15 +171,17 @@ def _percentile(past: NDArray[np.float32], now: float) -> float:
 
 
 @kernel
-def _trend(ring: NDArray[np.float32], a: int, taken: int, slopes: NDArray[np.float32]) -> float:
-    """Median slope per minute over the samples held, oldest first at `taken` - `size`."""
+def _trend(ring: NDArray[np.float32], taken: int, slopes: NDArray[np.float32]) -> float:
+    """Median slope per minute over the samples held; the oldest is that number `taken` - `size`."""
     size = min(taken, _WINDOW)
     if size < _LEAST_TREND:
         return np.nan
     first, apart, found = taken - size, size // 2, 0
+    line = np.empty(size, np.float32)
+    for i in range(size):
+        line[i] = ring[(first + i) % _WINDOW]
     for i in range(size - apart):
-        value = ring[(first + i) % _WINDOW, a]
         for j in range(i + apart, size):
-            slopes[found] = (ring[(first + j) % _WINDOW, a] - value) / (j - i)
+            slopes[found] = (line[j] - line[i]) / (j - i)
             found += 1
     return np.median(slopes[:found]) * (60.0 / SAMPLE_S)
