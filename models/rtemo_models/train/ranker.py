@@ -1,0 +1,240 @@
+"""Trains the ranker: `python -m rtemo_models.train.ranker --config recipe.toml --data DIR --work DIR`.
+
+The listener stands still: what it says of every clip is computed once, under `--work`, and a run then takes about a
+minute. It writes `average.pt` (the averaged weights, standardised and with anchors: what is evaluated and exported),
+`checkpoint.pt` (to resume: run the same command again) and `log.jsonl` into its folder.
+"""
+
+import argparse
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from rtemo_models.data.audio_cache import AudioCache
+from rtemo_models.data.caches import FRAMES_SEED, open_caches
+from rtemo_models.data.corpus import Clip
+from rtemo_models.data.progress import progress
+from rtemo_models.data.rank_batches import ListDraws, RankBatch, RankBatches, StatisticsBatches
+from rtemo_models.data.rank_labels import ListSampler, RankLabels
+from rtemo_models.data.rank_statistics import plain_statistics
+from rtemo_models.data.rooms import read_rooms
+from rtemo_models.data.variants import VARIANTS
+from rtemo_models.data.voices import open_voices
+from rtemo_models.data.words import WORD_VARIANTS, Ear, WordCache, hearing, open_words
+from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, RankerConfig, save_ranker
+from rtemo_models.train.gem import changes_of
+from rtemo_models.train.rank_objective import attribute_losses
+from rtemo_models.train.ranker_recipe import RankerRecipe, read_ranker_recipe
+from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, resume
+
+REPORT_EVERY_STEPS = 100
+MOMENTS_S = (1.0, 2.0, 4.0)
+"""Seconds of speech after which statistics are kept, beside the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankCorpus:
+    """What runs share: clips, and words of the training clips in every variant."""
+
+    clips: list[Clip]
+    words: dict[str, WordCache]
+    statistics: dict[str, NDArray[np.float32]]
+    """Variant → float32 [clips, 4, 2 · width]: plain statistics after 1, 2, 4 s of speech and at the end."""
+
+
+def open_rank_corpus(data_dir: Path, work: Path) -> RankCorpus:
+    """Make the words of the training clips, or open what is there (a quarter of an hour the first time)."""
+    cache = work / "cache"
+    made = open_caches(data_dir, cache, variants=())
+    ear = Ear()
+    wanted = [i for i, c in enumerate(made.clips) if c.split == "train"]
+    noises = [made.noise_audio.samples(i) for i, split in enumerate(made.noise_split) if split == "train"]
+    responses = read_rooms(data_dir / "rir")
+    by_name = {v.name: v for v in VARIANTS}
+    words = {}
+    for variant in WORD_VARIANTS:
+        voices: AudioCache = made.audio
+        if variant.voices != "dry":
+            stem = cache / f"voices-{variant.voices}"
+            voices = open_voices(stem, made.audio, by_name[variant.voices], responses, FRAMES_SEED)
+        hear = hearing(variant, ear, made.audio, voices, noises, FRAMES_SEED)
+        words[variant.name] = open_words(cache / f"words-{variant.name}", ear, len(made.clips), wanted, hear)
+    return RankCorpus(made.clips, words, {v: open_statistics(cache / f"plain-{v}", words[v]) for v in words})
+
+
+def open_statistics(stem: Path, words: WordCache) -> NDArray[np.float32]:
+    """Plain statistics of all clips that have words, made first when absent or of other words."""
+    path = stem.with_suffix(".npy")
+    if not path.exists() or path.stat().st_mtime < words.made_s:
+        with path.with_suffix(".part").open("wb") as file:
+            np.save(file, plain_statistics(words, range(len(words)), MOMENTS_S, RankerConfig().memory_steps))
+        path.with_suffix(".part").replace(path)
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def rate_at(step: int, recipe: RankerRecipe) -> float:
+    """Learning rate: linear warm-up, then half a cosine down to a fiftieth."""
+    if step < recipe.warmup_steps:
+        return recipe.rate_peak * (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    return recipe.rate_peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@torch.no_grad()
+def end_scores(net: Ranker, words: WordCache, chosen: Sequence[int], most_steps: int = 1500) -> NDArray[np.float32]:
+    """Scores at the end of clips, float32 [clips, 3]."""
+    lengths = [min(most_steps, len(words.clip(int(i))[0])) for i in chosen]
+    found = np.zeros((len(chosen), len(ATTRIBUTES)), np.float32)
+    order = np.argsort(lengths)
+    for begin in range(0, len(order), 256):
+        rows = order[begin : begin + 256]
+        longest = max(1, lengths[rows[-1]])
+        x, w = np.zeros((len(rows), longest, words.width), np.float32), np.zeros((len(rows), longest), np.float32)
+        for k, row in enumerate(rows):
+            said, speech = words.clip(int(chosen[row]))
+            x[k, : lengths[row]], w[k, : lengths[row]] = said[: lengths[row]], speech[: lengths[row]]
+        ends = torch.tensor([[max(0, lengths[row] - 1)] for row in rows])
+        found[rows] = net(torch.from_numpy(x), torch.from_numpy(w), ends)[0][:, 0].numpy()
+    return found
+
+
+def standardise(net: Ranker, scores: NDArray[np.float32], shares: NDArray[np.float64]) -> None:
+    """Make scores of mean 0 and deviation 1 over clips weighed by `shares`, and take their percent points as anchors.
+
+    Args:
+        net: Its scores are those given; changed in place.
+        scores: float32 [clips, 3].
+        shares: float64 [clips], sum 1.
+    """
+    mean = shares @ scores
+    deviation = np.sqrt(shares @ (scores - mean) ** 2)
+    anchors = []
+    for column in ((scores - mean) / deviation).T:
+        order = np.argsort(column)
+        place = np.cumsum(shares[order]) - 0.5 * shares[order]
+        anchors.append(np.interp(np.linspace(0, 1, 101), place, column[order]))
+    with torch.no_grad():
+        net.offset += torch.from_numpy(mean).float() / net.slope
+        net.slope /= torch.from_numpy(deviation).float()
+        net.anchors.copy_(torch.from_numpy(np.stack(anchors)))
+
+
+def even_shares(clips: Sequence[Clip], chosen: Sequence[int]) -> NDArray[np.float64]:
+    """Share of each clip such that every corpus weighs the same, and neutral read speech as one corpus."""
+    names = np.array(["clean" if not clips[i].emotion and not clips[i].level else clips[i].corpus for i in chosen])
+    kinds, member, counts = np.unique(names, return_inverse=True, return_counts=True)
+    return np.asarray(1 / (len(kinds) * counts[member]))
+
+
+def seeded(recipe: RankerRecipe) -> Ranker:
+    """A fresh network."""
+    torch.manual_seed(recipe.seed)
+    return Ranker(RankerConfig(**recipe.net))
+
+
+class RankerRun:
+    """One training run in its folder."""
+
+    def __init__(self, recipe: RankerRecipe, corpus: RankCorpus, folder: Path) -> None:
+        self.recipe, self.corpus, self.folder = recipe, corpus, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
+        labels = RankLabels.of(corpus.clips, self.chosen)
+        sampler = ListSampler(labels, recipe.shares, recipe.length)
+        self.net = seeded(recipe)
+        if self.net.config.attention:
+            draws = ListDraws(labels, sampler, recipe.variants, recipe.lists, len(recipe.early_steps), recipe.seed)
+            self.batches: RankBatches | StatisticsBatches = RankBatches(
+                draws, corpus.words, recipe.early_steps, recipe.most_steps
+            )
+        else:
+            draws = ListDraws(labels, sampler, recipe.variants, recipe.lists, len(MOMENTS_S), recipe.seed)
+            self.batches = StatisticsBatches(draws, corpus.statistics)
+        plain = corpus.statistics["dry"][self.chosen, -1]
+        self.net.shift.copy_(torch.from_numpy(plain.mean(0)))
+        self.net.scale.copy_(1 / torch.from_numpy(plain.std(0) + 1e-3))
+        self.average = copy.deepcopy(self.net).eval()
+        self.optimiser = torch.optim.AdamW(
+            decayed_groups(self.net), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+        )
+        self.step = resume(folder, self.net, self.average, self.optimiser)
+
+    def train(self) -> None:
+        """Train to the recipe's last step and write what is evaluated."""
+        recipe = self.recipe
+        sums, count = np.zeros(len(ATTRIBUTES)), 0
+        self.net.train()
+        for step in progress(range(self.step, recipe.steps), "train"):
+            torch.manual_seed(recipe.seed * 1_000_003 + step)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate_at(step, recipe)
+            losses = self._losses(step)
+            self.optimiser.zero_grad(set_to_none=True)
+            losses.sum().backward()
+            nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
+            self.optimiser.step()
+            follow(self.average, self.net, step, recipe.average_decay)
+            self.step, count = step + 1, count + 1
+            sums += losses.detach().numpy()
+            if self.step % REPORT_EVERY_STEPS == 0 or self.step == recipe.steps:
+                line: dict[str, Any] = {"step": self.step}
+                log(self.folder, line | dict(zip(ATTRIBUTES, (sums / count).round(4).tolist(), strict=True)))
+                sums[:], count = 0, 0
+                keep(self.folder, self.step, self.net, self.average, self.optimiser)
+        self.settle()
+
+    def _losses(self, step: int) -> torch.Tensor:
+        """Loss of each attribute, early and at the end."""
+        batch = self.batches.make(step)
+        if isinstance(batch, RankBatch):
+            scores, _ = self.net(batch.words, batch.weight, batch.ends)
+        else:
+            scores = self.net.scores(batch.statistics)
+        count, lists, n = batch.labels.shape
+        scores = scores.unflatten(0, (count, lists, n))
+        own = torch.stack([scores[a, ..., a] for a in range(count)])  # an attribute's own lists and own score
+        done, weight = step / self.recipe.steps, self.recipe.early_weight
+        early, late = (attribute_losses(own[..., k], batch.labels, self.recipe, done) for k in (0, 1))
+        return weight * early + (1 - weight) * late
+
+    def settle(self) -> None:
+        """Standardise the averaged network over all variants of the training clips and write it."""
+        scores = np.concatenate([self._end_scores(variant) for variant in self.corpus.words])
+        shares = np.tile(even_shares(self.corpus.clips, self.chosen), len(self.corpus.words)) / len(self.corpus.words)
+        standardise(self.average, scores, shares)
+        save_ranker(self.average, self.folder / "average.pt")
+
+    @torch.no_grad()
+    def _end_scores(self, variant: str) -> NDArray[np.float32]:
+        """Scores of the averaged network at the end of the training clips, float32 [clips, 3]."""
+        if self.average.config.attention:
+            return end_scores(self.average, self.corpus.words[variant], self.chosen)
+        statistics = self.corpus.statistics[variant][self.chosen, -1]
+        return self.average.scores(torch.from_numpy(statistics)).numpy()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
+    parser.add_argument("--data", type=Path, required=True, help="folder with emotion, clean, noise and rir")
+    parser.add_argument("--work", type=Path, required=True, help="folder for caches and runs")
+    parser.add_argument("--run", default="run", help="name of the run's folder under --work")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    recipe = read_ranker_recipe(options.config, changes_of(options.set))
+    RankerRun(recipe, open_rank_corpus(options.data, options.work), options.work / options.run).train()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What a training run of the ranker is made of, read from `recipe.toml`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+LossName = Literal[
+    "rank_list", "rank_net", "all_pairs", "adjacent_pairs", "list_net", "list_mle", "lambda_loss", "approx_ndcg"
+]
+
+
+class RankerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a training run of the ranker; see the comments in the recipe's file."""
+
+    seed: int
+    steps: int
+    lists: int
+    length: int
+    gaps: tuple[float, float, float]
+    loss: LossName = "rank_list"
+    temperature: float = 1.0
+    margin: float = 0.0
+    curriculum: Literal["none", "near_first", "far_first"] = "none"
+    early_steps: tuple[int, ...]
+    early_weight: float
+    most_steps: int
+    rate_peak: float
+    warmup_steps: int
+    weight_decay: float
+    average_decay: float
+    hold_out: tuple[str, ...] = ()
+    shares: dict[str, float]
+    variants: dict[str, float]
+    net: dict[str, Any] = {}
+
+
+def read_ranker_recipe(path: Path, changes: dict[str, Any] | None = None) -> RankerRecipe:
+    """Read a recipe, with some of its settings changed; an unknown or missing key is refused with its name."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return msgspec.convert(table | (changes or {}), RankerRecipe)
