@@ -1,0 +1,1 @@
+"""How well the ranker puts voices in order, beside other losses, and how steady its scores are."""
