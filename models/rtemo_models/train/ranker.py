@@ -30,10 +30,10 @@ from rtemo_models.data.variants import VARIANTS
 from rtemo_models.data.voices import open_voices
 from rtemo_models.data.words import WORD_VARIANTS, Ear, WordCache, hearing, open_words
 from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, RankerConfig, save_ranker
-from rtemo_models.train.gem import changes_of
 from rtemo_models.train.rank_objective import attribute_losses
 from rtemo_models.train.ranker_recipe import RankerRecipe, read_ranker_recipe
 from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, resume
+from rtemo_models.train.settings import changes_of
 
 REPORT_EVERY_STEPS = 100
 MOMENTS_S = (1.0, 2.0, 4.0)

@@ -1,0 +1,1 @@
+"""The ranker bundle: `ranker.onnx` and its card."""
