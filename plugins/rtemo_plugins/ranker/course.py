@@ -55,7 +55,7 @@ class Course:
         limit_z = card.calibration.get("change_z", _CHANGE_Z) if options.change_z is None else options.change_z
         shares = [card.calibration.get(f"within_share_{attribute}", 1.0) for attribute in attributes]
         rule = ChangeRule(np.array(shares), limit_z)
-        self.rolling = Rolling(len(attributes), options.memory_s, rule, capacity)
+        self.rolling = Rolling(len(attributes), scorer.mood.shape[1], options.memory_s, rule, capacity)
         self._scorer = scorer
         self._hop_s = hop_s
         self._reach_samples = round(_REACH_S / hop_s) * hop_samples
@@ -72,7 +72,8 @@ class Course:
         rows = rows[self._scorer.spoken_hops[rows] >= self._due[rows]]
         if len(rows):
             self._due[rows] += self._sample_hops
-            self.rolling.take(rows, self._scorer.score[rows], self._scorer.spread[rows])
+            scorer = self._scorer
+            self.rolling.take(rows, scorer.score[rows], scorer.spread[rows], scorer.mood[rows])
         return rows
 
     def notices(self, rows: NDArray[np.int64]) -> list[Notice]:

@@ -59,7 +59,7 @@ class RankerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 120.0
     change_z: Annotated[
         Annotated[float, Meta(gt=0, le=20)] | None,
-        Meta(description="Standard errors beyond which a change is reported; the bundle's own value if unset."),
+        Meta(description="Distance beyond which a mood has changed, in deviations; the bundle's own value if unset."),
     ] = None
     alerts: Annotated[tuple[AlertRule, ...], Meta(description="Rules for alerts; see docs/ranking.md.")] = ()
     board: Annotated[BoardOptions, Meta(description="The board, over all streams.")] = BoardOptions()

@@ -21,6 +21,7 @@ _SETTLE = 8  # samples in which a score still moves to where it belongs, at the 
 _LEAST_BEFORE = 6  # samples that make a "before"
 _MOST_BEFORE = 60
 _BLUR = 8.0  # samples that rest on much the same speech: so many are worth one
+_TOLD_SHARE = 0.5  # of the largest ratio: attributes that moved by as much are told with a change
 
 
 class ChangeRule(NamedTuple):
@@ -28,7 +29,7 @@ class ChangeRule(NamedTuple):
 
     Attributes:
         within_share: float64 [attributes], the share of the spread that is left when a voice is compared with itself.
-        limit_z: Standard errors beyond which a change is reported.
+        limit_z: Standard errors beyond which a mood has changed.
     """
 
     within_share: NDArray[np.float64]
@@ -42,11 +43,15 @@ class Rolling:
     - *Trend*: the median of the slopes between samples at least half the window apart, after Theil (1950) and Sen
       ("Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968). Pairs that lie close together
       are left out, because their samples rest on the same speech; it makes the median four times cheaper too.
-    - *Change*: the present score against the mean of what was before, which begins anew with every change. It is
-      reported beyond `limit_z` standard errors; the same ratio gives the probability that now lies above before.
+    - *Change*: the present mood against the mean of what was before, which begins anew with every change. It is found
+      when the distance exceeds `limit_z`, an axis of the mood being scaled such that an unchanged mood has a deviation
+      of 1. Without moods, scores over their errors take their place. What is told is by how much the scores have
+      moved: those whose ratio to their error is at least half of the largest one.
+    - *Rising*: the same difference of a score over its standard error, as a probability.
 
     Args:
         count: Attributes.
+        axes: Axes of the mood; 0 where there is none.
         memory_s: Speech after which half of the past is forgotten.
         rule: When a score has changed.
         capacity: Most streams.
@@ -62,7 +67,7 @@ class Rolling:
     All are NaN while there is too little to tell.
     """
 
-    def __init__(self, count: int, memory_s: float, rule: ChangeRule, capacity: int) -> None:
+    def __init__(self, count: int, axes: int, memory_s: float, rule: ChangeRule, capacity: int) -> None:
         self._rule = rule
         self._keep = 0.5 ** (SAMPLE_S / memory_s)
         self._table = table = StateTable(capacity)
@@ -70,7 +75,8 @@ class Rolling:
         self._taken = table.add("taken", (), np.int64)
         self._past = table.add("past", (count, _BINS), np.float32)
         self._before = table.add("before", (count,), np.float64)
-        self._before_samples = table.add("before_samples", (count,), np.int64, -_SETTLE)
+        self._mood_before = table.add("mood_before", (axes,), np.float64)
+        self._before_samples = table.add("before_samples", (), np.int64, -_SETTLE)
         self.past_mean = self._told("past_mean", count, 0.0)
         self.past_mass: NDArray[np.float64] = table.add("past_mass", (), np.float64)  # type: ignore[assignment]
         self.percentile = self._told("percentile", count)
@@ -79,20 +85,27 @@ class Rolling:
         self.change = self._told("change", count)
         self._slopes = np.zeros(_WINDOW * _WINDOW // 4, np.float32)
         self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
-        self._warm(count)
+        self._warm(count, axes)
 
     def _told(self, name: str, count: int, fill: float = math.nan) -> NDArray[np.float64]:
         return self._table.add(name, (count,), np.float64, fill)  # type: ignore[return-value]
 
-    def _warm(self, count: int) -> None:
+    def _warm(self, count: int, axes: int) -> None:
         nothing = np.zeros((0, count), np.float32)
-        self.take(np.zeros(0, np.int64), nothing, nothing)
+        self.take(np.zeros(0, np.int64), nothing, nothing, np.zeros((0, axes), np.float32))
 
-    def take(self, rows: NDArray[np.int64], score: NDArray[np.float32], spread: NDArray[np.float32]) -> None:
-        """Take a sample of some streams, float32 [k, count] each."""
+    def take(
+        self,
+        rows: NDArray[np.int64],
+        score: NDArray[np.float32],
+        spread: NDArray[np.float32],
+        mood: NDArray[np.float32],
+    ) -> None:
+        """Take a sample of some streams: scores and spreads float32 [k, count], moods float32 [k, axes]."""
         _take(
-            rows, score, spread, self._rule.within_share, self._rule.limit_z, self._keep, self._ring, self._taken,
-            self._past, self.past_mass, self.past_mean, self._before, self._before_samples, self.percentile,
+            rows, score, spread, mood, self._rule.within_share, self._rule.limit_z, self._keep, self._ring, self._taken,
+            self._past, self.past_mass, self.past_mean, self._before, self._mood_before, self._before_samples,
+            self.percentile,
             self.trend_per_min, self.p_rising, self.change, self._slopes,
         )  # fmt: skip
 
@@ -102,6 +115,7 @@ def _take(
     rows: NDArray[np.int64],
     score: NDArray[np.float32],
     spread: NDArray[np.float32],
+    mood: NDArray[np.float32],
     within_share: NDArray[np.float64],
     limit_z: float,
     keep: float,
@@ -111,6 +125,7 @@ def _take(
     past_mass: NDArray[np.float64],
     past_mean: NDArray[np.float64],
     before: NDArray[np.float64],
+    mood_before: NDArray[np.float64],
     before_samples: NDArray[np.int64],
     percentile: NDArray[np.float64],
     trend_per_min: NDArray[np.float64],
@@ -118,40 +133,72 @@ def _take(
     change: NDArray[np.float64],
     slopes: NDArray[np.float32],
 ) -> None:
-    """Follow every attribute of every row by one sample."""
+    """Follow every row by one sample."""
     for i in range(rows.shape[0]):
         row = rows[i]
         count = taken[row]
         taken[row] = count + 1
-        mass = past_mass[row]
         if count >= _PRESENT:
-            mass = keep * mass + 1.0
-            past_mass[row] = mass
+            past_mass[row] = keep * past_mass[row] + 1.0
         for a in range(score.shape[1]):
-            now = score[i, a]
             if count >= _PRESENT:
                 left = ring[row, (count - _PRESENT) % _WINDOW, a]
                 for b in range(_BINS):
                     past[row, a, b] *= keep
                 past[row, a, _bin_of(left)] += 1.0
-                past_mean[row, a] += (left - past_mean[row, a]) / mass
-            ring[row, count % _WINDOW, a] = now
-            if mass >= _LEAST_PAST:
-                percentile[row, a] = _percentile(past[row, a], now)
+                past_mean[row, a] += (left - past_mean[row, a]) / past_mass[row]
+            ring[row, count % _WINDOW, a] = score[i, a]
+            if past_mass[row] >= _LEAST_PAST:
+                percentile[row, a] = _percentile(past[row, a], score[i, a])
             trend_per_min[row, a] = _trend(ring[row, :, a], count + 1, slopes)
-            change[row, a] = np.nan
-            p_rising[row, a] = np.nan
-            samples = before_samples[row, a]
-            if samples >= _LEAST_BEFORE:
-                error = within_share[a] * spread[i, a] * math.sqrt(1.0 + _BLUR / samples)
-                ratio = (now - before[row, a]) / max(error, 1e-6)
-                p_rising[row, a] = 0.5 * math.erfc(-ratio / math.sqrt(2.0))
-                if abs(ratio) > limit_z:
-                    change[row, a] = now - before[row, a]
-                    samples = -_SETTLE - 1
-            samples = min(samples + 1, _MOST_BEFORE)
-            before[row, a] += (now - before[row, a]) / max(samples, 1)
-            before_samples[row, a] = samples
+        before_samples[row] = _compare(
+            score[i], spread[i], mood[i], within_share, limit_z, before[row], mood_before[row], before_samples[row],
+            p_rising[row], change[row],
+        )  # fmt: skip
+
+
+@kernel
+def _compare(
+    score: NDArray[np.float32],
+    spread: NDArray[np.float32],
+    mood: NDArray[np.float32],
+    within_share: NDArray[np.float64],
+    limit_z: float,
+    before: NDArray[np.float64],
+    mood_before: NDArray[np.float64],
+    samples: int,
+    p_rising: NDArray[np.float64],
+    change: NDArray[np.float64],
+) -> int:
+    """Compare one row's sample with what was before, and let that follow; give how many samples it then rests on."""
+    p_rising[:] = np.nan
+    change[:] = np.nan
+    if samples >= _LEAST_BEFORE:
+        blur = math.sqrt(1.0 + _BLUR / samples)
+        largest = distance = 0.0
+        for a in range(score.shape[0]):
+            ratio = (score[a] - before[a]) / max(within_share[a] * spread[a] * blur, 1e-6)
+            p_rising[a] = 0.5 * math.erfc(-ratio / math.sqrt(2.0))
+            largest = max(largest, abs(ratio))
+            change[a] = ratio
+            distance += ratio * ratio
+        if mood.shape[0]:
+            distance = 0.0
+            for axis in range(mood.shape[0]):
+                distance += ((mood[axis] - mood_before[axis]) / blur) ** 2
+        has_changed = distance > limit_z * limit_z
+        for a in range(score.shape[0]):
+            is_told = has_changed and abs(change[a]) >= _TOLD_SHARE * largest
+            change[a] = score[a] - before[a] if is_told else np.nan
+        if has_changed:
+            samples = -_SETTLE - 1
+    samples = min(samples + 1, _MOST_BEFORE)
+    weight = 1.0 / max(samples, 1)
+    for a in range(score.shape[0]):
+        before[a] += (score[a] - before[a]) * weight
+    for axis in range(mood.shape[0]):
+        mood_before[axis] += (mood[axis] - mood_before[axis]) * weight
+    return samples
 
 
 @kernel

@@ -8,6 +8,7 @@ from rtemo_plugins.shared.seam import check_seam
 
 WORDS = 192
 STEP_HOPS = 4
+_MOOD = "mood"
 
 
 class Scorer:
@@ -23,6 +24,8 @@ class Scorer:
         attributes: What is scored, in the order of the last axis of the arrays.
         score: float32 [capacity, attributes], NaN before any speech.
         spread: float32 [capacity, attributes], standard deviation of the score's error.
+        mood: float32 [capacity, axes], where the voice stands in what changes with its mood; no axes where the network
+            does not tell.
         spoken_hops: int64 [capacity], hops with voice so far.
 
     Raises:
@@ -50,6 +53,8 @@ class Scorer:
         self._table = table = StateTable(capacity)
         self.score: NDArray[np.float32] = table.add("score", (count,), np.float32, np.nan)  # type: ignore[assignment]
         self.spread: NDArray[np.float32] = table.add("spread", (count,), np.float32, np.nan)  # type: ignore[assignment]
+        axes = card.outputs[_MOOD].shape if _MOOD in card.outputs else (0,)
+        self.mood: NDArray[np.float32] = table.add("mood", axes, np.float32, np.nan)  # type: ignore[assignment]
         self.spoken_hops: NDArray[np.int64] = table.add("spoken_hops", (), np.int64)  # type: ignore[assignment]
         model.warm(self._network, {1, capacity})
 
@@ -78,6 +83,8 @@ class Scorer:
         outputs = self._model.run({"words": given, "weight": weight}, self._network, n if len(rows) == n else rows)
         self.score[rows] = outputs["scores"]
         self.spread[rows] = outputs["spread"]
+        if _MOOD in outputs:
+            self.mood[rows] = outputs[_MOOD]
         self.spoken_hops[rows] += np.rint(STEP_HOPS * weight).astype(np.int64)
         return rows
 

@@ -7,12 +7,14 @@ from rtemo_plugins.ranker.rolling import ChangeRule, Rolling
 
 pytestmark = pytest.mark.unit
 
+NO_MOOD = np.zeros((3, 0), np.float32)
+
 
 class Course:
     """Feeds samples of one attribute to one stream among others, and keeps what came of each."""
 
     def __init__(self, limit_z: float = 4.0, memory_s: float = 60.0, spread: float = 0.2) -> None:
-        self.rolling = Rolling(1, memory_s, ChangeRule(np.ones(1), limit_z), 3)
+        self.rolling = Rolling(1, 0, memory_s, ChangeRule(np.ones(1), limit_z), 3)
         for row in range(3):
             self.rolling.admit(row)
         self._spread = np.full((1, 1), spread, np.float32)
@@ -21,7 +23,7 @@ class Course:
 
     def take(self, scores) -> "Course":
         for score in np.atleast_1d(scores):
-            self.rolling.take(np.array([1]), np.full((1, 1), score, np.float32), self._spread)
+            self.rolling.take(np.array([1]), np.full((1, 1), score, np.float32), self._spread, NO_MOOD[:1])
             change = float(self.rolling.change[1, 0])
             if np.isfinite(change):
                 self.changes.append((self.samples, change))
@@ -115,9 +117,25 @@ def test_probability_of_rising_says_where_now_lies():
 
 def test_streams_do_not_touch_each_other():
     alone = Course().take(wobble(80))
-    rolling = Rolling(1, 60.0, ChangeRule(np.ones(1), 4.0), 3)
+    rolling = Rolling(1, 0, 60.0, ChangeRule(np.ones(1), 4.0), 3)
     spread = np.full((3, 1), 0.2, np.float32)
     for score in wobble(80):
-        rolling.take(np.arange(3), np.array([[5.0], [score], [-score]], np.float32), spread)
+        rolling.take(np.arange(3), np.array([[5.0], [score], [-score]], np.float32), spread, NO_MOOD)
     for name in ("percentile", "trend_per_min", "p_rising"):
         assert getattr(rolling, name)[1, 0] == alone.now(name)
+
+
+def test_where_there_are_moods_they_say_when_and_the_scores_what():
+    rolling = Rolling(2, 3, 60.0, ChangeRule(np.ones(2), 4.0), 1)
+    spread = np.full((1, 2), 0.2, np.float32)
+    changes = []
+    for k in range(120):
+        mood = np.array([[0.0, 6.0 * (k >= 60), 0.0]], np.float32)
+        score = np.array([[0.8 * (k >= 60), 3.0 * (k == 30)]], np.float32)  # a score that jumps alone is no change
+        rolling.take(np.array([0]), score, spread, mood)
+        if np.isfinite(rolling.change[0]).any():
+            changes.append((k, rolling.change[0].copy()))
+    ((at, change),) = changes
+    assert at == 60
+    assert change[0] == pytest.approx(0.8, abs=0.1)
+    assert np.isnan(change[1])
