@@ -50,7 +50,7 @@ def open_dev(data_dir: Path, work: Path, conditions: Sequence[str] = CONDITIONS)
 @torch.no_grad()
 def scores_at(net: Ranker, dev: Dev, condition: str) -> NDArray[np.float32]:
     """Scores at the moments 1, 2, 4 s of speech and at the end, float32 [clips, 4, 3]."""
-    if not net.config.attention:
+    if not (net.config.attention or net.config.embedding):
         return net.scores(torch.from_numpy(dev.statistics[condition][dev.rows])).numpy()
     return scores_and_speech(net, dev.words[condition], dev.rows, MOMENTS_S)[0]
 
@@ -74,7 +74,9 @@ def scores_and_speech(
             said, shares = words.clip(rows[row])
             x[k, : len(said)], w[k, : len(said)] = said, shares
             ends[k] = moment_steps(shares, moments_s)
-        statistics, speech_steps = net.pool(*(torch.from_numpy(v) for v in (x, w, ends)))
+        statistics, speech_steps = net.pool(
+            net.embedded(torch.from_numpy(x)), torch.from_numpy(w), torch.from_numpy(ends)
+        )
         found[some] = (net.scores(statistics) * speech_steps.clamp_max(1.0)[..., None]).numpy()
         speech[some] = speech_steps.numpy()
     return found, speech

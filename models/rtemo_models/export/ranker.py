@@ -65,7 +65,10 @@ def ranker_graph(net: Ranker, metadata: Mapping[str, str]) -> onnx.ModelProto:
     write = LayerWriter(g, {name: g.input(name, shape) for name, shape in net.state_shapes().items()})
     share = g.add("Unsqueeze", weight, write.ints("axis_1", 1))
     speech = faded(write, share, c.memory_steps)
-    statistics = pooled(write, words, share, net.pool)
+    values = words
+    if net.embed is not None:
+        values = g.add("Concat", g.add("Relu", write.linear(words, "embed", net.embed)), words, axis=1)
+    statistics = pooled(write, values, share, net.pool)
     shifted = g.add("Sub", statistics, g.weight("shift", array(net.shift)))
     x = g.add("Clip", g.add("Mul", shifted, g.weight("scale", array(net.scale))), g.scalar(-5.0), g.scalar(5.0))
     x = g.add("Relu", write.linear(x, "hidden", net.hidden))
@@ -94,7 +97,7 @@ def faded(write: LayerWriter, share: str, memory_steps: float) -> str:
 
 
 def pooled(write: LayerWriter, x: str, share: str, pool: FadingPool) -> str:
-    """`FadingPool.step`: statistics [n, 2 · width] of words [n, width] with shares of speech [n, 1]."""
+    """`FadingPool.step`: statistics [n, 2 · width] of values [n, width] with shares of speech [n, 1]."""
     g, last = write.graph, write.ints("axis_2", 2)
     assert pool.hidden is not None
     assert pool.score is not None
@@ -120,7 +123,7 @@ def pooled(write: LayerWriter, x: str, share: str, pool: FadingPool) -> str:
 
 def ranker_macs(net: Ranker) -> int:
     """Multiply-accumulates of one step of one stream."""
-    return sum(m.weight.numel() for m in net.modules() if isinstance(m, torch.nn.Linear)) + 6 * net.config.width
+    return sum(m.weight.numel() for m in net.modules() if isinstance(m, torch.nn.Linear)) + 6 * net.config.pooled
 
 
 def anchors_of(net: Ranker) -> dict[str, float]:

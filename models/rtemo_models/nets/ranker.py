@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from rtemo_models.nets.listener import Listener
+
 ATTRIBUTES = ("arousal", "valence", "intensity")
 """What is ranked, in the order of the outputs."""
 
@@ -23,13 +25,20 @@ class RankerConfig:
     """Sizes of the network."""
 
     width: int = 192
-    heads: int = 4
-    attention: int = 32
+    embedding: int = 192
+    """Values that words are mapped to and that are pooled before the words themselves; 0 for none."""
+    heads: int = 8
+    attention: int = 64
     """Hidden values of the attention; 0 for none: all speech counts alike but for its age."""
-    hidden: int = 64
+    hidden: int = 128
     dropout: float = 0.3
     memory_steps: float = 125.0
     """Steps of speech after which a step counts 1/e in the pooling: 5 s."""
+
+    @property
+    def pooled(self) -> int:
+        """Values of a step that are pooled."""
+        return self.embedding + self.width
 
 
 class FadingPool(nn.Module):
@@ -110,8 +119,8 @@ class Ranker(nn.Module):
     """Pooling, a hidden layer and the scores.
 
     Attributes:
-        shift: float32 [2 · width], mean of the statistics in training, taken off.
-        scale: float32 [2 · width], one over their deviation.
+        shift: float32 [2 · pooled], mean of the statistics in training, taken off.
+        scale: float32 [2 · pooled], one over their deviation.
         offset: float32 [3], mean of the scores of training clips, taken off.
         slope: float32 [3], one over their deviation.
         error: float32 [3, 2], variance of a standardised score with much speech, and what one step of speech adds.
@@ -122,16 +131,37 @@ class Ranker(nn.Module):
         super().__init__()
         self.config = c = config
         count = len(ATTRIBUTES)
-        self.pool = FadingPool(c.width, c.heads, c.attention, c.memory_steps)
-        self.hidden = nn.Linear(2 * c.width, c.hidden)
+        self.embed = nn.Linear(c.width, c.embedding) if c.embedding else None
+        self.pool = FadingPool(c.pooled, c.heads, c.attention, c.memory_steps)
+        self.hidden = nn.Linear(2 * c.pooled, c.hidden)
         self.out = nn.Linear(c.hidden, count)
         self.dropout = nn.Dropout(c.dropout)
-        self.register_buffer("shift", torch.zeros(2 * c.width))
-        self.register_buffer("scale", torch.ones(2 * c.width))
+        self.register_buffer("shift", torch.zeros(2 * c.pooled))
+        self.register_buffer("scale", torch.ones(2 * c.pooled))
         self.register_buffer("offset", torch.zeros(count))
         self.register_buffer("slope", torch.ones(count))
         self.register_buffer("error", torch.tensor([[1.0, 0.0]] * count))
         self.register_buffer("anchors", torch.linspace(-2.5, 2.5, 101).repeat(count, 1))
+
+    @torch.no_grad()
+    def start_as(self, listener: Listener) -> None:
+        """Take the embedding and the attention of a listener's emotion head; words are pooled evenly at first.
+
+        Raises:
+            ValueError: If sizes differ.
+        """
+        c, its = self.config, listener.config
+        if self.embed is None or self.pool.hidden is None or self.pool.score is None:
+            raise ValueError("only a network with embedding and attention can start as a listener")
+        if (c.width, c.embedding, c.attention, c.heads) != (its.width, its.embedding, its.attention, 2 * its.heads):
+            raise ValueError(f"the listener has other sizes ({its}) than the ranker ({c})")
+        self.embed.load_state_dict(listener.embed.state_dict())
+        for mine, theirs in ((self.pool.hidden, listener.pool.hidden), (self.pool.score, listener.pool.score)):
+            rows, columns = theirs.weight.shape
+            mine.weight.zero_()
+            mine.bias.zero_()
+            mine.weight[:rows, :columns] = theirs.weight
+            mine.bias[:rows] = theirs.bias
 
     def forward(self, words: Tensor, weight: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         """Scores and spread of clips up to and with each of their own `ends`.
@@ -146,8 +176,12 @@ class Ranker(nn.Module):
         Returns:
             Twice float32 [batch, ends, 3].
         """
-        statistics, speech = self.pool(words, weight, ends)
+        statistics, speech = self.pool(self.embedded(words), weight, ends)
         return self.scores(statistics) * speech.clamp_max(1.0)[..., None], self.spread(speech)
+
+    def embedded(self, words: Tensor) -> Tensor:
+        """What is pooled, float32 [..., pooled], of words [..., width]."""
+        return words if self.embed is None else torch.cat([F.relu(self.embed(words)), words], -1)
 
     def scores(self, statistics: Tensor) -> Tensor:
         """Standardised scores [..., 3] of pooled statistics."""
@@ -161,7 +195,7 @@ class Ranker(nn.Module):
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name → shape of one row of each state, in the order of the exported graph."""
         c = self.config
-        each = (c.heads, c.width // c.heads)
+        each = (c.heads, c.pooled // c.heads)
         return {
             "pool_max": (c.heads, 1),
             "pool_mass": (c.heads, 1),
@@ -182,7 +216,7 @@ class Ranker(nn.Module):
     def step(self, words: Tensor, weight: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Scores and spread after one step of n streams, words float32 [n, width], weight float32 [n]."""
         share = weight[:, None]
-        statistics, *pooled = self.pool.step(words, share, *(state[name] for name in POOLED))
+        statistics, *pooled = self.pool.step(self.embedded(words), share, *(state[name] for name in POOLED))
         speech = state["pool_speech"] * torch.exp(-share / self.config.memory_steps) + share
         after = dict(zip(POOLED, pooled, strict=True)) | {"pool_speech": speech}
         return self.scores(statistics) * speech.clamp_max(1.0), self.spread(speech[:, 0]), after

@@ -24,11 +24,12 @@ from rtemo_models.data.corpus import Clip
 from rtemo_models.data.progress import progress
 from rtemo_models.data.rank_batches import ListDraws, RankBatch, RankBatches, StatisticsBatches
 from rtemo_models.data.rank_labels import ListSampler, RankLabels
-from rtemo_models.data.rank_statistics import plain_statistics
+from rtemo_models.data.rank_statistics import moment_steps, plain_statistics
 from rtemo_models.data.rooms import read_rooms
 from rtemo_models.data.variants import VARIANTS
 from rtemo_models.data.voices import open_voices
 from rtemo_models.data.words import WORD_VARIANTS, Ear, WordCache, hearing, open_words
+from rtemo_models.nets.merit import load_merit
 from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, RankerConfig, save_ranker
 from rtemo_models.train.rank_objective import attribute_losses
 from rtemo_models.train.ranker_recipe import RankerRecipe, read_ranker_recipe
@@ -89,21 +90,41 @@ def rate_at(step: int, recipe: RankerRecipe) -> float:
 
 
 @torch.no_grad()
-def end_scores(net: Ranker, words: WordCache, chosen: Sequence[int], most_steps: int = 1500) -> NDArray[np.float32]:
-    """Scores at the end of clips, float32 [clips, 3]."""
-    lengths = [min(most_steps, len(words.clip(int(i))[0])) for i in chosen]
-    found = np.zeros((len(chosen), len(ATTRIBUTES)), np.float32)
+def pooled(net: Ranker, words: WordCache, chosen: Sequence[int], moments_s: Sequence[float]) -> NDArray[np.float32]:
+    """Statistics of a network's own pool at moments and at the end, float32 [chosen, moments + 1, 2 · pooled]."""
+    lengths = np.array([len(words.clip(int(i))[0]) for i in chosen])
     order = np.argsort(lengths)
-    for begin in range(0, len(order), 256):
-        rows = order[begin : begin + 256]
-        longest = max(1, lengths[rows[-1]])
+    found = np.zeros((len(order), len(moments_s) + 1, 2 * net.config.pooled), np.float32)
+    for begin in range(0, len(order), 64):  # clips of about the same length, few enough to stay in the cache
+        rows = order[begin : begin + 64]
+        longest = max(1, int(lengths[rows[-1]]))
         x, w = np.zeros((len(rows), longest, words.width), np.float32), np.zeros((len(rows), longest), np.float32)
+        ends = np.zeros((len(rows), len(moments_s) + 1), np.int64)
         for k, row in enumerate(rows):
             said, speech = words.clip(int(chosen[row]))
-            x[k, : lengths[row]], w[k, : lengths[row]] = said[: lengths[row]], speech[: lengths[row]]
-        ends = torch.tensor([[max(0, lengths[row] - 1)] for row in rows])
-        found[rows] = net(torch.from_numpy(x), torch.from_numpy(w), ends)[0][:, 0].numpy()
+            if len(said):
+                x[k, : len(said)], w[k, : len(said)] = said, speech
+                ends[k] = moment_steps(speech, moments_s)
+        values = net.embedded(torch.from_numpy(x))
+        found[rows] = net.pool(values, torch.from_numpy(w), torch.from_numpy(ends))[0].numpy()
     return found
+
+
+def statistics_of(net: Ranker, corpus: RankCorpus, chosen: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+    """Statistics of a pool that stands still, per variant float32 [clips, 4, 2 · pooled]."""
+    if not (net.config.attention or net.config.embedding):
+        return corpus.statistics
+    found = {}
+    for variant, words in corpus.words.items():
+        found[variant] = np.zeros((len(words), len(MOMENTS_S) + 1, 2 * net.config.pooled), np.float32)
+        found[variant][list(chosen)] = pooled(net, words, chosen, MOMENTS_S)
+    return found
+
+
+@torch.no_grad()
+def end_scores(net: Ranker, words: WordCache, chosen: Sequence[int]) -> NDArray[np.float32]:
+    """Scores at the end of clips, float32 [clips, 3]."""
+    return net.scores(torch.from_numpy(pooled(net, words, chosen, ())[:, 0])).numpy()
 
 
 def standardise(net: Ranker, scores: NDArray[np.float32], shares: NDArray[np.float64]) -> None:
@@ -134,38 +155,64 @@ def even_shares(clips: Sequence[Clip], chosen: Sequence[int]) -> NDArray[np.floa
     return np.asarray(1 / (len(kinds) * counts[member]))
 
 
-def seeded(recipe: RankerRecipe) -> Ranker:
-    """A fresh network."""
+def fresh(recipe: RankerRecipe, work: Path) -> Ranker:
+    """A network that has learned nothing of its own yet."""
     torch.manual_seed(recipe.seed)
-    return Ranker(RankerConfig(**recipe.net))
+    net = Ranker(RankerConfig(**recipe.net))
+    if recipe.start and net.config.attention:
+        net.start_as(load_merit(work / recipe.start).listener)
+    return net
+
+
+def paced_groups(net: Ranker, recipe: RankerRecipe) -> list[dict[str, Any]]:
+    """Parameter groups of the optimiser: what stands before the statistics learns at its own pace."""
+    early = {id(p) for part in (net.embed, net.pool) if part is not None for p in part.parameters()}
+    groups = []
+    for group in decayed_groups(net):
+        for is_early, pace in ((True, recipe.pool_rate), (False, 1.0)):
+            some = [p for p in group["params"] if (id(p) in early) == is_early]
+            groups.append(group | {"params": some, "pace": pace})
+    return [group for group in groups if group["params"]]
 
 
 class RankerRun:
     """One training run in its folder."""
 
-    def __init__(self, recipe: RankerRecipe, corpus: RankCorpus, folder: Path) -> None:
+    def __init__(self, recipe: RankerRecipe, corpus: RankCorpus, net: Ranker, folder: Path) -> None:
         self.recipe, self.corpus, self.folder = recipe, corpus, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
         labels = RankLabels.of(corpus.clips, self.chosen)
         sampler = ListSampler(labels, recipe.shares, recipe.length)
-        self.net = seeded(recipe)
-        if self.net.config.attention:
-            draws = ListDraws(labels, sampler, recipe.variants, recipe.lists, len(recipe.early_steps), recipe.seed)
+        self.net = net
+        self._learns_to_pool = bool(net.config.attention) and recipe.pool_rate > 0
+        self.net.train()
+        moments = len(recipe.early_steps) if self._learns_to_pool else len(MOMENTS_S)
+        draws = ListDraws(labels, sampler, recipe.variants, recipe.lists, moments, recipe.seed)
+        if self._learns_to_pool:
             self.batches: RankBatches | StatisticsBatches = RankBatches(
                 draws, corpus.words, recipe.early_steps, recipe.most_steps
             )
         else:
-            draws = ListDraws(labels, sampler, recipe.variants, recipe.lists, len(MOMENTS_S), recipe.seed)
-            self.batches = StatisticsBatches(draws, corpus.statistics)
-        plain = corpus.statistics["dry"][self.chosen, -1]
-        self.net.shift.copy_(torch.from_numpy(plain.mean(0)))
-        self.net.scale.copy_(1 / torch.from_numpy(plain.std(0) + 1e-3))
+            self._statistics = statistics_of(net, corpus, self.chosen)
+            self.batches = StatisticsBatches(draws, self._statistics)
+        self._centre()
         self.average = copy.deepcopy(self.net).eval()
         self.optimiser = torch.optim.AdamW(
-            decayed_groups(self.net), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+            paced_groups(self.net, recipe), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
         )
         self.step = resume(folder, self.net, self.average, self.optimiser)
+
+    @torch.no_grad()
+    def _centre(self) -> None:
+        """Standardise the statistics as they are at first, over some of the clips."""
+        if self._learns_to_pool:
+            some = np.random.default_rng(0).permutation(self.chosen)[:1500]
+            found = pooled(self.net, self.corpus.words["dry"], some, ())[:, 0]
+        else:
+            found = self._statistics["dry"][self.chosen, -1]
+        self.net.shift.copy_(torch.from_numpy(found.mean(0)))
+        self.net.scale.copy_(1 / torch.from_numpy(found.std(0) + 1e-3))
 
     def train(self) -> None:
         """Train to the recipe's last step and write what is evaluated."""
@@ -175,7 +222,7 @@ class RankerRun:
         for step in progress(range(self.step, recipe.steps), "train"):
             torch.manual_seed(recipe.seed * 1_000_003 + step)
             for group in self.optimiser.param_groups:
-                group["lr"] = rate_at(step, recipe)
+                group["lr"] = group["pace"] * rate_at(step, recipe)
             losses = self._losses(step)
             self.optimiser.zero_grad(set_to_none=True)
             losses.sum().backward()
@@ -215,9 +262,9 @@ class RankerRun:
     @torch.no_grad()
     def _end_scores(self, variant: str) -> NDArray[np.float32]:
         """Scores of the averaged network at the end of the training clips, float32 [clips, 3]."""
-        if self.average.config.attention:
+        if self._learns_to_pool:
             return end_scores(self.average, self.corpus.words[variant], self.chosen)
-        statistics = self.corpus.statistics[variant][self.chosen, -1]
+        statistics = self._statistics[variant][self.chosen, -1]
         return self.average.scores(torch.from_numpy(statistics)).numpy()
 
 
@@ -233,7 +280,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipe = read_ranker_recipe(options.config, changes_of(options.set))
-    RankerRun(recipe, open_rank_corpus(options.data, options.work), options.work / options.run).train()
+    corpus = open_rank_corpus(options.data, options.work)
+    RankerRun(recipe, corpus, fresh(recipe, options.work), options.work / options.run).train()
 
 
 if __name__ == "__main__":

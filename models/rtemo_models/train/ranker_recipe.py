@@ -15,6 +15,8 @@ class RankerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Settings of a training run of the ranker; see the comments in the recipe's file."""
 
     seed: int
+    start: str = ""
+    pool_rate: float = 1.0
     steps: int
     lists: int
     length: int

@@ -80,7 +80,7 @@ def test_the_card_carries_hash_terms_limits_and_keeps_the_seam() -> None:
     assert card.inputs["words"].shape == listener.outputs["words"].shape
     assert card.hops_per_step == listener.hops_per_step
     assert all(name.startswith("pool_") for name in card.states)
-    assert card.macs_per_s < 2_000_000
+    assert card.macs_per_s < 5_000_000
     assert any("not people" in line for line in card.limits)
     assert any("merit-listen" in line for line in card.training_data)
 

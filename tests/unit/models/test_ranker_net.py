@@ -17,9 +17,10 @@ from rtemo_models.data.rank_labels import ListSampler, RankLabels  # noqa: E402
 from rtemo_models.data.rank_statistics import moment_steps, plain_statistics  # noqa: E402
 from rtemo_models.data.words import WordCache, open_words  # noqa: E402
 from rtemo_models.export.ranker import ranker_graph, write_bundle  # noqa: E402
+from rtemo_models.nets.listener import Listener, ListenerConfig  # noqa: E402
 from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, RankerConfig, load_ranker  # noqa: E402
 from rtemo_models.train.rank_objective import list_losses  # noqa: E402
-from rtemo_models.train.ranker import RankCorpus, RankerRun, end_scores, standardise  # noqa: E402
+from rtemo_models.train.ranker import RankCorpus, RankerRun, end_scores, fresh, standardise  # noqa: E402
 from rtemo_models.train.ranker_recipe import read_ranker_recipe  # noqa: E402
 
 pytestmark = pytest.mark.unit
@@ -49,9 +50,10 @@ def heard(n: int = N, steps: int = STEPS) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(n, steps, 192), weight
 
 
+@pytest.mark.parametrize("embedding", [0, 192])
 @torch.no_grad()
-def test_whole_clip_equals_torch_steps_equals_onnx_steps() -> None:
-    made = net()
+def test_whole_clip_equals_torch_steps_equals_onnx_steps(embedding: int) -> None:
+    made = net(embedding=embedding)
     words, weight = heard()
     scores, spread = made(words, weight, torch.arange(STEPS).expand(N, STEPS))
     session = onnxruntime.InferenceSession(ranker_graph(made, {}).SerializeToString())
@@ -74,6 +76,22 @@ def test_whole_clip_equals_torch_steps_equals_onnx_steps() -> None:
         np.testing.assert_allclose(out["scores"], step.numpy(), atol=2e-5)
         np.testing.assert_allclose(out["spread"], error.numpy(), atol=2e-5)
         assert (step[~said] == 0).all()
+
+
+@torch.no_grad()
+def test_it_starts_with_the_embedding_and_attention_of_the_listener_and_pools_words_evenly() -> None:
+    listener, made = Listener(ListenerConfig()).eval(), Ranker(RankerConfig(memory_steps=1e9)).eval()
+    made.start_as(listener)
+    words, weight = heard()
+    found, _ = made.pool(made.embedded(words), weight, torch.full((N, 1), STEPS - 1))
+    mean, deviation = found[:, 0].chunk(2, -1)
+    its = listener.statistics(words, weight[..., None], [STEPS - 1])[:, 0].chunk(2, -1)
+    torch.testing.assert_close(mean[:, :192], its[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(deviation[:, :192], its[1], atol=1e-4, rtol=1e-4)
+    share = weight / weight.sum(1, keepdim=True)
+    torch.testing.assert_close(mean[:, 192:], (share[..., None] * words).sum(1), atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="other sizes"):
+        made.start_as(Listener(ListenerConfig(embedding=96)))
 
 
 @torch.no_grad()
@@ -127,7 +145,7 @@ def test_standardised_scores_have_mean_nought_and_deviation_one_and_rising_ancho
     random = np.random.default_rng(0)
     raw = random.normal(3, 2, (500, 3)).astype(np.float32)
     shares = random.dirichlet(np.ones(500))
-    statistics = torch.randn(8, 384)
+    statistics = torch.randn(8, 768)
     with torch.no_grad():
         before = made.scores(statistics)
         standardise(made, raw, shares)
@@ -199,6 +217,10 @@ def test_ratings_of_listeners_go_before_the_point_of_the_category() -> None:
     np.testing.assert_allclose(values[1], [0.5, np.nan, np.nan])
 
 
+NET = {"width": WIDTH, "embedding": 0, "heads": 4, "hidden": 8, "dropout": 0.0}
+"""A small network on the words of the ear below."""
+
+
 class FakeEar:
     """Says of each step how much power there was, so that a network can learn to rank by it."""
 
@@ -240,27 +262,34 @@ def test_words_are_kept_and_made_anew_for_another_listener(tmp_path: Path) -> No
 def test_plain_statistics_are_those_of_the_pool_without_attention(tmp_path: Path) -> None:
     made = corpus(tmp_path)
     words = made.words["dry"]
-    pool = Ranker(RankerConfig(width=WIDTH, attention=0)).pool
+    pool = Ranker(RankerConfig(width=WIDTH, embedding=0, attention=0)).pool
     said, speech = (torch.from_numpy(np.array(v, np.float32)) for v in words.clip(5))
     ends = torch.from_numpy(moment_steps(words.clip(5)[1], (1.0, 2.0, 4.0)))
     found, _ = pool(said[None], speech[None], ends[None])
     np.testing.assert_allclose(made.statistics["dry"][5], found[0], atol=2e-3)
 
 
-@pytest.mark.parametrize("attention", [0, 8])
-def test_a_short_run_learns_to_rank_and_goes_on_where_it_stopped(tmp_path: Path, attention: int) -> None:
+@pytest.mark.parametrize(("attention", "pool_rate"), [(0, 1.0), (8, 1.0), (8, 0.0)])
+def test_a_short_run_learns_to_rank_and_goes_on_where_it_stopped(
+    tmp_path: Path, attention: int, pool_rate: float
+) -> None:
     made = corpus(tmp_path)
     recipe = read_ranker_recipe(
         RECIPE,
         {"steps": 40, "lists": 4, "length": 5, "variants": {"dry": 1.0}, "rate_peak": 0.01, "warmup_steps": 5}
-        | {"average_decay": 0.9, "net": {"width": WIDTH, "attention": attention, "hidden": 8, "dropout": 0.0}},
+        | {"average_decay": 0.9, "start": "", "pool_rate": pool_rate, "net": NET | {"attention": attention}},
     )
-    RankerRun(recipe, made, tmp_path / "run").train()
-    run = RankerRun(recipe, made, tmp_path / "run")
+    RankerRun(recipe, made, fresh(recipe, tmp_path), tmp_path / "run").train()
+    run = RankerRun(recipe, made, fresh(recipe, tmp_path), tmp_path / "run")
     assert run.step == 40
     scores = end_scores(load_ranker(tmp_path / "run" / "average.pt"), made.words["dry"], run.chosen)
     arousal = np.array([made.clips[i].valence_arousal[1] for i in run.chosen])
     known = ~np.isnan(arousal)
+    still = [
+        torch.equal(a, b)
+        for a, b in zip(fresh(recipe, tmp_path).pool.parameters(), run.average.pool.parameters(), strict=True)
+    ]
+    assert all(still) == (pool_rate == 0 or not attention)
     assert np.corrcoef(scores[known, 0], arousal[known])[0, 1] > 0.7
 
 
