@@ -28,6 +28,15 @@ class Caches:
     noise_audio: AudioCache
     noise_frames: FrameCache
     noise_split: list[str]
+    noise_kind: list[str]
+
+    def noise_kinds(self, split: str) -> dict[str, list[int]]:
+        """Kind → rows of the noises of a split."""
+        kinds: dict[str, list[int]] = {}
+        for row, (kind, has) in enumerate(zip(self.noise_kind, self.noise_split, strict=True)):
+            if has == split:
+                kinds.setdefault(kind, []).append(row)
+        return kinds
 
     def noises(self, split: str) -> list[NDArray[np.float16]]:
         """Log-mel frames of the noises of a split."""
@@ -60,4 +69,6 @@ def open_caches(
         for speed in SPEEDS
         if any(v.speed == speed for v in wanted)
     }
-    return Caches(clips, audio, frames, teachers, noise_audio, noise_frames, [r["split"] for r in rows])
+    return Caches(
+        clips, audio, frames, teachers, noise_audio, noise_frames, [r["split"] for r in rows], [r["kind"] for r in rows]
+    )

@@ -18,6 +18,7 @@ from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ, AudioCache
 from rtemo_models.data.batches import HOP_SAMPLES, Sampler, Targets
 from rtemo_models.data.corpus import Clip
 from rtemo_models.data.made_up_noise import MADE_UP, murmur, unit
+from rtemo_models.data.recordings import Recordings
 from rtemo_models.data.rooms import telephone
 from rtemo_models.data.teacher import Panel
 from rtemo_models.data.variants import VARIANTS
@@ -59,16 +60,13 @@ class NoiseMaker:
     """Draws noise of any length.
 
     Args:
-        noises: Recordings.
-        rows: Which of them may be used.
+        recordings: Gives recorded noise.
         talkers: Clips of speech, for babble.
         talker_rows: Which of them may be used.
     """
 
-    def __init__(
-        self, noises: AudioCache, rows: Sequence[int], talkers: AudioCache, talker_rows: Sequence[int]
-    ) -> None:
-        self._noises, self._rows = noises, np.asarray(rows)
+    def __init__(self, recordings: Recordings, talkers: AudioCache, talker_rows: Sequence[int]) -> None:
+        self._recordings = recordings
         self._talkers, self._talker_rows = talkers, np.asarray(talker_rows)
 
     def __call__(self, count: int, random: np.random.Generator) -> tuple[NDArray[np.float32], bool]:
@@ -94,14 +92,14 @@ class NoiseMaker:
         return unit(noise), one_talker
 
     def _recording(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
-        noise = self._noises.samples(int(self._rows[random.integers(len(self._rows))]))
-        speed = 2 ** random.uniform(-0.7, 0.7) if random.random() < 0.5 else 1.0
-        at = random.integers(len(noise)) + np.arange(count) * speed
-        if speed == 1.0:
-            return noise[at.astype(np.int64) % len(noise)]
+        if random.random() < 0.5:
+            return self._recordings.draw(count, random)
+        speed = 2 ** random.uniform(-0.7, 0.7)
+        noise = self._recordings.draw(int(count * speed) + 2, random)
+        at = np.arange(count) * speed
         low = at.astype(np.int64)
         share = (at - low).astype(np.float32)
-        return noise[low % len(noise)] * (1 - share) + noise[(low + 1) % len(noise)] * share
+        return noise[low] * (1 - share) + noise[low + 1] * share
 
     def _talker(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
         voice = self._talkers.samples(int(self._talker_rows[random.integers(len(self._talker_rows))]))

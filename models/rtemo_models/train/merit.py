@@ -26,6 +26,7 @@ from rtemo_models.data.caches import FRAMES_SEED, Caches, open_caches
 from rtemo_models.data.corpus import NEUTRAL_CORPORA
 from rtemo_models.data.mixing import Mixture, MixtureMaker, NoiseMaker
 from rtemo_models.data.progress import progress
+from rtemo_models.data.recordings import Recordings
 from rtemo_models.data.rooms import read_rooms
 from rtemo_models.data.teacher import Panel, TeacherCache
 from rtemo_models.data.tract import Tracts
@@ -75,12 +76,12 @@ def make_mixtures(caches: Caches, recipe: MeritRecipe, data: Path, work: Path, h
         else open_voices(work / "cache" / f"voices-{v.name}", caches.audio, v, responses, FRAMES_SEED)
         for v in wanted
     }
-    noise_rows = [i for i, split in enumerate(caches.noise_split) if split == "train"]
+    recordings = Recordings(caches.noise_audio, caches.noise_kinds("train"), recipe.noise_shares)
     return MixtureMaker(
         caches.clips,
         Sampler(caches.clips, chosen, recipe.shares),
         voices,
-        NoiseMaker(caches.noise_audio, noise_rows, caches.audio, talkers),
+        NoiseMaker(recordings, caches.audio, talkers),
         teachers,
         mean,
         deviation,

@@ -49,6 +49,8 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Whose frames and opinions are imitated: `teacher`, the encoder as published; `tutor`, the one trained on."""
     shares: dict[str, float]
     variants: dict[str, float]
+    noise_shares: dict[str, float] = {}
+    """Kind of noise → how often it is drawn; 1 where a kind is not named."""
     net: dict[str, Any] = {}
 
 

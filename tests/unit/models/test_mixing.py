@@ -8,6 +8,7 @@ from rtemo_models.data.audio_cache import AudioCache
 from rtemo_models.data.batches import Sampler
 from rtemo_models.data.corpus import Clip
 from rtemo_models.data.mixing import MixtureMaker, NoiseMaker, active_power
+from rtemo_models.data.recordings import Recordings
 from rtemo_models.data.teacher import Panel, TeacherCache
 
 pytestmark = pytest.mark.unit
@@ -43,7 +44,7 @@ def maker(folder: Path, snr_db: tuple[float, float] = (3.0, 3.0), **changes: flo
         clips,
         Sampler(clips, range(COUNT), {"ravdess": 1.0}),
         {"dry": speech},
-        NoiseMaker(noise, range(COUNT), speech, range(COUNT)),
+        NoiseMaker(Recordings(noise, {"fan": range(3), "street": range(3, COUNT)}, {}), speech, range(COUNT)),
         {"normal": Panel([teacher(folder / "teacher")])},
         np.zeros(288, np.float32),
         np.ones(288, np.float32),
