@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from bench.quality.emotion.conditions import CONDITIONS, Conditions, speech_weights
 from rtemo_models.data.caches import open_caches
 from rtemo_models.data.corpus import NEUTRAL_CORPORA, Clip
-from rtemo_models.data.rank_statistics import moment_steps
 from rtemo_models.data.words import Ear, WordCache, open_words
-from rtemo_models.nets.ranker import ATTRIBUTES, Ranker
-from rtemo_models.train.ranker import MOMENTS_S, open_statistics
+from rtemo_models.nets.ranker import Ranker
+from rtemo_models.train.ranker import MOMENTS_S, open_statistics, pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +59,6 @@ def scores_and_speech(
     net: Ranker, words: WordCache, rows: Sequence[int], moments_s: Sequence[float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scores float32 [clips, moments + 1, 3] and faded steps of speech float32 [clips, moments + 1]."""
-    lengths = np.array([len(words.clip(i)[0]) for i in rows])
-    found = np.zeros((len(rows), len(moments_s) + 1, len(ATTRIBUTES)), np.float32)
-    speech = np.zeros(found.shape[:2], np.float32)
-    order = np.argsort(lengths)
-    for begin in range(0, len(order), 128):
-        some = order[begin : begin + 128]
-        longest = int(lengths[some[-1]])
-        x = np.zeros((len(some), longest, words.width), np.float32)
-        w = np.zeros((len(some), longest), np.float32)
-        ends = np.zeros((len(some), len(moments_s) + 1), np.int64)
-        for k, row in enumerate(some):
-            said, shares = words.clip(rows[row])
-            x[k, : len(said)], w[k, : len(said)] = said, shares
-            ends[k] = moment_steps(shares, moments_s)
-        statistics, speech_steps = net.pool(
-            net.embedded(torch.from_numpy(x)), torch.from_numpy(w), torch.from_numpy(ends)
-        )
-        found[some] = (net.scores(statistics) * speech_steps.clamp_max(1.0)[..., None]).numpy()
-        speech[some] = speech_steps.numpy()
-    return found, speech
+    statistics, speech = pooled(net, words, rows, moments_s)
+    scores = net.scores(torch.from_numpy(statistics)) * torch.from_numpy(speech).clamp_max(1.0)[..., None]
+    return scores.numpy(), speech

@@ -90,11 +90,18 @@ def rate_at(step: int, recipe: RankerRecipe) -> float:
 
 
 @torch.no_grad()
-def pooled(net: Ranker, words: WordCache, chosen: Sequence[int], moments_s: Sequence[float]) -> NDArray[np.float32]:
-    """Statistics of a network's own pool at moments and at the end, float32 [chosen, moments + 1, 2 · pooled]."""
+def pooled(
+    net: Ranker, words: WordCache, chosen: Sequence[int], moments_s: Sequence[float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network's own pool makes of clips after seconds of speech and at the end.
+
+    Returns:
+        Statistics float32 [chosen, moments + 1, 2 · pooled], faded steps of speech float32 [chosen, moments + 1].
+    """
     lengths = np.array([len(words.clip(int(i))[0]) for i in chosen])
     order = np.argsort(lengths)
     found = np.zeros((len(order), len(moments_s) + 1, 2 * net.config.pooled), np.float32)
+    heard = np.zeros(found.shape[:2], np.float32)
     for begin in range(0, len(order), 64):  # clips of about the same length, few enough to stay in the cache
         rows = order[begin : begin + 64]
         longest = max(1, int(lengths[rows[-1]]))
@@ -106,8 +113,9 @@ def pooled(net: Ranker, words: WordCache, chosen: Sequence[int], moments_s: Sequ
                 x[k, : len(said)], w[k, : len(said)] = said, speech
                 ends[k] = moment_steps(speech, moments_s)
         values = net.embedded(torch.from_numpy(x))
-        found[rows] = net.pool(values, torch.from_numpy(w), torch.from_numpy(ends))[0].numpy()
-    return found
+        statistics, steps = net.pool(values, torch.from_numpy(w), torch.from_numpy(ends))
+        found[rows], heard[rows] = statistics.numpy(), steps.numpy()
+    return found, heard
 
 
 def statistics_of(net: Ranker, corpus: RankCorpus, chosen: Sequence[int]) -> dict[str, NDArray[np.float32]]:
@@ -117,14 +125,14 @@ def statistics_of(net: Ranker, corpus: RankCorpus, chosen: Sequence[int]) -> dic
     found = {}
     for variant, words in corpus.words.items():
         found[variant] = np.zeros((len(words), len(MOMENTS_S) + 1, 2 * net.config.pooled), np.float32)
-        found[variant][list(chosen)] = pooled(net, words, chosen, MOMENTS_S)
+        found[variant][list(chosen)] = pooled(net, words, chosen, MOMENTS_S)[0]
     return found
 
 
 @torch.no_grad()
 def end_scores(net: Ranker, words: WordCache, chosen: Sequence[int]) -> NDArray[np.float32]:
     """Scores at the end of clips, float32 [clips, 3]."""
-    return net.scores(torch.from_numpy(pooled(net, words, chosen, ())[:, 0])).numpy()
+    return net.scores(torch.from_numpy(pooled(net, words, chosen, ())[0][:, 0])).numpy()
 
 
 def standardise(net: Ranker, scores: NDArray[np.float32], shares: NDArray[np.float64]) -> None:
@@ -208,7 +216,7 @@ class RankerRun:
         """Standardise the statistics as they are at first, over some of the clips."""
         if self._learns_to_pool:
             some = np.random.default_rng(0).permutation(self.chosen)[:1500]
-            found = pooled(self.net, self.corpus.words["dry"], some, ())[:, 0]
+            found = pooled(self.net, self.corpus.words["dry"], some, ())[0][:, 0]
         else:
             found = self._statistics["dry"][self.chosen, -1]
         self.net.shift.copy_(torch.from_numpy(found.mean(0)))
