@@ -25,7 +25,7 @@ from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.plugin import GemPlugin
 from rtemo_plugins.gem.step import STEP_HOPS
 
-BANDS, HOP = 96, 160
+TRACES, HOP = 36, 160
 COUNTS = (1, 16, 64)
 NETWORKS = {"none to speak of": (1, 0), "of 0.2 M parameters": (192, 3)}
 """Name → width and further layers of the network."""
@@ -42,10 +42,10 @@ def graph(width: int, layers: int) -> tuple[bytes, int]:
         weight = (random.standard_normal((outputs, inputs)) / np.sqrt(inputs)).astype(np.float32)
         return g.linear(x, name, weight, np.zeros(outputs, np.float32))
 
-    bands, weight = g.input("bands", (STEP_HOPS, BANDS)), g.input("weight", (STEP_HOPS,))
+    traces, weight = g.input("traces", (STEP_HOPS, TRACES)), g.input("weight", (STEP_HOPS,))
     gate, pool = g.input("gate", (len(EXPERTS),)), g.input("pool_sum", (width,))
-    x = g.add("Reshape", bands, g.weight("flat", np.array([0, STEP_HOPS * BANDS], np.int64)))
-    x = g.add("Tanh", linear(x, "stem", STEP_HOPS * BANDS, width))
+    x = g.add("Reshape", traces, g.weight("flat", np.array([0, STEP_HOPS * TRACES], np.int64)))
+    x = g.add("Tanh", linear(x, "stem", STEP_HOPS * TRACES, width))
     for layer in range(layers):
         x = g.add("Tanh", linear(x, f"layer_{layer}", width, width))
     share = g.add("ReduceMean", weight, axes=[1], keepdims=1)
@@ -76,7 +76,7 @@ def write_bundle(folder: Path, width: int, layers: int) -> tuple[str, int]:
         parameters=parameters,
         macs_per_s=25 * parameters,
         inputs={
-            "bands": TensorSpec((STEP_HOPS, BANDS)),
+            "traces": TensorSpec((STEP_HOPS, TRACES)),
             "weight": TensorSpec((STEP_HOPS,)),
             "gate": TensorSpec((len(EXPERTS),)),
         },

@@ -18,6 +18,7 @@ from rtemo.dsp.logmel import LogMel
 from rtemo.dsp.pitch import PitchTracker
 from rtemo.dsp.rate import SpeechRate
 from rtemo.dsp.resample import PolyphaseResampler
+from rtemo.dsp.residual import Residual
 from rtemo.dsp.stft import Istft, Stft, hann_windows
 from rtemo.dsp.tilt import SpectralTilt
 
@@ -90,6 +91,12 @@ def _run_resample() -> None:
     PolyphaseResampler(8_000, 16_000).process(_HOP)
 
 
+def _run_residual() -> None:
+    model = Residual(1)
+    model.process(_HOP)
+    model.of_frames(np.zeros((1, 320), np.float32))
+
+
 def _run_stft() -> None:
     analysis, synthesis = hann_windows(320, 160)
     Istft(1, synthesis, frame_samples=320).process(Stft(1, analysis).process(_HOP))
@@ -113,6 +120,7 @@ PARTS: Mapping[str, Callable[[], None]] = MappingProxyType(
         "pitch": _run_pitch,
         "rate": _run_rate,
         "resample": _run_resample,
+        "residual": _run_residual,
         "stft": _run_stft,
         "tilt": _run_tilt,
     }

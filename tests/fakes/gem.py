@@ -11,18 +11,20 @@ from rtemo.api import EXPERTS, ModelCard, TensorSpec
 from rtemo_models.export.graph import GraphBuilder
 from tests.fakes.bundles import card
 
-BANDS, STEP_HOPS, WIDTH = 96, 4, 16
+TRACES, STEP_HOPS, WIDTH = 36, 4, 16
 FRONT_END = {
     "rate_hz": 16_000,
     "hop_samples": 160,
-    "frame_samples": 512,
-    "fft_samples": 512,
+    "frame_samples": 128,
+    "frame_hop_samples": 80,
     "window": "hann",
     "scale": "linear",
-    "band_count": BANDS,
+    "band_count": 16,
     "low_hz": 0.0,
     "high_hz": 8000.0,
     "floor": 1e-10,
+    "residual_samples": 320,
+    "reach_samples": 3840,
 }
 
 
@@ -34,11 +36,11 @@ def gem_graph(seed: int = 0, width: int = WIDTH, layers: int = 1) -> bytes:
         weight = (size * random.standard_normal((outputs, inputs)) / np.sqrt(inputs)).astype(np.float32)
         return g.linear(x, name, weight, np.zeros(outputs, np.float32))
 
-    bands, weight, gate = _inputs(g)
+    traces, weight, gate = _inputs(g)
     memory = g.input("memory", (width,))
-    scaled = g.add("Mul", g.add("Add", bands, g.scalar(11.0)), g.scalar(0.1))
-    flat = g.add("Reshape", scaled, g.weight("flat", np.array([0, STEP_HOPS * BANDS], np.int64)))
-    x = g.add("Tanh", linear(flat, "stem", STEP_HOPS * BANDS, width))
+    scaled = g.add("Mul", g.add("Add", traces, g.scalar(11.0)), g.scalar(0.1))
+    flat = g.add("Reshape", scaled, g.weight("flat", np.array([0, STEP_HOPS * TRACES], np.int64)))
+    x = g.add("Tanh", linear(flat, "stem", STEP_HOPS * TRACES, width))
     kept = g.add("Add", g.add("Mul", memory, g.scalar(0.7)), g.add("Mul", x, g.scalar(0.3)))
     x = kept
     for layer in range(layers):
@@ -52,7 +54,9 @@ def gem_graph(seed: int = 0, width: int = WIDTH, layers: int = 1) -> bytes:
 def loudness_graph(offset: float, keep: float, biases: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)) -> bytes:
     """Every expert says how far the mean log power over speech lies above `offset`, plus its own bias."""
     g = GraphBuilder()
-    bands, weight, gate = _inputs(g)
+    traces, weight, gate = _inputs(g)
+    ints = [g.weight(f"int_{k}", np.array([k], np.int64)) for k in (0, 2, TRACES - 4)]
+    bands = g.add("Slice", traces, ints[0], ints[2], ints[1])
     level = g.add("ReduceMean", bands, axes=[1, 2], keepdims=0)
     column = g.add("Unsqueeze", level, g.weight("axis_1", np.array([1], np.int64)))
     mean = _pooled(g, column, weight, 1, keep)
@@ -62,7 +66,7 @@ def loudness_graph(offset: float, keep: float, biases: tuple[float, ...] = (0.0,
 
 
 def _inputs(g: GraphBuilder) -> tuple[str, str, str]:
-    return g.input("bands", (STEP_HOPS, BANDS)), g.input("weight", (STEP_HOPS,)), g.input("gate", (len(EXPERTS),))
+    return g.input("traces", (STEP_HOPS, TRACES)), g.input("weight", (STEP_HOPS,)), g.input("gate", (len(EXPERTS),))
 
 
 def _pooled(g: GraphBuilder, x: str, weight: str, width: int, keep: float) -> str:
@@ -91,7 +95,7 @@ def _write(folder: Path, weights: bytes, states: dict[str, TensorSpec], facts: d
         "sha256": hashlib.sha256(weights).hexdigest(),
         "hops_per_step": STEP_HOPS,
         "inputs": {
-            "bands": TensorSpec((STEP_HOPS, BANDS)),
+            "traces": TensorSpec((STEP_HOPS, TRACES)),
             "weight": TensorSpec((STEP_HOPS,)),
             "gate": TensorSpec((len(EXPERTS),)),
         },
@@ -120,7 +124,7 @@ def gem_bundle(folder: Path, *, seed: int = 0, width: int = WIDTH, layers: int =
 def loudness_bundle(
     folder: Path,
     *,
-    offset: float = -11.0,
+    offset: float = -9.3,
     keep: float = 0.97,
     biases: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0),
     **facts: object,

@@ -24,6 +24,10 @@ def write_tables(out: TextIO, result: Mapping[str, Any]) -> None:
         out.write(f"\nmean over systems {_percent(sum(known) / len(known))}, worst {_percent(max(known))}\n")
     if result["corpora"]:
         _table(out, "Genuine speech of each corpus against all systems", "corpus", result["corpora"], "mean_score")
+    if result["within"]:
+        _table(out, "Genuine against synthetic speech of the same corpus or site", "corpus", result["within"])
+        known = [e["eer"] for e in result["within"].values()]
+        out.write(f"\nmean over corpora {_percent(sum(known) / len(known))}\n")
     if result["folds"]:
         _table(out, "Each fold by itself", "fold", result["folds"])
         known = [e["eer"] for e in result["folds"].values() if math.isfinite(e["eer"])]

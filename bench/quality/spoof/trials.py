@@ -9,21 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import RtemoError
+from rtemo.api import EMOTIONS, EXPERT_OF, EXPERTS, RtemoError
 
-GATE = {
-    "neutral": ("neutral", "calm"),
-    "happy": ("happy", "surprise"),
-    "angry": ("angry", "disgust"),
-    "sad": ("sad", "fear"),
-}
+GATE = {name: tuple(e for e in EMOTIONS if EXPERT_OF[e] == name) for name in EXPERTS}
 """Expert → the emotions that its gate takes together."""
 BANDS = ("full", "telephone")
 SECONDS = ("1", "2", "4", "end")
 """Seconds of speech a score rests on; a clip that has less is taken at its end."""
 COLUMNS = ("clip", "system", "corpus", "speaker", "emotion", "fold", "band", "seconds", "label", "score", "arm")
 _OPTIONAL = {"arm": "gem", "fold": "", "emotion": "", "speaker": ""}
-_EXPERT = {emotion: expert for expert, emotions in GATE.items() for emotion in emotions}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +71,7 @@ class Trials:
     @property
     def expert(self) -> NDArray[np.str_]:
         """The expert that answers for each trial's emotion; empty where there is no label."""
-        return np.array([_EXPERT.get(str(e), "") for e in self.emotion], np.str_)
+        return np.array([EXPERT_OF.get(str(e), "") for e in self.emotion], np.str_)
 
     @property
     def cluster(self) -> NDArray[np.str_]:

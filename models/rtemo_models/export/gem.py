@@ -19,19 +19,18 @@ from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.data.spoof.cache import FRONT_END
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_models.export.layers import LayerWriter, array
-from rtemo_models.nets.gem import HOPS, Gem, GemConfig, Measures, load_gem
+from rtemo_models.nets.gem import HOPS, Gem, Measures, load_gem
 
 RATE_HZ, HOP_SAMPLES = 16_000, 160
 LICENCE = "non-commercial research use; see training_data for the terms of each corpus"
 RECIPE = "models/recipes/gem"
 
 TRAINING_DATA = (
-    "Synthetic speech that authors published on demo pages, with their human references (terms mixed), but for what is "
-    "named as left out: Tortoise, StyleTTS 2 and the systems compared there, VITS, AutoVC, EmoTacotron, "
-    "EmotionTTS-prosody",
+    "Synthetic speech that authors published on demo pages, with their human references (terms mixed): Tortoise, "
+    "StyleTTS 2 and the systems compared there, VITS, AutoVC, EmoTacotron, EmotionTTS-prosody",
     "speech of espeak-ng, flite and festival in scripted moods, made by the recipe",
-    "resyntheses of human clips by WORLD, Griffin-Lim, mel bands under kept phases and linear prediction, made by the "
-    "recipe",
+    "resyntheses of human clips by WORLD, Griffin-Lim, mel bands under kept phases and linear prediction, and "
+    "imitations of what vocoders do to them, made by the recipe",
     "RAVDESS, English (CC BY-NC-SA 4.0), nEMO, Polish (CC BY-NC-SA 4.0), TESS, English (CC BY-NC-ND 4.0), "
     "ASED, Amharic, BAVED, Arabic (no licence stated; published for research), Rakshak, Hindi and English "
     "(CC BY-NC-SA 4.0): training speakers, as genuine speech",
@@ -43,6 +42,8 @@ LIMITS = (
     "A risk signal, not a verdict on identity or on a person; a genuine voice can score high, a synthetic one low.",
     "Systems that were not trained on are recognised worse than those that were; see the scores, which are of unseen "
     "systems, and expect newer systems to be worse still.",
+    "Within one corpus or site genuine and synthetic speech are told apart worse than over corpora; see the scores.",
+    "Voice conversion that keeps the phases of a recording is hardly heard.",
     "Replayed speech and recordings that were cut together were not trained on; speech coders count as genuine.",
     "Emotions come from a recogniser that errs; experts share what is not of one emotion, so an error costs little.",
     "Languages of the genuine speech: English, Polish, Amharic, Arabic, Hindi; synthetic speech is mostly English.",
@@ -53,7 +54,7 @@ LIMITS = (
 def gem_graph(net: Gem, metadata: Mapping[str, str]) -> onnx.ModelProto:
     """Write the graph.
 
-    Inputs: `bands` float32 [n, hops, band_count], `weight` float32 [n, hops], `gate` float32 [n, 4], then the states.
+    Inputs: `traces` float32 [n, hops, traces], `weight` float32 [n, hops], `gate` float32 [n, 4], then the states.
     Outputs: `score` [n], `experts` [n, 4], then `next_<state>`.
 
     Raises:
@@ -63,10 +64,10 @@ def gem_graph(net: Gem, metadata: Mapping[str, str]) -> onnx.ModelProto:
     if c.kind != "ensemble":
         raise ValueError(f"the network is of kind {c.kind!r}; only an ensemble has experts to export")
     g = GraphBuilder()
-    bands, weight = g.input("bands", (HOPS, c.band_count)), g.input("weight", (HOPS,))
+    traces, weight = g.input("traces", (HOPS, c.traces)), g.input("weight", (HOPS,))
     gate = g.input("gate", (len(EXPERTS),))
     write = LayerWriter(g, {name: g.input(name, shape) for name, shape in net.state_shapes().items()})
-    said = experts(write, net, pooled(write, net.measures, measured(write, net.measures, bands), weight))
+    said = experts(write, net, statistics(write, net.measures, pooled(write, net.measures, traces, weight)))
     axis = write.ints("axis_1", 1)
     lifted = g.add("Add", gate, g.scalar(1e-6))
     shares = g.add("Div", lifted, g.add("ReduceSum", lifted, axis, keepdims=1))
@@ -77,62 +78,92 @@ def gem_graph(net: Gem, metadata: Mapping[str, str]) -> onnx.ModelProto:
     return g.model("gem", metadata)
 
 
-def measured(write: LayerWriter, measures: Measures, bands: str) -> str:
-    """`Measures.hop` of the hops of a step, [n, hops, measures]."""
+def pooled(write: LayerWriter, measures: Measures, traces: str, weight: str) -> str:
+    """Means of what is pooled, [n, pooled], after a step; the new states."""
     g, c = write.graph, measures.config
-    now = write.level(bands, measures.level, hops_axis=True)
-    one, last = write.ints("axis_1", 1), write.ints("axis_2", 2)
-    hops = write.relative(bands, g.add("Unsqueeze", now, last), measures.level)
-    write.after["hops"] = g.add("Identity", hops)
-    line = g.add("Concat", write.states["hops"], hops, axis=1)
-    begin, end = write.ints("before", HOPS - 1), write.ints("before_end", 2 * HOPS - 1)
-    before = g.add("Slice", line, begin, end, one)
-    flat = g.add("Reshape", hops, write.ints("hop_rows", -1, c.band_count))
-    fine = g.add("MatMul", flat, g.weight("fine", measures.fine.numpy()))
-    parts = []
+    one, last, end = write.ints("axis_1", 1), write.ints("axis_2", 2), write.ints("end", 2**31 - 1)
+    count = HOPS * c.frames
+    parts = g.add("Split", traces, write.ints("trace_parts", c.frames * c.band_count, c.residual), outputs=2, axis=2)
+    bands = g.add("Reshape", parts, write.ints("frame_rows", 0, count, c.band_count))
+    residual = f"{parts}.1"
+    first = g.add("Slice", bands, write.ints("zero", 0), write.ints("one", 1), one)
+    is_unheard = g.add("Greater", write.states["frames"], g.scalar(0.5 * Measures.UNHEARD))
+    line = g.add("Concat", g.add("Where", is_unheard, first, write.states["frames"]), bands, axis=1)
+    window = g.add("Slice", line, write.ints("count", count), end, one)
+    write.after["frames"] = g.add("Identity", window)
+
+    loudness = g.add("Log", g.add("ReduceSum", g.add("Exp", bands), last, keepdims=0))
+    loudest = g.add("ReduceMax", loudness, axes=[1], keepdims=1)
+    peak = g.add("Max", g.add("Sub", write.states["peak"], g.scalar(Measures.PEAK_FALL)), loudest)
+    write.after["peak"] = peak
+    is_loud = g.add("Cast", g.add("Greater", loudness, g.add("Sub", peak, g.scalar(c.range_log))), to=1)
+    frame_weight = g.add("Reshape", is_loud, write.ints("hop_rows", 0, HOPS, c.frames))
+    of_frame = g.add("Mul", frame_weight, g.add("Unsqueeze", weight, last))
+    mass = g.add("Reshape", of_frame, write.ints("mass_row", 0, 1, count))
+    of_hop = g.add("Unsqueeze", g.add("ReduceSum", of_frame, last, keepdims=0), one)
+    whole = g.add("ReduceSum", mass, last, keepdims=0)
+
+    recent = write.ints("before_window", c.window_frames - 1), write.ints("before_last", -1)
+    before = g.add("Slice", line, *recent, one)
+    change = g.add("Clip", g.add("Sub", bands, before), g.scalar(-5.0), g.scalar(5.0))
+    axis = write.ints("axis_2", 2)
+    pairs = []
     for lag in c.lags:
-        # np.roll along the bands: the last `lag` come first
-        head = g.add("Slice", fine, write.ints(f"from_{lag}", c.band_count - lag), write.ints("all", 2**31 - 1), one)
-        tail = g.add("Slice", fine, write.ints("zero", 0), write.ints(f"from_{lag}", c.band_count - lag), one)
-        rolled = g.add("Concat", head, tail, axis=1)
-        parts.append(g.add("MatMul", g.add("Mul", fine, rolled), g.weight("regions", measures.regions.numpy())))
-    products = g.add("Reshape", g.add("Concat", fine, *parts, axis=1), write.ints("step_rows", -1, HOPS, fine_width(c)))
-    split = write.ints("fine_and_products", c.band_count, fine_width(c) - c.band_count)
-    shape = g.add("Split", products, split, outputs=2, axis=2)
-    change = g.add("Abs", g.add("Sub", hops, before))
-    slow = g.add("Abs", g.add("Sub", hops, write.states["hops"]))
-    return g.add("Concat", shape, change, slow, f"{shape}.1", axis=2)
-
-
-def fine_width(config: GemConfig) -> int:
-    """Values of a hop that come from its fine structure."""
-    return config.band_count + len(config.lags) * config.regions
-
-
-def pooled(write: LayerWriter, measures: Measures, x: str, weight: str) -> str:
-    """Statistics [n, 2 · measures] of measured hops, and what becomes of the sums."""
-    g = write.graph
-    one, last = write.ints("axis_1", 1), write.ints("axis_2", 2)
-    share = g.add("ReduceMean", weight, axes=[1], keepdims=1)
-    keep = g.add("Exp", g.add("Mul", share, g.scalar(-1 / measures.config.memory_steps)))
-    weighed = g.add("Mul", g.add("Unsqueeze", weight, last), x)
-    new = {
-        "pool_mass": g.add("ReduceSum", weight, one, keepdims=1),
-        "pool_sum": g.add("ReduceSum", weighed, one, keepdims=0),
-        "pool_square": g.add("ReduceSum", g.add("Mul", weighed, x), one, keepdims=0),
-    }
-    for name, value in new.items():
+        low = g.add("Slice", change, write.ints("zero", 0), write.ints(f"until_{lag}", -lag), axis)
+        high = g.add("Slice", change, write.ints(f"from_{lag}", lag), end, axis)
+        pairs.append(g.add("Mul", low, high))
+    square = g.add("Mul", change, change)
+    products = g.add("Concat", *pairs, square, g.add("Mul", square, change), g.add("Mul", square, square), axis=2)
+    both = g.add("Concat", residual, g.add("Mul", residual, residual), axis=2)
+    wave = g.add("Transpose", window, perm=[0, 2, 1])
+    wave = g.add("Reshape", wave, write.ints("wave_rows", -1, c.window_frames))
+    wave = g.add("MatMul", wave, g.weight("transform", measures.transform.numpy()))
+    power = g.add("MatMul", g.add("Mul", wave, wave), g.weight("groups", measures.groups.numpy()))
+    log = g.add("Log", g.add("Add", power, g.scalar(1e-2)))
+    modulation = g.add("Reshape", log, write.ints("modulation_row", -1, c.modulation))
+    values = g.add(
+        "Concat",
+        g.add("Squeeze", g.add("MatMul", mass, products), one),
+        g.add("Squeeze", g.add("MatMul", of_hop, both), one),
+        g.add("Mul", whole, modulation),
+        g.add("Mul", whole, g.add("Mul", modulation, modulation)),
+        axis=1,
+    )
+    keep = g.add("Exp", g.add("Mul", whole, g.scalar(-1 / (measures.config.memory_steps * count))))
+    for name, value in (("pool_mass", whole), ("pool_sum", values)):
         write.after[name] = g.add("Add", g.add("Mul", write.states[name], keep), value)
-    inverse = g.add("Reciprocal", g.add("Max", write.after["pool_mass"], g.scalar(1e-6)))
-    mean = g.add("Mul", write.after["pool_sum"], inverse)
-    spread = g.add("Sub", g.add("Mul", write.after["pool_square"], inverse), g.add("Mul", mean, mean))
-    return g.add("Concat", mean, g.add("Sqrt", g.add("Max", spread, g.scalar(1e-5))), axis=1)
+    return g.add("Div", write.after["pool_sum"], g.add("Max", write.after["pool_mass"], g.scalar(1e-6)))
 
 
-def experts(write: LayerWriter, net: Gem, statistics: str) -> str:
+def statistics(write: LayerWriter, measures: Measures, mean: str) -> str:
+    """`Measures.statistics` of means [n, pooled], [n, statistics]."""
+    g, c = write.graph, measures.config
+    sizes = (c.pairs, *(c.band_count,) * 3, *(c.residual,) * 2, *(c.modulation,) * 2)
+    parts = g.add("Split", mean, write.ints("pooled_parts", *sizes), outputs=len(sizes), axis=1)
+    square, third, fourth, *rest = (f"{parts}.{k}" for k in range(1, len(sizes)))
+    power = g.add("Add", square, g.scalar(Measures.FAINT))
+    deviation = g.add("Sqrt", power)
+    axis, end = write.ints("axis_1", 1), write.ints("end", 2**31 - 1)
+    sides = []
+    for lag in c.lags:
+        low = g.add("Slice", deviation, write.ints("zero", 0), write.ints(f"until_{lag}", -lag), axis)
+        sides.append(g.add("Mul", low, g.add("Slice", deviation, write.ints(f"from_{lag}", lag), end, axis)))
+    alike = g.add("Div", parts, g.add("Concat", *sides, axis=1))
+    lopsided = g.add("Div", third, g.add("Mul", power, deviation))
+    lifted = g.add("Add", fourth, g.scalar(3 * Measures.FAINT**2))
+    peaked = g.add("Log", g.add("Div", lifted, g.add("Mul", power, power)))
+    spreads = []
+    for of, of_square in zip(rest[::2], rest[1::2], strict=True):
+        variance = g.add("Sub", of_square, g.add("Mul", of, of))
+        spreads.append(g.add("Sqrt", g.add("Max", variance, g.scalar(1e-5))))
+    log = g.add("Log", power)
+    return g.add("Concat", alike, lopsided, peaked, log, rest[0], spreads[0], rest[2], spreads[1], axis=1)
+
+
+def experts(write: LayerWriter, net: Gem, heard: str) -> str:
     """Trunk and all experts, calibrated, [n, 4]: hidden layers side by side in one product, outputs in another."""
     g = write.graph
-    shifted = g.add("Sub", statistics, g.weight("shift", array(net.shift)))
+    shifted = g.add("Sub", heard, g.weight("shift", array(net.shift)))
     x = g.add("Clip", g.add("Mul", shifted, g.weight("scale", array(net.scale))), g.scalar(-6.0), g.scalar(6.0))
     x = g.add("Relu", write.linear(x, "trunk", net.trunk))
     hidden = np.concatenate([array(layer.weight) for layer in net.hidden])
@@ -150,9 +181,12 @@ def experts(write: LayerWriter, net: Gem, statistics: str) -> str:
 def gem_macs(net: Gem) -> int:
     """Multiply-accumulates of one step of one stream."""
     c = net.config
-    hop = c.band_count**2 + len(c.lags) * c.band_count * (c.regions + 1) + 2 * c.measures
+    frames = HOPS * c.frames
+    bins = c.modulations[-1] - c.modulations[0]
+    modulation = c.band_count * 2 * bins * (c.window_frames + len(c.modulations))
+    products = 2 * frames * (c.pairs + 3 * c.band_count) + 4 * HOPS * c.residual
     matrices = net.trunk.weight.numel() + sum(layer.weight.numel() for layer in net.hidden)
-    return HOPS * hop + matrices + len(EXPERTS) ** 2 * c.hidden + 6 * c.measures
+    return modulation + products + matrices + len(EXPERTS) ** 2 * c.hidden + 8 * c.pooled
 
 
 def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) -> ModelCard:
@@ -184,7 +218,7 @@ def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) 
         parameters=sum(p.numel() for p in net.parameters()),
         macs_per_s=round(gem_macs(net) * RATE_HZ / (HOPS * HOP_SAMPLES)),
         inputs={
-            "bands": TensorSpec((HOPS, c.band_count)),
+            "traces": TensorSpec((HOPS, c.traces)),
             "weight": TensorSpec((HOPS,)),
             "gate": TensorSpec((len(EXPERTS),)),
         },

@@ -8,6 +8,7 @@ from a handful of synthesisers a large network learns these synthesisers.
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.api import EXPERTS
-from rtemo_models.nets.streaming import PRIOR_LEVEL_LOG, RunningLevel
 
 HOPS = 4
 """Hops of a step."""
@@ -30,120 +30,223 @@ class GemConfig:
 
     kind: Literal["ensemble", "single"] = "ensemble"
     """`ensemble`: an expert per emotion, mixed by the gate; `single`: one head that is told the emotion."""
-    band_count: int = 96
-    colour_width: float = 6.0
-    """Deviation, in bands, of what counts as the colour of a channel."""
-    lags: tuple[int, ...] = (1, 2, 3, 4)
-    """Distances in bands at which fine structure is compared with itself."""
-    regions: int = 12
-    """Parts of the spectrum in which that is done."""
+    band_count: int = 16
+    frames: int = 2
+    """Short frames of a hop, 5 ms each."""
+    residual: int = 4
+    """Values of a hop that describe the residual of linear prediction."""
+    window_frames: int = 48
+    """Short frames over which modulation is measured, 240 ms."""
+    modulations: tuple[int, ...] = (1, 2, 3, 5, 8, 13, 20, 25)
+    """Edges of the bands of modulation, in bins of 1/240 ms: 4 to 100 Hz."""
+    lags: tuple[int, ...] = (1, 2, 4)
+    """Distances in bands at which changes are compared."""
+    range_log: float = 8.0
+    """A frame counts as voice within this of the running peak, 35 dB."""
     memory_steps: float = 100.0
     """Speech steps after which a step counts 1/e in the pooling: 4 s."""
-    level_decay: float = 0.995
     width: int = 64
     hidden: int = 16
     dropout: float = 0.3
 
     @property
-    def measures(self) -> int:
-        """Values measured in each hop."""
-        return 3 * self.band_count + len(self.lags) * self.regions
+    def traces(self) -> int:
+        """Values of a hop."""
+        return self.frames * self.band_count + self.residual
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of bands that are compared."""
+        return sum(self.band_count - lag for lag in self.lags)
+
+    @property
+    def modulation(self) -> int:
+        """Values that describe modulation."""
+        return self.band_count * (len(self.modulations) - 1)
+
+    @property
+    def pooled(self) -> int:
+        """Values whose means are kept."""
+        return self.pairs + 3 * self.band_count + 2 * (self.residual + self.modulation)
+
+    @property
+    def statistics(self) -> int:
+        """Values that the means become."""
+        return self.pairs + 3 * self.band_count + 2 * (self.residual + self.modulation)
 
 
 class Measures(nn.Module):
-    """What is measured in each hop, and its mean and deviation over the speech of the last seconds.
+    """What is measured of a voice, gathered over the speech of the last seconds.
 
-    A microphone or a room colours a voice smoothly over frequency; synthesis leaves traces from band to band and from
-    hop to hop. So the bands enter without their smooth part, and as what changed since one hop and one step before;
-    products of the fine structure with itself some bands away tell how regular harmonics are, region by region.
-    Nothing is learned here.
+    Frames of 8 ms resolve single periods of the glottis, where synthesis errs: how the bands change from one to the
+    next (how peaked and lopsided, and which bands change together), how the power of each band is modulated at 4 to
+    100 Hz, and what is left of the wave when linear prediction takes the vocal tract off. None depends on gain, and
+    on a microphone only as far as it buries bands. Nothing is learned here.
     """
+
+    PEAK_FALL = 0.02
+    """Natural logarithm of power that the running peak falls by in a step: 2 dB per second."""
+    UNHEARD = 1e3
+    """What frames hold that are before the stream: no power is so large. The first frame stands in for them."""
+    FAINT = 1e-4
+    """Variance of changes that is too small to matter."""
 
     def __init__(self, config: GemConfig) -> None:
         super().__init__()
-        self.config = c = config
-        self.level = RunningLevel(c.level_decay, PRIOR_LEVEL_LOG, 3.0, -11.0, 6.0, 0.3)
-        fine, regions = measure_matrices(c)
-        self.register_buffer("fine", torch.from_numpy(fine), persistent=False)
-        self.register_buffer("regions", torch.from_numpy(regions), persistent=False)
+        self.config = config
+        transform, groups = modulation_matrices(config)
+        self.register_buffer("transform", torch.from_numpy(transform), persistent=False)
+        self.register_buffer("groups", torch.from_numpy(groups), persistent=False)
 
-    def hop(self, now: Tensor, before: Tensor, step_before: Tensor) -> Tensor:
-        """Measure hops, float32 [..., band_count] each, relative to the running level: float32 [..., measures]."""
-        fine = now @ self.fine
-        products = [(fine * torch.roll(fine, lag, -1)) @ self.regions for lag in self.config.lags]
-        return torch.cat([fine, (now - before).abs(), (now - step_before).abs(), *products], -1)
+    def split(self, traces: Tensor) -> tuple[Tensor, Tensor]:
+        """Short frames [..., hops · frames, band_count] and residual [..., hops, residual] of traces [..., hops, *]."""
+        c = self.config
+        bands, residual = traces.split([c.frames * c.band_count, c.residual], -1)
+        return bands.unflatten(-1, (c.frames, c.band_count)).flatten(-3, -2), residual
 
-    def forward(self, bands: Tensor, weight: Tensor, ends: list[int]) -> Tensor:
+    def peaks(self, bands: Tensor) -> Tensor:
+        """Loudest frame of each step, float32 [..., steps]; short frames [..., steps, frames of a step, band_count]."""
+        return torch.logsumexp(bands, -1).amax(-1)
+
+    def modulation(self, window: Tensor) -> Tensor:
+        """Log power of modulation, float32 [..., modulation], of windows [..., window_frames, band_count]."""
+        wave = window.transpose(-1, -2) @ self.transform
+        return torch.log(wave.square() @ self.groups + 1e-2).flatten(-2)
+
+    def products(self, change: Tensor) -> Tensor:
+        """Products of changes [..., band_count] whose means are kept, float32 [..., pairs + 3 · band_count]."""
+        pairs = [change[..., :-lag] * change[..., lag:] for lag in self.config.lags]
+        square = change * change
+        return torch.cat([*pairs, square, square * change, square * square], -1)
+
+    def step_values(self, bands: Tensor, change: Tensor, residual: Tensor, window: Tensor, mass: Tensor) -> Tensor:
+        """Sums over a step of what is pooled, [..., pooled], frames weighed by `mass` [..., frames of a step]."""
+        of_hop = mass.unflatten(-1, (HOPS, self.config.frames)).sum(-1)
+        modulation = self.modulation(window)
+        whole = mass.sum(-1, keepdim=True)
+        return torch.cat(
+            [
+                (mass[..., None, :] @ self.products(change))[..., 0, :],
+                (of_hop[..., None, :] @ residual)[..., 0, :],
+                (of_hop[..., None, :] @ residual.square())[..., 0, :],
+                whole * modulation,
+                whole * modulation.square(),
+            ],
+            -1,
+        )
+
+    def forward(self, traces: Tensor, weight: Tensor, ends: list[int]) -> Tensor:
         """Statistics of clips up to and with each of `ends`.
 
         Args:
-            bands: float32 [batch, steps, hops, band_count].
+            traces: float32 [batch, steps, hops, traces].
             weight: float32 [batch, steps, hops], 1 where a hop is speech.
             ends: Steps to stop at.
 
         Returns:
-            float32 [batch, ends, 2 · measures].
+            float32 [batch, ends, statistics].
         """
-        hops = self.level(bands).flatten(1, 2)
-        past = F.pad(hops, (0, 0, HOPS, 0))
-        measured = self.hop(hops, past[:, HOPS - 1 : -1], past[:, :-HOPS])
-        spoken = weight.mean(2).cumsum(1)
+        c, steps = self.config, traces.shape[1]
+        bands, residual = self.split(traces)
+        fall = self.PEAK_FALL * torch.arange(steps)
+        peak = torch.cummax(self.peaks(bands) + fall, 1).values - fall
+        mass = self.masses(bands, weight, peak)
+        line = bands.flatten(1, 2)
+        before = line[:, :1].expand(-1, c.window_frames, -1)
+        line = torch.cat([before, line], 1)
+        change = self.change(line[:, c.window_frames - 1 :]).unflatten(1, (steps, -1))
+        count = HOPS * c.frames
+        window = line[:, count:].unfold(1, c.window_frames, count).transpose(2, 3)
+        values = self.step_values(bands, change, residual, window, mass)
+        share = mass.mean(-1)
+        spoken = share.cumsum(1)
         age = spoken[:, ends, None] - spoken[:, None]
-        is_past = torch.arange(bands.shape[1]) <= torch.tensor(ends)[:, None]
-        kept = torch.where(is_past, torch.exp(-age.clamp_min(0) / self.config.memory_steps), torch.zeros(()))
-        shares = (kept[..., None] * weight[:, None]).flatten(2)
-        return self.statistics(shares.sum(-1, keepdim=True), shares @ measured, shares @ measured.square())
+        is_past = torch.arange(steps) <= torch.tensor(ends)[:, None]
+        kept = torch.where(is_past, torch.exp(-age.clamp_min(0) / c.memory_steps), torch.zeros(()))
+        return self.statistics((kept @ mass.sum(-1, keepdim=True)), kept @ values)
 
-    def step(self, bands: Tensor, weight: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Take in one step of n streams, bands float32 [n, hops, band_count], weight float32 [n, hops]."""
-        after: dict[str, Tensor] = {}
-        hops, after["level_sum"], after["level_mass"] = self.level.step(bands, state["level_sum"], state["level_mass"])
-        before = torch.cat([state["hops"][:, -1:], hops[:, :-1]], 1)
-        measured = self.hop(hops, before, state["hops"])
-        after["hops"] = hops
-        keep = torch.exp(-weight.mean(1, keepdim=True) / self.config.memory_steps)
-        share = weight[:, :, None]
-        after["pool_mass"] = keep * state["pool_mass"] + weight.sum(1, keepdim=True)
-        after["pool_sum"] = keep * state["pool_sum"] + (share * measured).sum(1)
-        after["pool_square"] = keep * state["pool_square"] + (share * measured.square()).sum(1)
-        return self.statistics(after["pool_mass"], after["pool_sum"], after["pool_square"]), after
+    def masses(self, bands: Tensor, weight: Tensor, peak: Tensor) -> Tensor:
+        """Weight of each short frame, float32 [..., frames of a step]: the hop's, if the frame is near the peak."""
+        is_loud = torch.logsumexp(bands, -1) > peak[..., None] - self.config.range_log
+        return weight.repeat_interleave(self.config.frames, -1) * is_loud
 
     @staticmethod
-    def statistics(mass: Tensor, total: Tensor, square: Tensor) -> Tensor:
-        """Mean and deviation of the sums; zero and next to zero before anything was heard."""
-        inverse = 1.0 / mass.clamp_min(1e-6)
-        mean = total * inverse
-        return torch.cat([mean, (square * inverse - mean * mean).clamp_min(1e-5).sqrt()], -1)
+    def change(line: Tensor) -> Tensor:
+        """Change from each short frame to the next, limited; float32 [..., frames - 1, band_count]."""
+        return (line[..., 1:, :] - line[..., :-1, :]).clamp(-5.0, 5.0)
+
+    def step(self, traces: Tensor, weight: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Take in one step of n streams, traces float32 [n, hops, traces], weight float32 [n, hops]."""
+        after: dict[str, Tensor] = {}
+        bands, residual = self.split(traces)
+        past = torch.where(state["frames"] > 0.5 * self.UNHEARD, bands[:, :1], state["frames"])
+        line = torch.cat([past, bands], 1)
+        after["frames"] = line[:, HOPS * self.config.frames :]
+        peak = torch.maximum(state["peak"] - self.PEAK_FALL, self.peaks(bands)[:, None])
+        after["peak"] = peak
+        mass = self.masses(bands, weight, peak[:, 0])
+        change = self.change(line[:, self.config.window_frames - 1 :])
+        keep = torch.exp(-mass.mean(1, keepdim=True) / self.config.memory_steps)
+        values = self.step_values(bands, change, residual, after["frames"], mass)
+        after["pool_mass"] = keep * state["pool_mass"] + mass.sum(1, keepdim=True)
+        after["pool_sum"] = keep * state["pool_sum"] + values
+        return self.statistics(after["pool_mass"], after["pool_sum"]), after
+
+    def statistics(self, mass: Tensor, total: Tensor) -> Tensor:
+        """What the sums tell, float32 [..., statistics]; finite before anything was heard."""
+        c = self.config
+        mean = total / mass.clamp_min(1e-6)
+        bands = (c.band_count,) * 3
+        pairs, square, third, fourth, *rest = mean.split(
+            [c.pairs, *bands, c.residual, c.residual, c.modulation, c.modulation], -1
+        )
+        power = square + self.FAINT
+        deviation = power.sqrt()
+        sides = torch.cat([deviation[..., :-lag] * deviation[..., lag:] for lag in c.lags], -1)
+        peaked = torch.log((fourth + 3 * self.FAINT**2) / (power * power))
+        spreads = [(b - a * a).clamp_min(1e-5).sqrt() for a, b in zip(rest[::2], rest[1::2], strict=True)]
+        lopsided = third / (power * deviation)
+        return torch.cat(
+            [pairs / sides, lopsided, peaked, torch.log(power), rest[0], spreads[0], rest[2], spreads[1]], -1
+        )
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name → shape of one row of each state, in the order of the exported graph."""
         c = self.config
         return {
-            "level_sum": (1,),
-            "level_mass": (1,),
-            "hops": (HOPS, c.band_count),
+            "frames": (c.window_frames, c.band_count),
+            "peak": (1,),
             "pool_mass": (1,),
-            "pool_sum": (c.measures,),
-            "pool_square": (c.measures,),
+            "pool_sum": (c.pooled,),
         }
 
+    def state_fills(self) -> dict[str, float]:
+        """Name → what a fresh state holds where that is not zero."""
+        return {"frames": self.UNHEARD, "peak": -self.UNHEARD}
 
-def measure_matrices(config: GemConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Bands → bands without their smooth part [bands, bands], and bands → means of regions [bands, regions]."""
-    places = np.arange(config.band_count)
-    smooth = np.exp(-0.5 * ((places[:, None] - places[None]) / config.colour_width) ** 2)
-    smooth /= smooth.sum(0)
-    region = places * config.regions // config.band_count
-    means = (region[:, None] == np.arange(config.regions)[None]).astype(np.float64)
-    return (np.eye(config.band_count) - smooth).astype(np.float32), (means / means.sum(0)).astype(np.float32)
+
+def modulation_matrices(config: GemConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Window [window_frames] → real and imaginary parts of its spectrum, and squares of these → bands of modulation.
+
+    The mean is taken off and a Hann window put on first, all in one matrix [window_frames, 2 · bins].
+    """
+    size, edges = config.window_frames, config.modulations
+    hann = np.hanning(size + 2)[1:-1]
+    phase = 2 * np.pi * np.arange(size)[:, None] * np.arange(edges[0], edges[-1])[None] / size
+    without_mean = np.eye(size) - 1 / size
+    transform = without_mean @ (hann[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], 1))
+    groups = np.zeros((edges[-1] - edges[0], len(edges) - 1))
+    for k, (low, high) in enumerate(pairwise(edges)):
+        groups[low - edges[0] : high - edges[0], k] = 1 / (high - low)
+    return transform.astype(np.float32), np.concatenate([groups, groups]).astype(np.float32)
 
 
 class Gem(nn.Module):
     """Measures, trunk and experts.
 
     Attributes:
-        shift: float32 [2 · measures], mean of the statistics in training, taken off.
-        scale: float32 [2 · measures], one over their deviation.
+        shift: float32 [statistics], mean of the statistics in training, taken off.
+        scale: float32 [statistics], one over their deviation.
         calibration: float32 [experts, 2], slope and offset of each expert's log-odds.
     """
 
@@ -151,9 +254,9 @@ class Gem(nn.Module):
         super().__init__()
         self.config = c = config
         self.measures = Measures(c)
-        self.register_buffer("shift", torch.zeros(2 * c.measures))
-        self.register_buffer("scale", torch.ones(2 * c.measures))
-        self.trunk = nn.Linear(2 * c.measures, c.width)
+        self.register_buffer("shift", torch.zeros(c.statistics))
+        self.register_buffer("scale", torch.ones(c.statistics))
+        self.trunk = nn.Linear(c.statistics, c.width)
         heads = len(EXPERTS)
         if c.kind == "ensemble":
             self.hidden = nn.ModuleList(nn.Linear(c.width, c.hidden) for _ in EXPERTS)
@@ -168,7 +271,7 @@ class Gem(nn.Module):
         """Log-odds of each expert before calibration, float32 [..., 4]; of a single network the same for all.
 
         Args:
-            statistics: float32 [..., 2 · measures].
+            statistics: float32 [..., statistics].
             gate: float32 [..., 4], which a single network is told and experts do not hear.
         """
         x = self.dropout(((statistics - self.shift) * self.scale).clamp(-6, 6))
@@ -182,11 +285,11 @@ class Gem(nn.Module):
         """Calibrated log-odds of each expert, float32 [..., 4]."""
         return self.calibration[:, 0] * experts + self.calibration[:, 1]
 
-    def forward(self, bands: Tensor, weight: Tensor, gate: Tensor, ends: list[int]) -> tuple[Tensor, Tensor]:
+    def forward(self, traces: Tensor, weight: Tensor, gate: Tensor, ends: list[int]) -> tuple[Tensor, Tensor]:
         """Score clips.
 
         Args:
-            bands: float32 [batch, steps, hops, band_count].
+            traces: float32 [batch, steps, hops, traces].
             weight: float32 [batch, steps, hops].
             gate: float32 [batch, ends, 4].
             ends: Steps to score at.
@@ -194,7 +297,7 @@ class Gem(nn.Module):
         Returns:
             Score float32 [batch, ends] and calibrated log-odds of each expert float32 [batch, ends, 4].
         """
-        said = self.calibrated(self.experts(self.measures(bands, weight, ends), gate))
+        said = self.calibrated(self.experts(self.measures(traces, weight, ends), gate))
         return mixed(said, gate), said
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -203,7 +306,7 @@ class Gem(nn.Module):
 
     def state_fills(self) -> dict[str, float]:
         """Name → what a fresh state holds where that is not zero."""
-        return {"level_sum": self.measures.level.prior_sum, "level_mass": self.measures.level.prior_mass}
+        return self.measures.state_fills()
 
     def new_state(self, n: int) -> dict[str, Tensor]:
         """Fresh states of n streams."""
@@ -211,10 +314,10 @@ class Gem(nn.Module):
         return {name: torch.full((n, *shape), fills.get(name, 0.0)) for name, shape in self.state_shapes().items()}
 
     def step(
-        self, bands: Tensor, weight: Tensor, gate: Tensor, state: dict[str, Tensor]
+        self, traces: Tensor, weight: Tensor, gate: Tensor, state: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """One step of n streams: bands float32 [n, hops, band_count], weight float32 [n, hops], gate float32 [n, 4]."""
-        statistics, after = self.measures.step(bands, weight, state)
+        """One step of n streams: traces float32 [n, hops, traces], weight float32 [n, hops], gate float32 [n, 4]."""
+        statistics, after = self.measures.step(traces, weight, state)
         said = self.calibrated(self.experts(statistics, gate))
         return mixed(said, gate), said, after
 

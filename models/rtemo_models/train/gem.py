@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rtemo_models.data.audio_cache import open_audio
 from rtemo_models.data.progress import progress
 from rtemo_models.data.spoof.batches import SpoofBatch, SpoofBatches
-from rtemo_models.data.spoof.cache import BandCache, bands_offline, open_corpus
+from rtemo_models.data.spoof.cache import TraceCache, open_corpus
 from rtemo_models.data.spoof.channel import Channel
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report, in_training, refuse_shared
 from rtemo_models.data.spoof.gates import open_gates
@@ -40,7 +40,7 @@ CHECKPOINT_EVERY_STEPS = 500
 class Prepared:
     """What runs of one recipe share."""
 
-    corpus: BandCache
+    corpus: TraceCache
     gates: list[NDArray[np.float32]]
     views: Views
 
@@ -57,12 +57,12 @@ def prepare(recipe: GemRecipe, data_dir: Path, work: Path) -> Prepared:
     return Prepared(corpus, gates, views)
 
 
-def read_noises(data_dir: Path, folder: Path) -> list[NDArray[np.float16]]:
-    """Bands of the training noises."""
+def read_noises(data_dir: Path, folder: Path) -> list[NDArray[np.float32]]:
+    """The training noises, 15 s of each."""
     with (data_dir / "noise" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         paths = [r["path"] for r in csv.DictReader(file) if r.get("split", "train") == "train"]
     audio = open_audio(folder / "noise", data_dir, paths)
-    return [bands_offline(audio.samples(i)[: 15 * 16_000]).astype(np.float16) for i in range(len(audio))]
+    return [audio.samples(i)[: 15 * 16_000] for i in range(len(audio))]
 
 
 def chosen_clips(clips: Sequence[SpoofClip], fold: int | None) -> list[int]:

@@ -1,6 +1,6 @@
 """Scores clips with a trained network: `python -m rtemo_models.train.gem_trials --net average.pt --fold K --out CSV`.
 
-First slope and offset of each expert are fitted on dev voices of systems that the run was trained on, and written to
+First slope and offset are fitted on dev voices of systems that the run was trained on, and written to
 `calibrated.pt` beside the network. Then what was unseen is scored by every way of mixing the experts; the columns are
 those of `bench.quality.spoof`.
 """
@@ -9,6 +9,7 @@ import argparse
 import csv
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtemo.api import EXPERTS
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report
 from rtemo_models.data.spoof.gates import label_gate
 from rtemo_models.data.spoof.trial_cache import SECONDS, Trials, open_trials
@@ -92,28 +92,56 @@ def score(net: Gem, trials: Trials, places: Sequence[int], fold: str, mixes: dic
     return rows
 
 
-@torch.no_grad()
-def calibrate(net: Gem, trials: Trials, places: Sequence[int]) -> dict[str, float]:
-    """Fit each expert's slope and offset by logistic regression on what its gate gives it, classes weighed alike.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What experts say of trials, for calibration.
 
-    The network's calibration is overwritten. Returns slopes and offsets by name.
+    Attributes:
+        experts: float32 [rows, experts], not calibrated.
+        gate: float32 [rows, 4].
+        is_synthetic: bool [rows].
     """
-    net.calibration[:] = torch.tensor([1.0, 0.0])
+
+    experts: NDArray[np.float32]
+    gate: NDArray[np.float32]
+    is_synthetic: NDArray[np.bool_]
+
+
+@torch.no_grad()
+def said_of(net: Gem, trials: Trials, places: Sequence[int]) -> Said:
+    """What a network's experts say of trials after 2 and 4 s of speech."""
     at = [SECONDS.index("2"), SECONDS.index("4")]
     statistics = torch.from_numpy(trials.statistics[list(places)][:, :, at].astype(np.float32))
     gate = torch.from_numpy(trials.gate[list(places)][:, None, at]).expand(*statistics.shape[:-1], 4)
-    said = net.experts(statistics, gate).flatten(0, -2).numpy()
-    share = gate.flatten(0, -2).numpy() + 0.02
     label = np.array([trials.clips[k].is_synthetic for k in places])
-    y = np.repeat(label, said.shape[0] // len(label))
-    found: dict[str, float] = {}
-    for k in range(len(net.out)):
-        weight = share[:, k] if len(net.out) > 1 else np.ones(len(y))
-        weight = weight * len(y) / np.where(y, weight[y].sum(), weight[~y].sum()) / 2
-        slope, offset = logistic_fit(said[:, k], y, weight)
-        net.calibration[k] = torch.tensor([slope, offset])
-        found |= {f"{EXPERTS[k]}_slope": slope, f"{EXPERTS[k]}_offset": offset}
-    return found
+    experts = net.experts(statistics, gate).flatten(0, -2).numpy()
+    return Said(experts, gate.flatten(0, -2).numpy(), np.repeat(label, len(experts) // len(label)))
+
+
+def calibrate(net: Gem, trials: Trials, places: Sequence[int]) -> dict[str, float]:
+    """Fit slope and offset on trials; the network's calibration is overwritten. Returns both."""
+    return fit(net, [said_of(net, trials, places)])
+
+
+def fit(net: Gem, told: Sequence[Said]) -> dict[str, float]:
+    """Fit one slope and offset for all experts by logistic regression on the mixed log-odds, classes weighed alike.
+
+    One for all: genuine and synthetic clips at hand differ in their emotions, and an offset for each expert would learn
+    which emotions are the synthetic ones. The network's calibration is overwritten.
+
+    Args:
+        net: The network.
+        told: What it says, or what networks say that were trained alike, of systems that they did not see.
+
+    Returns:
+        `slope` and `offset`.
+    """
+    score = np.concatenate([(t.experts * t.gate).sum(1) / t.gate.sum(1) for t in told])
+    y = np.concatenate([t.is_synthetic for t in told])
+    weight = len(y) / np.where(y, y.sum(), (~y).sum()) / 2
+    slope, offset = logistic_fit(score, y, weight)
+    net.calibration[:] = torch.tensor([slope, offset])
+    return {"slope": slope, "offset": offset}
 
 
 def logistic_fit(

@@ -29,7 +29,7 @@ class Ensemble:
 
     Args:
         model: The network.
-        band_count: Bands of a hop.
+        trace_count: Values of a hop.
         reach_hops: Hops that the frame of a hop reaches back over.
         capacity: Most streams.
 
@@ -37,14 +37,14 @@ class Ensemble:
         ModelError: The network takes or gives something else.
     """
 
-    def __init__(self, model: ModelHandle, band_count: int, reach_hops: int, capacity: int) -> None:
+    def __init__(self, model: ModelHandle, trace_count: int, reach_hops: int, capacity: int) -> None:
         card = model.card
         check_seam(
             card,
             "gem",
             "bundle",
             hops_per_step=STEP_HOPS,
-            inputs={"bands": (STEP_HOPS, band_count), "weight": (STEP_HOPS,), "gate": (len(EXPERTS),)},
+            inputs={"traces": (STEP_HOPS, trace_count), "weight": (STEP_HOPS,), "gate": (len(EXPERTS),)},
             outputs={"score": (), "experts": (len(EXPERTS),)},
         )
         if tuple(card.labels) != EXPERTS:
@@ -63,20 +63,20 @@ class Ensemble:
         self._unsound = table.add("unsound_hops", (), np.int64)
         self._is_waiting = table.add("is_waiting", (), np.bool_)
         self._gate = table.add("gate", (len(EXPERTS),), np.float32, UNIFORM)
-        self._bands = table.add("bands", (_PAGES, STEP_HOPS, band_count), np.float32)
+        self._traces = table.add("traces", (_PAGES, STEP_HOPS, trace_count), np.float32)
         self._weight = table.add("weight", (_PAGES, STEP_HOPS), np.float32)
         self._page_gate = table.add("page_gate", (_PAGES, len(EXPERTS)), np.float32)
         self._position = table.add("position", (_PAGES, STEP_HOPS), np.int64)
         self._complete = np.zeros(capacity, np.int64)
         model.warm(self._network, {1, min(2, capacity), capacity})
 
-    def hear(self, bands: NDArray[np.float32], block: Block) -> NDArray[np.int64]:
-        """Take one hop of each stream, bands float32 [n, band_count]; give the rows whose step is now complete."""
+    def hear(self, traces: NDArray[np.float32], block: Block) -> NDArray[np.int64]:
+        """Take one hop of each stream, traces float32 [n, trace_count]; give the rows whose step is now complete."""
         marks = block.marks
         count = _take_in(
-            bands, marks["vad.speech"], marks["vad.voice"], marks["emotion.posterior"], block.flags, block.start_sample,
-            self._reach_hops, self._hops, self._unsound, self._is_waiting, self._gate, self._bands, self._weight,
-            self._page_gate, self._position, self._complete,
+            traces, marks["vad.speech"], marks["vad.voice"], marks["emotion.posterior"], block.flags,
+            block.start_sample, self._reach_hops, self._hops, self._unsound, self._is_waiting, self._gate, self._traces,
+            self._weight, self._page_gate, self._position, self._complete,
         )  # fmt: skip
         return self._complete[:count]
 
@@ -94,7 +94,7 @@ class Ensemble:
         position = self._position[at]
         return Step(
             rows,
-            self._bands[at],
+            self._traces[at],
             self._weight[at],
             self._page_gate[at],
             position[:, 0],
@@ -107,7 +107,7 @@ class Ensemble:
         A stream whose score is not finite begins anew: its states would give nothing else for ever.
         """
         rows = step.rows
-        inputs = {"bands": step.bands, "weight": step.weight, "gate": step.gate}
+        inputs = {"traces": step.traces, "weight": step.weight, "gate": step.gate}
         outputs = self._model.run(inputs, self._network, n if len(rows) == n else rows)
         self._is_waiting[rows] = False
         for row in rows[~np.isfinite(outputs["score"])].tolist():
@@ -129,7 +129,7 @@ class Ensemble:
 
 @kernel
 def _take_in(
-    bands: NDArray[np.float32],
+    traces: NDArray[np.float32],
     speech_mark: NDArray[np.uint8],
     voice_mark: NDArray[np.uint8],
     posterior_mark: NDArray[np.float32],
@@ -140,7 +140,7 @@ def _take_in(
     unsound: NDArray[np.int64],
     is_waiting: NDArray[np.bool_],
     gate: NDArray[np.float32],
-    held_bands: NDArray[np.float32],
+    held_traces: NDArray[np.float32],
     held_weight: NDArray[np.float32],
     held_gate: NDArray[np.float32],
     held_position: NDArray[np.int64],
@@ -148,10 +148,10 @@ def _take_in(
 ) -> int:
     """Put one hop of every row into its page; list the rows whose step is complete with it, and count them."""
     count = 0
-    for row in range(bands.shape[0]):
+    for row in range(traces.shape[0]):
         page, hop = hops[row] // STEP_HOPS % _PAGES, hops[row] % STEP_HOPS
-        for band in range(bands.shape[1]):
-            held_bands[row, page, hop, band] = bands[row, band]
+        for trace in range(traces.shape[1]):
+            held_traces[row, page, hop, trace] = traces[row, trace]
         unsound[row] = reach_hops if flags[row] & _UNSOUND else max(unsound[row] - 1, 0)
         has_voice = speech_mark[row] == _YES and voice_mark[row] == _YES and unsound[row] == 0
         held_weight[row, page, hop] = np.float32(1.0 if has_voice else 0.0)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, ResetReason
 from rtemo_plugins.gem.consequences import Consequences
 from rtemo_plugins.gem.ensemble import Ensemble
-from rtemo_plugins.gem.front_end import FrontEnd, SpectrumFormat
+from rtemo_plugins.gem.front_end import FrontEnd, TraceFormat
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.step import STEP_HOPS
 from rtemo_plugins.gem.verdicts import MARKS, Notice, Verdicts
@@ -46,7 +46,7 @@ class GemPlugin:
         """
         options = self._options
         model = context.model(options.bundle)
-        format = SpectrumFormat.of(model.card)
+        format = TraceFormat.of(model.card)
         if (format.rate_hz, format.hop_samples) != (context.format.sample_rate_hz, context.format.hop_samples):
             raise ModelError(
                 f"bundle {model.card.name!r} takes hops of {format.hop_samples} samples at {format.rate_hz} Hz, the "
@@ -56,7 +56,7 @@ class GemPlugin:
         front_end = FrontEnd(format, capacity)
         return GemProcessor(
             front_end,
-            Ensemble(model, format.band_count, front_end.reach_hops, capacity),
+            Ensemble(model, format.traces, front_end.reach_hops, capacity),
             Verdicts(model.card, options, context.format.hop_s, capacity),
             Consequences(options.policy, context.format.hop_samples, capacity),
         )

@@ -14,8 +14,8 @@ class Step(NamedTuple):
 
     rows: NDArray[np.int64]
     """int64 [k], distinct and in order."""
-    bands: NDArray[np.float32]
-    """float32 [k, step_hops, band_count]."""
+    traces: NDArray[np.float32]
+    """float32 [k, step_hops, traces]."""
     weight: NDArray[np.float32]
     """float32 [k, step_hops], 1 where the hop has voice, else 0."""
     gate: NDArray[np.float32]

@@ -150,6 +150,18 @@ def test_systems_and_speakers_that_were_trained_on_are_kept_apart() -> None:
     assert row["eer"] < result["conditions"]["full, 4"]["eer"]
 
 
+def test_a_corpus_with_both_classes_is_also_told_by_itself() -> None:
+    apart = [
+        row | {"corpus": "calls", "score": float(row["score"]) - 9}  # another level, which tells nothing within
+        for row in rows(seed=3)
+        if not row["label"]
+    ]
+    same = [row | {"clip": f"same-{row['clip']}", "corpus": "site"} for row in rows(apart=0.0, seed=4)]
+    result = summarise(trials_of([*apart, *same]), draws=20)
+    assert list(result["within"]) == ["site"]
+    assert result["conditions"]["full, 4"]["eer"] < 0.35 < result["within"]["site"]["eer"]
+
+
 def test_a_report_on_seen_systems_alone_claims_nothing_of_unseen_ones() -> None:
     result, text = report_of(trials_of([row | {"fold": "seen" if row["label"] else ""} for row in rows()]))
     assert np.isnan(result["conditions"]["full, 4"]["eer"])  # type: ignore[index]

@@ -11,11 +11,12 @@ import pytest
 import rtemo_models.bundles
 from rtemo.api import ModelCard
 from rtemo.dsp.filterbank import linear_filterbank
+from rtemo.dsp.residual import Residual
 
 pytestmark = pytest.mark.unit
 
 FOLDER = Path(rtemo_models.bundles.__file__).parent / "gem"
-HOP, FRAME = 160, 512
+HOP = 160
 if not FOLDER.exists():
     pytest.skip("no bundle of GEM is shipped", allow_module_level=True)
 
@@ -49,23 +50,26 @@ def voice(duration_s: float, seed: int) -> np.ndarray:
     return (0.1 * buzz * syllables + 1e-3 * random.standard_normal(len(time_s))).astype(np.float32)
 
 
-def bands_of(clips: np.ndarray) -> np.ndarray:
-    """Bands as the card states them, float32 [n, hops, 96]."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
-    bank = linear_filterbank(96, rate_hz=16_000, fft_samples=FRAME, high_hz=8000.0).dense()
-    padded = np.pad(clips, ((0, 0), (FRAME - HOP, 0)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME, 1)[:, ::HOP] * window
+def traces_of(clips: np.ndarray) -> np.ndarray:
+    """Traces as the card states them, float32 [n, hops, 36]."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(128) / 128)
+    bank = linear_filterbank(16, rate_hz=16_000, fft_samples=128, high_hz=8000.0).dense()
+    padded = np.pad(clips, ((0, 0), (48, 0)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, 128, 1)[:, ::80] * window
     power = np.abs(np.fft.rfft(frames)) ** 2 * (2 / window.sum()) ** 2
-    return np.log(np.maximum(power @ bank.T, 1e-10)).astype(np.float32)
+    bands = np.log(np.maximum(power @ bank.T, 1e-10)).reshape(len(clips), -1, 32)
+    longer = np.lib.stride_tricks.sliding_window_view(np.pad(clips, ((0, 0), (160, 0))), 320, 1)[:, ::HOP]
+    residual = np.stack([Residual(1).of_frames(np.ascontiguousarray(clip)) for clip in longer])
+    return np.concatenate([bands, residual[:, : bands.shape[1]]], -1).astype(np.float32)
 
 
 def run(clips: np.ndarray, gate: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Score [steps, n] and experts [steps, n, 4]."""
-    streams, bands, n = Streams(len(clips)), bands_of(clips), len(clips)
+    streams, traces, n = Streams(len(clips)), traces_of(clips), len(clips)
     gate = np.full((n, 4), 0.25) if gate is None else gate
     said = [
-        streams.step(bands=bands[:, h : h + 4], weight=np.ones((n, 4)), gate=gate)
-        for h in range(0, bands.shape[1] // 4 * 4, 4)
+        streams.step(traces=traces[:, h : h + 4], weight=np.ones((n, 4)), gate=gate)
+        for h in range(0, traces.shape[1] // 4 * 4, 4)
     ]
     return np.stack([s["score"] for s in said]), np.stack([s["experts"] for s in said])
 
@@ -107,5 +111,5 @@ def test_silence_loud_noise_and_many_minutes_keep_everything_finite() -> None:
     assert np.isfinite(run(odd.astype(np.float32))[0]).all()
     streams = Streams(2)
     for _ in range(3000):
-        streams.step(bands=random.normal(-8, 2, (2, 4, 96)), weight=np.ones((2, 4)), gate=np.full((2, 4), 0.25))
+        streams.step(traces=random.normal(-8, 2, (2, 4, 36)), weight=np.ones((2, 4)), gate=np.full((2, 4), 0.25))
     assert all(np.isfinite(v).all() and np.abs(v).max() < 1e6 for v in streams.state.values())

@@ -16,9 +16,9 @@ from rtemo_models.nets.gem import (  # noqa: E402
     GemConfig,
     Measures,
     load_gem,
-    measure_matrices,
     mixed,
     mixed_probability,
+    modulation_matrices,
     save_gem,
 )
 from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate  # noqa: E402
@@ -26,7 +26,7 @@ from rtemo_models.train.gem_trials import logistic_fit  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
-SMALL = GemConfig(lags=(1, 3), regions=6, width=16, hidden=4)
+SMALL = GemConfig(lags=(1, 3), width=16, hidden=4)
 
 
 def net_of(config: GemConfig = SMALL, seed: int = 0) -> Gem:
@@ -42,21 +42,21 @@ def net_of(config: GemConfig = SMALL, seed: int = 0) -> Gem:
 
 def clip_of(n: int, steps: int, seed: int = 1) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
     random = torch.Generator().manual_seed(seed)
-    bands = -9 + 2 * torch.randn(n, steps, 4, 96, generator=random)
+    traces = -9 + 2 * torch.randn(n, steps, 4, 36, generator=random)
     weight = (torch.rand(n, steps, 4, generator=random) > 0.4).float()
     gate = torch.softmax(3 * torch.randn(n, steps, 4, generator=random), -1)
-    return bands, weight, gate
+    return traces, weight, gate
 
 
 @pytest.mark.parametrize("kind", ["ensemble", "single"])
 def test_step_by_step_is_the_same_as_the_whole_clip(kind: str) -> None:
     net = net_of(replace(SMALL, kind=kind))
-    bands, weight, gate = clip_of(3, 30)
+    traces, weight, gate = clip_of(3, 30)
     with torch.no_grad():
-        score, experts = net(bands, weight, gate, list(range(30)))
+        score, experts = net(traces, weight, gate, list(range(30)))
         state = net.new_state(3)
         for t in range(30):
-            now, said, state = net.step(bands[:, t], weight[:, t], gate[:, t], state)
+            now, said, state = net.step(traces[:, t], weight[:, t], gate[:, t], state)
             torch.testing.assert_close(now, score[:, t], atol=2e-4, rtol=1e-4)
             torch.testing.assert_close(said, experts[:, t], atol=2e-4, rtol=1e-4)
 
@@ -71,12 +71,12 @@ def streams(net: Gem, n: int) -> tuple["onnxruntime.InferenceSession", dict[str,
 
 def test_exported_graph_says_step_by_step_what_torch_says() -> None:
     net = net_of()
-    bands, weight, gate = clip_of(5, 40)
+    traces, weight, gate = clip_of(5, 40)
     session, state = streams(net, 5)
     with torch.no_grad():
-        score, experts = net(bands, weight, gate, list(range(40)))
+        score, experts = net(traces, weight, gate, list(range(40)))
     for t in range(40):
-        feeds = {"bands": bands[:, t].numpy(), "weight": weight[:, t].numpy(), "gate": gate[:, t].numpy()}
+        feeds = {"traces": traces[:, t].numpy(), "weight": weight[:, t].numpy(), "gate": gate[:, t].numpy()}
         names = [o.name for o in session.get_outputs()]
         out = dict(zip(names, session.run(None, {**feeds, **state}), strict=True))
         state = {name: out[f"next_{name}"] for name in state}
@@ -86,12 +86,12 @@ def test_exported_graph_says_step_by_step_what_torch_says() -> None:
 
 def test_a_row_does_not_hear_the_others() -> None:
     net = net_of()
-    bands, weight, gate = (x.numpy() for x in clip_of(6, 12))
+    traces, weight, gate = (x.numpy() for x in clip_of(6, 12))
     together, alone = [], []
     session, state = streams(net, 6)
     _, one = streams(net, 1)
     for t in range(12):
-        feeds = {"bands": bands[:, t], "weight": weight[:, t], "gate": gate[:, t]}
+        feeds = {"traces": traces[:, t], "weight": weight[:, t], "gate": gate[:, t]}
         names = [o.name for o in session.get_outputs()]
         out = dict(zip(names, session.run(None, {**feeds, **state}), strict=True))
         state = {name: out[f"next_{name}"] for name in state}
@@ -104,39 +104,53 @@ def test_a_row_does_not_hear_the_others() -> None:
 
 def test_statistics_forget_with_speech_and_not_with_silence() -> None:
     measures = Measures(GemConfig(memory_steps=10.0))
-    bands, _, _ = clip_of(1, 40)
-    bands[:, 20:] += torch.cos(torch.arange(96.0))  # another voice
+    traces, _, _ = clip_of(1, 40)
+    traces[:, 20:, :, 32:] += 3  # another residual
     speech, pause = torch.ones(1, 40, 4), torch.ones(1, 40, 4)
     pause[:, 20:] = 0
-    spoken, silent = measures(bands, speech, [19, 39]), measures(bands, pause, [19, 39])
+    spoken, silent = measures(traces, speech, [19, 39]), measures(traces, pause, [19, 39])
     torch.testing.assert_close(silent[:, 0], silent[:, 1])
-    alone = measures(bands[:, 20:], speech[:, 20:], [19])[0, 0, :96]
-    assert (spoken[0, 1, :96] - alone).norm() < 0.4 * (spoken[0, 0, :96] - alone).norm()
+    residual = slice(measures.config.pairs + 48, measures.config.pairs + 52)
+    moved = (spoken[0, 1, residual] - spoken[0, 0, residual]).mean()
+    assert moved == pytest.approx(3 * (1 - np.exp(-2)), abs=0.4)
 
 
 def test_before_speech_the_score_does_not_depend_on_what_is_heard() -> None:
     net = net_of()
-    bands, _, gate = clip_of(2, 5)
+    traces, _, gate = clip_of(2, 5)
     with torch.no_grad():
-        score, _ = net(bands, torch.zeros(2, 5, 4), gate[:1].expand(2, -1, -1), [4])
+        score, _ = net(traces, torch.zeros(2, 5, 4), gate[:1].expand(2, -1, -1), [4])
     assert score[0, 0] == pytest.approx(score[1, 0].item(), abs=1e-5)
 
 
-def test_gain_hardly_matters_once_the_level_is_known() -> None:
+def test_gain_does_not_matter() -> None:
     net = net_of()
-    bands, weight, gate = clip_of(1, 60)
+    traces, weight, gate = clip_of(1, 60)
+    louder = traces.clone()
+    louder[..., :32] += 3
     with torch.no_grad():
-        score = net(bands + 4, weight, gate[:, -1:], [59])[0]
-        louder = net(bands + 7, weight, gate[:, -1:], [59])[0]
-    assert (score - louder).abs().max() < 0.02
+        torch.testing.assert_close(
+            net(traces, weight, gate[:, -1:], [59])[0], net(louder, weight, gate[:, -1:], [59])[0], atol=2e-3, rtol=1e-3
+        )
 
 
-def test_a_smooth_filter_leaves_no_fine_structure_and_a_comb_does() -> None:
-    fine, regions = measure_matrices(GemConfig())
-    middle = slice(16, -16)
-    assert np.abs((np.cos(np.pi * np.linspace(0, 1, 96)) @ fine)[middle]).max() < 0.08
-    assert np.abs((np.tile([1.0, -1.0], 48) @ fine)[middle]).min() > 0.9
-    np.testing.assert_allclose(regions.sum(0), 1.0, rtol=1e-5)
+def test_modulation_is_found_in_the_band_of_its_rate() -> None:
+    transform, groups = modulation_matrices(GemConfig())
+    frame_s = 0.005
+    for rate_hz, band in ((4.2, 0), (8.3, 1), (25.0, 3), (88.0, 6)):
+        wave = 7 + np.cos(2 * np.pi * rate_hz * frame_s * np.arange(48))
+        assert int(np.argmax((wave @ transform) ** 2 @ groups)) == band
+    assert np.abs(np.ones(48) @ transform).max() < 1e-4
+
+
+def test_quiet_frames_between_loud_ones_do_not_count() -> None:
+    measures = Measures(GemConfig())
+    traces, _, _ = clip_of(1, 40)
+    noisy = traces.clone()
+    noisy[:, 20:30] = -25 + 3 * torch.randn(1, 10, 4, 36)
+    speech, known = torch.ones(1, 40, 4), torch.ones(1, 40, 4)
+    known[:, 20:30] = 0
+    torch.testing.assert_close(measures(noisy, speech, [29]), measures(noisy, known, [29]))
 
 
 def test_a_gate_that_says_nothing_trusts_all_experts_alike() -> None:
@@ -153,7 +167,7 @@ def test_mixing_probabilities_lets_one_sure_expert_decide_and_log_odds_let_it_ar
 
 def test_single_network_has_as_many_parameters_as_the_ensemble() -> None:
     ensemble, single = (sum(p.numel() for p in Gem(GemConfig(kind=k)).parameters()) for k in ("ensemble", "single"))
-    assert abs(ensemble - single) < 0.01 * ensemble
+    assert abs(ensemble - single) < 0.02 * ensemble
 
 
 def test_network_is_within_its_budget() -> None:
@@ -166,9 +180,9 @@ def test_saved_network_scores_as_before(tmp_path: Path) -> None:
     net = net_of()
     save_gem(net, tmp_path / "net.pt")
     again = load_gem(tmp_path / "net.pt")
-    bands, weight, gate = clip_of(2, 8)
+    traces, weight, gate = clip_of(2, 8)
     with torch.no_grad():
-        torch.testing.assert_close(net(bands, weight, gate[:, :1], [7])[0], again(bands, weight, gate[:, :1], [7])[0])
+        torch.testing.assert_close(net(traces, weight, gate[:, :1], [7])[0], again(traces, weight, gate[:, :1], [7])[0])
 
 
 def test_bundle_is_written_with_card_and_a_single_network_is_refused(tmp_path: Path) -> None:

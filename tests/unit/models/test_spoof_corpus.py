@@ -12,13 +12,12 @@ import soundfile
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 pytest.importorskip("scipy")
 
-from rtemo.dsp.filterbank import linear_filterbank  # noqa: E402
-from rtemo.dsp.stft import Stft  # noqa: E402
 from rtemo_models.data.spoof.batches import SpoofBatches  # noqa: E402
-from rtemo_models.data.spoof.cache import FRAME_SAMPLES, BandCache, analysis, bands_offline, open_corpus  # noqa: E402
-from rtemo_models.data.spoof.channel import Channel, telephoned  # noqa: E402
+from rtemo_models.data.spoof.cache import TRACES, TraceCache, open_corpus, traces_of  # noqa: E402
+from rtemo_models.data.spoof.channel import Channel  # noqa: E402
 from rtemo_models.data.spoof.clips import (  # noqa: E402
     FOLDS,
+    IMITATIONS,
     SpoofClip,
     in_report,
     in_training,
@@ -27,6 +26,7 @@ from rtemo_models.data.spoof.clips import (  # noqa: E402
 )
 from rtemo_models.data.spoof.equalise import LEVEL_DBFS, active_blocks, equalise  # noqa: E402
 from rtemo_models.data.spoof.gates import gate_matrix, label_gate  # noqa: E402
+from rtemo_models.data.spoof.imitations import imitate  # noqa: E402
 from rtemo_models.data.spoof.listing import write_listing  # noqa: E402
 from rtemo_models.data.spoof.packages import MOODS, speak  # noqa: E402
 from rtemo_models.data.spoof.plan import CorpusRecipe, Counts, plan  # noqa: E402
@@ -37,6 +37,7 @@ from rtemo_models.nets.gem import Gem, GemConfig  # noqa: E402
 from rtemo_models.train.gem import GemRun  # noqa: E402
 from rtemo_models.train.gem_recipe import GemRecipe  # noqa: E402
 from rtemo_models.train.gem_trials import MIXES, calibrate, score, seen_dev  # noqa: E402
+from rtemo_plugins.gem.front_end import FrontEnd, TraceFormat  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -47,6 +48,7 @@ CORPUS = CorpusRecipe(
     most_of_a_system=2,
     resynthesis={"mel-phase": Counts(4, 2), "lpc": Counts(2, 2)},
     packages={},
+    imitations={"split-phase": 2, "images": 2, "phase-vocoder": 2},
 )
 RECIPE = GemRecipe(
     seed=1,
@@ -63,7 +65,7 @@ RECIPE = GemRecipe(
     pair_weight=0.5,
     replay=0.15,
     label_share=0.5,
-    net={"lags": (1, 2), "regions": 4, "width": 8, "hidden": 4},
+    net={"lags": (1, 2), "width": 8, "hidden": 4},
     corpus=CORPUS,
 )
 SITES = {
@@ -143,23 +145,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def corpus(data: Path, tmp_path_factory: pytest.TempPathFactory) -> BandCache:
+def corpus(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TraceCache:
     return open_corpus(data, tmp_path_factory.mktemp("work") / "cache", CORPUS)
 
 
 @pytest.fixture(scope="module")
-def gates(corpus: BandCache) -> list[np.ndarray]:
+def gates(corpus: TraceCache) -> list[np.ndarray]:
     random = np.random.default_rng(0)
-    return [random.dirichlet(np.ones(4), len(corpus.bands(i)) // 4).astype(np.float32) for i in range(len(corpus))]
+    return [random.dirichlet(np.ones(4), len(corpus.traces(i)) // 4).astype(np.float32) for i in range(len(corpus))]
 
 
 @pytest.fixture(scope="module")
-def views(corpus: BandCache, gates: list[np.ndarray]) -> Views:
+def views(corpus: TraceCache, gates: list[np.ndarray]) -> Views:
     measures = Gem(GemConfig(**RECIPE.net)).measures
     return open_views(corpus.folder / "views", corpus, gates, Channel([]), measures, 2, RECIPE.crop_steps, 5)
 
 
-def batches_of(corpus: BandCache, views: Views) -> SpoofBatches:
+def batches_of(corpus: TraceCache, views: Views) -> SpoofBatches:
     chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train"]
     return SpoofBatches(corpus.clips, views, chosen, seed=5)
 
@@ -259,29 +261,31 @@ def test_a_sad_voice_takes_longer_than_an_angry_one(system: str) -> None:
     assert len(said["sad"]) > 1.2 * len(said["angry"])
 
 
-def test_bands_of_a_clip_are_those_of_the_streaming_transform() -> None:
+def test_traces_of_a_clip_are_those_that_the_plugin_makes() -> None:
     clip = voice(0.5, 6)
-    window, bank = analysis()
-    stft = Stft(1, window.astype(np.float64), hop_samples=160)
-    stft.admit(0)
-    scale = (2 / window.sum()) ** 2
-    made = bands_offline(clip)
+    front_end = FrontEnd(TraceFormat(), 1)
+    front_end.admit(0)
+    made = traces_of(clip)
+    assert made.shape == (len(clip) // 640 * 4, TRACES)
     for hop in range(len(made)):
-        spectrum = stft.process(clip[None, hop * 160 : (hop + 1) * 160])[0]
-        power = scale * np.abs(spectrum) ** 2
-        np.testing.assert_allclose(made[hop], np.log(np.maximum(power @ bank, 1e-10)), atol=2e-2)
-    assert linear_filterbank(96, rate_hz=RATE_HZ, fft_samples=FRAME_SAMPLES, high_hz=8000.0).band_count == 96
+        heard = front_end.process(clip[None, hop * 160 : (hop + 1) * 160])[0]
+        np.testing.assert_allclose(made[hop], heard, atol=2e-2)
 
 
 def test_a_pair_goes_through_the_same_channel() -> None:
-    channel = Channel([], strength=1.0)
-    level = np.full((40, 96), -9.0, np.float32)
-    heard = [channel(level, np.ones(40, bool), np.random.default_rng(8)) for _ in range(2)]
-    np.testing.assert_array_equal(*heard)
-    assert np.abs(heard[0] - level).max() > 0.1
+    clip, channel = voice(1.0, 7), Channel([], strength=1.0)
+    changed = 0
+    for seed in range(8):
+        heard = [channel(clip, np.random.default_rng(seed)) for _ in range(2)]
+        np.testing.assert_array_equal(*heard)
+        assert heard[0].shape == clip.shape
+        assert heard[0].dtype == np.float32
+        changed += int(np.abs(heard[0] - clip).max() > 1e-3)
+    assert changed >= 6
+    np.testing.assert_array_equal(Channel([], strength=0.0)(clip, np.random.default_rng(0)), clip)
 
 
-def test_batches_are_balanced_hold_pairs_and_are_made_again(corpus: BandCache, views: Views) -> None:
+def test_batches_are_balanced_hold_pairs_and_are_made_again(corpus: TraceCache, views: Views) -> None:
     batches = batches_of(corpus, views)
     one, again = batches.make(3, 40), batches.make(3, 40)
     torch.testing.assert_close(one.statistics, again.statistics)
@@ -296,12 +300,32 @@ def test_batches_are_balanced_hold_pairs_and_are_made_again(corpus: BandCache, v
     assert not {corpus.clips[i].split for i in one.clip} - {"train"}
 
 
-def test_a_telephone_leaves_nothing_above_its_band() -> None:
-    power = np.full((20, 96), np.exp(-8.0), np.float32)
-    heard = np.log(telephoned(power, np.random.default_rng(0)))
-    hz = np.linspace(0, 8000, 96)
-    assert heard[:, hz > 4500].max() < -16
-    assert heard[:, (hz > 500) & (hz < 3000)].min() > -9
+@pytest.mark.parametrize("system", IMITATIONS)
+def test_an_imitation_keeps_the_words_and_makes_another_wave(system: str) -> None:
+    if system == "source-filter":
+        pytest.importorskip("pyworld", reason="pyworld is not installed")
+    clip = voice(1.0, 4)
+    for seed in range(3):
+        made = imitate(clip, system, np.random.default_rng(seed))
+        assert made.shape == clip.shape
+        assert made.dtype == np.float32
+        assert np.isfinite(made).all()
+        assert np.abs(made / made.std() - clip / clip.std()).max() > 0.05
+        if system != "phase-vocoder":  # which ends elsewhere
+            loud = [np.log(np.mean(x[:15_680].reshape(-1, 320) ** 2, 1) + 1e-6) for x in (clip, made)]
+            assert np.corrcoef(*loud)[0, 1] > 0.7
+
+
+def test_imitations_are_trained_on_and_never_reported(data: Path) -> None:
+    clips = plan(data, CORPUS)
+    assert {c.system for c in clips if c.is_imitation} == set(CORPUS.imitations)
+    assert {c.split for c in clips if c.is_imitation} == {"train"}
+    assert any(c.is_imitation for c in in_training(clips, None))
+    for fold in range(FOLDS):
+        assert not any(c.is_imitation for c in in_report(clips, fold))
+    assert not {"split-phase", "images"} & {c.system for c in in_training(clips, 3)}
+    unseen = {c.source for c in in_report(clips, 0)}
+    assert not unseen & {c.source for c in in_training(clips, 0) if c.is_imitation}
 
 
 def test_gates_of_labels_are_those_of_their_experts() -> None:
@@ -313,7 +337,7 @@ def test_gates_of_labels_are_those_of_their_experts() -> None:
     assert label_gate("") is None
 
 
-def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: BandCache, views: Views, tmp_path: Path) -> None:
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: TraceCache, views: Views, tmp_path: Path) -> None:
     batches = batches_of(corpus, views)
     GemRun(RECIPE, batches, tmp_path / "whole").train()
     GemRun(RECIPE, batches, tmp_path / "parts").train(until=2)
@@ -324,14 +348,15 @@ def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(corpus: BandCache, 
 
 
 def test_trials_are_lengthened_by_the_same_voice_and_scored_in_every_way(
-    corpus: BandCache, gates: list[np.ndarray], views: Views, tmp_path: Path
+    corpus: TraceCache, gates: list[np.ndarray], views: Views, tmp_path: Path
 ) -> None:
     net = GemRun(RECIPE, batches_of(corpus, views), tmp_path).average
     trials = open_trials(tmp_path / "trials.npz", corpus, gates, net.measures)
     assert len(trials.clips) == len({c.name for c in trials.clips})
     seen = trials.places(seen_dev(corpus.clips, None))
     found = calibrate(net, trials, seen)
-    assert len(found) == 8
+    assert set(found) == {"slope", "offset"}
+    assert len(set(map(tuple, net.calibration.tolist()))) == 1
     rows = score(net, trials, seen, "0", MIXES)
     assert {r["arm"] for r in rows} == set(MIXES)
     assert len(rows) == len(seen) * len(BANDS) * len(SECONDS) * len(MIXES)
@@ -339,7 +364,7 @@ def test_trials_are_lengthened_by_the_same_voice_and_scored_in_every_way(
 
 
 def test_a_listing_holds_every_clip_and_says_what_a_fold_was_trained_on(
-    corpus: BandCache, data: Path, tmp_path: Path
+    corpus: TraceCache, data: Path, tmp_path: Path
 ) -> None:
     assert write_listing(corpus, data, tmp_path, fold=0) == len(corpus)
     with (tmp_path / "after.csv").open(newline="") as file:

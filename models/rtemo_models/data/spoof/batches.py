@@ -20,7 +20,7 @@ class SpoofBatch:
     """Views of clips; genuine clip and resynthesis of a pair stand `pairs` rows apart, first in the batch.
 
     Attributes:
-        statistics: float32 [batch, 2 · measures].
+        statistics: float32 [batch, statistics].
         gate: float32 [batch, 4].
         label: float32 [batch], 1 synthetic.
         pairs: How many pairs: rows 0 to pairs - 1 are genuine, the next as many their resyntheses.

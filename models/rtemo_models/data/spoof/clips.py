@@ -19,11 +19,16 @@ FOLD_OF_MAKER = {
     "world": 2,
     "griffin-lim": 3,
     "mel-phase": 3,
+    "split-phase": 3,
+    "images": 3,
 }
-"""System that the recipe runs itself → its fold. The two that rebuild a spectrum from mel bands are unseen together."""
+"""System that the recipe runs itself → its fold. What rebuilds a spectrum from mel bands is unseen together."""
 
 FOLDS = 4
 RESYNTHESISERS = ("world", "griffin-lim", "mel-phase", "lpc")
+IMITATIONS = ("source-filter", "split-phase", "images", "phase-vocoder")
+"""Makers that are trained on and never reported, see `imitations`."""
+
 PACKAGES = ("espeak-ng", "flite", "festival")
 
 
@@ -59,6 +64,11 @@ class SpoofClip:
     def is_synthetic(self) -> bool:
         """Whether a machine made the voice."""
         return bool(self.system)
+
+    @property
+    def is_imitation(self) -> bool:
+        """Whether a genuine clip was spoilt as vocoders do, for training alone."""
+        return self.system in IMITATIONS
 
     @property
     def fold(self) -> int:
@@ -129,9 +139,10 @@ def in_training(clips: Iterable[SpoofClip], fold: int | None) -> list[SpoofClip]
     if fold is None:
         return train
     unseen = [c for c in listed if c.fold == fold]
-    systems = {c.system for c in unseen if c.is_synthetic}
+    systems = {c.system for c in unseen if c.is_synthetic and not c.is_imitation}
+    systems |= {system for system, mine in FOLD_OF_MAKER.items() if mine == fold}
     speakers = {c.speaker for c in unseen if not c.is_synthetic}
-    return [c for c in train if c.fold != fold and c.system not in systems - {""} and c.speaker not in speakers]
+    return [c for c in train if c.fold != fold and c.system not in systems and c.speaker not in speakers]
 
 
 def in_report(clips: Iterable[SpoofClip], fold: int) -> list[SpoofClip]:
@@ -139,8 +150,11 @@ def in_report(clips: Iterable[SpoofClip], fold: int) -> list[SpoofClip]:
     return [
         c
         for c in clips
-        if (c.fold == fold and (c.split == "dev" or c.corpus in FOLD_OF_SITE or c.system in PACKAGES))
-        or (c.fold == -1 and c.split == "dev")
+        if not c.is_imitation
+        and (
+            (c.fold == fold and (c.split == "dev" or c.corpus in FOLD_OF_SITE or c.system in PACKAGES))
+            or (c.fold == -1 and c.split == "dev")
+        )
     ]
 
 

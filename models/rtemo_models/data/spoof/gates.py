@@ -15,7 +15,7 @@ from rtemo.dsp.stft import low_delay_windows
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ
 from rtemo_models.data.augment import active_frames
 from rtemo_models.data.progress import progress
-from rtemo_models.data.spoof.cache import BandCache
+from rtemo_models.data.spoof.cache import TraceCache
 
 AT_ONCE = 32
 UNSURE = np.full(len(EXPERTS), 1 / len(EXPERTS), np.float32)
@@ -92,7 +92,7 @@ def label_gate(emotion: str) -> NDArray[np.float32] | None:
     return gate_matrix()[EMOTIONS.index(emotion)] if emotion else None
 
 
-def open_gates(corpus: BandCache) -> list[NDArray[np.float32]]:
+def open_gates(corpus: TraceCache) -> list[NDArray[np.float32]]:
     """Gate after each step of each clip, float32 [steps, 4]; computed first when it is absent."""
     stem = corpus.folder / "gates"
     steps = np.diff(corpus.offsets) // 4

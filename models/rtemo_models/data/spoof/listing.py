@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ
-from rtemo_models.data.spoof.cache import BandCache, open_corpus
+from rtemo_models.data.spoof.cache import TraceCache, open_corpus
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_training
 
 COLUMNS = ("path", "label", "group", "system", "corpus", "speaker", "emotion", "split", "fold")
@@ -31,7 +31,7 @@ def row_of(clip: SpoofClip, path: str, fold: str) -> dict[str, str]:
     }
 
 
-def write_listing(corpus: BandCache, data_dir: Path, out: Path, fold: int | None, every: int = 1) -> int:
+def write_listing(corpus: TraceCache, data_dir: Path, out: Path, fold: int | None, every: int = 1) -> int:
     """Write every so many clips and both lists; returns how many.
 
     Args:

@@ -30,6 +30,7 @@ class CorpusRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     most_of_a_system: int
     resynthesis: dict[str, Counts]
     packages: dict[str, int]
+    imitations: dict[str, int] = {}
 
 
 def plan(data_dir: Path, recipe: CorpusRecipe) -> list[SpoofClip]:
@@ -45,7 +46,14 @@ def plan(data_dir: Path, recipe: CorpusRecipe) -> list[SpoofClip]:
     for clip in site_clips(data_dir):
         by_system[clip.corpus, clip.system].append(clip)
     sites = [c for mine in by_system.values() for c in spread(mine, recipe.most_of_a_system, random)]
-    return [*human, *sites, *copies(human, recipe, random), *spoken(recipe, random)]
+    genuine = [c for c in (*human, *sites) if not c.is_synthetic and c.split == "train"]
+    return [
+        *human,
+        *sites,
+        *copies(human, recipe, random),
+        *spoken(recipe, random),
+        *imitated(genuine, recipe, random),
+    ]
 
 
 def spread(clips: Sequence[SpoofClip], count: int, random: np.random.Generator) -> list[SpoofClip]:
@@ -74,6 +82,17 @@ def copies(human: Sequence[SpoofClip], recipe: CorpusRecipe, random: np.random.G
         for split in ("train", "dev"):
             some = spread([c for c in human if c.split == split], getattr(counts, split), random)
             made += [resynthesised(c, system, ways[k % len(ways)]) for k, c in enumerate(some)]
+    return made
+
+
+def imitated(genuine: Sequence[SpoofClip], recipe: CorpusRecipe, random: np.random.Generator) -> list[SpoofClip]:
+    """Imitations of genuine training clips, those of sites too: they alone have the sites' recordings on both sides."""
+    made, rest = [], [genuine[k] for k in random.permutation(len(genuine))]
+    for system, count in recipe.imitations.items():
+        if len(rest) < count:
+            rest += [genuine[k] for k in random.permutation(len(genuine))]
+        made += [resynthesised(c, system, "drawn") for c in rest[:count]]
+        rest = rest[count:]
     return made
 
 

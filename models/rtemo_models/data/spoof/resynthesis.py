@@ -7,6 +7,7 @@ Griffin-Lim finds phases for magnitudes (1984); linear prediction is excitation 
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +49,7 @@ def world(samples: Samples, way: str, random: np.random.Generator) -> Samples:
     Raises:
         RtemoError: pyworld is not installed.
     """
-    try:
-        import pyworld
-    except ImportError as error:
-        raise RtemoError("pyworld is not installed", "pip install pyworld, or leave the system world out") from error
+    pyworld = load_pyworld()
     wave = samples.astype(np.float64)
     pitch_hz, time_s = pyworld.dio(wave, SAMPLE_RATE_HZ, f0_floor=65.0, f0_ceil=600.0)
     pitch_hz = pyworld.stonemask(wave, pitch_hz, time_s, SAMPLE_RATE_HZ)
@@ -66,6 +64,32 @@ def world(samples: Samples, way: str, random: np.random.Generator) -> Samples:
         period_ms *= random.uniform(0.8, 1.25)
         envelope = envelope * 10 ** (np.linspace(0, random.uniform(-0.9, 0.9), envelope.shape[1]))  # spectral tilt
     return np.asarray(pyworld.synthesize(pitch_hz, envelope, breath, SAMPLE_RATE_HZ, period_ms), np.float32)
+
+
+def load_pyworld() -> Any:
+    """The package pyworld.
+
+    Raises:
+        RtemoError: It is not installed.
+    """
+    try:
+        import pyworld
+    except ImportError as error:
+        raise RtemoError(
+            "pyworld is not installed", "pip install pyworld, or leave world and source-filter out of the recipe"
+        ) from error
+    return pyworld
+
+
+def pitch_of(samples: Samples) -> NDArray[np.float64]:
+    """Pitch every 5 ms in Hz, 0 where there is none (DIO and StoneMask of WORLD).
+
+    Raises:
+        RtemoError: pyworld is not installed.
+    """
+    pyworld, wave = load_pyworld(), samples.astype(np.float64)
+    pitch_hz, time_s = pyworld.dio(wave, SAMPLE_RATE_HZ, f0_floor=65.0, f0_ceil=600.0)
+    return np.asarray(pyworld.stonemask(wave, pitch_hz, time_s, SAMPLE_RATE_HZ))
 
 
 def moved_pitch(pitch_hz: NDArray[np.float64], semitones: float, wider: float) -> NDArray[np.float64]:
@@ -173,16 +197,21 @@ def window_of() -> Samples:
 
 
 @cache
-def mel_matrices() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Bins → 64 mel bands [bins, 64] and their pseudo-inverse [64, bins]."""
-    bank = mel_filterbank(64, rate_hz=SAMPLE_RATE_HZ, fft_samples=FFT_SAMPLES, low_hz=0.0).dense().T
+def mel_matrices(count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Bins → mel bands [bins, count] and their pseudo-inverse [count, bins]."""
+    bank = mel_filterbank(count, rate_hz=SAMPLE_RATE_HZ, fft_samples=FFT_SAMPLES, low_hz=0.0).dense().T
     return bank.astype(np.float32), np.linalg.pinv(bank).astype(np.float32)
 
 
-def from_mel(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Magnitudes as mel bands tell them, never negative."""
-    forth, back = mel_matrices()
-    return np.maximum(magnitude @ forth @ back, 1e-5).astype(np.float32)
+def from_mel(
+    magnitude: NDArray[np.float32],
+    count: int = 64,
+    edit: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+) -> NDArray[np.float32]:
+    """Magnitudes as `count` mel bands tell them, after an edit of the bands if wanted; never negative."""
+    forth, back = mel_matrices(count)
+    mel = magnitude @ forth
+    return np.maximum((mel if edit is None else edit(mel)) @ back, 1e-5).astype(np.float32)
 
 
 MAKERS: dict[str, Callable[[Samples, str, np.random.Generator], Samples]] = {

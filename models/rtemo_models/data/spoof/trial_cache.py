@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rtemo_models.data.augment import active_frames
 from rtemo_models.data.progress import progress
 from rtemo_models.data.rooms import telephone
-from rtemo_models.data.spoof.cache import BandCache, bands_offline
+from rtemo_models.data.spoof.cache import BAND_COUNT, FRAMES, TraceCache, traces_of
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report
 from rtemo_models.nets.gem import HOPS, Measures
 
@@ -33,7 +33,7 @@ class Trials:
     Attributes:
         clips: The first clip of each trial, after which it is named.
         bands: `full`, `telephone`, or both.
-        statistics: float16 [trials, bands, seconds, 2 · measures].
+        statistics: float16 [trials, bands, seconds, statistics].
         gate: float32 [trials, seconds, 4], what the recogniser says at that moment.
     """
 
@@ -48,7 +48,7 @@ class Trials:
         return [k for k, clip in enumerate(self.clips) if clip.name in names]
 
 
-def lengthened(corpus: BandCache, folds: Iterable[int]) -> list[list[int]]:
+def lengthened(corpus: TraceCache, folds: Iterable[int]) -> list[list[int]]:
     """Numbers of the clips of each trial, of everything that the folds report and of all dev clips."""
     names = {c.name for fold in folds for c in in_report(corpus.clips, fold)}
     names |= {c.name for c in corpus.clips if c.split == "dev"}
@@ -67,7 +67,7 @@ def lengthened(corpus: BandCache, folds: Iterable[int]) -> list[list[int]]:
 
 def open_trials(
     path: Path,
-    corpus: BandCache,
+    corpus: TraceCache,
     gates: Sequence[NDArray[np.float32]],
     measures: Measures,
     folds: Sequence[int] = range(FOLDS),
@@ -76,7 +76,7 @@ def open_trials(
     """Open the trials of some folds at `path` (.npz), measuring them first when it is absent."""
     listed = lengthened(corpus, folds)
     if not path.exists():
-        width = 2 * measures.config.measures
+        width = measures.config.statistics
         statistics = np.empty((len(listed), len(bands), len(SECONDS), width), np.float16)
         gate = np.empty((len(listed), len(SECONDS), 4), np.float32)
         for k, members in enumerate(progress(listed, "trials")):
@@ -93,18 +93,18 @@ def open_trials(
     return Trials(clips, tuple(bands), made["statistics"], made["gate"])
 
 
-def heard(corpus: BandCache, members: Sequence[int], band: str) -> NDArray[np.float32]:
-    """Bands of a trial, float32 [hops, band_count]."""
+def heard(corpus: TraceCache, members: Sequence[int], band: str) -> NDArray[np.float32]:
+    """Traces of a trial, float32 [hops, traces]."""
     if band == "full":
-        return np.concatenate([corpus.bands(i) for i in members]).astype(np.float32)
-    return np.concatenate([bands_offline(telephone(corpus.audio.samples(i))) for i in members])
+        return np.concatenate([corpus.traces(i) for i in members]).astype(np.float32)
+    return np.concatenate([traces_of(telephone(corpus.audio.samples(i))) for i in members])
 
 
 @torch.no_grad()
-def measured(measures: Measures, bands: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[int]]:
-    """Statistics [seconds, 2 · measures] when so many seconds of speech were heard, and the steps that was at."""
-    x = torch.from_numpy(bands)[None]
-    weight = active_frames(x).unflatten(1, (-1, HOPS))
+def measured(measures: Measures, traces: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[int]]:
+    """Statistics [seconds, statistics] when so many seconds of speech were heard, and the steps that was at."""
+    x = torch.from_numpy(traces)[None]
+    weight = active_frames(x[..., : FRAMES * BAND_COUNT]).unflatten(1, (-1, HOPS))
     spoken_s = 0.01 * weight.sum(2)[0].cumsum(0)
     last = weight.shape[1] - 1
     ends = [min(last, int(torch.searchsorted(spoken_s, float(s) - 1e-6))) for s in SECONDS[:-1]] + [last]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rtemo_models.data.augment import active_frames
 from rtemo_models.data.progress import progress
-from rtemo_models.data.spoof.cache import BandCache
+from rtemo_models.data.spoof.cache import BAND_COUNT, FRAMES, HOP_SAMPLES, TraceCache, traces_of
 from rtemo_models.data.spoof.channel import Channel
 from rtemo_models.nets.gem import HOPS, Measures
 
@@ -26,7 +26,7 @@ class Views:
     """Statistics of every clip.
 
     Attributes:
-        statistics: float16 [views, clips, 2 · measures].
+        statistics: float16 [views, clips, statistics].
         gate: float32 [views, clips, 4], the recogniser's at the end of the crop.
     """
 
@@ -36,7 +36,7 @@ class Views:
 
 def open_views(
     stem: Path,
-    corpus: BandCache,
+    corpus: TraceCache,
     gates: Sequence[NDArray[np.float32]],
     channel: Channel,
     measures: Measures,
@@ -62,15 +62,15 @@ def open_views(
 @torch.no_grad()
 def make_view(
     view: int,
-    corpus: BandCache,
+    corpus: TraceCache,
     gates: Sequence[NDArray[np.float32]],
     channel: Channel,
     measures: Measures,
     crop_steps: Sequence[int],
     seed: int,
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Statistics [clips, 2 · measures] and gates [clips, 4] of one view; zeros for dev clips, never trained on."""
-    statistics = np.zeros((len(corpus), 2 * measures.config.measures), np.float16)
+    """Statistics [clips, statistics] and gates [clips, 4] of one view; zeros for dev clips, never trained on."""
+    statistics = np.zeros((len(corpus), measures.config.statistics), np.float16)
     gate = np.zeros((len(corpus), 4), np.float32)
     for i in progress(range(len(corpus)), f"view {view}"):
         clip = corpus.clips[i]
@@ -78,16 +78,16 @@ def make_view(
             continue
         # A copy draws what its original draws.
         random = np.random.default_rng((seed, view, zlib.crc32((clip.twin or clip.name).encode())))
-        source = corpus.bands(i)
+        source = corpus.traces(i)
         steps = min(int(crop_steps[random.integers(len(crop_steps))]), len(source) // HOPS)
         begin = HOPS * int(random.random() * (len(source) // HOPS - steps + 1))
-        clean = source[begin : begin + HOPS * steps].astype(np.float32)
+        clean = source[begin : begin + HOPS * steps, : FRAMES * BAND_COUNT].astype(np.float32)
         active = active_frames(torch.from_numpy(clean)[None])
-        heard = channel(clean, active[0].numpy() > 0, random)
+        heard = channel(corpus.audio.samples(i)[begin * HOP_SAMPLES : (begin + HOPS * steps) * HOP_SAMPLES], random)
         late = int(random.integers(0, 11))  # speech as a detector finds it: late at onsets
         weight = torch.minimum(active, torch.nn.functional.pad(active, (late, 0))[:, : active.shape[1]])
         weight = weight if bool(weight.any()) else active
-        x = torch.from_numpy(heard).reshape(1, steps, HOPS, -1)
+        x = torch.from_numpy(traces_of(heard)).reshape(1, steps, HOPS, -1)
         statistics[i] = measures(x, weight.reshape(1, steps, HOPS), [steps - 1])[0, 0].numpy()
         gate[i] = gates[i][begin // HOPS + steps - 1]
     return statistics, gate
