@@ -3,15 +3,15 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, ResetReason
+from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec
 from rtemo_plugins.gem.consequences import Consequences
 from rtemo_plugins.gem.ensemble import Ensemble
 from rtemo_plugins.gem.front_end import FrontEnd, TraceFormat
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.step import STEP_HOPS
 from rtemo_plugins.gem.verdicts import MARKS, Notice, Verdicts
+from rtemo_plugins.shared.row_parts import RowParts
 
 _LAST = np.uint8(HopFlag.LAST)
 
@@ -62,7 +62,7 @@ class GemPlugin:
         )
 
 
-class GemProcessor:
+class GemProcessor(RowParts):
     """Runs one hop of every stream through the parts, in the order that keeps the stagger from showing."""
 
     def __init__(self, front_end: FrontEnd, ensemble: Ensemble, verdicts: Verdicts, consequences: Consequences) -> None:
@@ -70,7 +70,7 @@ class GemProcessor:
         self._ensemble = ensemble
         self._verdicts = verdicts
         self._consequences = consequences
-        self._parts = (front_end, ensemble, verdicts, consequences)
+        super().__init__(front_end, ensemble, verdicts, consequences)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Hear one hop, write the marks, follow the policy, compute the steps that are due and tell what they find."""
@@ -90,22 +90,3 @@ class GemProcessor:
     def _tell(self, notices: list[Notice], emit: Emit) -> None:
         for notice in notices:
             emit(notice.row, self._verdicts.describe(notice), notice.start_sample, notice.end_sample)
-
-    def admit(self, row: int) -> None:
-        """Prepare fresh state for a new stream."""
-        for part in self._parts:
-            part.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """Forget the stream at `row`; the last one takes its place."""
-        for part in self._parts:
-            part.retire(row, last)
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Put the given rows into the state of a fresh stream."""
-        for row in rows.tolist():
-            for part in self._parts:
-                part.reset(row)
-
-    def close(self) -> None:
-        """Nothing to free: the weights belong to the engine."""

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
@@ -12,7 +11,6 @@ from rtemo.api import (
     Mark,
     PluginContext,
     PluginSpec,
-    ResetReason,
     StateTable,
     StreamFormat,
 )
@@ -21,6 +19,7 @@ from rtemo.dsp.finite import finite_rows
 from rtemo.dsp.level import LevelMeter
 from rtemo_plugins.level.options import LevelOptions
 from rtemo_plugins.level.tally import REPORT, TALLY, count
+from rtemo_plugins.shared.row_parts import RowParts
 
 
 class LevelPlugin:
@@ -51,7 +50,7 @@ class LevelPlugin:
         return LevelProcessor(self._options, context.format, capacity)
 
 
-class LevelProcessor:
+class LevelProcessor(RowParts):
     """Meters all rows at once and sums up each stream's interval, which is counted in the stream's own hops."""
 
     def __init__(self, options: LevelOptions, format: StreamFormat, capacity: int) -> None:
@@ -61,6 +60,7 @@ class LevelProcessor:
         self._state = StateTable(capacity)
         self._tallies = self._state.add("tally", (), TALLY)
         self._reports = np.zeros(capacity, REPORT)
+        super().__init__(self._state, self._meter)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Measure one hop, write the marks, and report the intervals that are over."""
@@ -82,22 +82,3 @@ class LevelProcessor:
                     noise_dbfs=None if np.isnan(noise_dbfs[row]) else round(float(noise_dbfs[row]), 2),
                 )
                 emit(row, data, int(report["start"]), int(block.start_sample[row]) + self._hop_samples)
-
-    def admit(self, row: int) -> None:
-        """Prepare fresh state for a new stream."""
-        self._state.admit(row)
-        self._meter.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """Forget the stream at `row`; the last one takes its place."""
-        self._state.retire(row, last)
-        self._meter.retire(row, last)
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Put the given rows into the state of a fresh stream."""
-        for row in rows.tolist():
-            self._state.reset(row)
-            self._meter.reset(row)
-
-    def close(self) -> None:
-        """Nothing is held beyond memory."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, ResetReason
+from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec
 from rtemo.dsp.gains import least_factor
 from rtemo_plugins.merit.enhancer import Enhancer
 from rtemo_plugins.merit.findings import MARKS as FINDINGS
@@ -16,6 +16,7 @@ from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.turns import Estimate, Turns
 from rtemo_plugins.merit.words import MARKS as WORDS
 from rtemo_plugins.merit.words import Words
+from rtemo_plugins.shared.row_parts import RowParts
 
 _LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)
@@ -86,7 +87,7 @@ class MeritPlugin:
         return enhancer
 
 
-class MeritProcessor:
+class MeritProcessor(RowParts):
     """Runs one hop of every stream through the parts, in the order that keeps the stagger from showing."""
 
     def __init__(
@@ -105,7 +106,7 @@ class MeritProcessor:
         self._words = words
         self._enhancer = enhancer
         parts = (front_end, listener, turns, findings, words)
-        self._parts = parts if enhancer is None else (*parts, enhancer)
+        super().__init__(*(parts if enhancer is None else (*parts, enhancer)))
 
     def process(self, block: Block, emit: Emit) -> None:
         """Enhance one hop, write the marks, compute the steps that are due and emit what they find."""
@@ -144,22 +145,3 @@ class MeritProcessor:
     def _tell(self, estimates: list[Estimate], emit: Emit) -> None:
         for estimate in estimates:
             emit(estimate.row, self._findings.describe(estimate), estimate.start_sample, estimate.end_sample)
-
-    def admit(self, row: int) -> None:
-        """Prepare fresh state for a new stream."""
-        for part in self._parts:
-            part.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """Forget the stream at `row`; the last one takes its place."""
-        for part in self._parts:
-            part.retire(row, last)
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Put the given rows into the state of a fresh stream."""
-        for row in rows.tolist():
-            for part in self._parts:
-                part.reset(row)
-
-    def close(self) -> None:
-        """Nothing to free: the weights belong to the engine."""

@@ -4,7 +4,6 @@ import math
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
@@ -15,7 +14,6 @@ from rtemo.api import (
     PluginContext,
     PluginSpec,
     Prosody,
-    ResetReason,
     StateTable,
     StreamFormat,
 )
@@ -27,6 +25,7 @@ from rtemo.dsp.rate import SpeechRate
 from rtemo.dsp.tilt import SpectralTilt
 from rtemo_plugins.prosody.options import ProsodyOptions
 from rtemo_plugins.prosody.tally import LEAST_RANGE_HOPS, LEAST_VOICED_HOPS, REPORT, TALLY, count
+from rtemo_plugins.shared.row_parts import RowParts
 
 _SILENCE = 0  # of `vad.speech` and `vad.voice`: anything else, unknown too, is listened to
 
@@ -68,7 +67,7 @@ class ProsodyPlugin:
         return ProsodyProcessor(options, context.format, capacity)
 
 
-class ProsodyProcessor:
+class ProsodyProcessor(RowParts):
     """Measures all rows at every hop: the kernels cost under 3 us per stream, so nothing needs a slower cadence."""
 
     def __init__(self, options: ProsodyOptions, format: StreamFormat, capacity: int) -> None:
@@ -87,6 +86,7 @@ class ProsodyProcessor:
         self._tallies = self._state.add("tally", (), TALLY)
         self._voiced_hz = self._state.add("voiced_hz", (self._interval_hops,), np.float32)
         self._reports = np.zeros(capacity, REPORT)
+        super().__init__(self._state, self._pitch, self._rate, self._log_mel)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Measure one hop, write the marks, and report the seconds that are complete."""
@@ -125,22 +125,3 @@ class ProsodyProcessor:
             tilt_db_per_octave=round(float(report["tilt"]), 2),
             speech_s=speech_s,
         )
-
-    def admit(self, row: int) -> None:
-        """Prepare fresh state for a new stream."""
-        for part in (self._state, self._pitch, self._rate, self._log_mel):
-            part.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """Forget the stream at `row`; the last one takes its place."""
-        for part in (self._state, self._pitch, self._rate, self._log_mel):
-            part.retire(row, last)
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Put the given rows into the state of a fresh stream."""
-        for row in rows.tolist():
-            for part in (self._state, self._pitch, self._rate, self._log_mel):
-                part.reset(row)
-
-    def close(self) -> None:
-        """Nothing is held beyond memory."""

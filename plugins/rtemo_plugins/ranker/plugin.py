@@ -15,7 +15,6 @@ from rtemo.api import (
     ModelError,
     PluginContext,
     PluginSpec,
-    ResetReason,
 )
 from rtemo_plugins.ranker.alerts import Alerts
 from rtemo_plugins.ranker.board import FloorBoard
@@ -24,6 +23,7 @@ from rtemo_plugins.ranker.options import RankerOptions
 from rtemo_plugins.ranker.rolling import SAMPLE_S
 from rtemo_plugins.ranker.roster import Roster
 from rtemo_plugins.ranker.scorer import STEP_HOPS, WORDS, Scorer
+from rtemo_plugins.shared.row_parts import RowParts
 
 _LAST = np.uint8(HopFlag.LAST)
 
@@ -65,7 +65,7 @@ class RankerPlugin:
         return RankerProcessor(scorer, course, alerts, board, Roster(capacity), hop_samples, hop_s)
 
 
-class RankerProcessor:
+class RankerProcessor(RowParts):
     """Runs one hop of every stream through the parts."""
 
     def __init__(
@@ -85,7 +85,7 @@ class RankerProcessor:
         self._roster = roster
         self._hop_samples = hop_samples
         self._hop_s = hop_s
-        self._parts = (scorer, course, alerts, board, roster)
+        super().__init__(scorer, course, alerts, board, roster)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Score the streams whose words are fresh, tell what has come of it, and compare all when it is time."""
@@ -117,25 +117,6 @@ class RankerProcessor:
         for notice in notices:
             for rank in self._course.describe(notice):
                 emit(notice.row, rank, *self._course.span(notice.row))
-
-    def admit(self, row: int) -> None:
-        """Prepare fresh state for a new stream."""
-        for part in self._parts:
-            part.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """Forget the stream at `row`; the last one takes its place."""
-        for part in self._parts:
-            part.retire(row, last)
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Put the given rows into the state of a fresh stream."""
-        for row in rows.tolist():
-            for part in self._parts:
-                part.reset(row)
-
-    def close(self) -> None:
-        """Nothing to free: the weights belong to the engine."""
 
 
 def _check_words(card: ModelCard, name: str) -> None:

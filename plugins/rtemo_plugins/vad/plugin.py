@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
@@ -11,12 +10,12 @@ from rtemo.api import (
     Mark,
     PluginContext,
     PluginSpec,
-    ResetReason,
     SpeechEnd,
     SpeechStart,
     StateTable,
     StreamFormat,
 )
+from rtemo_plugins.shared.row_parts import RowParts
 from rtemo_plugins.vad.back_end import UNKNOWN, BackEnd
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.silero import MODEL, SileroBackEnd, longest_lag_samples
@@ -69,7 +68,7 @@ class VadPlugin:
         return VadProcessor(rules, back_end, format, capacity)
 
 
-class VadProcessor:
+class VadProcessor(RowParts):
     """Runs a back end and the state machine behind it over all rows."""
 
     def __init__(self, rules: Rules, back_end: BackEnd, format: StreamFormat, capacity: int) -> None:
@@ -79,6 +78,7 @@ class VadProcessor:
         self._state = StateTable(capacity)
         self._turns = self._state.add("turn", (), TURN)
         self._changes = np.zeros(capacity, CHANGE)
+        super().__init__(self._state, back_end)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Judge one hop, write the marks, and emit what has started or ended."""
@@ -103,22 +103,3 @@ class VadProcessor:
 
     def _announce_start(self, row: int, change: np.void, probability: float, now_sample: int, emit: Emit) -> None:
         emit(row, SpeechStart(confidence=round(float(probability), 3)), int(change["start"]), now_sample)
-
-    def admit(self, row: int) -> None:
-        """Prepare fresh state for a new stream."""
-        self._state.admit(row)
-        self._back_end.admit(row)
-
-    def retire(self, row: int, last: int) -> None:
-        """Forget the stream at `row`; the last one takes its place."""
-        self._state.retire(row, last)
-        self._back_end.retire(row, last)
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Put the given rows into the state of a fresh stream."""
-        for row in rows.tolist():
-            self._state.reset(row)
-            self._back_end.reset(row)
-
-    def close(self) -> None:
-        """Nothing is held beyond memory."""
