@@ -32,7 +32,7 @@ class Case(NamedTuple):
         return registry.make(self.name, self.options)
 
 
-ELSEWHERE = {"ranker"}
+ELSEWHERE = {"gem", "ranker"}
 """Tested beside this file: behind the real listener the same checks would take minutes."""
 CASES = [Case(name, {}) for name in registry.installed() if name not in ELSEWHERE] + [
     Case("vad", {"back_end": "silero"})
