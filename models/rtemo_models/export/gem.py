@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import onnx
 
 from rtemo.api import EXPERTS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.data.spoof.cache import FRONT_END
+from rtemo_models.export.folder import write_folder
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_models.export.layers import LayerWriter, array
 from rtemo_models.nets.gem import HOPS, Gem, Measures, load_gem
@@ -232,11 +232,7 @@ def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) 
         limits=LIMITS,
         recipe=RECIPE,
     )
-    place = folder / "gem"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / card.weights).write_bytes(graph)
-    (place / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
-    (place / "__init__.py").write_text('"""The gem bundle: `gem.onnx` and its card."""\n', encoding="utf-8")
+    write_folder(folder / "gem", card, graph)
     return card
 
 

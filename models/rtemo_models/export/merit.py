@@ -10,11 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from rtemo.api.events import EMOTIONS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.export.enhancer import enhancer_graph, enhancer_macs
+from rtemo_models.export.folder import write_folder
 from rtemo_models.export.listener import listener_graph, listener_macs
 from rtemo_models.nets.merit import Merit, load_merit
 from rtemo_models.train.spectra import FLOOR, FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES
@@ -164,12 +163,7 @@ def write_bundles(
     files = {part: graph.SerializeToString(deterministic=True) for part, graph in graphs.items()}
     cards = make_cards(net, files, version, results)
     for part, card in cards.items():
-        place = folder / f"merit_{part}"
-        place.mkdir(parents=True, exist_ok=True)
-        (place / card.weights).write_bytes(files[part])
-        (place / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
-        text = f'"""The {card.name} bundle: `{card.weights}` and its card."""\n'
-        (place / "__init__.py").write_text(text, encoding="utf-8")
+        write_folder(folder / f"merit_{part}", card, files[part])
     return cards
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.export.folder import write_folder
 
 STEP_S = 0.04
 _MASS, _SUM, _OUT = "pool_mood_mass", "pool_mood_sum", "mood"
@@ -89,8 +90,7 @@ def add_moods(folder: Path, axes: NDArray[np.float32], memory_s: float, calibrat
         outputs=card.outputs | {_OUT: TensorSpec((count,))},
         calibration=card.calibration | calibration,
     )
-    (folder / card.weights).write_bytes(graph)
-    (folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
+    write_folder(folder, card, graph)
     return card
 
 

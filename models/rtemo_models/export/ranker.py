@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import onnx
 import torch
 
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.export.folder import write_folder
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_models.export.layers import LayerWriter, array
 from rtemo_models.nets.ranker import ATTRIBUTES, FadingPool, Ranker, load_ranker
@@ -176,11 +176,7 @@ def write_bundle(net: Ranker, folder: Path, version: str, results: dict[str, Any
         limits=LIMITS,
         recipe=RECIPE,
     )
-    place = folder / "ranker"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / card.weights).write_bytes(graph)
-    (place / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
-    (place / "__init__.py").write_text('"""The ranker bundle: `ranker.onnx` and its card."""\n', encoding="utf-8")
+    write_folder(folder / "ranker", card, graph)
     return card
 
 

@@ -1,53 +1,17 @@
 """The shipped bundle of GEM, as ONNX Runtime sees it; needs neither torch nor data."""
 
 import hashlib
-from pathlib import Path
 
-import msgspec
 import numpy as np
-import onnxruntime
 import pytest
 
-import rtemo_models.bundles
-from rtemo.api import ModelCard
 from rtemo.dsp.filterbank import linear_filterbank
 from rtemo.dsp.residual import Residual
+from tests.fakes.bundle_streams import BundleStreams, buzz
 
 pytestmark = pytest.mark.unit
 
-FOLDER = Path(rtemo_models.bundles.__file__).parent / "gem"
 HOP = 160
-if not FOLDER.exists():
-    pytest.skip("no bundle of GEM is shipped", allow_module_level=True)
-
-
-class Streams:
-    """n streams through the graph, states carried by hand."""
-
-    def __init__(self, n: int) -> None:
-        self.card = msgspec.json.decode((FOLDER / "card.json").read_bytes(), type=ModelCard)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.weights = (FOLDER / self.card.weights).read_bytes()
-        self.session = onnxruntime.InferenceSession(self.weights, options, providers=["CPUExecutionProvider"])
-        self.names = [o.name for o in self.session.get_outputs()]
-        self.state = {k: np.full((n, *s.shape), s.fill, s.dtype) for k, s in self.card.states.items()}
-
-    def step(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        feeds = {k: v.astype(np.float32) for k, v in inputs.items()}
-        out = dict(zip(self.names, self.session.run(None, {**feeds, **self.state}), strict=True))
-        self.state = {k: out[f"next_{k}"] for k in self.state}
-        return out
-
-
-def voice(duration_s: float, seed: int) -> np.ndarray:
-    """A buzz with syllables and a wandering pitch: not speech, but as lively."""
-    random = np.random.default_rng(seed)
-    time_s = np.arange(int(16_000 * duration_s)) / 16_000
-    pitch_hz = random.uniform(90, 250) * (1 + 0.1 * np.sin(2 * np.pi * random.uniform(0.5, 2) * time_s))
-    buzz = sum(np.sin(2 * np.pi * k * np.cumsum(pitch_hz) / 16_000) / k for k in range(1, 20))
-    syllables = np.clip(np.sin(2 * np.pi * random.uniform(3, 6) * time_s), 0.02, 1)
-    return (0.1 * buzz * syllables + 1e-3 * random.standard_normal(len(time_s))).astype(np.float32)
 
 
 def traces_of(clips: np.ndarray) -> np.ndarray:
@@ -65,7 +29,7 @@ def traces_of(clips: np.ndarray) -> np.ndarray:
 
 def run(clips: np.ndarray, gate: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Score [steps, n] and experts [steps, n, 4]."""
-    streams, traces, n = Streams(len(clips)), traces_of(clips), len(clips)
+    streams, traces, n = BundleStreams("gem", len(clips)), traces_of(clips), len(clips)
     gate = np.full((n, 4), 0.25) if gate is None else gate
     said = [
         streams.step(traces=traces[:, h : h + 4], weight=np.ones((n, 4)), gate=gate)
@@ -75,7 +39,7 @@ def run(clips: np.ndarray, gate: np.ndarray | None = None) -> tuple[np.ndarray, 
 
 
 def test_card_carries_hash_and_terms_and_keeps_the_budget() -> None:
-    streams = Streams(1)
+    streams = BundleStreams("gem", 1)
     card = streams.card
     assert hashlib.sha256(streams.weights).hexdigest() == card.sha256
     assert len(streams.weights) == card.weights_bytes
@@ -88,28 +52,28 @@ def test_card_carries_hash_and_terms_and_keeps_the_budget() -> None:
 
 
 def test_score_is_what_the_gate_makes_of_the_experts() -> None:
-    clips = np.stack([voice(2.0, seed) for seed in range(3)])
+    clips = np.stack([buzz(2.0, seed, hiss=1e-3) for seed in range(3)])
     gate = np.random.default_rng(0).dirichlet(np.ones(4), 3)
     score, experts = run(clips, gate)
     np.testing.assert_allclose(score, (experts * gate).sum(-1), atol=1e-3)
 
 
 def test_streams_do_not_hear_each_other() -> None:
-    clips = np.stack([voice(1.0, seed) for seed in range(5)])
+    clips = np.stack([buzz(1.0, seed, hiss=1e-3) for seed in range(5)])
     np.testing.assert_allclose(run(clips)[0][:, 3], run(clips[3:4])[0][:, 0], atol=1e-3)
 
 
 def test_gain_matters_little() -> None:
-    clip = voice(3.0, 2)
+    clip = buzz(3.0, 2, hiss=1e-3)
     score, _ = run(np.stack([clip, 0.2 * clip]))
     assert abs(score[-1, 0] - score[-1, 1]) < 0.5
 
 
 def test_silence_loud_noise_and_many_minutes_keep_everything_finite() -> None:
     random = np.random.default_rng(3)
-    odd = np.stack([np.zeros(16_000), np.sign(random.standard_normal(16_000)), 1e-6 * voice(1.0, 4)])
+    odd = np.stack([np.zeros(16_000), np.sign(random.standard_normal(16_000)), 1e-6 * buzz(1.0, 4, hiss=1e-3)])
     assert np.isfinite(run(odd.astype(np.float32))[0]).all()
-    streams = Streams(2)
+    streams = BundleStreams("gem", 2)
     for _ in range(3000):
         streams.step(traces=random.normal(-8, 2, (2, 4, 36)), weight=np.ones((2, 4)), gate=np.full((2, 4), 0.25))
     assert all(np.isfinite(v).all() and np.abs(v).max() < 1e6 for v in streams.state.values())

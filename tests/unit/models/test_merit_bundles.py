@@ -1,52 +1,18 @@
 """The shipped bundles of Sparse MERIT, as ONNX Runtime sees them; needs neither torch nor data."""
 
 import hashlib
-from pathlib import Path
 
-import msgspec
 import numpy as np
-import onnxruntime
 import pytest
 
-import rtemo_models.bundles
-from rtemo.api import EMOTIONS, ModelCard
+from rtemo.api import EMOTIONS
 from rtemo.dsp.bands import LogBands
 from rtemo.dsp.stft import Istft, Stft, low_delay_windows
+from tests.fakes.bundle_streams import BundleStreams, buzz
 
 pytestmark = pytest.mark.unit
 
-FOLDER = Path(rtemo_models.bundles.__file__).parent
 HOP = 160
-
-
-class Streams:
-    """n streams through a graph, states carried by hand."""
-
-    def __init__(self, part: str, n: int) -> None:
-        folder = FOLDER / f"merit_{part}"
-        self.card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.weights = (folder / self.card.weights).read_bytes()
-        self.session = onnxruntime.InferenceSession(self.weights, options, providers=["CPUExecutionProvider"])
-        self.names = [o.name for o in self.session.get_outputs()]
-        self.state = {k: np.full((n, *s.shape), s.fill, s.dtype) for k, s in self.card.states.items()}
-
-    def step(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        feeds = {k: v.astype(np.float32) for k, v in inputs.items()}
-        out = dict(zip(self.names, self.session.run(None, {**feeds, **self.state}), strict=True))
-        self.state = {k: out[f"next_{k}"] for k in self.state}
-        return out
-
-
-def voice(duration_s: float, seed: int, level: float = 0.1) -> np.ndarray:
-    """A buzz with syllables and a wandering pitch: not speech, but as lively."""
-    random = np.random.default_rng(seed)
-    time_s = np.arange(int(16_000 * duration_s)) / 16_000
-    pitch_hz = random.uniform(90, 250) * (1 + 0.1 * np.sin(2 * np.pi * random.uniform(0.5, 2) * time_s))
-    buzz = sum(np.sin(2 * np.pi * k * np.cumsum(pitch_hz) / 16_000) / k for k in range(1, 20))
-    syllables = np.clip(np.sin(2 * np.pi * random.uniform(3, 6) * time_s), 0.02, 1)
-    return (level * buzz * syllables + 1e-4 * random.standard_normal(len(time_s))).astype(np.float32)
 
 
 def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,7 +24,7 @@ def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for row in range(n):
         stft.admit(row)
         istft.admit(row)
-    listener, enhancer = Streams("listen", n), Streams("enhance", n)
+    listener, enhancer = BundleStreams("merit_listen", n), BundleStreams("merit_enhance", n)
     contexts = [np.zeros((n, *listener.card.outputs["context"].shape), np.float32)] * 2
     out, logits, arousal, collected = np.zeros_like(clips), [], [], []
     for hop in range(samples // HOP):
@@ -80,7 +46,7 @@ def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("part", ["listen", "enhance"])
 def test_card_carries_the_hash_and_size_of_its_weights_and_their_terms(part: str) -> None:
-    streams = Streams(part, 1)
+    streams = BundleStreams(f"merit_{part}", 1)
     assert hashlib.sha256(streams.weights).hexdigest() == streams.card.sha256
     assert len(streams.weights) == streams.card.weights_bytes
     assert "non-commercial research use" in streams.card.licence
@@ -89,7 +55,7 @@ def test_card_carries_the_hash_and_size_of_its_weights_and_their_terms(part: str
 
 
 def test_cards_name_the_emotions_in_the_order_of_the_events_and_share_a_front_end() -> None:
-    listen, enhance = Streams("listen", 1).card, Streams("enhance", 1).card
+    listen, enhance = BundleStreams("merit_listen", 1).card, BundleStreams("merit_enhance", 1).card
     assert tuple(listen.labels) == EMOTIONS
     assert listen.front_end == enhance.front_end
     assert listen.parameters + enhance.parameters < 2_000_000
@@ -98,7 +64,7 @@ def test_cards_name_the_emotions_in_the_order_of_the_events_and_share_a_front_en
 def test_white_noise_is_turned_down_and_a_voice_is_not() -> None:
     random = np.random.default_rng(0)
     noise = (0.05 * random.standard_normal(3 * 16_000)).astype(np.float32)
-    clean = voice(3.0, 1)
+    clean = buzz(3.0, 1)
     noisy = (clean + 0.3 * noise).astype(np.float32)
     enhanced, _, _ = run(np.stack([noise, noisy]))
     late = slice(16_000, None)
@@ -110,14 +76,14 @@ def test_white_noise_is_turned_down_and_a_voice_is_not() -> None:
 
 
 def test_clean_speech_is_left_alone() -> None:
-    clean = np.stack([voice(4.0, seed) for seed in range(3)])
+    clean = np.stack([buzz(4.0, seed) for seed in range(3)])
     enhanced, _, _ = run(clean)
     for said, heard in zip(clean[:, 8000 : -2 * HOP], enhanced[:, 8000 + 2 * HOP :], strict=True):
         assert np.sum((heard - said) ** 2) < 0.03 * np.sum(said**2)
 
 
 def test_level_does_not_matter() -> None:
-    clip = voice(3.0, 2)
+    clip = buzz(3.0, 2)
     enhanced, logits, _ = run(np.stack([clip, 0.1 * clip]))
     steady = slice(16_000, None)
     difference = enhanced[0][steady] - 10 * enhanced[1][steady]
@@ -126,7 +92,7 @@ def test_level_does_not_matter() -> None:
 
 
 def test_streams_do_not_hear_each_other() -> None:
-    clips = np.stack([voice(1.0, seed) for seed in range(5)])
+    clips = np.stack([buzz(1.0, seed) for seed in range(5)])
     together = run(clips)
     alone = run(clips[3:4])
     for a, b in zip(together, alone, strict=True):
@@ -134,13 +100,13 @@ def test_streams_do_not_hear_each_other() -> None:
 
 
 def test_silence_digital_and_loud_keeps_everything_finite() -> None:
-    clips = np.stack([np.zeros(16_000), np.sign(voice(1.0, 3)), 1e-6 * voice(1.0, 4)]).astype(np.float32)
+    clips = np.stack([np.zeros(16_000), np.sign(buzz(1.0, 3)), 1e-6 * buzz(1.0, 4)]).astype(np.float32)
     for values in run(clips):
         assert np.isfinite(values).all()
 
 
 def test_many_minutes_leave_states_bounded() -> None:
-    listener, enhancer = Streams("listen", 2), Streams("enhance", 2)
+    listener, enhancer = BundleStreams("merit_listen", 2), BundleStreams("merit_enhance", 2)
     random = np.random.default_rng(5)
     context = np.zeros((2, *listener.card.outputs["context"].shape), np.float32)
     for _ in range(3000):

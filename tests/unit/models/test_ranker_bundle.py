@@ -1,52 +1,18 @@
 """The shipped ranker behind the shipped listener, as ONNX Runtime sees them; needs neither torch nor data."""
 
 import hashlib
-from pathlib import Path
 
-import msgspec
 import numpy as np
-import onnxruntime
 import pytest
 
-import rtemo_models.bundles
-from rtemo.api import ModelCard
 from rtemo.dsp.bands import LogBands
 from rtemo.dsp.stft import Stft, low_delay_windows
+from tests.fakes.bundle_streams import BundleStreams, buzz
 
 pytestmark = pytest.mark.unit
 
-FOLDER = Path(rtemo_models.bundles.__file__).parent
 HOP, STEP_HOPS = 160, 4
 ATTRIBUTES = ("arousal", "valence", "intensity")
-
-
-class Streams:
-    """n streams through a graph, states carried by hand."""
-
-    def __init__(self, name: str, n: int) -> None:
-        self.card = msgspec.json.decode((FOLDER / name / "card.json").read_bytes(), type=ModelCard)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.weights = (FOLDER / name / self.card.weights).read_bytes()
-        self.session = onnxruntime.InferenceSession(self.weights, options, providers=["CPUExecutionProvider"])
-        self.names = [o.name for o in self.session.get_outputs()]
-        self.state = {k: np.full((n, *s.shape), s.fill, s.dtype) for k, s in self.card.states.items()}
-
-    def step(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        feeds = {k: v.astype(np.float32) for k, v in inputs.items()}
-        out = dict(zip(self.names, self.session.run(None, {**feeds, **self.state}), strict=True))
-        self.state = {k: out[f"next_{k}"] for k in self.state}
-        return out
-
-
-def voice(duration_s: float, seed: int, pitch_hz: float = 120.0, rate_hz: float = 4.0) -> np.ndarray:
-    """A buzz with syllables and a wandering pitch: not speech, but as lively."""
-    random = np.random.default_rng(seed)
-    time_s = np.arange(int(16_000 * duration_s)) / 16_000
-    bent_hz = pitch_hz * (1 + 0.1 * np.sin(2 * np.pi * random.uniform(0.5, 2) * time_s))
-    buzz = sum(np.sin(2 * np.pi * k * np.cumsum(bent_hz) / 16_000) / k for k in range(1, 20))
-    syllables = np.clip(np.sin(2 * np.pi * rate_hz * time_s), 0.02, 1)
-    return (0.1 * buzz * syllables + 1e-4 * random.standard_normal(len(time_s))).astype(np.float32)
 
 
 def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +22,7 @@ def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     stft, logs = Stft(n, analysis, hop_samples=HOP), LogBands(n, analysis)
     for row in range(n):
         stft.admit(row)
-    listener, ranker = Streams("merit_listen", n), Streams("ranker", n)
+    listener, ranker = BundleStreams("merit_listen", n), BundleStreams("ranker", n)
     scores, spreads, hops = [], [], []
     for begin in range(0, samples - HOP + 1, HOP):
         spectra = stft.process(np.ascontiguousarray(clips[:, begin : begin + HOP]))
@@ -71,7 +37,7 @@ def run(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_card_carries_hash_terms_limits_and_keeps_the_seam() -> None:
-    streams, listener = Streams("ranker", 1), Streams("merit_listen", 1).card
+    streams, listener = BundleStreams("ranker", 1), BundleStreams("merit_listen", 1).card
     card = streams.card
     assert hashlib.sha256(streams.weights).hexdigest() == card.sha256
     assert len(streams.weights) == card.weights_bytes
@@ -86,7 +52,7 @@ def test_the_card_carries_hash_terms_limits_and_keeps_the_seam() -> None:
 
 
 def test_anchors_rise_from_percent_to_percent_and_are_of_standardised_scores() -> None:
-    calibration = Streams("ranker", 1).card.calibration
+    calibration = BundleStreams("ranker", 1).card.calibration
     for attribute in ATTRIBUTES:
         anchors = [calibration[f"anchors_{attribute}_{percent}"] for percent in range(101)]
         assert (np.diff(anchors) > 0).all()
@@ -97,7 +63,7 @@ def test_anchors_rise_from_percent_to_percent_and_are_of_standardised_scores() -
 
 
 def test_the_card_says_how_well_each_task_was_ordered_and_that_it_is_better_than_chance() -> None:
-    scores = Streams("ranker", 1).card.scores
+    scores = BundleStreams("ranker", 1).card.scores
     assert {"clean", "telephone", "noise_10db", "noise_0db", "room"} <= set(scores)
     for task in ("baved_level", "ravdess_intensity", "arousal_order", "valence_order"):
         assert scores["clean"][f"{task}_tau"] > 0.2
@@ -105,24 +71,24 @@ def test_the_card_says_how_well_each_task_was_ordered_and_that_it_is_better_than
 
 
 def test_a_fast_high_voice_ranks_above_a_slow_low_one_in_arousal() -> None:
-    clips = np.stack([voice(4.0, 1, 90.0, 2.0), voice(4.0, 1, 320.0, 6.0)])
+    clips = np.stack([buzz(4.0, 1, pitch_hz=90.0, rate_hz=2.0), buzz(4.0, 1, pitch_hz=320.0, rate_hz=6.0)])
     scores, _ = run(clips)
     assert scores[1, -1, 0] > scores[0, -1, 0]
 
 
 def test_gain_moves_scores_by_less_than_their_spread() -> None:
-    clip = voice(4.0, 2)
+    clip = buzz(4.0, 2, pitch_hz=120.0, rate_hz=4.0)
     scores, spreads = run(np.stack([clip, 0.1 * clip, 3.0 * clip]))
     assert (np.abs(scores[1:, -1] - scores[0, -1]) < spreads[0, -1]).all()
 
 
 def test_streams_do_not_hear_each_other() -> None:
-    clips = np.stack([voice(1.0, seed) for seed in range(5)])
+    clips = np.stack([buzz(1.0, seed, pitch_hz=120.0, rate_hz=4.0) for seed in range(5)])
     np.testing.assert_allclose(run(clips)[0][3], run(clips[3:4])[0][0], atol=1e-3)
 
 
 def test_the_spread_narrows_with_speech_and_silence_moves_nothing() -> None:
-    ranker = Streams("ranker", 1)
+    ranker = BundleStreams("ranker", 1)
     random = np.random.default_rng(0)
     spreads = [ranker.step(words=random.normal(size=(1, 192)), weight=np.ones(1))["spread"][0] for _ in range(100)]
     assert (np.diff(spreads, axis=0) <= 1e-6).all()
@@ -134,7 +100,7 @@ def test_the_spread_narrows_with_speech_and_silence_moves_nothing() -> None:
 
 
 def test_before_any_speech_scores_are_nought_and_a_long_call_keeps_states_finite() -> None:
-    ranker = Streams("ranker", 2)
+    ranker = BundleStreams("ranker", 2)
     random = np.random.default_rng(1)
     assert (ranker.step(words=random.normal(size=(2, 192)), weight=np.zeros(2))["scores"] == 0).all()
     for _ in range(3000):
