@@ -1,0 +1,7 @@
+"""What holds for all tests."""
+
+import signal
+
+# A shell that starts us in the background has us ignore Ctrl-C, and so would every program that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
