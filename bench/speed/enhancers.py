@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.lending import Lending
 from bench.quality.enhancement.peers import PEERS
 from bench.sound import babble
-from rtemo.api import Block, HopFlag, RtemoError, StreamFormat
+from rtemo.api import Block, HopFlag, RtemoError
 from rtemo.config import load_config
 from rtemo.engine import registry
 from rtemo.runtime import ModelStore
@@ -45,15 +46,6 @@ class Worker:
     delay_samples: int
 
 
-class Context:
-    """What the engine would lend a plugin."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self.model = ModelStore().load
-
-
 def open_worker(name: str, peers: Path | None, config: Path | None) -> Worker:
     """Open a peer, the plugin `merit`, or its enhancing half.
 
@@ -71,7 +63,7 @@ def open_worker(name: str, peers: Path | None, config: Path | None) -> Worker:
 
 
 def _whole(plugin: Any) -> Worker:
-    processor = plugin.open(Context(), 1)
+    processor = plugin.open(Lending(), 1)
     processor.admit(0)
     marks: dict[str, Any] = {m.name: np.zeros((1, *m.shape), m.dtype) for m in plugin.spec.provides}
     marks |= {"vad.speech": np.ones(1, np.int8), "vad.voice": np.ones(1, np.int8)}

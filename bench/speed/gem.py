@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.lending import Lending
 from bench.sound import babble
-from rtemo.api import EXPERTS, Block, ModelCard, ModelHandle, StreamFormat, TensorSpec
-from rtemo.runtime import ModelStore
+from rtemo.api import EXPERTS, Block, ModelCard, TensorSpec
 from rtemo_models.export.graph import GraphBuilder
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.plugin import GemPlugin
@@ -90,23 +90,10 @@ def write_bundle(folder: Path, width: int, layers: int) -> tuple[str, int]:
     return str(folder), parameters
 
 
-class Context:
-    """What the engine would lend a plugin."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self._store = ModelStore()
-
-    def model(self, name: str) -> ModelHandle:
-        """Load a bundle."""
-        return self._store.load(name)
-
-
 def run(bundle: str, n: int, ticks: int) -> NDArray[np.float64]:
     """Run n streams that began together; give the time of every tick, in us."""
     plugin: Any = GemPlugin(GemOptions(bundle=bundle))
-    processor = plugin.open(Context(), n)
+    processor = plugin.open(Lending(), n)
     for row in range(n):
         processor.admit(row)
     sound = babble(10.0, 1, 16_000) + np.random.default_rng(2).normal(0, 0.03, 160_000)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, ModelHandle, StreamFormat
-from rtemo.runtime import ModelStore
+from bench.lending import Lending
+from rtemo.api import Block
 from rtemo_plugins.ranker.options import RankerOptions
 from rtemo_plugins.ranker.plugin import RankerPlugin, RankerProcessor
 from rtemo_plugins.ranker.scorer import STEP_HOPS, WORDS
@@ -33,19 +33,6 @@ class Who(NamedTuple):
     role: str = "customer"
 
 
-class Context:
-    """What the engine would lend a plugin."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self._store = ModelStore()
-
-    def model(self, name: str) -> ModelHandle:
-        """Load a bundle."""
-        return self._store.load(name)
-
-
 class Floor:
     """A processor with n streams that all speak all the time.
 
@@ -57,7 +44,7 @@ class Floor:
 
     def __init__(self, options: RankerOptions, n: int, is_together: bool) -> None:
         plugin: Any = RankerPlugin(options)
-        self.processor: RankerProcessor = plugin.open(Context(), n)
+        self.processor: RankerProcessor = plugin.open(Lending(), n)
         for row in range(n):
             self.processor.admit(row)
         random = np.random.default_rng(0)
@@ -111,7 +98,7 @@ def measure_board(options: RankerOptions, rows: int, refreshes: int) -> NDArray[
     block, board = floor.block, floor.processor._board
     left_out = np.zeros(rows, np.bool_)
     scores = np.random.default_rng(1).standard_normal(floor.processor._scorer.score.shape).astype(np.float32)
-    period = round(options.board.refresh_s / Context.format.hop_s)
+    period = round(options.board.refresh_s / Lending.format.hop_s)
     block.tick = period
     for k in range(refreshes):
         scores += 0.02 * np.random.default_rng(k).standard_normal(scores.shape).astype(np.float32)

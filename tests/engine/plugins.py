@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.lending import Lending
 from rtemo.api import Block, Emit, Level, Mark, PluginContext, PluginSpec, ResetReason, StateTable
 from rtemo.engine.clock import VirtualClock
 
@@ -39,6 +40,11 @@ class FakePlugin:
     def open(self, context: PluginContext, capacity: int) -> Any:
         self.processor = self._make(context, capacity)
         return self.processor
+
+
+def lent(plugin: Any) -> FakePlugin:
+    """Take a configured plugin into a chain without the registry; it is lent the bundles that are installed."""
+    return FakePlugin(plugin.spec, lambda context, capacity: plugin.open(Lending(), capacity))
 
 
 def listener(name: str, processor: FakeProcessor, **spec: Any) -> FakePlugin:

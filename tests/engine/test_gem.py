@@ -5,15 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtemo.api import StreamFormat
-from rtemo.runtime import ModelStore
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.plugin import GemPlugin
 from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.plugin import MeritPlugin
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
-from tests.engine.plugins import FakePlugin, witness
+from tests.engine.plugins import FakePlugin, lent, witness
 from tests.engine.rig import HOP, Rig
 from tests.fakes.gem import gem_bundle, loudness_bundle
 from tests.fakes.merit import merit_bundles
@@ -28,19 +26,6 @@ SPOOF_FROM_THE_FIRST = {
     "alarm_limit_at_1_per_hour": 1.0,
     "alarm_drift": -30.0,
 }
-
-
-class Lending:
-    """What a plugin is lent."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self.model = ModelStore().load
-
-
-def lent(plugin: Any) -> FakePlugin:
-    return FakePlugin(plugin.spec, lambda context, capacity: plugin.open(Lending(), capacity))
 
 
 def play(folder: Any, gem: str, *, gain: float | None = None, **options: Any) -> tuple[Rig, FakePlugin]:

@@ -5,34 +5,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from rtemo.api import StreamFormat
-from rtemo.runtime import ModelStore
 from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.plugin import MeritPlugin
 from rtemo_plugins.ranker.options import RankerOptions
 from rtemo_plugins.ranker.plugin import RankerPlugin
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
-from tests.engine.plugins import FakePlugin
+from tests.engine.plugins import lent
 from tests.engine.rig import Rig
 from tests.fakes.merit import merit_bundles
 from tests.fakes.ranker import ranker_bundle
 from tests.fakes.voice import voice
 
 pytestmark = pytest.mark.engine
-
-
-class Lending:
-    """What a plugin is lent."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self.model = ModelStore().load
-
-
-def lent(plugin: Any) -> FakePlugin:
-    return FakePlugin(plugin.spec, lambda context, capacity: plugin.open(Lending(), capacity))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.enhancement.active_level import active_power
+from rtemo_models.data.recordings import without_silence
 
 RATE_HZ = 16_000
 SNRS_DB = (-5.0, 0.0, 5.0, 10.0)
@@ -184,7 +185,7 @@ class Surroundings:
         while sum(p.size for p in parts) < 2 * size:
             if not len(parts) % len(paths):
                 order = random.permutation(len(paths))
-            parts.append(_sounding(read(self._data / paths[order[len(parts) % len(paths)]])))
+            parts.append(without_silence(read(self._data / paths[order[len(parts) % len(paths)]])))
         whole = np.concatenate(parts)
         begin = random.integers(whole.size - size)
         piece = whole[begin : begin + size].astype(np.float64)
@@ -244,10 +245,3 @@ def _talk(data: Path, rows: list[Recording], random: np.random.Generator) -> tup
 def _at_unit_level(samples: Sound) -> Sound:
     power, _ = active_power(samples)
     return (samples / np.sqrt(power)).astype(np.float32) if power > 0.0 else samples
-
-
-def _sounding(samples: Sound) -> Sound:
-    """Drop the digital silence that fills up short recordings: it would raise the rest of the noise."""
-    hops = samples[: samples.size // 160 * 160].reshape(-1, 160)
-    power = np.mean(np.square(hops, dtype=np.float64), axis=1)
-    return hops[power > 1e-6 * power.max()].ravel() if power.max() > 0.0 else samples

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.lending import Lending
 from bench.quality.rank.mood_calls import MoodCall
-from rtemo.api import EMOTIONS, Block, HopFlag, StreamFormat
+from rtemo.api import EMOTIONS, Block, HopFlag
 from rtemo.engine import registry
-from rtemo.runtime import ModelStore
 
 HOP = 160
 STEP_S = 0.04
@@ -33,15 +33,6 @@ class CallWords:
     words: NDArray[np.float32]
     voiced: NDArray[np.float32]
     posterior: NDArray[np.float32]
-
-
-class Context:
-    """What the engine would lend a plugin."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self.model = ModelStore().load
 
 
 def hear(calls: Sequence[MoodCall], cache: Path) -> list[CallWords]:
@@ -71,7 +62,7 @@ def hear(calls: Sequence[MoodCall], cache: Path) -> list[CallWords]:
 def _hear(sounds: list[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
     n = len(sounds)
     plugins: list[Any] = [registry.make("vad"), registry.make("merit", {"enhance": False})]
-    context = Context()
+    context = Lending()
     processors = [plugin.open(context, n) for plugin in plugins]
     for processor in processors:
         for row in range(n):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.lending import Lending
 from bench.quality.vad.corpus import HOP, Mixture, mixtures
 from bench.quality.vad.score import Detection, Score
 from bench.quality.vad.words import short_words
-from rtemo.api import Block, HopFlag, Payload, SpeechEnd, SpeechStart, StreamFormat
+from rtemo.api import Block, HopFlag, Payload, SpeechEnd, SpeechStart
 from rtemo.engine import registry
-from rtemo.runtime import ModelStore
 
 HEAD = """\
 | back end | band | SNR dB | frame F1 | AUC | onset ms | offset ms | known ms | lost % | own onset % | false/min |
@@ -22,20 +22,11 @@ their own; known: median time from the true onset to the announcement; lost: tur
 touch no turn, per minute."""
 
 
-class Context:
-    """What the engine would lend."""
-
-    format = StreamFormat()
-
-    def __init__(self) -> None:
-        self.model = ModelStore().load
-
-
 def detect(batch: list[Mixture], options: dict) -> tuple[list[Detection], float]:
     """Run the plugin over mixtures of one length as rows of one block; give also the time per hop and row in us."""
     n = len(batch)
     plugin = registry.make("vad", options)
-    processor = plugin.open(Context(), n)
+    processor = plugin.open(Lending(), n)
     found = [Detection() for _ in batch]
     for row in range(n):
         processor.admit(row)

@@ -50,6 +50,6 @@ class Recordings:
 def without_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Leave out the hops more than 60 dB below the loudest one."""
     hops = samples[: len(samples) // _HOP_SAMPLES * _HOP_SAMPLES].reshape(-1, _HOP_SAMPLES)
-    power = np.einsum("ij,ij->i", hops, hops)
+    power = np.mean(np.square(hops, dtype=np.float64), axis=1)
     loud = power > 1e-6 * power.max(initial=0.0)
     return hops[loud].reshape(-1) if loud.any() else samples

@@ -8,7 +8,6 @@ The corpus and what is measured of it are made once, under `--work`; a run itsel
 import argparse
 import copy
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from rtemo_models.nets.gem import Gem, GemConfig, mixed, save_gem
 from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate
 from rtemo_models.train.gem_recipe import GemRecipe, read_gem_recipe
 from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, resume
+from rtemo_models.train.settings import changes_of
 
 CHECKPOINT_EVERY_STEPS = 500
 
@@ -145,11 +145,6 @@ class GemRun:
     def _report(self, means: dict[str, float]) -> None:
         line: dict[str, Any] = {"step": self.step} | {name: round(value, 4) for name, value in means.items()}
         log(self.folder, line)
-
-
-def changes_of(told: Sequence[str]) -> dict[str, Any]:
-    """Settings given as `name=value`, the value as JSON."""
-    return {name: json.loads(value) for name, value in (setting.split("=", 1) for setting in told)}
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """What a training run of GEM is made of, read from `recipe.toml`."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from rtemo_models.data.spoof.plan import CorpusRecipe
+from rtemo_models.train.settings import read_settings
 
 
 class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,6 +32,5 @@ class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def read_gem_recipe(path: Path, changes: dict[str, Any] | None = None) -> GemRecipe:
-    """Read a recipe, with some of its settings changed; an unknown or missing key is refused with its name."""
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return msgspec.convert(table | (changes or {}), GemRecipe)
+    """Read a recipe, with some of its settings changed; see `settings.read_settings`."""
+    return read_settings(path, GemRecipe, changes)

@@ -1,10 +1,11 @@
 """What a training run of the ranker is made of, read from `recipe.toml`."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+
+from rtemo_models.train.settings import read_settings
 
 LossName = Literal[
     "rank_list", "rank_net", "all_pairs", "adjacent_pairs", "list_net", "list_mle", "lambda_loss", "approx_ndcg"
@@ -39,6 +40,5 @@ class RankerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def read_ranker_recipe(path: Path, changes: dict[str, Any] | None = None) -> RankerRecipe:
-    """Read a recipe, with some of its settings changed; an unknown or missing key is refused with its name."""
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return msgspec.convert(table | (changes or {}), RankerRecipe)
+    """Read a recipe, with some of its settings changed; see `settings.read_settings`."""
+    return read_settings(path, RankerRecipe, changes)

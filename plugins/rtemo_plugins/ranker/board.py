@@ -1,12 +1,10 @@
 """FloorBoard: the board over all streams of the engine, as an event once per refresh."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import Block, Board, BoardEntry, Emit, HopFlag, StreamFormat
-from rtemo_plugins.ranker.course import Course
+from rtemo_plugins.ranker.course import Course, rounded
 from rtemo_plugins.ranker.options import BoardOptions
 from rtemo_plugins.ranker.scorer import Scorer
 from rtemo_plugins.ranker.standings import Known, Standings
@@ -77,7 +75,7 @@ class FloorBoard:
                     percentiles={
                         name: round(value, 1) for name, value in zip(scorer.attributes, percentile, strict=True)
                     },
-                    trend_per_min=round(trend, _DIGITS) if math.isfinite(trend) else None,
+                    trend_per_min=rounded(trend),
                     silent_s=round(int(silent_samples[row]) / self._format.sample_rate_hz, 1),
                 )
             )

@@ -122,12 +122,12 @@ class Course:
             Rank(
                 attribute=attribute,
                 score=round(found["score"][a], _DIGITS),
-                percentile=_known(found["percentile"][a]),
-                trend_per_min=_known(found["trend_per_min"][a]),
-                p_rising=_known(found["p_rising"][a]),
-                spread=_known(found["spread"][a]),
-                anchor_percentile=_known(found["anchor_percentile"][a]),
-                change=_known(found["change"][a]) if trigger == "change" else None,
+                percentile=rounded(found["percentile"][a]),
+                trend_per_min=rounded(found["trend_per_min"][a]),
+                p_rising=rounded(found["p_rising"][a]),
+                spread=rounded(found["spread"][a]),
+                anchor_percentile=rounded(found["anchor_percentile"][a]),
+                change=rounded(found["change"][a]) if trigger == "change" else None,
                 speech_s=speech_s,
                 trigger=trigger,
             )
@@ -153,5 +153,6 @@ class Course:
         self.rolling.retire(row, last)
 
 
-def _known(value: float) -> float | None:
+def rounded(value: float) -> float | None:
+    """Round a value of an event; null where there is none."""
     return round(value, _DIGITS) if math.isfinite(value) else None
