@@ -167,7 +167,7 @@ def batches_of(corpus: TraceCache, views: Views) -> SpoofBatches:
 
 
 def test_no_system_speaker_or_recording_is_trained_on_and_reported(data: Path) -> None:
-    clips = plan(data, CORPUS)
+    clips = plan(data, CORPUS, data)
     for fold in range(FOLDS):
         train, report = in_training(clips, fold), in_report(clips, fold)
         assert train
@@ -176,7 +176,7 @@ def test_no_system_speaker_or_recording_is_trained_on_and_reported(data: Path) -
 
 
 def test_a_system_that_two_sites_show_is_unseen_in_both(data: Path) -> None:
-    clips = plan(data, CORPUS)
+    clips = plan(data, CORPUS, data)
     assert {c.corpus for c in clips if c.system == "VITS"} == {"styletts2", "vits"}
     for fold in (2, 3):
         assert not [c for c in in_training(clips, fold) if c.system == "VITS"]
@@ -192,7 +192,7 @@ def test_a_leak_is_refused_by_name() -> None:
 
 
 def test_copies_stay_with_the_split_and_speaker_of_their_original(data: Path) -> None:
-    clips = {c.name: c for c in plan(data, CORPUS)}
+    clips = {c.name: c for c in plan(data, CORPUS, data)}
     made = [c for c in clips.values() if c.twin]
     assert made
     for copy in made:
@@ -317,7 +317,7 @@ def test_an_imitation_keeps_the_words_and_makes_another_wave(system: str) -> Non
 
 
 def test_imitations_are_trained_on_and_never_reported(data: Path) -> None:
-    clips = plan(data, CORPUS)
+    clips = plan(data, CORPUS, data)
     assert {c.system for c in clips if c.is_imitation} == set(CORPUS.imitations)
     assert {c.split for c in clips if c.is_imitation} == {"train"}
     assert any(c.is_imitation for c in in_training(clips, None))

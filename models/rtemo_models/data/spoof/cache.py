@@ -13,10 +13,11 @@ from rtemo.dsp.residual import VALUES as RESIDUAL_VALUES
 from rtemo.dsp.residual import Residual
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ, AudioCache
 from rtemo_models.data.progress import progress
-from rtemo_models.data.spoof.clips import RESYNTHESISERS, SpoofClip
+from rtemo_models.data.spoof.clips import NEURAL, RESYNTHESISERS, SpoofClip
 from rtemo_models.data.spoof.equalise import equalise, trimmed
 from rtemo_models.data.spoof.imitations import imitate
-from rtemo_models.data.spoof.packages import speak
+from rtemo_models.data.spoof.neural import revoice
+from rtemo_models.data.spoof.packages import read_16_khz, speak
 from rtemo_models.data.spoof.plan import CorpusRecipe, plan, seeded
 from rtemo_models.data.spoof.resynthesis import resynthesise
 
@@ -75,8 +76,8 @@ def open_corpus(data_dir: Path, folder: Path, recipe: CorpusRecipe) -> TraceCach
         kept: list[SpoofClip] = []
         offsets, starts = [0], [0]
         with (folder / "audio.i16").open("wb") as audio, (folder / "traces.f16").open("wb") as frames:
-            for clip in progress(plan(data_dir, recipe), "clips"):
-                samples = make(clip, data_dir, recipe)
+            for clip in progress(plan(data_dir, recipe, folder.parent), "clips"):
+                samples = make(clip, data_dir, recipe, folder.parent)
                 if not len(samples):
                     continue
                 traces = traces_of(samples)
@@ -91,23 +92,20 @@ def open_corpus(data_dir: Path, folder: Path, recipe: CorpusRecipe) -> TraceCach
     return TraceCache(folder)
 
 
-def make(clip: SpoofClip, data_dir: Path, recipe: CorpusRecipe) -> NDArray[np.float32]:
+def make(clip: SpoofClip, data_dir: Path, recipe: CorpusRecipe, work: Path) -> NDArray[np.float32]:
     """Make the audio of a clip: decode it, say it or resynthesise it, then equalise it."""
-    import soundfile
-
     random = seeded(recipe, clip)
     if not clip.source:
         return equalise(speak(clip.system, clip.voice, clip.emotion, clip.text, random), False, random)
-    samples, _ = soundfile.read(data_dir / clip.source, dtype="float32")
+    samples = trimmed(read_16_khz(data_dir / clip.source))[: 8 * SAMPLE_RATE_HZ]
+    drawn = np.random.default_rng([recipe.seed, *clip.name.encode()])
     if clip.is_imitation:
-        drawn = np.random.default_rng([recipe.seed, *clip.name.encode()])
-        made = imitate(trimmed(samples)[: 8 * SAMPLE_RATE_HZ], clip.system, drawn)
-        return equalise(made, False, random)
+        return equalise(imitate(samples, clip.system, drawn), False, random)
     if clip.system in RESYNTHESISERS:
-        drawn = np.random.default_rng([recipe.seed, *clip.name.encode()])
-        made = resynthesise(trimmed(samples)[: 8 * SAMPLE_RATE_HZ], clip.system, clip.voice, drawn)
-        return equalise(made, False, random)
-    return equalise(trimmed(samples)[: 8 * SAMPLE_RATE_HZ], True, random)
+        return equalise(resynthesise(samples, clip.system, clip.voice, drawn), False, random)
+    if clip.system in NEURAL:
+        return equalise(revoice(samples, clip.system, clip.voice, drawn, work), False, random)
+    return equalise(samples, not Path(clip.source).is_absolute(), random)  # other programs' are not coded yet
 
 
 def traces_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:

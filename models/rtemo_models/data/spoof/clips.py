@@ -21,15 +21,26 @@ FOLD_OF_MAKER = {
     "mel-phase": 3,
     "split-phase": 3,
     "images": 3,
+    "vocoder": 0,
+    "converter": 0,
+    "melgan": 1,
+    "mb-melgan": 2,
+    "fastspeech2": 2,
+    "tacotron2": 2,
 }
-"""System that the recipe runs itself → its fold. What rebuilds a spectrum from mel bands is unseen together."""
+"""System that the recipe runs itself → its fold. What rebuilds a spectrum from mel bands is unseen together, and so is
+what speaks through one neural vocoder."""
 
 FOLDS = 4
 RESYNTHESISERS = ("world", "griffin-lim", "mel-phase", "lpc")
+NEURAL = ("melgan", "mb-melgan", "vocoder", "converter")
+"""Neural vocoders that make genuine clips anew, see `neural`."""
 IMITATIONS = ("source-filter", "split-phase", "images", "phase-vocoder")
 """Makers that are trained on and never reported, see `imitations`."""
 
 PACKAGES = ("espeak-ng", "flite", "festival")
+SPEAKING = (*PACKAGES, "fastspeech2", "tacotron2")
+"""Systems that speak from text without being a site's: all their clips are unseen in their fold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,8 @@ class SpoofClip:
 
     Attributes:
         name: Unique, also from run to run.
-        source: Recording that is decoded, relative to the data folder; empty for speech made of text.
+        source: Recording that is decoded, relative to the data folder, or the whole path of one that another program
+            said; empty for speech made of text.
         text: What a package says; empty for recordings.
         voice: Voice a package says it in, or the way of a resynthesis.
         system: What synthesised it; empty for genuine speech.
@@ -86,6 +98,31 @@ def human_clips(data_dir: Path) -> list[SpoofClip]:
 def human_clip(clip: Clip) -> SpoofClip:
     """A clip of a human corpus; read speech and levels of activation have no emotion."""
     return SpoofClip(clip.path, clip.path, clip.text, "", "", clip.corpus, clip.speaker, clip.emotion, clip.split)
+
+
+def spoken_clips(folder: Path) -> list[SpoofClip]:
+    """Clips that other programs said, listed in the folder's `manifest.csv`: path, system, speaker, emotion.
+
+    One in five is for dev; a system that has no fold is trained on in all of them.
+    """
+    if not (folder / "manifest.csv").exists():
+        return []
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        SpoofClip(
+            f"{r['system']}/{r['path']}",
+            str(folder / r["path"]),
+            "",
+            "",
+            r["system"],
+            r["system"],
+            r["speaker"],
+            r["emotion"],
+            "dev" if k % 5 == 4 else "train",
+        )
+        for k, r in enumerate(rows)
+    ]
 
 
 def site_clips(data_dir: Path) -> list[SpoofClip]:
@@ -152,7 +189,7 @@ def in_report(clips: Iterable[SpoofClip], fold: int) -> list[SpoofClip]:
         for c in clips
         if not c.is_imitation
         and (
-            (c.fold == fold and (c.split == "dev" or c.corpus in FOLD_OF_SITE or c.system in PACKAGES))
+            (c.fold == fold and (c.split == "dev" or c.corpus in FOLD_OF_SITE or c.system in SPEAKING))
             or (c.fold == -1 and c.split == "dev")
         )
     ]
@@ -179,7 +216,6 @@ def refuse_shared(train: Iterable[SpoofClip], report: Iterable[SpoofClip]) -> No
 
 
 def resynthesised(clip: SpoofClip, system: str, way: str) -> SpoofClip:
-    """The clip as a resynthesis makes it: same words, same speaker, another system."""
-    return replace(
-        clip, name=f"{clip.name}#{system}-{way}", voice=way, system=system, twin=clip.name, corpus=clip.corpus
-    )
+    """The clip as a resynthesis makes it: the same words by another system, and in the mood that the way is `to-`."""
+    mood = way.removeprefix("to-") if way.startswith("to-") else clip.emotion
+    return replace(clip, name=f"{clip.name}#{system}-{way}", voice=way, system=system, emotion=mood, twin=clip.name)

@@ -1,13 +1,14 @@
 """Which clips make the spoof corpus: how many of each source, drawn by a seed."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from rtemo_models.data.spoof.clips import SpoofClip, human_clips, resynthesised, site_clips
+from rtemo_models.data.spoof import neural
+from rtemo_models.data.spoof.clips import SpoofClip, human_clips, resynthesised, site_clips, spoken_clips
 from rtemo_models.data.spoof.packages import MOODS, VOICES, is_installed
 from rtemo_models.data.spoof.resynthesis import WAYS
 from rtemo_models.data.spoof.sentences import SENTENCES
@@ -31,10 +32,17 @@ class CorpusRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     resynthesis: dict[str, Counts]
     packages: dict[str, int]
     imitations: dict[str, int] = {}
+    neural: dict[str, Counts] = {}
 
 
-def plan(data_dir: Path, recipe: CorpusRecipe) -> list[SpoofClip]:
-    """Choose the clips, the same for the same seed and data; packages that are not installed are left out."""
+def plan(data_dir: Path, recipe: CorpusRecipe, work: Path) -> list[SpoofClip]:
+    """Choose the clips, the same for the same seed and data; what is not installed or was not made is left out.
+
+    Args:
+        data_dir: Folder of the recordings.
+        recipe: How many of each.
+        work: Folder with our own vocoder, and with what other programs said under `spoken`.
+    """
     random = np.random.default_rng(recipe.seed)
     everyone = human_clips(data_dir)
     human: list[SpoofClip] = []
@@ -50,10 +58,20 @@ def plan(data_dir: Path, recipe: CorpusRecipe) -> list[SpoofClip]:
     return [
         *human,
         *sites,
-        *copies(human, recipe, random),
+        *copies(human, recipe.resynthesis, WAYS, random),
         *spoken(recipe, random),
         *imitated(genuine, recipe, random),
+        *copies(human, ready(recipe.neural, work), neural.WAYS, random),
+        *spoken_clips(work / "spoken"),
     ]
+
+
+def ready(wanted: Mapping[str, Counts], work: Path) -> dict[str, Counts]:
+    """Neural vocoders whose weights are there."""
+    for system in wanted:
+        if not neural.is_ready(system, work):
+            print(f"{system} is not installed or not trained: left out")
+    return {system: counts for system, counts in wanted.items() if neural.is_ready(system, work)}
 
 
 def spread(clips: Sequence[SpoofClip], count: int, random: np.random.Generator) -> list[SpoofClip]:
@@ -74,11 +92,16 @@ def spread(clips: Sequence[SpoofClip], count: int, random: np.random.Generator) 
     return chosen
 
 
-def copies(human: Sequence[SpoofClip], recipe: CorpusRecipe, random: np.random.Generator) -> list[SpoofClip]:
+def copies(
+    human: Sequence[SpoofClip],
+    wanted: Mapping[str, Counts],
+    ways_of: Mapping[str, Sequence[str]],
+    random: np.random.Generator,
+) -> list[SpoofClip]:
     """Resyntheses of the human clips that were chosen, spread over emotions and ways."""
     made = []
-    for system, counts in recipe.resynthesis.items():
-        ways = WAYS[system]
+    for system, counts in wanted.items():
+        ways = ways_of[system]
         for split in ("train", "dev"):
             some = spread([c for c in human if c.split == split], getattr(counts, split), random)
             made += [resynthesised(c, system, ways[k % len(ways)]) for k, c in enumerate(some)]
