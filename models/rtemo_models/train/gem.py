@@ -28,7 +28,7 @@ from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report, in_traini
 from rtemo_models.data.spoof.gates import open_gates
 from rtemo_models.data.spoof.views import Views, open_views
 from rtemo_models.nets.gem import Gem, GemConfig, mixed, save_gem
-from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate
+from rtemo_models.train.gem_losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate
 from rtemo_models.train.gem_recipe import GemRecipe, read_gem_recipe
 from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, resume
 from rtemo_models.train.settings import changes_of
@@ -78,16 +78,20 @@ def losses_of(net: Gem, batch: SpoofBatch, recipe: GemRecipe) -> dict[str, Tenso
     """All losses of a batch."""
     gate = training_gate(batch.gate, recipe.gate)
     said = net.experts(batch.statistics, gate)
+    score = mixed(said, gate)
     return {
         "mixed": mixed_loss(said, gate, batch.label, recipe.smoothing),
+        "one_class": one_class_loss(score, batch.label),
         "expert": expert_loss(said, gate, batch.label, recipe.replay, recipe.smoothing),
-        "pair": pair_loss(mixed(said, gate), batch.pairs),
+        "pair": pair_loss(score, batch.pairs),
     }
 
 
 def total_of(losses: dict[str, Tensor], recipe: GemRecipe) -> Tensor:
     """Weighted sum of the losses."""
-    return losses["mixed"] + recipe.expert_weight * losses["expert"] + recipe.pair_weight * losses["pair"]
+    share = recipe.one_class_share
+    whole = (1 - share) * losses["mixed"] + share * losses["one_class"]
+    return whole + recipe.expert_weight * losses["expert"] + recipe.pair_weight * losses["pair"]
 
 
 def rate_at(step: int, recipe: GemRecipe) -> float:

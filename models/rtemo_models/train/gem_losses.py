@@ -6,6 +6,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.nets.gem import mixed, normalised
 
+SHARPNESS, GENUINE_BELOW, SYNTHETIC_BEYOND = 2.0, -1.0, 0.5
+"""Of the one-class loss, in log-odds."""
+
 
 def smoothed(label: Tensor, smoothing: float) -> Tensor:
     """Labels pulled towards a half, so that log-odds stay within reason."""
@@ -38,6 +41,17 @@ def pair_loss(score: Tensor, pairs: int) -> Tensor:
     if not pairs:
         return score.new_zeros(())
     return F.softplus(score[:pairs] - score[pairs : 2 * pairs] + 1.0).mean()
+
+
+def one_class_loss(score: Tensor, label: Tensor) -> Tensor:
+    """One-class margins (Zhang, Jiang and Duan 2021, "One-class learning towards synthetic voice spoofing detection").
+
+    Genuine speech is drawn together below a margin; synthetic speech is pushed beyond another and left there, at half
+    the weight, since systems to come need not be where the known ones are. Score and label float32 [batch].
+    """
+    below = F.softplus(SHARPNESS * (score - GENUINE_BELOW)) * (label == 0)
+    beyond = F.softplus(SHARPNESS * (SYNTHETIC_BEYOND - score)) * (label == 1)
+    return below.sum() / (label == 0).sum().clamp_min(1) + 0.5 * beyond.sum() / (label == 1).sum().clamp_min(1)
 
 
 def training_gate(gate: Tensor, kind: str) -> Tensor:

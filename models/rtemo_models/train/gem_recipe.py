@@ -24,6 +24,7 @@ class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     smoothing: float
     expert_weight: float
     pair_weight: float
+    one_class_share: float = 0.0
     replay: float
     label_share: float
     gate: Literal["emotion", "uniform", "random"] = "emotion"

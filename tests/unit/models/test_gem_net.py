@@ -21,7 +21,7 @@ from rtemo_models.nets.gem import (  # noqa: E402
     modulation_matrices,
     save_gem,
 )
-from rtemo_models.train.gem_losses import expert_loss, mixed_loss, pair_loss, training_gate  # noqa: E402
+from rtemo_models.train.gem_losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate  # noqa: E402
 from rtemo_models.train.gem_trials import logistic_fit  # noqa: E402
 
 pytestmark = pytest.mark.unit
@@ -209,6 +209,19 @@ def test_losses_fall_when_synthetic_scores_rise_above_genuine_ones() -> None:
     assert mixed_loss(right, gate, label, 0.0) < mixed_loss(-right, gate, label, 0.0)
     assert pair_loss(mixed(right, gate), 2) < 0.01 < pair_loss(mixed(-right, gate), 2)
     assert pair_loss(mixed(right, gate), 0) == 0
+
+
+def test_one_class_loss_leaves_alone_what_is_beyond_its_margin_and_pulls_genuine_scores_more() -> None:
+    label = torch.tensor([0.0, 1.0])
+
+    def pull(genuine: float, synthetic: float) -> tuple[float, float]:
+        score = torch.tensor([genuine, synthetic], requires_grad=True)
+        one_class_loss(score, label).backward()
+        return score.grad[0].item(), -score.grad[1].item()
+
+    assert pull(0.0, -0.5)[0] == pytest.approx(2 * pull(0.0, -0.5)[1], rel=0.01)  # as far from its margin each
+    assert max(pull(-6.0, 6.0)) < 1e-3
+    assert one_class_loss(torch.zeros(2), torch.ones(2)).isfinite()
 
 
 def test_training_gates_of_the_arms_sum_to_one() -> None:
