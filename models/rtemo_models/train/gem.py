@@ -65,9 +65,9 @@ def read_noises(data_dir: Path, folder: Path) -> list[NDArray[np.float32]]:
     return [audio.samples(i)[: 15 * 16_000] for i in range(len(audio))]
 
 
-def chosen_clips(clips: Sequence[SpoofClip], fold: int | None) -> list[int]:
+def chosen_clips(clips: Sequence[SpoofClip], fold: int | None, is_strict: bool = False) -> list[int]:
     """Numbers of the clips to train on, once it is sure that nothing reported is among them."""
-    train = in_training(clips, fold)
+    train = in_training(clips, fold, is_strict)
     if fold is not None:
         refuse_shared(train, in_report(clips, fold))
     names = {c.name for c in train}
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and runs")
     parser.add_argument("--run", default="run", help="name of the run's folder under --work")
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="fold that stays unseen; none by default")
+    parser.add_argument("--strict", action="store_true", help="leave the fold's corpora of genuine speech out too")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
     parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
     parser.add_argument("--threads", type=int, default=1)
@@ -166,8 +167,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     recipe = read_gem_recipe(options.config, changes_of(options.set))
     made = prepare(recipe, options.data, options.work)
-    chosen = chosen_clips(made.corpus.clips, options.fold)
-    batches = SpoofBatches(made.corpus.clips, made.views, chosen, recipe.seed, recipe.label_share)
+    chosen = chosen_clips(made.corpus.clips, options.fold, options.strict)
+    batches = SpoofBatches(made.corpus.clips, made.views, chosen, recipe.seed, recipe.label_share, recipe.corpus_noise)
     GemRun(recipe, batches, options.work / options.run).train(options.until)
 
 

@@ -27,6 +27,7 @@ class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     one_class_share: float = 0.0
     replay: float
     label_share: float
+    corpus_noise: float = 0.0
     gate: Literal["emotion", "uniform", "random"] = "emotion"
     net: dict[str, Any] = {}
     corpus: CorpusRecipe

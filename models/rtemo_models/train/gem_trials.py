@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report
+from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report, in_strict_report
 from rtemo_models.data.spoof.gates import label_gate
 from rtemo_models.data.spoof.trial_cache import SECONDS, Trials, open_trials
 from rtemo_models.nets.gem import Gem, load_gem, mixed, mixed_probability, save_gem
@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--fold", type=int, choices=range(FOLDS), required=True, help="fold that the run did not see")
+    parser.add_argument("--strict", action="store_true", help="of a strict run: only what it did not see in any way")
     parser.add_argument("--arm", help="name of the only arm, for a network that was trained another way")
     parser.add_argument("--out", type=Path, required=True, help="CSV of trials")
     options = parser.parse_args()
@@ -189,11 +190,13 @@ def main() -> None:
     trials = open_trials(
         options.work / "cache" / f"trials-{options.fold}.npz", made.corpus, made.gates, net.measures, [options.fold]
     )
+    unseen = trials.places((in_strict_report if options.strict else in_report)(clips, options.fold))
     seen = trials.places(seen_dev(clips, options.fold))
+    if options.strict:  # calibrated on corpora that it knows, too
+        seen = sorted(set(seen) - set(unseen))
     print(calibrate(net, trials, seen))
     save_gem(net, options.net.with_name("calibrated.pt"))
     mixes = mixes_of(options.arm, net)
-    unseen = trials.places(in_report(clips, options.fold))
     # Genuine dev voices stand in both lists; their trials count as unseen, which they are.
     synthetic = [k for k in seen if trials.clips[k].is_synthetic]
     rows = score(net, trials, unseen, str(options.fold), mixes)

@@ -20,6 +20,7 @@ from rtemo_models.data.spoof.clips import (  # noqa: E402
     IMITATIONS,
     SpoofClip,
     in_report,
+    in_strict_report,
     in_training,
     refuse_shared,
     site_speaker,
@@ -298,6 +299,17 @@ def test_batches_are_balanced_hold_pairs_and_are_made_again(corpus: TraceCache, 
     assert 0.4 < one.label.mean() < 0.6
     assert batches.make(4, 40).clip.tolist() != one.clip.tolist()
     assert not {corpus.clips[i].split for i in one.clip} - {"train"}
+
+
+def test_a_strict_run_does_without_the_corpora_that_it_reports(data: Path) -> None:
+    clips = plan(data, CORPUS, data)
+    for fold, corpus in ((0, "librispeech"), (1, "nemo")):
+        assert corpus in {c.corpus for c in in_training(clips, fold)}
+        train, report = in_training(clips, fold, is_strict=True), in_strict_report(clips, fold)
+        assert corpus not in {c.corpus for c in train}
+        assert corpus in {c.corpus for c in report if not c.is_synthetic}
+        assert not {c.corpus for c in train} & {c.corpus for c in report}
+        assert not any(c.twin for c in report)
 
 
 @pytest.mark.parametrize("system", IMITATIONS)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtemo_models.data.spoof.clips import FOLD_OF_SITE, SpoofClip
+from rtemo_models.data.spoof.corpus_noise import CorpusNoise
 from rtemo_models.data.spoof.gates import label_gate
 from rtemo_models.data.spoof.views import Views
 
@@ -97,13 +98,21 @@ class SpoofBatches:
         chosen: Numbers of the clips to train on.
         seed: Seed of all draws.
         label_share: Share of clips with an emotion label whose gate is the label's.
+        corpus_noise: Strength of the noise along what tells corpora, see `CorpusNoise`.
     """
 
     def __init__(
-        self, clips: Sequence[SpoofClip], views: Views, chosen: Sequence[int], seed: int, label_share: float = 0.5
+        self,
+        clips: Sequence[SpoofClip],
+        views: Views,
+        chosen: Sequence[int],
+        seed: int,
+        label_share: float = 0.5,
+        corpus_noise: float = 0.0,
     ) -> None:
         self.clips, self.views, self.chosen = clips, views, np.asarray(chosen)
         self.sampler = SpoofSampler(clips, chosen)
+        self.noise = CorpusNoise(clips, views.statistics, chosen, corpus_noise)
         self.seed, self.label_share = seed, label_share
 
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -124,4 +133,5 @@ class SpoofBatches:
             gate[b] = gate[b] if known is None else known
         label = np.array([self.clips[i].is_synthetic for i in rows], np.float32)
         statistics = torch.from_numpy(self.views.statistics[view, rows].astype(np.float32))
+        statistics = self.noise(statistics, len(first), int(random.integers(1 << 62)))
         return SpoofBatch(statistics, torch.from_numpy(gate), torch.from_numpy(label), len(first), rows)

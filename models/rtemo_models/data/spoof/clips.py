@@ -31,6 +31,18 @@ FOLD_OF_MAKER = {
 """System that the recipe runs itself → its fold. What rebuilds a spectrum from mel bands is unseen together, and so is
 what speaks through one neural vocoder."""
 
+FOLD_OF_CORPUS = {
+    "ravdess": 0,
+    "librispeech": 0,
+    "nemo": 1,
+    "speechocean762": 1,
+    "ased": 2,
+    "baved": 2,
+    "rakshak": 3,
+    "tess": 3,
+}
+"""Corpus of genuine speech → the fold in which it is unseen too, where a run is to be strict."""
+
 FOLDS = 4
 RESYNTHESISERS = ("world", "griffin-lim", "mel-phase", "lpc")
 NEURAL = ("melgan", "mb-melgan", "vocoder", "converter")
@@ -165,16 +177,19 @@ def site_speaker(path: str, site: str) -> str:
     return f"{site}-{re.sub(r'[_-]?[0-9]+$', '', stem)}"
 
 
-def in_training(clips: Iterable[SpoofClip], fold: int | None) -> list[SpoofClip]:
+def in_training(clips: Iterable[SpoofClip], fold: int | None, is_strict: bool = False) -> list[SpoofClip]:
     """Clips that may be trained on when `fold` is unseen; None: when nothing is.
 
     Out go the fold's own clips, clips of its systems from anywhere, all clips in the voice of a genuine speaker that it
-    reports, synthetic ones too, dev speakers, and what was resynthesised from any of these.
+    reports, synthetic ones too, dev speakers, and what was resynthesised from any of these. A strict run does without
+    whole corpora of genuine speech too, see `FOLD_OF_CORPUS`.
     """
     listed = list(clips)
     train = [c for c in listed if c.split == "train"]
     if fold is None:
         return train
+    if is_strict:
+        train = [c for c in train if FOLD_OF_CORPUS.get(c.corpus) != fold]
     unseen = [c for c in listed if c.fold == fold]
     systems = {c.system for c in unseen if c.is_synthetic and not c.is_imitation}
     systems |= {system for system, mine in FOLD_OF_MAKER.items() if mine == fold}
@@ -192,6 +207,20 @@ def in_report(clips: Iterable[SpoofClip], fold: int) -> list[SpoofClip]:
             (c.fold == fold and (c.split == "dev" or c.corpus in FOLD_OF_SITE or c.system in SPEAKING))
             or (c.fold == -1 and c.split == "dev")
         )
+    ]
+
+
+def in_strict_report(clips: Iterable[SpoofClip], fold: int) -> list[SpoofClip]:
+    """Of `in_report`, what a strict run did not see in any way: speech by neural systems, and corpora left out.
+
+    Copies of clips are out: their originals' corpora are known in some folds and not in others.
+    """
+    return [
+        c
+        for c in in_report(clips, fold)
+        if c.corpus in FOLD_OF_SITE
+        or (c.is_synthetic and c.system in SPEAKING and c.system not in PACKAGES)
+        or (not c.is_synthetic and FOLD_OF_CORPUS.get(c.corpus) == fold)
     ]
 
 
