@@ -37,7 +37,7 @@ from rtemo.api.events import (
     StreamStart,
     kind_of,
 )
-from rtemo.api.experts import EXPERT_OF, EXPERTS
+from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
 from rtemo.api.model import ModelCard, ModelHandle, TensorSpec
 from rtemo.api.plugin import (
@@ -62,6 +62,7 @@ __all__ = [
     "EMOTIONS",
     "EXPERTS",
     "EXPERT_OF",
+    "GATE_POWER",
     "Alert",
     "AudioInputError",
     "AudioSink",

@@ -33,6 +33,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "vad",
         "prosody",
         "merit",
+        "gem",
         "ranker",
     )
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()

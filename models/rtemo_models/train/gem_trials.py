@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtemo.api import GATE_POWER
 from rtemo_models.data.spoof.clips import FOLDS, SpoofClip, in_report, in_strict_report
 from rtemo_models.data.spoof.gates import label_gate
 from rtemo_models.data.spoof.trial_cache import SECONDS, Trials, open_trials
@@ -36,14 +37,21 @@ def random_gate(like: Tensor) -> Tensor:
     return (drawn / drawn.sum()).expand_as(like)
 
 
+def sharp(gate: Tensor) -> Tensor:
+    """The gate as the plugin mixes by it: its shares to the power `GATE_POWER`, scaled to sum to 1."""
+    raised = gate**GATE_POWER
+    return raised / raised.sum(-1, keepdim=True)
+
+
 def top1(gate: Tensor) -> Tensor:
     """The gate that trusts the likeliest expert only."""
     return torch.nn.functional.one_hot(gate.argmax(-1), gate.shape[-1]).to(gate.dtype)
 
 
 MIXES: dict[str, Mix] = {
-    "gem": lambda said, gate, oracle: mixed(said, gate),
-    "posterior-mixing": lambda said, gate, oracle: mixed_probability(said, gate),
+    "gem": lambda said, gate, oracle: mixed(said, sharp(gate)),
+    "not-sharpened": lambda said, gate, oracle: mixed(said, gate),
+    "posterior-mixing": lambda said, gate, oracle: mixed_probability(said, sharp(gate)),
     "top1": lambda said, gate, oracle: mixed(said, top1(gate)),
     "uniform": lambda said, gate, oracle: mixed(said, torch.ones_like(gate)),
     "random": lambda said, gate, oracle: mixed(said, random_gate(gate)),
@@ -98,7 +106,7 @@ class Said:
 
     Attributes:
         experts: float32 [rows, experts], not calibrated.
-        gate: float32 [rows, 4].
+        gate: float32 [rows, 4], sharpened.
         is_synthetic: bool [rows].
     """
 
@@ -115,7 +123,7 @@ def said_of(net: Gem, trials: Trials, places: Sequence[int]) -> Said:
     gate = torch.from_numpy(trials.gate[list(places)][:, None, at]).expand(*statistics.shape[:-1], 4)
     label = np.array([trials.clips[k].is_synthetic for k in places])
     experts = net.experts(statistics, gate).flatten(0, -2).numpy()
-    return Said(experts, gate.flatten(0, -2).numpy(), np.repeat(label, len(experts) // len(label)))
+    return Said(experts, sharp(gate).flatten(0, -2).numpy(), np.repeat(label, len(experts) // len(label)))
 
 
 def calibrate(net: Gem, trials: Trials, places: Sequence[int]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import EXPERTS, Block, HopFlag, ModelError, ModelHandle, StateTable
 from rtemo.dsp.kernel import kernel
-from rtemo_plugins.gem.gate import UNIFORM, move_gate
+from rtemo_plugins.gem.gate import UNIFORM, move_gate, sharpen_gate
 from rtemo_plugins.gem.step import STEP_HOPS, Step
 from rtemo_plugins.shared.seam import check_seam
 from rtemo_plugins.shared.stagger import choose
@@ -159,8 +159,7 @@ def _take_in(
         hops[row] += 1
         if hops[row] % STEP_HOPS == 0:
             move_gate(posterior_mark[row], gate[row])
-            for expert in range(gate.shape[1]):
-                held_gate[row, page, expert] = gate[row, expert]
+            sharpen_gate(gate[row], held_gate[row, page])
             is_waiting[row] = True
             complete[count] = row
             count += 1

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from rtemo.api import EMOTIONS, EXPERT_OF, EXPERTS
+from rtemo.api import EMOTIONS, EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.dsp.kernel import kernel
 
 UNIFORM = 1.0 / len(EXPERTS)
 """Share of each expert as long as the emotion is not known."""
 
 _KEPT = np.float32(0.7)
+_POWER = np.float32(GATE_POWER)
 _EXPERT_OF = np.array([EXPERTS.index(EXPERT_OF[emotion]) for emotion in EMOTIONS])
 
 
@@ -33,3 +34,19 @@ def move_gate(posterior: Any, gate: Any) -> None:
     if is_known:
         for emotion in range(posterior.size):
             gate[_EXPERT_OF[emotion]] += (np.float32(1.0) - _KEPT) * posterior[emotion] / known
+
+
+@kernel
+def sharpen_gate(gate: Any, sharp: Any) -> None:
+    """Write one stream's gate as experts are mixed by it: its shares to the power `GATE_POWER`, scaled to sum to 1.
+
+    Args:
+        gate: float32 [4], sums to 1.
+        sharp: float32 [4], written.
+    """
+    total = np.float32(0.0)
+    for expert in range(gate.size):
+        sharp[expert] = gate[expert] ** _POWER
+        total += sharp[expert]
+    for expert in range(gate.size):
+        sharp[expert] /= total

@@ -19,7 +19,7 @@ class Step(NamedTuple):
     weight: NDArray[np.float32]
     """float32 [k, step_hops], 1 where the hop has voice, else 0."""
     gate: NDArray[np.float32]
-    """float32 [k, experts], the share of each expert."""
+    """float32 [k, experts], the share of each expert, sharpened."""
     start_sample: NDArray[np.int64]
     """int64 [k]."""
     end_sample: NDArray[np.int64]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtemo.api import EMOTIONS, EXPERTS
-from rtemo_plugins.gem.gate import move_gate
+from rtemo_plugins.gem.gate import move_gate, sharpen_gate
 
 pytestmark = pytest.mark.unit
 
@@ -58,3 +58,13 @@ def test_a_gate_sums_to_one_whatever_it_was_told():
         told = (random.random(8) * random.uniform(0.1, 3)).astype(np.float32)
         move_gate(told if random.random() < 0.9 else np.full(8, np.nan, np.float32), gate)
     assert gate.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_experts_are_mixed_by_a_sharper_gate_that_keeps_its_order_and_its_sum():
+    sharp = np.zeros(4, np.float32)
+    sharpen_gate(np.array([0.1, 0.2, 0.3, 0.4], np.float32), sharp)
+    np.testing.assert_allclose(sharp, np.array([1, 16, 81, 256]) / 354, rtol=1e-5)
+    sharpen_gate(np.full(4, 0.25, np.float32), sharp)
+    np.testing.assert_allclose(sharp, 0.25)
+    sharpen_gate(np.array([0.0, 0.0, 0.0, 1.0], np.float32), sharp)
+    np.testing.assert_allclose(sharp, [0, 0, 0, 1])

@@ -224,7 +224,7 @@ def test_contributions_are_the_gate_times_the_experts_and_add_up_to_the_score(tm
     _, given, outputs = [
         call for call in bench.model_seen.calls if call[2]["score"][0].round(4) == round(told.score, 4)
     ][-1]
-    np.testing.assert_allclose(given["gate"][0], [0.1, 0.0, 0.7, 0.2], atol=1e-3)
+    np.testing.assert_allclose(given["gate"][0], np.array([1, 0, 7**4, 2**4]) / 2418, atol=1e-3)  # sharpened
     assert tuple(told.contributions) == EXPERTS
     np.testing.assert_allclose(list(told.contributions.values()), given["gate"][0] * outputs["experts"][0], atol=1e-4)
     assert sum(told.contributions.values()) == pytest.approx(told.score, abs=1e-3)
