@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--band", choices=BANDS, default="full")
     parser.add_argument("--trials", type=Path, nargs="*", default=[], help="scored trials, for what is caught")
     parser.add_argument("--keep", type=float, default=0.98, help="what the alarm's sum keeps from decision to decision")
-    parser.add_argument("--drift", type=float, default=0.0, help="what is taken from each score before it is summed")
+    parser.add_argument("--drift", type=float, default=1.5, help="what is taken from each score before it is summed")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--parallel", type=int, default=16)
     parser.add_argument("--out", type=Path, help="results as JSON; its `card` is for the card's calibration")
