@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from rtemo.api.errors import RtemoError
+from rtemo_models.data.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of
 from rtemo_models.nets.vocoder import BANDS, HOP_SAMPLES, RATE_HZ, Block, Samples, log_mel
 
-LOWEST_HZ, HIGHEST_HZ = 65.0, 600.0
 COARSE = 4
 """Bands that the encoder hears as one: too broad for harmonics, broad enough for vowels."""
 
+PEAK = 0.5
+"""Peak of the clips that it is trained on, and to be given."""
 COMBS = 128
 WIDEST, NARROWEST = 0.35, 0.08
 """Deviations of the natural log of pitch that a place may have."""
@@ -181,13 +182,7 @@ def pitch_frames(samples: Samples) -> NDArray[np.float32]:
     Raises:
         RtemoError: pyworld is not installed.
     """
-    try:
-        import pyworld
-    except ImportError as error:
-        raise RtemoError("pyworld is not installed", "pip install pyworld") from error
-    wave = np.asarray(samples, np.float64)
-    coarse_hz, time_s = pyworld.dio(wave, RATE_HZ, LOWEST_HZ, HIGHEST_HZ, frame_period=1000 * HOP_SAMPLES / RATE_HZ)
-    pitch_hz: NDArray[np.float32] = pyworld.stonemask(wave, coarse_hz, time_s, RATE_HZ).astype(np.float32)
+    pitch_hz = pitch_of(samples, 1000 * HOP_SAMPLES / RATE_HZ)[0].astype(np.float32)
     count = 1 + len(samples) // HOP_SAMPLES
     return np.pad(pitch_hz[:count], (0, max(0, count - len(pitch_hz))))
 

@@ -185,14 +185,14 @@ def wave_of(net: Vocoder, mel: NDArray[np.float32]) -> Samples:
     return made
 
 
-def vocode(net: Vocoder, samples: Samples) -> Samples:
-    """A clip at 16 kHz through its mel bands and back, float32, as long as it was.
+def padded(samples: Samples) -> Samples:
+    """A clip with silence behind it, up to a whole hop and one hop beyond, so that its wave comes out no shorter."""
+    return np.pad(np.asarray(samples, np.float32), (0, 2 * HOP_SAMPLES - len(samples) % HOP_SAMPLES))
 
-    Silence is appended up to a whole hop and one hop beyond, and the surplus of the wave is cut off.
-    """
-    count = len(samples)
-    padded = np.pad(np.asarray(samples, np.float32), (0, HOP_SAMPLES - count % HOP_SAMPLES + HOP_SAMPLES))
-    return wave_of(net, mel_of(padded))[:count]
+
+def vocode(net: Vocoder, samples: Samples) -> Samples:
+    """A clip at 16 kHz through its mel bands and back, float32, as long as it was."""
+    return wave_of(net, mel_of(padded(samples)))[: len(samples)]
 
 
 def save_vocoder(net: Vocoder, path: Path) -> None:

@@ -27,6 +27,7 @@ from rtemo_models.data.audio_cache import open_audio
 from rtemo_models.data.corpus import Clip, read_clips
 from rtemo_models.data.progress import progress
 from rtemo_models.nets.converter import (
+    PEAK,
     Converter,
     ConverterConfig,
     Place,
@@ -41,7 +42,6 @@ from rtemo_models.train.run_folder import decayed_groups, follow, keep, log, res
 from rtemo_models.train.settings import changes_of, read_settings
 
 REPORT_EVERY_STEPS = 250
-PEAK = 0.5
 KEPT_BACK = 10
 """One clip in so many of every place is kept back for scoring."""
 

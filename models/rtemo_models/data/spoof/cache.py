@@ -13,10 +13,10 @@ from rtemo.dsp.residual import VALUES as RESIDUAL_VALUES
 from rtemo.dsp.residual import Residual
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ, AudioCache
 from rtemo_models.data.progress import progress
-from rtemo_models.data.spoof.clips import NEURAL, RESYNTHESISERS, SpoofClip
+from rtemo_models.data.spoof import neural
+from rtemo_models.data.spoof.clips import RESYNTHESISERS, SpoofClip
 from rtemo_models.data.spoof.equalise import equalise, trimmed
 from rtemo_models.data.spoof.imitations import imitate
-from rtemo_models.data.spoof.neural import revoice
 from rtemo_models.data.spoof.packages import read_16_khz, speak
 from rtemo_models.data.spoof.plan import CorpusRecipe, plan, seeded
 from rtemo_models.data.spoof.resynthesis import resynthesise
@@ -103,8 +103,8 @@ def make(clip: SpoofClip, data_dir: Path, recipe: CorpusRecipe, work: Path) -> N
         return equalise(imitate(samples, clip.system, drawn), False, random)
     if clip.system in RESYNTHESISERS:
         return equalise(resynthesise(samples, clip.system, clip.voice, drawn), False, random)
-    if clip.system in NEURAL:
-        return equalise(revoice(samples, clip.system, clip.voice, drawn, work), False, random)
+    if clip.system in neural.WAYS:
+        return equalise(neural.revoice(samples, clip.system, clip.voice, drawn, work), False, random)
     return equalise(samples, not Path(clip.source).is_absolute(), random)  # other programs' are not coded yet
 
 

@@ -45,8 +45,6 @@ FOLD_OF_CORPUS = {
 
 FOLDS = 4
 RESYNTHESISERS = ("world", "griffin-lim", "mel-phase", "lpc")
-NEURAL = ("melgan", "mb-melgan", "vocoder", "converter")
-"""Neural vocoders that make genuine clips anew, see `neural`."""
 IMITATIONS = ("source-filter", "split-phase", "images", "phase-vocoder")
 """Makers that are trained on and never reported, see `imitations`."""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ
 from rtemo_models.data.codecs import fitted
+from rtemo_models.data.pitch import pitch_of
 from rtemo_models.data.spoof.resynthesis import (
     FFT_SAMPLES,
     HOP_SAMPLES,
@@ -21,7 +22,6 @@ from rtemo_models.data.spoof.resynthesis import (
     from_mel,
     inverse,
     moved_pitch,
-    pitch_of,
     transform,
 )
 
@@ -57,7 +57,7 @@ def source_filter(samples: Samples, random: np.random.Generator) -> Samples:
 
 def pulse_train(samples: Samples, random: np.random.Generator) -> tuple[Samples, NDArray[np.bool_]]:
     """Band-limited pulses at the clip's pitch, moved and smoothed by chance, and where it is voiced."""
-    pitch_hz = pitch_of(samples)
+    pitch_hz, _ = pitch_of(samples)
     if random.random() < 0.5:
         pitch_hz = moved_pitch(pitch_hz, random.uniform(-3, 3), random.uniform(0.7, 1.4))
     if random.random() < 0.5:

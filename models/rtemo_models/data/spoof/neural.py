@@ -17,8 +17,8 @@ from rtemo_models.data.codecs import fitted
 from rtemo_models.data.spoof import mb_melgan, melgan
 from rtemo_models.data.spoof.imitations import smeared
 from rtemo_models.data.spoof.mel_spectrum import MelSpectrum
-from rtemo_models.nets.converter import Converter, convert, load_converter, pitch_frames
-from rtemo_models.nets.vocoder import HOP_SAMPLES, Vocoder, load_vocoder, mel_of, wave_of
+from rtemo_models.nets.converter import PEAK, Converter, convert, load_converter, pitch_frames
+from rtemo_models.nets.vocoder import FLOOR, Vocoder, load_vocoder, mel_of, padded, wave_of
 
 Samples = NDArray[np.float32]
 
@@ -30,8 +30,8 @@ WAYS = {
 }
 """System → ways it makes a clip anew; `to-` is followed by the mood that it is converted to, in another's voice."""
 
-PEAK, CONVERTED_PEAK = 0.6, 0.5
-"""Of clips that MelGAN gets, and that the converter gets: the levels they were trained at."""
+MELGAN_PEAK = 0.6
+"""Of clips that MelGAN gets."""
 MELGAN = MelSpectrum(
     melgan.SAMPLE_RATE_HZ, melgan.FFT_SAMPLES, melgan.HOP_SAMPLES, melgan.FFT_SAMPLES, 0.0, melgan.HIGH_HZ
 )
@@ -71,7 +71,7 @@ def blurred(mel: NDArray[np.float32], way: str, random: np.random.Generator) -> 
 
 def through_melgan(samples: Samples, way: str, random: np.random.Generator) -> Samples:
     """MelGAN's copy."""
-    scaled = samples * np.float32(PEAK / max(float(np.abs(samples).max()), 1e-4))
+    scaled = samples * np.float32(MELGAN_PEAK / max(float(np.abs(samples).max()), 1e-4))
     mel = blurred(MELGAN(torch.from_numpy(resampled(scaled, 441, 320))).numpy(), way, random)
     with torch.no_grad():
         wave = melgan.load_melgan()(torch.log(torch.from_numpy(mel).clamp_min(1e-5))[None])[0].numpy()
@@ -88,7 +88,7 @@ def through_vocoder(samples: Samples, way: str, random: np.random.Generator, wor
     """Our own vocoder's copy."""
     net = our_vocoder(work / "vocoder" / "average.pt")
     mel = blurred(np.exp(mel_of(padded(samples))).T, way, random).T
-    return wave_of(net, np.log(np.maximum(mel, 1e-5)))[: len(samples)]
+    return wave_of(net, np.log(np.maximum(mel, FLOOR)))[: len(samples)]
 
 
 def through_converter(samples: Samples, way: str, random: np.random.Generator, work: Path) -> Samples:
@@ -96,14 +96,9 @@ def through_converter(samples: Samples, way: str, random: np.random.Generator, w
     net = our_converter(work / "converter" / "average.pt")
     places = [place for place in net.config.places if place[1] == way.removeprefix("to-")]
     target = places[int(random.integers(len(places)))]
-    scaled = padded(samples * np.float32(CONVERTED_PEAK / max(float(np.abs(samples).max()), 1e-4)))
+    scaled = padded(samples * np.float32(PEAK / max(float(np.abs(samples).max()), 1e-4)))
     mel = convert(net, mel_of(scaled), pitch_frames(scaled), target)
     return wave_of(our_vocoder(work / "vocoder" / "average.pt"), mel)[: len(samples)]
-
-
-def padded(samples: Samples) -> Samples:
-    """With silence behind, up to whole hops and one more, so that the wave comes out no shorter."""
-    return np.pad(samples, (0, 2 * HOP_SAMPLES - len(samples) % HOP_SAMPLES))
 
 
 @cache

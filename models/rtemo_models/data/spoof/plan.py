@@ -68,10 +68,11 @@ def plan(data_dir: Path, recipe: CorpusRecipe, work: Path) -> list[SpoofClip]:
 
 def ready(wanted: Mapping[str, Counts], work: Path) -> dict[str, Counts]:
     """Neural vocoders whose weights are there."""
+    found = {system: counts for system, counts in wanted.items() if neural.is_ready(system, work)}
     for system in wanted:
-        if not neural.is_ready(system, work):
+        if system not in found:
             print(f"{system} is not installed or not trained: left out")
-    return {system: counts for system, counts in wanted.items() if neural.is_ready(system, work)}
+    return found
 
 
 def spread(clips: Sequence[SpoofClip], count: int, random: np.random.Generator) -> list[SpoofClip]:

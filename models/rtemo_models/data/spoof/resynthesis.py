@@ -7,15 +7,14 @@ Griffin-Lim finds phases for magnitudes (1984); linear prediction is excitation 
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api.errors import RtemoError
 from rtemo.dsp.filterbank import mel_filterbank
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ
 from rtemo_models.data.codecs import fitted
+from rtemo_models.data.pitch import load_pyworld, pitch_of
 
 Samples = NDArray[np.float32]
 
@@ -51,8 +50,7 @@ def world(samples: Samples, way: str, random: np.random.Generator) -> Samples:
     """
     pyworld = load_pyworld()
     wave = samples.astype(np.float64)
-    pitch_hz, time_s = pyworld.dio(wave, SAMPLE_RATE_HZ, f0_floor=65.0, f0_ceil=600.0)
-    pitch_hz = pyworld.stonemask(wave, pitch_hz, time_s, SAMPLE_RATE_HZ)
+    pitch_hz, time_s = pitch_of(samples)
     envelope = pyworld.cheaptrick(wave, pitch_hz, time_s, SAMPLE_RATE_HZ)
     breath = pyworld.d4c(wave, pitch_hz, time_s, SAMPLE_RATE_HZ)
     period_ms = 5.0
@@ -64,32 +62,6 @@ def world(samples: Samples, way: str, random: np.random.Generator) -> Samples:
         period_ms *= random.uniform(0.8, 1.25)
         envelope = envelope * 10 ** (np.linspace(0, random.uniform(-0.9, 0.9), envelope.shape[1]))  # spectral tilt
     return np.asarray(pyworld.synthesize(pitch_hz, envelope, breath, SAMPLE_RATE_HZ, period_ms), np.float32)
-
-
-def load_pyworld() -> Any:
-    """The package pyworld.
-
-    Raises:
-        RtemoError: It is not installed.
-    """
-    try:
-        import pyworld
-    except ImportError as error:
-        raise RtemoError(
-            "pyworld is not installed", "pip install pyworld, or leave world and source-filter out of the recipe"
-        ) from error
-    return pyworld
-
-
-def pitch_of(samples: Samples) -> NDArray[np.float64]:
-    """Pitch every 5 ms in Hz, 0 where there is none (DIO and StoneMask of WORLD).
-
-    Raises:
-        RtemoError: pyworld is not installed.
-    """
-    pyworld, wave = load_pyworld(), samples.astype(np.float64)
-    pitch_hz, time_s = pyworld.dio(wave, SAMPLE_RATE_HZ, f0_floor=65.0, f0_ceil=600.0)
-    return np.asarray(pyworld.stonemask(wave, pitch_hz, time_s, SAMPLE_RATE_HZ))
 
 
 def moved_pitch(pitch_hz: NDArray[np.float64], semitones: float, wider: float) -> NDArray[np.float64]:
