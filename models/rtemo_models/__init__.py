@@ -1,1 +1,1 @@
-"""Everything about making weights; the shipped bundles lie in `bundles`."""
+"""Everything about making weights; what is shipped of them lies in the distribution `rtemo-weights`."""

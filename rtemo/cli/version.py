@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-PACKAGES = ("numpy", "numba", "onnxruntime", "pyzmq", "msgspec", "sounddevice", "soundfile")
+PACKAGES = ("rtemo-weights", "numpy", "numba", "onnxruntime", "pyzmq", "msgspec", "sounddevice", "soundfile")
 
 
 @click.command("version")

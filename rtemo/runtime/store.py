@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import importlib.util
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rtemo.runtime.onnx import OnnxHandle
 
 GROUP = "rtemo.bundles"
+SHIPPED = "rtemo-weights"
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 2 << 30
@@ -117,10 +118,13 @@ def find(name: str) -> Bundle:
     if (folder / CARD_FILE).is_file() or "/" in name or "\\" in name:
         return Bundle(folder)
     near = difflib.get_close_matches(name, points, n=1)
-    raise ModelError(
-        f"there is no model bundle {name!r} (installed: {', '.join(points) or 'none'})",
-        f"did you mean {near[0]!r}?" if near else "install the package that brings it, or give the path of its folder",
-    )
+    if near:
+        mend = f"did you mean {near[0]!r}?"
+    elif not _is_installed(SHIPPED):
+        mend = f"the weights that rtemo ships are a package of their own, {SHIPPED}: pip install ./models/weights"
+    else:
+        mend = "install the package that brings it, or give the path of its folder"
+    raise ModelError(f"there is no model bundle {name!r} (installed: {', '.join(points) or 'none'})", mend)
 
 
 class ModelStore:
@@ -158,6 +162,14 @@ class ModelStore:
     def hashes(self) -> dict[str, str]:
         """Name → sha256 of what has been loaded."""
         return {name: handle.card.sha256 for name, handle in self._handles.items()}
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _module_folder(point: EntryPoint) -> Path:

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import onnxruntime
 
-import rtemo_models.bundles
+import rtemo_weights
 from rtemo.api.model import ModelCard
 
-FOLDER = Path(next(iter(rtemo_models.bundles.__path__)))
+FOLDER = Path(next(iter(rtemo_weights.__path__)))
 
 
 class BundleStreams:

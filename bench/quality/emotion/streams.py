@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api.model import ModelCard
 from rtemo_models.train.spectra import Spectra
 
-SHIPPED = Path(__file__).parents[3] / "models" / "rtemo_models" / "bundles" / "merit_listen"
+SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "rtemo_weights" / "merit_listen"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rtemo.dsp
-import rtemo_models.bundles
 import rtemo_plugins
+import rtemo_weights
 from bench.quality.enhancement.metrics import aligned
 from bench.quality.enhancement.peers import PEERS, stream_through
 from rtemo.api import RtemoError
@@ -129,7 +129,7 @@ class Product:
     def fingerprint(self) -> str:
         """Digest of the configuration, of the weights it names, and of the code that runs and the installed weights."""
         sha = hashlib.sha256(msgspec.json.encode(self.config))
-        for package in (rtemo.dsp.__path__[0], rtemo_plugins.__path__[0], rtemo_models.bundles.__path__[0]):
+        for package in (rtemo.dsp.__path__[0], rtemo_plugins.__path__[0], rtemo_weights.__path__[0]):
             for path in sorted(Path(package).rglob("*")):
                 if path.is_file() and path.suffix in (".py", ".json", ".onnx"):
                     sha.update(path.read_bytes())

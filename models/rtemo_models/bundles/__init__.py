@@ -1,1 +1,1 @@
-"""Bundles of the training kit."""
+"""Cards of models whose weights lie in other packages; what is trained here lies in `rtemo_weights`."""

@@ -59,7 +59,7 @@ class Ear:
         sha256: Of the network.
     """
 
-    def __init__(self, bundle: str = "rtemo_models.bundles.merit_listen") -> None:
+    def __init__(self, bundle: str = "rtemo_weights.merit_listen") -> None:
         import onnxruntime
 
         folder = resources.files(bundle)

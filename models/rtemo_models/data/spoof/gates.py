@@ -28,7 +28,7 @@ class Recogniser:
         bundle: Package that holds the network and its card.
     """
 
-    def __init__(self, bundle: str = "rtemo_models.bundles.merit_listen") -> None:
+    def __init__(self, bundle: str = "rtemo_weights.merit_listen") -> None:
         import onnxruntime
 
         folder = resources.files(bundle)
