@@ -45,17 +45,17 @@ _LANE_OF = {types.float32: F32, types.float64: F64}
 @register_model(LaneType)
 class _LaneModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lane: LaneType) -> None:
-        super().__init__(manager, lane, lane.vector)  # type: ignore[no-untyped-call]
+        super().__init__(manager, lane, lane.vector)
 
 
 def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
-    @infer_global(symbol)  # type: ignore[no-untyped-call]
+    @infer_global(symbol)
     class _Template(ConcreteTemplate):
-        cases = (signature(F32, F32, F32), signature(F64, F64, F64))  # type: ignore[no-untyped-call]
+        cases = (signature(F32, F32, F32), signature(F64, F64, F64))
 
     for lane in (F32, F64):
 
-        @lower_builtin(symbol, lane, lane)  # type: ignore[no-untyped-call]
+        @lower_builtin(symbol, lane, lane)
         def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             return getattr(builder, instruction)(*args)
 
@@ -138,7 +138,7 @@ def transpose(
             distance *= 2
         return context.make_tuple(builder, sig.return_type, registers)
 
-    return types.UniTuple(a, LANES)(*[a] * LANES), generate  # type: ignore[no-untyped-call]
+    return types.UniTuple(a, LANES)(*[a] * LANES), generate
 
 
 @_operation

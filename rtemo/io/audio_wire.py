@@ -261,9 +261,10 @@ def decode_request(message: bytes) -> Request:
         WireError: It is none; the text is for whoever wrote the client.
     """
     try:
-        return _REQUEST.decode(message)  # type: ignore[no-any-return]
+        request: Request = _REQUEST.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no request: {error}", "see docs/wire.md") from None
+    return request
 
 
 def decode_response(message: bytes) -> Response:
@@ -273,6 +274,7 @@ def decode_response(message: bytes) -> Response:
         WireError: It is none.
     """
     try:
-        return _RESPONSE.decode(message)  # type: ignore[no-any-return]
+        response: Response = _RESPONSE.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no response: {error}") from None
+    return response

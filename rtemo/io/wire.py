@@ -163,11 +163,11 @@ def decode_event(message: bytes) -> WireEvent[Any]:
     """
     decoders = _decoders(message)
     try:
-        event = decoders.event.decode(message)
+        event: WireEvent[Any] = decoders.event.decode(message)
         event.data = decoders.payload(event.kind, event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are not an event: {error}") from None
-    return event  # type: ignore[no-any-return]
+    return event
 
 
 def decode_heartbeat(message: bytes) -> Heartbeat:
@@ -177,9 +177,10 @@ def decode_heartbeat(message: bytes) -> Heartbeat:
         WireError: It is not a heartbeat.
     """
     try:
-        return _decoders(message).heartbeat.decode(message)  # type: ignore[no-any-return]
+        heartbeat: Heartbeat = _decoders(message).heartbeat.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are not a heartbeat: {error}") from None
+    return heartbeat
 
 
 def decode_state(frame: bytes) -> CallState[Any]:
@@ -191,13 +192,13 @@ def decode_state(frame: bytes) -> CallState[Any]:
     message = frame[frame.find(b" ") + 1 :]
     decoders = _decoders(message)
     try:
-        state = decoders.state.decode(message)
+        state: CallState[Any] = decoders.state.decode(message)
         for channel in state.channels.values():
             for item in channel.latest.values():
                 item.data = decoders.payload(decoders.tag.decode(item.data).kind, item.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are not a state: {error}") from None
-    return state  # type: ignore[no-any-return]
+    return state
 
 
 def utc_ms(time_ns: int) -> float:
