@@ -38,9 +38,22 @@ def schema_text(stem: str) -> str:
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     text = msgspec.json.encode({"$schema": _DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))})
     schema = msgspec.json.decode(_PARAMETERS.sub("", text.decode()))
+    _unindent([schema])
     for module in (events, wire, query_wire, audio_wire, audio_feed_wire):
         _describe(schema["$defs"], module)
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+
+
+def _unindent(todo: list[Any]) -> None:
+    """Take the indentation off all descriptions: Python from 3.13 on and msgspec from 0.23 on do, and others do not."""
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            if isinstance(text := part.get("description"), str):
+                part["description"] = inspect.cleandoc(text)
+            todo += part.values()
+        elif isinstance(part, list):
+            todo += part
 
 
 def _describe(parts: dict[str, Any], module: ModuleType) -> None:
