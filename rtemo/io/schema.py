@@ -38,19 +38,21 @@ def schema_text(stem: str) -> str:
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     text = msgspec.json.encode({"$schema": _DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))})
     schema = msgspec.json.decode(_PARAMETERS.sub("", text.decode()))
-    _unindent([schema])
+    _settle([schema])
     for module in (events, wire, query_wire, audio_wire, audio_feed_wire):
         _describe(schema["$defs"], module)
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 
-def _unindent(todo: list[Any]) -> None:
-    """Take the indentation off all descriptions: Python from 3.13 on and msgspec from 0.23 on do, and others do not."""
+def _settle(todo: list[Any]) -> None:
+    """Write down one way what releases of Python and msgspec write differently: indentation, and where null stands."""
     while todo:
         part = todo.pop()
         if isinstance(part, dict):
             if isinstance(text := part.get("description"), str):
                 part["description"] = inspect.cleandoc(text)
+            if isinstance(either := part.get("anyOf"), list):
+                either.sort(key=lambda choice: choice == {"type": "null"})
             todo += part.values()
         elif isinstance(part, list):
             todo += part
