@@ -1,23 +1,32 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+TOOLS := .venv-tools
+NEWEST := .venv-newest
 BIN := $(VENV)/bin
 ENDPOINT ?= tcp://127.0.0.1:5570
+PIP := -m pip --quiet --disable-pip-version-check install
+# --no-deps: a lock holds everything already, so pip has nothing to resolve and may take nothing else.
+LOCKED := $(PIP) --no-deps --require-hashes --requirement
+OURS := --editable . --editable models/weights
+PROJECTS := pyproject.toml models/weights/pyproject.toml
 
-.PHONY: demo test lint types contracts pytest bench schema clean help
+.PHONY: demo test lint types contracts pytest test-newest bench schema lock sbom audit clean help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-$(VENV)/.base: pyproject.toml
+$(VENV)/.base: requirements/base.txt $(PROJECTS)
 	@tools/check_python.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(LOCKED) requirements/base.txt
+	$(BIN)/python $(PIP) --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.base pyproject.toml
+$(VENV)/.test: $(VENV)/.base requirements/test.txt requirements/torch.txt
 	@tools/system_packages.sh
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python $(LOCKED) requirements/test.txt
+	tools/install_torch.sh $(BIN)/python
 	@touch $@
 
 demo: $(VENV)/.base ## play the example call: live view here, events received over ZeroMQ beside it
@@ -38,11 +47,37 @@ contracts: $(VENV)/.test ## who may import whom
 pytest: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest
 
+test-newest: ## everything, with the newest releases that pyproject.toml allows instead of the locked ones
+	@tools/check_python.sh $(PYTHON)
+	@tools/system_packages.sh
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python $(PIP) hatchling editables
+	$(NEWEST)/bin/python $(PIP) --no-build-isolation --editable '.[test]' --editable models/weights
+	@touch $(NEWEST)/.base && touch $(NEWEST)/.test
+	RTEMO_UNLOCKED=1 $(MAKE) --no-print-directory VENV=$(NEWEST) test
+
 schema: $(VENV)/.base ## write the JSON Schema of every event anew
 	$(BIN)/python -m rtemo.io.schema --out docs/schema
 
 bench: $(VENV)/.base ## cost of the chain on this machine
 	$(BIN)/rtemo bench
 
-clean: ## remove the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+$(TOOLS)/.tools: requirements/tools.txt
+	@tools/check_python.sh $(PYTHON)
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python $(LOCKED) requirements/tools.txt
+	@touch $@
+
+lock: $(TOOLS)/.tools ## choose all versions in requirements/ anew; KEEP=1 only adds and removes what pyproject.toml asks for
+	$(TOOLS)/bin/python tools/lock.py --uv $(TOOLS)/bin/uv $(if $(KEEP),--keep)
+
+sbom: $(TOOLS)/.tools ## write dist/rtemo.cdx.json, the bill of materials (CycloneDX) of what rtemo runs with
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-file dist/rtemo.cdx.json
+
+audit: $(TOOLS)/.tools ## ask for known vulnerabilities of the locked packages
+	@tools/audit.sh $(TOOLS)/bin/pip-audit
+
+clean: ## remove the environments and all caches
+	rm -rf $(VENV) $(TOOLS) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,77 @@
+"""Write what `make demo`, `make test`, `make sbom` and `make audit` install: every package by version and hash.
+
+`python tools/lock.py --uv PATH [--keep]` writes into requirements/:
+
+- base.txt: what rtemo needs to run, and what builds it;
+- test.txt: that, and the extra `test`, without torch;
+- torch.txt: torch by its version alone. A hash of it would forbid either the CPU build or the package index's build for GPUs:
+  they share a version and no file;
+- torch-gpu.txt: what torch's build for GPUs wants beyond that, for machines where no other build is to be had;
+- tools.txt: what the makefile's own tools need.
+
+The files hold for Python 3.11 and newer on Linux and macOS, and name no package index: any mirror will do.
+"""
+
+import argparse
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "requirements"
+HEAD = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
+ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;\\]+)")
+GPU = re.compile(r"^(nvidia-|cuda-|triton$)")
+
+
+def resolve(uv: str, out: Path, arguments: list[str], keep: bool) -> dict[str, str]:
+    """Let uv choose versions and give the text of each entry by the name of its package, in uv's order."""
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
+    command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--no-config", "--output-file", str(out)]
+    subprocess.run([*command, *([] if keep else ["--upgrade"]), *arguments], cwd=ROOT, check=True)
+    entries: dict[str, str] = {}
+    name = ""
+    for line in out.read_text().splitlines(keepends=True):
+        if match := ENTRY.match(line):
+            name = match["name"]
+        if name:
+            entries[name] = entries.get(name, "") + line
+    return entries
+
+
+def write(name: str, entries: dict[str, str], more: str = "") -> None:
+    """Write one file of requirements/."""
+    (FOLDER / name).write_text(HEAD + more + "".join(entries.values()))
+    print(f"requirements/{name}: {len(entries)} packages")
+
+
+def main() -> None:
+    """Write all files."""
+    parser = argparse.ArgumentParser(description="Lock what the makefile installs.")
+    parser.add_argument("--uv", required=True, help="the program uv")
+    parser.add_argument("--keep", action="store_true", help="keep the versions that are locked; add and remove only")
+    options = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        full, base, tools = (Path(temporary, f"{name}.txt") for name in ("full", "base", "tools"))
+        if options.keep:
+            parts = ("test.txt", "torch.txt", "torch-gpu.txt")
+            full.write_text("".join((FOLDER / part).read_text() for part in parts))
+            tools.write_text((FOLDER / "tools.txt").read_text())
+        source = ["pyproject.toml", "--group", "build"]
+        every = resolve(options.uv, full, [*source, "--extra", "test"], options.keep)
+        few = resolve(options.uv, base, [*source, "--constraints", str(full)], options.keep)
+        own = resolve(options.uv, tools, ["--group", "tools"], options.keep)
+    torch = every.pop("torch")
+    gpu = {name: text for name, text in every.items() if GPU.match(name)}
+    write("base.txt", few)
+    write("test.txt", {name: text for name, text in every.items() if name not in gpu})
+    write("torch-gpu.txt", gpu)
+    write("tools.txt", own)
+    why = "# No hash: the CPU build and the package index's build for GPUs share this version and no file.\n"
+    write("torch.txt", {"torch": ENTRY.match(torch)[0] + "\n"}, why)
+
+
+if __name__ == "__main__":
+    main()
