@@ -16,10 +16,10 @@ PROJECTS := pyproject.toml models/weights/pyproject.toml
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-$(VENV)/.base: requirements/base.txt $(PROJECTS)
+$(VENV)/.base: requirements/base.txt requirements/build.txt $(PROJECTS)
 	@tools/check_python.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(LOCKED) requirements/base.txt
+	$(BIN)/python $(LOCKED) requirements/base.txt --requirement requirements/build.txt
 	$(BIN)/python $(PIP) --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
@@ -51,7 +51,7 @@ test-newest: ## everything, with the newest releases that pyproject.toml allows 
 	@tools/check_python.sh $(PYTHON)
 	@tools/system_packages.sh
 	$(PYTHON) -m venv --clear $(NEWEST)
-	$(NEWEST)/bin/python $(PIP) hatchling editables
+	$(NEWEST)/bin/python $(PIP) 'hatchling>=1.25' editables
 	$(NEWEST)/bin/python $(PIP) --no-build-isolation --editable '.[test]' --editable models/weights
 	@touch $(NEWEST)/.base && touch $(NEWEST)/.test
 	RTEMO_UNLOCKED=1 $(MAKE) --no-print-directory VENV=$(NEWEST) test
@@ -72,12 +72,10 @@ lock: $(TOOLS)/.tools ## choose all versions in requirements/ anew; KEEP=1 only 
 	$(TOOLS)/bin/python tools/lock.py --uv $(TOOLS)/bin/uv $(if $(KEEP),--keep)
 
 sbom: $(TOOLS)/.tools ## write dist/rtemo.cdx.json, the bill of materials (CycloneDX) of what rtemo runs with
-	@mkdir -p dist
-	$(TOOLS)/bin/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --mc-type library \
-		--output-reproducible --output-file dist/rtemo.cdx.json
+	$(TOOLS)/bin/python tools/sbom.py --cyclonedx $(TOOLS)/bin/cyclonedx-py --out dist/rtemo.cdx.json
 
 audit: $(TOOLS)/.tools ## ask for known vulnerabilities of the locked packages
-	@tools/audit.sh $(TOOLS)/bin/pip-audit
+	@$(TOOLS)/bin/python tools/audit.py --pip-audit $(TOOLS)/bin/pip-audit
 
 clean: ## remove the environments and all caches
 	rm -rf $(VENV) $(TOOLS) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

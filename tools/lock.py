@@ -2,12 +2,13 @@
 
 `python tools/lock.py --uv PATH [--keep]` writes into requirements/:
 
-- base.txt: what rtemo needs to run, and what builds it;
-- test.txt: that, and the extra `test`, without torch;
-- torch.txt: torch by its version alone. A hash of it would forbid either the CPU build or the package index's build for GPUs:
+- base.txt: what rtemo needs to run;
+- build.txt: what builds it;
+- test.txt: base.txt and the extra `test`, without torch;
+- torch.txt: torch by its version alone. A hash would forbid either the CPU build or the build for GPUs:
   they share a version and no file;
-- torch-gpu.txt: what torch's build for GPUs wants beyond that, for machines where no other build is to be had;
-- tools.txt: what the makefile's own tools need.
+- torch-gpu.txt: what the build for GPUs wants beyond that, for machines where no other is to be had;
+- tools.txt: the makefile's own tools.
 
 The files hold for Python 3.11 and newer on Linux and macOS, and name no package index: any mirror will do.
 """
@@ -54,22 +55,25 @@ def main() -> None:
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        full, base, tools = (Path(temporary, f"{name}.txt") for name in ("full", "base", "tools"))
+        lock = Path(temporary, "all.txt")
         if options.keep:
-            parts = ("test.txt", "torch.txt", "torch-gpu.txt")
-            full.write_text("".join((FOLDER / part).read_text() for part in parts))
-            tools.write_text((FOLDER / "tools.txt").read_text())
-        source = ["pyproject.toml", "--group", "build"]
-        every = resolve(options.uv, full, [*source, "--extra", "test"], options.keep)
-        few = resolve(options.uv, base, [*source, "--constraints", str(full)], options.keep)
-        own = resolve(options.uv, tools, ["--group", "tools"], options.keep)
-    torch = every.pop("torch")
-    gpu = {name: text for name, text in every.items() if GPU.match(name)}
-    write("base.txt", few)
-    write("test.txt", {name: text for name, text in every.items() if name not in gpu})
+            lock.write_text("".join(path.read_text() for path in sorted(FOLDER.glob("*.txt"))))
+        everything = ["pyproject.toml", "--extra", "test", "--group", "build", "--group", "tools"]
+        resolve(options.uv, lock, everything, options.keep)  # so that the files agree with each other
+        parts = [Path(temporary, f"{name}.txt") for name in ("base", "test", "build", "tools")]
+        asked = [["pyproject.toml"], ["pyproject.toml", "--extra", "test"], ["--group", "build"], ["--group", "tools"]]
+        base, test, build, tools = (
+            resolve(options.uv, part, [*arguments, "--constraints", str(lock)], options.keep)
+            for part, arguments in zip(parts, asked, strict=True)
+        )
+    torch = test.pop("torch")
+    gpu = {name: text for name, text in test.items() if GPU.match(name)}
+    write("base.txt", base)
+    write("build.txt", build)
+    write("test.txt", {name: text for name, text in test.items() if name not in gpu})
     write("torch-gpu.txt", gpu)
-    write("tools.txt", own)
-    why = "# No hash: the CPU build and the package index's build for GPUs share this version and no file.\n"
+    write("tools.txt", tools)
+    why = "# No hash: the CPU build and the build for GPUs share this version and no file.\n"
     write("torch.txt", {"torch": ENTRY.match(torch)[0] + "\n"}, why)
 
 
