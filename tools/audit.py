@@ -1,7 +1,7 @@
 """Ask for known vulnerabilities of all locked packages: `python tools/audit.py --pip-audit PATH`.
 
-Ends with 0 when none is known, with 1 when some are, and with 3 when the advisory service could not be asked: what has not been
-audited has not passed.
+Ends with 0 when none is known, with 1 when some are, and with 3 when the advisory service could not be asked: what has
+not been audited has not passed.
 """
 
 import argparse

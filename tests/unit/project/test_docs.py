@@ -1,0 +1,64 @@
+"""What the pages lead to exists."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
+    return sorted(ROOT / path for path in found if not re.search(r"(^|/)(\.|node_modules/)", path.as_posix()))
+
+
+def anchors(page: Path) -> set[str]:
+    """Names of the headings of a page, as they are linked to."""
+    headings = re.findall(r"^#+ +(.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_link_to_a_file_or_heading_leads_there() -> None:
+    count, broken = 0, []
+    for page in pages():
+        for link in LINK.findall(CODE.sub("", page.read_text())):
+            if re.match(r"[a-z]+:", link):
+                continue
+            count += 1
+            path, _, heading = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists() or not target.is_relative_to(ROOT):
+                broken.append(f"{page.relative_to(ROOT)}: {link} is not there")
+            elif heading and heading not in anchors(target):
+                broken.append(f"{page.relative_to(ROOT)}: {link} names no heading")
+    assert count > 20
+    assert not broken, "\n".join(broken)
+
+
+def test_every_page_of_the_docs_is_linked_to_from_another() -> None:
+    linked = set()
+    for page in pages():
+        paths = [link.partition("#")[0] for link in LINK.findall(page.read_text())]
+        linked |= {(page.parent / path).resolve() for path in paths if path} - {page}
+    lonely = [page.name for page in pages() if page.parent == ROOT / "docs" and page not in linked]
+    assert not lonely
+
+
+def test_every_make_target_that_a_page_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in pages():
+        for name in re.findall(r"(?:`|^ {4}|^)make ([a-z-]+)", page.read_text(), re.MULTILINE):
+            assert name in targets, f"{page.relative_to(ROOT)}: make {name}"
+
+
+def test_help_lists_every_target() -> None:
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    assert {line.split("\t")[0] for line in said.splitlines()} == set(phony[1].split())
