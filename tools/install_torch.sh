@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 if "$python" -c 'import torch' 2>/dev/null; then
     exit 0
 fi
-# On Linux the package index has a build for GPUs alone, which cannot be imported without the libraries of its maker.
+# On Linux on x86-64 the package index has a build for GPUs alone, which cannot be imported without the libraries of its maker.
 echo "rtemo: this torch is the build for GPUs and needs several GB of libraries; without them: make test TORCH_INDEX=URL," >&2
 echo "rtemo: where URL is the index of CPU builds that pytorch.org/get-started names" >&2
 exec "$python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rtemo.cli.main import VERBS
+
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
@@ -50,11 +52,46 @@ def test_every_page_of_the_docs_is_linked_to_from_another() -> None:
     assert not lonely
 
 
+def commands() -> list[tuple[str, list[str]]]:
+    """Page and words of every line of code that the pages hold: in fences, indented, or within a sentence."""
+    found = []
+    for page in pages():
+        text = page.read_text()
+        fenced = [line for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+        rest = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        lines = [*fenced, *re.findall(r"^ {4}(\S.*)$", rest, re.MULTILINE), *re.findall(r"`([^`\n]+)`", rest)]
+        found += [(str(page.relative_to(ROOT)), line.partition(" #")[0].split()) for line in lines]
+    return [(page, words) for page, words in found if len(words) > 1]
+
+
 def test_every_make_target_that_a_page_names_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for page in pages():
-        for name in re.findall(r"(?:`|^ {4}|^)make ([a-z-]+)", page.read_text(), re.MULTILINE):
-            assert name in targets, f"{page.relative_to(ROOT)}: make {name}"
+    named = {(page, words[1]) for page, words in commands() if words[0] == "make"}
+    assert len(named) > 5
+    assert not [name for name in named if name[1] not in targets]
+
+
+def test_every_verb_that_a_page_names_is_there() -> None:
+    named = {(page, words[1]) for page, words in commands() if words[0] == "rtemo" and re.match(r"[a-z]+$", words[1])}
+    assert len(named) > 20
+    assert not [name for name in named if name[1] not in VERBS]
+
+
+def test_every_module_that_a_page_runs_is_there() -> None:
+    module = re.compile(r"-m ((?:rtemo|bench)\w*(?:\.\w+)*)(?= |$)")
+    named = {(page, name) for page, words in commands() for name in module.findall(" ".join(words))}
+    assert len(named) > 20
+    for page, name in named:
+        roots = [ROOT / part / Path(*name.split(".")) for part in ("", "models", "plugins")]
+        is_there = any(root.with_suffix(".py").is_file() or (root / "__main__.py").is_file() for root in roots)
+        assert is_there, f"{page}: python -m {name}"
+
+
+def test_every_path_that_a_contributor_is_sent_to_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`((?:rtemo|plugins|models|bench|tests|docs|requirements|tools)/[a-z0-9_./-]*)`", text)
+    assert len(paths) > 20
+    assert not [path for path in paths if not (ROOT / path).exists()]
 
 
 def test_help_lists_every_target() -> None:
