@@ -70,6 +70,7 @@ $(TOOLS)/.tools: requirements/tools.txt
 
 lock: $(TOOLS)/.tools ## choose all versions in requirements/ anew; KEEP=1 only adds and removes what pyproject.toml asks for
 	$(TOOLS)/bin/python tools/lock.py --uv $(TOOLS)/bin/uv $(if $(KEEP),--keep)
+	@tools/lock_node.sh $(if $(KEEP),install,update)
 
 sbom: $(TOOLS)/.tools ## write dist/rtemo.cdx.json, the bill of materials (CycloneDX) of what rtemo runs with
 	$(TOOLS)/bin/python tools/sbom.py --cyclonedx $(TOOLS)/bin/cyclonedx-py --out dist/rtemo.cdx.json

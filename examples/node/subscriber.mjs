@@ -1,5 +1,5 @@
 // Print the events of an rtemo publisher and count what is lost on the way.
-// Run: npm install && node subscriber.mjs [tcp://127.0.0.1:5570] [PREFIX] [COUNT]
+// Run: npm ci && node subscriber.mjs [tcp://127.0.0.1:5570] [PREFIX] [COUNT]
 import { Subscriber } from "zeromq";
 
 const [endpoint = "tcp://127.0.0.1:5570", prefix = "v1/main/", count = "Infinity"] = process.argv.slice(2);

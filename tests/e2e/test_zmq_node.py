@@ -24,10 +24,10 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "node"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example with its dependencies installed."""
     folder = tmp_path_factory.mktemp("node")
-    for name in ("package.json", "subscriber.mjs"):
+    for name in ("package.json", "package-lock.json", "subscriber.mjs"):
         shutil.copy(EXAMPLE / name, folder)
     try:
-        command = ["npm", "install", "--no-audit", "--no-fund", "--silent"]
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=90)
         subprocess.run(["node", "-e", "require('zeromq')"], cwd=folder, check=True, capture_output=True, timeout=30)
     except (subprocess.SubprocessError, OSError) as error:

@@ -1,5 +1,6 @@
 """What requirements/ holds is what pyproject.toml asks for and what is installed; `make lock` writes it."""
 
+import json
 import os
 import re
 import tomllib
@@ -89,6 +90,17 @@ def test_every_locked_package_has_a_version_and_hashes_and_no_place(stem: str) -
 def test_locks_name_no_package_index() -> None:
     for path in FOLDER.glob("*.txt"):
         assert not re.search(r"://|--(extra-)?index|--find-links|--trusted|^-i ", path.read_text(), re.MULTILINE), path
+
+
+def test_node_example_is_locked_by_integrity_and_names_no_registry() -> None:
+    lock = json.loads((ROOT / "examples" / "node" / "package-lock.json").read_text())
+    asked = json.loads((ROOT / "examples" / "node" / "package.json").read_text())
+    packages = {name: facts for name, facts in lock["packages"].items() if name}
+    assert lock["packages"][""]["dependencies"] == asked["dependencies"]
+    assert {f"node_modules/{name}" for name in asked["dependencies"]} <= packages.keys()
+    for name, facts in packages.items():
+        assert facts["integrity"].startswith("sha512-"), name
+        assert "resolved" not in facts, name
 
 
 @pytest.mark.parametrize("python", PYTHONS)
