@@ -106,10 +106,13 @@ def _run(
     is_quiet: bool,
 ) -> bool:
     """Run to the end; False when interrupted."""
+    from rtemo.cli.starting import StartLine
     from rtemo.session import Session
 
     sinks = [] if enhanced is None else [enhanced]
-    session = Session(config, sources=[source], publishers=publishers, mode="freewheel", sinks=sinks)
+    session = Session(
+        config, sources=[source], publishers=publishers, mode="freewheel", sinks=sinks, on_progress=StartLine()
+    )
     with term_as_interrupt():
         reason = "interrupted"
         try:
