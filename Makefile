@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENDPOINT ?= tcp://127.0.0.1:5570
 
-.PHONY: demo test lint types contracts pytest bench schema clean help
+.PHONY: demo warm test lint types contracts pytest bench schema clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,6 +19,9 @@ $(VENV)/.test: $(VENV)/.base pyproject.toml
 	@tools/system_packages.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
+
+warm: $(VENV)/.base ## compile all kernels ahead, which the first start would do otherwise
+	@$(BIN)/rtemo warm
 
 demo: $(VENV)/.base ## play the example call: live view here, events received over ZeroMQ beside it
 	@tools/demo.sh $(BIN)/rtemo $(ENDPOINT)
