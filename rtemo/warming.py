@@ -83,7 +83,7 @@ class Warming:
             took_s = time.perf_counter() - self._start_s
             self.result = WarmUp(count, len(compiled), len(cached), took_s, kernel_cache.problem)
             if self._side is not None and error is None:
-                _logger.info("%s", self.result)
+                _logger.log(logging.WARNING if self.result.problem else logging.INFO, "%s", self.result)
                 self._tell(WarmProgress(count, count, is_over=True))
 
     def _watch(self, names: frozenset[str], step: kernel_cache.Step) -> None:

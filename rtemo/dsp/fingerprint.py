@@ -22,7 +22,8 @@ _VERSIONED = ("numba", "llvmlite", "numpy", "math", "builtins", "operator")
 
 _VERSIONS = f"numba {numba.__version__}, numpy {np.__version__}, {sys.implementation.cache_tag}"
 
-_Seen = dict[int, types.FunctionType]
+_Seen = dict[int, str]
+"""Of each function met: its identity, and its name if it is a kernel."""
 
 _texts: dict[str, bytes] = {}
 
@@ -41,7 +42,7 @@ def fingerprint(function: types.FunctionType, options: Mapping[str, Any]) -> tup
     for part in _of_kernel(function, options, seen):
         digest.update(part)
         digest.update(b"\0")
-    return digest.digest(), frozenset(map(name_of, seen.values()))
+    return digest.digest(), frozenset(filter(None, seen.values()))
 
 
 def name_of(function: types.FunctionType) -> str:
@@ -52,12 +53,13 @@ def name_of(function: types.FunctionType) -> str:
 def _of_kernel(function: types.FunctionType, options: Mapping[str, Any], seen: _Seen) -> Iterator[bytes]:
     yield repr(sorted(options.items(), key=str)).encode()
     yield from _of_function(function, seen)
+    seen[id(function)] = name_of(function)
 
 
 def _of_function(function: types.FunctionType, seen: _Seen) -> Iterator[bytes]:
     if id(function) in seen:
         return
-    seen[id(function)] = function
+    seen[id(function)] = ""
     yield name_of(function).encode()
     names: set[str] = set()
     yield from _of_code(function.__code__, names, function.__doc__)

@@ -1,6 +1,5 @@
 """Compile every kernel before audio flows, and say how it went."""
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ import numpy as np
 from rtemo.dsp import kernel, kernel_cache
 
 # The parts import their modules themselves, so that whoever wants one does not define the kernels of all.
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -148,8 +145,8 @@ def compile_kernels(parts: Iterable[str] = tuple(PARTS)) -> WarmUp:
     """Run every kernel once so that none is compiled, nor read from the cache, while audio flows.
 
     The first call of a kernel costs 10 to 30 ms even from the cache, and seconds in all without one. A cache that
-    cannot be written is reported (`WarmUp.problem`, and as a warning in the log) and otherwise does no harm;
-    `NUMBA_CACHE_DIR` names another folder.
+    cannot be written is reported (`WarmUp.problem`) and otherwise does no harm; `NUMBA_CACHE_DIR` names another
+    folder.
 
     Args:
         parts: Modules of this package to prepare; all by default.
@@ -163,10 +160,7 @@ def compile_kernels(parts: Iterable[str] = tuple(PARTS)) -> WarmUp:
         PARTS[part]()
     problem = kernel_cache.problem
     compiled, cached, count = statistics()
-    warm_up = WarmUp(count, compiled - compiled_before, cached - cached_before, time.perf_counter() - start_s, problem)
-    if problem:
-        _logger.warning("%s", warm_up)
-    return warm_up
+    return WarmUp(count, compiled - compiled_before, cached - cached_before, time.perf_counter() - start_s, problem)
 
 
 def statistics() -> tuple[int, int, int]:
