@@ -31,8 +31,8 @@ _MOST = 3
 _PAUSE_S = 0.05
 _FIRST = ("pitch", "logmel", "residual", "rate")
 """The parts that take longest."""
-_ALWAYS = ("resample",)
-"""Needed by every session, and the first that it asks for itself, so the last to be compiled beside it."""
+_LAST = ("resample", "fft", "filters")
+"""What every session asks for first of all by itself, and parts that others call but few chains run by themselves."""
 
 
 class _Order(msgspec.Struct):
@@ -147,10 +147,10 @@ def _end_with_parent() -> None:
 def _jobs(order: _Order) -> list[Callable[[], object]]:
     plugins = [make(name, order.plugins.get(name)) for name in order.chain]
     names = sorted(PARTS, key=lambda part: (part not in _FIRST, _FIRST.index(part) if part in _FIRST else 0))
-    used = [name for name in names if f"rtemo.dsp.{name}" in sys.modules and name not in _ALWAYS]
-    parts = [partial(compile_kernels, (name,)) for name in (*used, *_ALWAYS)]
+    used = [name for name in names if f"rtemo.dsp.{name}" in sys.modules and name not in _LAST]
+    parts, rest = ([partial(compile_kernels, (name,)) for name in some] for some in (used, _LAST))
     chains = [partial(_run_chain, order, _needed(plugins, last)) for last in reversed(range(len(plugins)))]
-    return [*chains, *parts] if order.turn % 2 else [*parts, *chains]
+    return [*chains, *parts, *rest] if order.turn % 2 else [*parts, *chains, *rest]
 
 
 def _needed(plugins: list[Plugin], last: int) -> list[str]:

@@ -24,7 +24,7 @@ def kernel(function: _Function) -> _Function:
     inlined into nor on the machine; fused multiply-adds are written out (`lanes.fma`). `parallel=True` is never used:
     two threads that enter such kernels abort the process.
     """
-    return cached(cast(_Function, njit(nogil=True, error_model="numpy")(function)))
+    return cached(cast(_Function, njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)))
 
 
 def cached(dispatcher: _Function) -> _Function:
