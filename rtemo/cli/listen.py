@@ -137,10 +137,11 @@ def _run(
     session = Session(config, sources=[origin], publishers=publishers, sinks=sinks, mode=mode, on_progress=StartLine())
     start_s = time.monotonic()
     with term_as_interrupt(), ExitStack() as shown:
-        reason = "interrupted"
+        reason, is_shown = "interrupted", False
         try:
             session.start()
             shown.enter_context(show)  # not earlier: the progress of a first start needs the terminal
+            is_shown = True
             state.duration_s = float(getattr(origin, "duration_s", 0.0))  # files know it, live sources do not
             start_s = time.monotonic()
             while not session.is_finished:
@@ -151,7 +152,8 @@ def _run(
         finally:
             with shielded():
                 health = session.stop(reason)
-                play(show, session.events(0.0))
+                if is_shown:
+                    play(show, session.events(0.0))
     print_summary(console, state, health, time.monotonic() - start_s)
 
 

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from rtemo.cli.stopping import stop_if_told
+
 if TYPE_CHECKING:
     from rtemo.warming import WarmProgress
 
@@ -25,7 +27,8 @@ class StartLine:
         self._said_s = 0.0
 
     def __call__(self, progress: "WarmProgress") -> None:
-        """Take a report of a `Session` or of `rtemo.warm`."""
+        """Take a report of a `Session` or of `rtemo.warm`; stops it when the user has asked for that."""
+        stop_if_told()
         now_s = time.monotonic()
         self._start_s = self._start_s or now_s
         text = f"rtemo: {progress}"

@@ -121,3 +121,22 @@ def test_the_demo_fails_when_its_subscriber_received_nothing(tmp_path):
     done = demo(tmp_path, "")
     assert done.returncode == 1
     assert "received nothing" in done.stderr
+
+
+def test_a_program_warms_up_ahead_in_a_thread_and_is_told_how_far_it_is(tmp_path):
+    code = """
+import threading
+import rtemo
+config, told, done = rtemo.Config(chain=("level",)), [], []
+thread = threading.Thread(target=lambda: done.append(rtemo.warm(config, told.append)))
+thread.start()
+thread.join()
+assert told[0].ready == 0 and told[-1].is_over and done[0].compiled == told[-1].ready > 10, (told, done)
+assert all(report.ready <= report.total for report in told)
+late = []
+with rtemo.Session(config, on_progress=late.append):
+    assert late == []
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr

@@ -1,9 +1,12 @@
+import contextlib
 import io
+import signal
 
 import pytest
 
 from rtemo.cli import starting
 from rtemo.cli.starting import StartLine
+from rtemo.cli.stopping import term_as_interrupt
 from rtemo.warming import WarmProgress
 
 pytestmark = pytest.mark.unit
@@ -41,3 +44,13 @@ def test_progress_in_a_log_is_a_line_at_once_and_then_now_and_then(monkeypatch: 
         "rtemo: compiling kernels, once: 20 of 64",
         "rtemo: 64 kernels compiled in 12 s",
     ]
+
+
+def test_a_ctrl_c_that_was_lost_while_compiling_ends_the_start_at_the_next_kernel() -> None:
+    say = StartLine(io.StringIO())
+    with term_as_interrupt():
+        with contextlib.suppress(KeyboardInterrupt):  # as LLVM's callbacks do
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            say(WarmProgress(1, 64))
+    say(WarmProgress(2, 64))
