@@ -11,7 +11,7 @@ LOCKED := $(PIP) --no-deps --require-hashes --requirement
 OURS := --editable . --editable models/weights
 PROJECTS := pyproject.toml models/weights/pyproject.toml
 
-.PHONY: demo test lint types contracts pytest test-newest bench schema lock sbom audit clean help
+.PHONY: demo warm test lint types contracts pytest test-newest bench schema lock sbom audit clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -28,6 +28,9 @@ $(VENV)/.test: $(VENV)/.base requirements/test.txt requirements/torch.txt
 	$(BIN)/python $(LOCKED) requirements/test.txt
 	tools/install_torch.sh $(BIN)/python
 	@touch $@
+
+warm: $(VENV)/.base ## compile all kernels ahead, which the first start would do otherwise
+	@$(BIN)/rtemo warm
 
 demo: $(VENV)/.base ## play the example call: live view here, events received over ZeroMQ beside it
 	@tools/demo.sh $(BIN)/rtemo $(ENDPOINT)

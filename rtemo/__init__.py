@@ -10,9 +10,20 @@ if TYPE_CHECKING:
     from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
     from rtemo.session import PushStream, Session
+    from rtemo.warming import WarmProgress, warm
 
 __version__ = "0.1.0"
-__all__ = ["AudioReceiver", "AudioSender", "Config", "PushStream", "Session", "Subscriber", "__version__"]
+__all__ = [
+    "AudioReceiver",
+    "AudioSender",
+    "Config",
+    "PushStream",
+    "Session",
+    "Subscriber",
+    "WarmProgress",
+    "__version__",
+    "warm",
+]
 
 _HOMES = {
     "AudioReceiver": "rtemo.client",
@@ -21,6 +32,8 @@ _HOMES = {
     "PushStream": "rtemo.session",
     "Session": "rtemo.session",
     "Subscriber": "rtemo.client",
+    "WarmProgress": "rtemo.warming",
+    "warm": "rtemo.warming",
 }
 
 

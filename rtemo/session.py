@@ -31,6 +31,7 @@ from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
 from rtemo.engine.source_thread import SourceThread
 from rtemo.runtime.store import ModelStore
+from rtemo.warming import OnProgress, Warming
 
 _STOP_S = 1.0
 _POLL_S = 0.002
@@ -117,6 +118,8 @@ class Session:
             and loses nothing.
         on_audio: Receives each stream's processed audio, on the driver thread.
         sinks: Where processed audio goes besides, each on a thread of its own.
+        on_progress: Told how far `start` is when it has kernels to compile, which takes many seconds the first time;
+            `rtemo.warm` does that ahead.
     """
 
     def __init__(
@@ -128,7 +131,9 @@ class Session:
         mode: Literal["live", "freewheel"] = "live",
         on_audio: AudioTap | None = None,
         sinks: Sequence[AudioSink] = (),
+        on_progress: OnProgress | None = None,
     ) -> None:
+        self._on_progress = on_progress
         self.config = config or Config()
         plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
         self.engine = Engine(
@@ -184,8 +189,9 @@ class Session:
         if self._was_started or self._health is not None:
             raise RtemoError("the session was started before", "make a new one, a session runs once")
         self._was_started = True
-        compile_kernels(("resample",))  # sources and pushed streams convert rates on their own threads
-        self.engine.open()
+        with Warming(self.config, self._on_progress):
+            compile_kernels(("resample",))  # sources and pushed streams convert rates on their own threads
+            self.engine.open()
         try:
             self._publishing.start()
             self.engine.open_sinks()

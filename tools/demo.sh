@@ -1,18 +1,32 @@
 #!/bin/sh
 # Plays the example call through `rtemo listen` and shows beside it what a subscriber receives over ZeroMQ.
+# Fails when the subscriber received nothing.
 set -eu
 rtemo=$1
 endpoint=$2
 here=$(cd "$(dirname "$0")/.." && pwd)
 received=$(mktemp)
-trap 'kill "$subscriber" 2>/dev/null || true; rm -f "$received"' EXIT INT TERM
-# The first start compiles kernels, which takes minutes where the processors are busy; the subscriber waits for it.
-"$rtemo" subscribe "$endpoint" --json --wait 600 >"$received" 2>/dev/null &
+complaint=$(mktemp)
+trap 'kill "$subscriber" 2>/dev/null || true; rm -f "$received" "$complaint"' EXIT
+trap 'exit 130' INT TERM
+subscriber=
+"$rtemo" warm || true # a cache that cannot be written is said; the kernels are compiled again by what follows
+# It waits as long as it takes for the publisher to be ready, and is ended below.
+"$rtemo" subscribe "$endpoint" --json --wait 600 >"$received" 2>"$complaint" &
 subscriber=$!
 "$rtemo" listen "$here/examples/call.flac" --publish "$endpoint"
-sleep 0.5
+tries=0 # the last event may still be on its way
+until grep -q '"kind":"session_end"' "$received" || [ "$tries" -ge 50 ] || ! kill -0 "$subscriber" 2>/dev/null; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
 kill "$subscriber" 2>/dev/null || true
 wait "$subscriber" 2>/dev/null || true
+count=$(wc -l <"$received")
 echo
-echo "A subscriber on $endpoint received $(wc -l <"$received") events over ZeroMQ; the last about emotion:"
+if [ "$count" -eq 0 ]; then
+    echo "demo: the subscriber on $endpoint received nothing. $(cat "$complaint")" >&2
+    exit 1
+fi
+echo "A subscriber on $endpoint received $count events over ZeroMQ; the last about emotion:"
 grep '"kind":"emotion"' "$received" | tail -n 3 || true

@@ -80,7 +80,7 @@ def command(
             from rtemo.io.publishers.jsonl import JsonlPublisher
 
             publishers.append(JsonlPublisher(events, purpose=config.policy.purpose))
-        is_done = _run(config, source, publishers, files, is_quiet=quiet or not sys.stderr.isatty())
+        is_done = _run(config, source, publishers, files, quiet)
     if files is not None and files.failure:
         raise AudioInputError(files.failure, "free some space or choose another folder, and run again")
     trouble = reports.trouble
@@ -106,15 +106,23 @@ def _run(
     is_quiet: bool,
 ) -> bool:
     """Run to the end; False when interrupted."""
+    from rtemo.cli.starting import StartLine
     from rtemo.session import Session
 
     sinks = [] if enhanced is None else [enhanced]
-    session = Session(config, sources=[source], publishers=publishers, mode="freewheel", sinks=sinks)
+    session = Session(
+        config,
+        sources=[source],
+        publishers=publishers,
+        mode="freewheel",
+        sinks=sinks,
+        on_progress=None if is_quiet else StartLine(),
+    )
     with term_as_interrupt():
         reason = "interrupted"
         try:
             session.start()
-            _wait(session, source, is_quiet)
+            _wait(session, source, is_quiet or not sys.stderr.isatty())
             reason = "end"
         except KeyboardInterrupt:
             return False

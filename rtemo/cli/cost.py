@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from rtemo.api import PluginTiming
 from rtemo.api.units import samples_to_ms
+from rtemo.cli.starting import StartLine
 from rtemo.config import Config
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
 from rtemo.runtime.store import ModelStore
+from rtemo.warming import Warming
 
 _VOICES = 16
 _VOICE_S = 9.0
@@ -63,7 +65,8 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
     options = msgspec.structs.replace(config.engine, capacity=streams, health_interval_s=_NEVER_S, owns_process=True)
     plugins = [make(name, config.plugin_options(name)) for name in config.chain]
     engine = Engine(plugins, options, is_live=False, load_model=ModelStore().load)
-    engine.open()
+    with Warming(config, StartLine()):
+        engine.open()
     ready_s = time.perf_counter() - start_s
     try:
         feeder = _Feeder(engine, streams)

@@ -1,6 +1,7 @@
 """`rtemo listen`: one source, shown while it plays."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -127,17 +128,20 @@ def _run(
     console: "Console",
     fast: bool,
 ) -> None:
+    from rtemo.cli.starting import StartLine
     from rtemo.cli.view.live import play
     from rtemo.cli.view.summary import print_summary
     from rtemo.session import Session
 
     mode: Literal["live", "freewheel"] = "freewheel" if fast else "live"
-    session = Session(config, sources=[origin], publishers=publishers, sinks=sinks, mode=mode)
+    session = Session(config, sources=[origin], publishers=publishers, sinks=sinks, mode=mode, on_progress=StartLine())
     start_s = time.monotonic()
-    with term_as_interrupt(), show:
-        reason = "interrupted"
+    with term_as_interrupt(), ExitStack() as shown:
+        reason, is_shown = "interrupted", False
         try:
             session.start()
+            shown.enter_context(show)  # not earlier: the progress of a first start needs the terminal
+            is_shown = True
             state.duration_s = float(getattr(origin, "duration_s", 0.0))  # files know it, live sources do not
             start_s = time.monotonic()
             while not session.is_finished:
@@ -148,7 +152,8 @@ def _run(
         finally:
             with shielded():
                 health = session.stop(reason)
-                play(show, session.events(0.0))
+                if is_shown:
+                    play(show, session.events(0.0))
     print_summary(console, state, health, time.monotonic() - start_s)
 
 

@@ -34,6 +34,7 @@ VERBS = {
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),
     "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
     "keys": Verb("rtemo.cli.keys", "Make a key pair for an encrypted endpoint.", "Serve"),
+    "warm": Verb("rtemo.cli.warm", "Compile all kernels ahead, for images and quick starts.", "Serve"),
     "doctor": Verb("rtemo.cli.doctor", "Check what rtemo needs and say what to mend.", "Look inside"),
     "devices": Verb("rtemo.cli.devices", "List the microphones.", "Look inside"),
     "plugins": Verb("rtemo.cli.plugins", "List the installed plugins.", "Look inside"),

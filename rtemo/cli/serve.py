@@ -47,6 +47,7 @@ def command(
     import msgspec
 
     from rtemo.cli.audio_out import audio_out
+    from rtemo.cli.starting import StartLine
     from rtemo.io.publishers.zmq import ZmqPublisher
     from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
@@ -65,7 +66,13 @@ def command(
 
         publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
     feed = audio_out(config, audio_endpoint or config.audio_out.endpoint)
-    session = Session(config, sources=[ingest], publishers=publishers, sinks=[feed] if feed else [])
+    session = Session(
+        config,
+        sources=[ingest],
+        publishers=publishers,
+        sinks=[feed] if feed else [],
+        on_progress=StartLine(),
+    )
     with term_as_interrupt():
         try:
             session.start()
@@ -86,6 +93,8 @@ def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:
     rows = {"audio in": ingest, **endpoints, "purpose": config.policy.purpose, "streams": str(config.engine.capacity)}
     for name, value in rows.items():
         print(f"{name:<9} {value}", flush=True)
+    ends = ", ".join(f"{name} {end}" for name, end in {"audio in": ingest, **endpoints}.items())
+    print(f"rtemo: ready: {ends}, {config.engine.capacity} slots", file=sys.stderr, flush=True)
 
 
 def _follow(session: "Session", quiet: bool) -> None:

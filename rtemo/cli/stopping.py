@@ -1,23 +1,41 @@
 """Stopping on Ctrl-C and on SIGTERM alike, once, cleanly."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_has_been_told = False
 
 
 @contextmanager
 def term_as_interrupt() -> Iterator[None]:
     """Turn SIGTERM into `KeyboardInterrupt` while the block runs, so that both end a run the same way."""
+    global _has_been_told
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        global _has_been_told
+        _has_been_told = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN  # in a shell's background
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _has_been_told = False
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def stop_if_told() -> None:
+    """Raise `KeyboardInterrupt` again if one was lost: those that strike inside a callback of LLVM are."""
+    if _has_been_told and threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -1,18 +1,20 @@
-"""The decorator that every Numba kernel wears, and the record of what it compiled."""
+"""The decorators that every Numba kernel wears, and the record of all kernels."""
 
 from collections.abc import Callable
-from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.ccallback import CFunc
+from numba.core.dispatcher import Dispatcher
+from numba.core.sigutils import normalize_signature
+
+from rtemo.dsp.kernel_cache import KernelCache
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 dispatchers: list[Any] = []
-"""Every kernel of the package, in the order of definition; `rtemo.dsp.warmup` counts what they compiled."""
-
-cache_problem = ""
-"""Why kernels are compiled anew in every process, or empty when they are cached on disk."""
+"""Every kernel of the process, in the order of definition; `rtemo.dsp.warmup` counts what they compiled."""
 
 
 def kernel(function: _Function) -> _Function:
@@ -22,34 +24,34 @@ def kernel(function: _Function) -> _Function:
     inlined into nor on the machine; fused multiply-adds are written out (`lanes.fma`). `parallel=True` is never used:
     two threads that enter such kernels abort the process.
     """
-    global cache_problem
-    try:
-        dispatcher = njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError as error:  # neither the package's folder nor the user's cache folder can be written
-        cache_problem = str(error)
-        dispatcher = njit(nogil=True, error_model="numpy")(function)
-    dispatchers.append(dispatcher)
-    return cast(_Function, dispatcher)
+    return cached(cast(_Function, njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)))
 
 
-def _drop_stale_cache(folder: Path) -> None:
-    """Remove cached machine code when any source of the package changed.
+def cached(dispatcher: _Function) -> _Function:
+    """Keep what a function decorated with `numba.njit` compiles on disk (`rtemo.dsp.kernel_cache`).
 
-    Numba compares a kernel with its own file alone, so an edit to a function that it inlines from another file would
-    go unnoticed.
+    For functions that need other options of Numba than `kernel` gives; leave Numba's own `cache=True` out, which does
+    not see a change in another file. A changed kernel or constant that the function uses, in any package, is compiled
+    anew; a cache that cannot be written is noted in `kernel_cache.problem`.
     """
-    sources = sorted(folder.glob("*.py"))
-    stamp = "\n".join(f"{path.name} {path.stat().st_mtime_ns}" for path in sources)
-    record = folder / "__pycache__" / "kernels.stamp"
-    try:
-        if record.exists() and record.read_text() == stamp:
-            return
-        for index in record.parent.glob("*.nbi"):
-            index.unlink(missing_ok=True)
-        record.parent.mkdir(exist_ok=True)
-        record.write_text(stamp)
-    except OSError:
-        return  # an installed package that cannot be written is not edited either
+    if isinstance(dispatcher, Dispatcher):  # not with NUMBA_DISABLE_JIT
+        untyped: Any = dispatcher
+        untyped._cache = KernelCache(untyped.py_func, untyped.targetoptions)
+        dispatchers.append(dispatcher)
+    return dispatcher
 
 
-_drop_stale_cache(Path(__file__).parent)
+def callback(function: Callable[..., Any], signature: Any) -> Any:
+    """Compile a function that C code is to call, or read it from the cache; like `numba.cfunc`.
+
+    Args:
+        function: What to call.
+        signature: Its Numba signature.
+
+    Returns:
+        A `numba.core.ccallback.CFunc`; its `address` is what C code is given.
+    """
+    compiled: Any = CFunc(function, cast(Any, normalize_signature)(signature), locals={}, options={})
+    compiled._cache = KernelCache(cast(FunctionType, function), {})
+    compiled.compile()
+    return compiled

@@ -1,10 +1,12 @@
 """Gather: collect the due hop of every live stream into one block, and settle what is late or too much."""
 
-import numba
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import HopFlag
+from rtemo.dsp.kernel import kernel
 from rtemo.engine.ring import WHOLE_GAP, RingRows
 
 _DISCONTINUITY = int(HopFlag.DISCONTINUITY)
@@ -119,14 +121,14 @@ class Intake:
                 self._broken[slots[i]] = 1
 
 
-@numba.njit(nogil=True, cache=True)
-def take_hops(  # type: ignore[no-untyped-def]
-    slots, ended, written, now_ns, settle, is_live, max_backlog, patience_ns,
-    slab, ring_flags, ring_capture, read, sample_rate_hz,
-    position, heard, prefill, asked, drain_hops, overrun, skipped, concealed,
-    over_since_ns, least_fill, last_sample, last_capture_ns, broken,
-    samples, start_sample, flags, capture_ns,
-):  # fmt: skip
+@kernel
+def take_hops(
+    slots: Any, ended: Any, written: Any, now_ns: Any, settle: Any, is_live: Any, max_backlog: Any, patience_ns: Any,
+    slab: Any, ring_flags: Any, ring_capture: Any, read: Any, sample_rate_hz: Any,
+    position: Any, heard: Any, prefill: Any, asked: Any, drain_hops: Any, overrun: Any, skipped: Any, concealed: Any,
+    over_since_ns: Any, least_fill: Any, last_sample: Any, last_capture_ns: Any, broken: Any,
+    samples: Any, start_sample: Any, flags: Any, capture_ns: Any,
+) -> None:  # fmt: skip
     """Copy or make up one hop per slot; see `Intake.take`."""
     capacity = slab.shape[1]
     hop = slab.shape[2]

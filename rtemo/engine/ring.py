@@ -1,10 +1,12 @@
 """RingRows: bounded audio buffers between the sources and the driver, one row per stream."""
 
-import numba
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import HopFlag
+from rtemo.dsp.kernel import kernel
 
 _CONCEALED = int(HopFlag.CONCEALED)
 _CLIPPED = int(HopFlag.CLIPPED)
@@ -104,8 +106,10 @@ class RingRows:
         self.write[slot] = start + gap_samples
 
 
-@numba.njit(nogil=True, cache=True)
-def write_samples(slab, flags, capture, start, samples, capture_ns, sample_rate_hz):  # type: ignore[no-untyped-def]
+@kernel
+def write_samples(
+    slab: Any, flags: Any, capture: Any, start: Any, samples: Any, capture_ns: Any, sample_rate_hz: Any
+) -> None:
     """Copy samples into one slot's hops; sanitise and find clipping on the way."""
     capacity, hop = slab.shape
     end = start + samples.shape[0]
@@ -129,8 +133,10 @@ def write_samples(slab, flags, capture, start, samples, capture_ns, sample_rate_
         capture[h] = hop_capture_ns(capture_ns, end, position + hop - last, sample_rate_hz)
 
 
-@numba.njit(nogil=True, cache=True)
-def write_gap(slab, flags, capture, start, gap_samples, capture_ns, sample_rate_hz):  # type: ignore[no-untyped-def]
+@kernel
+def write_gap(
+    slab: Any, flags: Any, capture: Any, start: Any, gap_samples: Any, capture_ns: Any, sample_rate_hz: Any
+) -> None:
     """Write a gap: the last sample decays to silence within a few ms, so that no click is heard."""
     capacity, hop = slab.shape
     end = start + gap_samples
@@ -152,7 +158,7 @@ def write_gap(slab, flags, capture, start, gap_samples, capture_ns, sample_rate_
         capture[h] = hop_capture_ns(capture_ns, end, position + hop - last, sample_rate_hz)
 
 
-@numba.njit(nogil=True, cache=True)
-def hop_capture_ns(capture_ns, end, hop_end, sample_rate_hz):  # type: ignore[no-untyped-def]
+@kernel
+def hop_capture_ns(capture_ns: Any, end: Any, hop_end: Any, sample_rate_hz: Any) -> Any:
     """Tell when the last sample of a hop was captured, from when the last sample of the chunk was."""
     return capture_ns - (end - hop_end) * 1_000_000_000 // sample_rate_hz if capture_ns else 0

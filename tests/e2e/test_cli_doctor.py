@@ -25,7 +25,7 @@ def test_everything_that_rtemo_needs_is_looked_at(capsys):
         "webrtcvad",
         "processors",
         "timer",
-        "numba cache",
+        "kernel cache",
         "configuration",
         "chain",
         "model merit-listen",

@@ -85,7 +85,10 @@ def test_serve_says_where_it_listens_and_stops_within_five_seconds_under_load(se
         took_s, out, err = server.stop()
     assert took_s < 5
     assert server.process.returncode == 0
-    assert err == ""
+    # One line that a supervisor can wait for, when everything is open and compiled.
+    (ready,) = err.splitlines()
+    assert ready.startswith(f"rtemo: ready: audio in {server.ingest}, events {server.events}, state tcp://")
+    assert ready.endswith(", 4 slots")
     assert "call-1/0  stream opens" in out
     assert "call-1/0  stream ends (source closed)" in out
     assert "session ends (stopped)" in out

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rtemo.dsp.kernel import cached
 from rtemo_models.data.audio_cache import SAMPLE_RATE_HZ
 
 SPEED_OF_SOUND_M_S = 343.0
@@ -66,7 +67,8 @@ def image_sources(
     return response[:count].astype(np.float32)
 
 
-@njit(cache=True)
+@cached
+@njit
 def _fill(response, places, walls, boxes, reach_m, jitter_m, seed):  # type: ignore[no-untyped-def]
     """Add every image that arrives within the response; the order of an axis is how many of its walls it met."""
     np.random.seed(seed)  # noqa: NPY002 - inside Numba this is a generator of its own
@@ -106,7 +108,8 @@ def _fill(response, places, walls, boxes, reach_m, jitter_m, seed):  # type: ign
                         response[k] += amplitude * (0.5 + 0.5 * math.cos(t / SINC_SAMPLES)) * math.sin(t) / t
 
 
-@njit(cache=True)
+@cached
+@njit
 def _image(places, walls, axis, order):  # type: ignore[no-untyped-def]
     """Distance along one axis, and amplitude, of the image that met `order` walls; below 0 the low wall was first."""
     size_m, source_m, receiver_m = places[0, axis], places[1, axis], places[2, axis]

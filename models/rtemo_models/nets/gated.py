@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from rtemo.dsp.kernel import cached
 
-@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+
+@cached
+@numba.njit(nogil=True, fastmath=True)  # type: ignore[misc]
 def _forwards(forget: Any, value: Any, out: Any) -> None:
     batch, steps, width = value.shape
     for b in range(batch):
@@ -26,7 +29,8 @@ def _forwards(forget: Any, value: Any, out: Any) -> None:
                 out[b, t, c] = forget[b, t, c] * out[b, t - 1, c] + value[b, t, c]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+@cached
+@numba.njit(nogil=True, fastmath=True)  # type: ignore[misc]
 def _backwards(forget: Any, out: Any, grad: Any, grad_forget: Any, grad_value: Any) -> None:
     batch, steps, width = grad.shape
     for b in range(batch):

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from rtemo.dsp.kernel import cached
+
 LOCAL_BINS = 256
 GROUP_BINS = 8
 """Bins that are weighed alike."""
@@ -25,7 +27,8 @@ RISE = 0.0035
 VIEWS = 5 + len(MEANS_HOPS)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+@cached
+@numba.njit(nogil=True, fastmath=True)  # type: ignore[misc]
 def _look(logs: Any, decays: Any, rise: float, means: Any, floor: Any, out: Any) -> None:
     """Fill `out` [views, bins] at one hop from scaled logs [2, bins + 4] of the hop before and this one.
 
@@ -46,7 +49,8 @@ def _look(logs: Any, decays: Any, rise: float, means: Any, floor: Any, out: Any)
             out[5 + k, f] = logs[1, f + 2] - means[k, f]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+@cached
+@numba.njit(nogil=True, fastmath=True)  # type: ignore[misc]
 def _forwards(logs: Any, decays: Any, rise: float, weights: Any, own: Any, out: Any) -> None:
     """Fill `out` [batch, hops, bins] from `logs` [batch, hops + 1, bins + 4], an empty hop before the first one.
 
@@ -68,7 +72,8 @@ def _forwards(logs: Any, decays: Any, rise: float, weights: Any, own: Any, out: 
                         out[b, t, f] += seen[k, f] * (weight + own[k, f])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)  # type: ignore[misc]
+@cached
+@numba.njit(nogil=True, fastmath=True)  # type: ignore[misc]
 def _backwards(logs: Any, decays: Any, rise: float, grad: Any, grad_weights: Any, grad_own: Any) -> None:
     """Fill the gradients of `weights` and add to those of `own`, looking again instead of keeping what was seen."""
     batch, hops, bins = grad.shape

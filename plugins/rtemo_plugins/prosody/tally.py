@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.dsp.kernel import kernel
+from rtemo.dsp.order import sort_values
 
 LEAST_VOICED_HOPS = 3
 """Fewer voiced hops have no pitch worth reporting."""
@@ -117,7 +118,8 @@ def _conclude(tally: np.void, voiced_hz: NDArray[np.float32], report: np.void) -
     report.peaks = tally.peaks
     if tally.voiced_hops > 0:
         report.tilt = tally.tilt_sum / tally.voiced_hops
-        ordered = np.sort(voiced_hz[: tally.voiced_hops])
+        ordered = voiced_hz[: tally.voiced_hops].copy()
+        sort_values(ordered)
         report.low_hz = _percentile(ordered, 0.1)
         report.pitch_hz = _percentile(ordered, 0.5)
         report.high_hz = _percentile(ordered, 0.9)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import StateTable
 from rtemo.dsp.kernel import kernel
+from rtemo.dsp.order import sort_values
 
 SAMPLE_S = 0.5
 """Speech between two samples of a score."""
@@ -231,4 +232,6 @@ def _trend(ring: NDArray[np.float32], taken: int, slopes: NDArray[np.float32]) -
         for j in range(i + apart, size):
             slopes[found] = (line[j] - line[i]) / (j - i)
             found += 1
-    return np.median(slopes[:found]) * (60.0 / SAMPLE_S)
+    sort_values(slopes[:found])
+    median = (slopes[(found - 1) // 2] + slopes[found // 2]) / 2
+    return median * (60.0 / SAMPLE_S)

@@ -45,11 +45,12 @@ def models() -> Iterator[Finding]:
 def sound_through(config: Config) -> Iterator[Finding]:
     """Whether events come out when speech-like sound goes in."""
     from rtemo.cli.cost import voice
+    from rtemo.cli.starting import StartLine
     from rtemo.session import Session
 
     engine = msgspec.structs.replace(config.engine, capacity=1)
     start_s = time.perf_counter()
-    with Session(msgspec.structs.replace(config, engine=engine), mode="freewheel") as session:
+    with Session(msgspec.structs.replace(config, engine=engine), mode="freewheel", on_progress=StartLine()) as session:
         ready_s = time.perf_counter() - start_s
         stream = session.stream("doctor")
         stream.push(voice(_SOUND_S, 16_000, seed=1))

@@ -79,19 +79,18 @@ def sleep() -> Iterator[Finding]:
 
 def kernel_cache() -> Iterator[Finding]:
     """Whether compiled kernels can be kept, so that only the first start compiles."""
-    from rtemo.dsp import kernel
+    from rtemo.dsp.kernel_cache import folders, writable_folder
 
-    problem = getattr(kernel, "cache_problem", "")
-    folder = os.environ.get("NUMBA_CACHE_DIR") or str(Path(kernel.__file__).parent / "__pycache__")
-    if problem or not os.access(folder if os.path.isdir(folder) else os.path.dirname(folder), os.W_OK):
+    folder = writable_folder()
+    if folder is None:
         yield Finding(
-            "numba cache",
+            "kernel cache",
             "note",
-            f"{folder} cannot be written: every start compiles anew, which takes seconds",
+            f"{folders()[-1]} cannot be written: what is not there is compiled anew at every start",
             "set NUMBA_CACHE_DIR to a folder that this user can write",
         )
         return
-    yield Finding("numba cache", "pass", folder)
+    yield Finding("kernel cache", "pass", str(folder))
 
 
 def _quota_cores() -> float | None:

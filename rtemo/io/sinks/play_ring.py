@@ -9,11 +9,11 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import cfunc, types
+from numba import types
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from rtemo.dsp.kernel import kernel
+from rtemo.dsp.kernel import callback, kernel
 from rtemo.io.atomic import load_acquire, store_release
 
 # One block of memory, so that a callback with a single user pointer finds everything: header, int64, then the
@@ -95,10 +95,7 @@ def _compiled_callback() -> Any:
     signature = types.int32(
         types.voidptr, types.voidptr, unsigned_long, pointer_to(types.float64), unsigned_long, types.voidptr
     )
-    try:
-        return cfunc(signature, cache=True)(_portaudio_callback)
-    except RuntimeError:
-        return cfunc(signature)(_portaudio_callback)
+    return callback(_portaudio_callback, signature)
 
 
 class PlayRing:

@@ -9,11 +9,11 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, types
+from numba import types
 from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
-from rtemo.dsp.kernel import kernel
+from rtemo.dsp.kernel import callback, kernel
 from rtemo.io.atomic import load_acquire, store_release
 
 OVERFLOW_FLAG = 2
@@ -99,10 +99,7 @@ def _compiled_callback() -> Any:
     signature = types.int32(
         types.voidptr, types.voidptr, unsigned_long, pointer_to(types.float64), unsigned_long, types.voidptr
     )
-    try:
-        return cfunc(signature, cache=True)(_portaudio_callback)
-    except RuntimeError:
-        return cfunc(signature)(_portaudio_callback)
+    return callback(_portaudio_callback, signature)
 
 
 class CaptureRing:

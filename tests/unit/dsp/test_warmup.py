@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtemo.dsp import kernel
 from rtemo.dsp.bands import LogBands
 from rtemo.dsp.filters import Biquads, Section
 from rtemo.dsp.gains import apply_gains
@@ -78,33 +77,18 @@ def test_kernels_are_read_from_the_cache_the_second_time(tmp_path: Path) -> None
 
 
 def test_a_cache_that_cannot_be_written_is_reported_and_does_no_harm() -> None:
-    only_named_folder = (
-        "from numba.core.caching import CacheImpl; CacheImpl._locator_classes = CacheImpl._locator_classes[:1]; "
-    )
-    said = run(only_named_folder + WARM_UP, NUMBA_CACHE_DIR="/dev/null/kernels")
+    said = run(WARM_UP, NUMBA_CACHE_DIR="/dev/null/kernels")
     assert int(said.split()[0]) > 0
-    assert "no cache: cannot cache function" in said
+    assert "no cache: /dev/null/kernels/rtemo-kernels cannot be written (Not a directory)" in said
 
 
 def test_a_full_disk_is_reported_and_does_no_harm(tmp_path: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
     said = run(limit + WARM_UP, NUMBA_CACHE_DIR=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
     assert int(said.split()[0]) > 0
-    assert "no cache: [Errno 27]" in said
+    assert "cannot be written (File too large)" in said
+    assert not list(tmp_path.rglob("*.kernel"))
 
 
 def test_importing_the_package_does_not_import_numba() -> None:
     assert run("import sys, rtemo.dsp; print('numba' in sys.modules)") == "False\n"
-
-
-def test_machine_code_of_edited_sources_is_dropped(tmp_path: Path) -> None:
-    source = tmp_path / "lanes.py"
-    source.write_text("")
-    kernel._drop_stale_cache(tmp_path)
-    index = tmp_path / "__pycache__" / "pitch._track-1.py311.nbi"
-    index.write_bytes(b"")
-    kernel._drop_stale_cache(tmp_path)
-    assert index.exists()
-    os.utime(source, ns=(1, 1))
-    kernel._drop_stale_cache(tmp_path)
-    assert not index.exists()
