@@ -192,6 +192,7 @@ class Session:
             self.engine.start()
             for source in self._sources:
                 source.start()
+            self.engine.take_precedence()
         except BaseException:
             self.stop("failed to start")
             raise
