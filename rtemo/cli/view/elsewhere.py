@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
@@ -18,6 +18,7 @@ from rtemo.config import ListenOptions
 
 _PENDING_BYTES = 1 << 22  # a quarter of an hour of two streams: what a view that is stopped may miss nothing of
 _END_S = 1.0
+_WORDS = (sys.executable, "-P", "-m", "rtemo.cli.view.drawing")  # -P: not what lies about in the current folder
 
 
 class DrawnElsewhere:
@@ -30,12 +31,20 @@ class DrawnElsewhere:
         state: Kept up to date for the summary.
         console: The terminal; put right again when the process could not do so itself.
         options: Settings of the view.
+        words: Command of the process that draws.
+
+    Attributes:
+        missed_events: Events for which there was no room.
     """
 
-    def __init__(self, state: ViewState, console: Console, options: ListenOptions) -> None:
+    def __init__(
+        self, state: ViewState, console: Console, options: ListenOptions, words: Sequence[str] = _WORDS
+    ) -> None:
         self._state = state
         self._console = console
         self._options = options
+        self._words = list(words)
+        self.missed_events = 0
         self._period_s = 0.5 / options.refresh_hz
         self._due_s = 0.0
         self._duration_s = 0.0
@@ -45,11 +54,15 @@ class DrawnElsewhere:
         self._is_lost = False
 
     def __enter__(self) -> "DrawnElsewhere":
-        # Where this process has found its modules, the other finds the same ones; -P keeps others out.
-        words = [sys.executable, "-P", "-m", "rtemo.cli.view.drawing"]
+        # Where this process has found its modules, the other finds the same ones.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-        with _interrupts_held():
-            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, env=environment)
+        try:
+            with _interrupts_held():
+                self._process = subprocess.Popen(self._words, stdin=subprocess.PIPE, env=environment)
+        except OSError as error:
+            raise ViewLostError(
+                f"the process that draws the view cannot be started ({error.strerror})", "run it again with --plain"
+            ) from None
         assert self._process.stdin is not None
         self._pipe = self._process.stdin.fileno()
         os.set_blocking(self._pipe, False)
@@ -76,6 +89,11 @@ class DrawnElsewhere:
         if process.returncode:  # it did not leave the alternate screen by itself
             self._console.set_alt_screen(False)
             self._console.show_cursor(True)
+
+    @property
+    def pending_bytes(self) -> int:
+        """What is held for the other process."""
+        return len(self._pending)
 
     def add(self, event: Event) -> None:
         """Take an event."""
@@ -114,6 +132,8 @@ class DrawnElsewhere:
             return  # what a stranger's plugin says and cannot be written; who publishes events says so
         if len(self._pending) + len(packed) <= _PENDING_BYTES:
             self._pending += packed
+        else:
+            self.missed_events += 1
 
     def _flush(self) -> bool:
         """Write what the pipe takes; tell whether nothing is left to write."""
