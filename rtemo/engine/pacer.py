@@ -5,7 +5,6 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
-
 _COMPANY = 4  # the part of a hop that the first to have audio again waits for the others
 
 
