@@ -48,12 +48,13 @@ def main() -> None:
 
 
 def repeated(path: Path, duration_s: float) -> Path:
-    """Write the example call end to end until it lasts at least `duration_s`."""
+    """Write `duration_s` of the example call, played over and over."""
     sound, rate_hz = soundfile.read(_CALL, dtype="int16", always_2d=True)
-    times = max(1, -(-round(duration_s * rate_hz) // len(sound)))
+    left_samples = max(1, round(duration_s * rate_hz))
     with soundfile.SoundFile(path, "w", rate_hz, sound.shape[1], "PCM_16") as file:
-        for _ in range(times):
-            file.write(sound)
+        while left_samples > 0:
+            file.write(sound[:left_samples])
+            left_samples -= len(sound)
     return path
 
 
