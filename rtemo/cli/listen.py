@@ -151,7 +151,8 @@ def _run(
         finally:
             with shielded():
                 health = session.stop(reason)
-                play(show, session.events(0.0))
+                for event in session.events(0.0):
+                    show.add(event)
     print_summary(console, state, health, time.monotonic() - start_s)
     if lost is not None:
         raise lost

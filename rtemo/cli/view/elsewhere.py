@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from rtemo.api import Event
+from rtemo.cli.stopping import shielded
 from rtemo.cli.view.live import ViewLostError
 from rtemo.cli.view.pipe import Closing, Heard, Lasting, Message, Opening, pack
 from rtemo.cli.view.state import ViewState
@@ -63,17 +64,24 @@ class DrawnElsewhere:
             raise ViewLostError(
                 f"the process that draws the view cannot be started ({error.strerror})", "run it again with --plain"
             ) from None
-        assert self._process.stdin is not None
-        self._pipe = self._process.stdin.fileno()
-        os.set_blocking(self._pipe, False)
-        self._tell(Opening(self._state.title, self._options))
-        self._flush()
+        try:
+            assert self._process.stdin is not None
+            self._pipe = self._process.stdin.fileno()
+            os.set_blocking(self._pipe, False)
+            self._tell(Opening(self._state.title, self._options))
+            self._flush()
+        except BaseException:  # an interrupt that was held back: nobody else ends what has been started
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        process = self._process
-        if process is None:
-            return
+        if self._process is not None:
+            with shielded():
+                self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Let the process put the terminal right and end, within a bound."""
         self._tell(Closing())
         deadline_s = time.monotonic() + _END_S
         while not self._flush() and process.poll() is None and time.monotonic() < deadline_s:
