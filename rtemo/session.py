@@ -193,11 +193,14 @@ class Session:
             compile_kernels(("resample",))  # sources and pushed streams convert rates on their own threads
             self.engine.open()
         try:
+            self.engine.take_precedence()  # this thread first: it must not be held up while the first audio is in
             self._publishing.start()
             self.engine.open_sinks()
             self.engine.start()
+            self.engine.take_precedence()
             for source in self._sources:
                 source.start()
+                self.engine.take_precedence()
         except BaseException:
             self.stop("failed to start")
             raise

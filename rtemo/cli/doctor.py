@@ -49,6 +49,7 @@ def _findings(config_path: str | None, mic: bool | None) -> "Iterator[Finding]":
     yield from guarded("webrtcvad", machine.voice_activity)
     yield from guarded("processors", machine.threads)
     yield from guarded("timer", machine.sleep)
+    yield from guarded("precedence", machine.precedence)
     yield from guarded("kernel cache", machine.kernel_cache)
     yield from guarded("configuration", lambda: _configured(config_path, mic))
 

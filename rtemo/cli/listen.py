@@ -129,13 +129,14 @@ def _run(
     fast: bool,
 ) -> None:
     from rtemo.cli.starting import StartLine
-    from rtemo.cli.view.live import play
+    from rtemo.cli.view.live import ViewLostError, play
     from rtemo.cli.view.summary import print_summary
     from rtemo.session import Session
 
     mode: Literal["live", "freewheel"] = "freewheel" if fast else "live"
     session = Session(config, sources=[origin], publishers=publishers, sinks=sinks, mode=mode, on_progress=StartLine())
     start_s = time.monotonic()
+    lost: ViewLostError | None = None
     with term_as_interrupt(), ExitStack() as shown:
         reason, is_shown = "interrupted", False
         try:
@@ -149,20 +150,29 @@ def _run(
             reason = "end"
         except KeyboardInterrupt:
             pass
+        except ViewLostError as error:
+            reason, lost = "view lost", error
         finally:
             with shielded():
                 health = session.stop(reason)
                 if is_shown:
-                    play(show, session.events(0.0))
+                    for event in session.events(0.0):
+                        show.add(event)
     print_summary(console, state, health, time.monotonic() - start_s)
+    if lost is not None:
+        raise lost
 
 
 def _show(state: "ViewState", console: "Console", config: "Config", plain: bool, is_piped: bool) -> "Show":
-    from rtemo.cli.view.live import SilentShow, TerminalShow, TextShow, can_draw
+    from rtemo.cli.view.live import SilentShow, TextShow, can_draw
 
     if is_piped:
         return SilentShow(state)
-    return TextShow(state) if plain or not can_draw(console) else TerminalShow(state, console, config.listen)
+    if plain or not can_draw(console):
+        return TextShow(state)
+    from rtemo.cli.view.elsewhere import DrawnElsewhere
+
+    return DrawnElsewhere(state, console, config.listen)
 
 
 def _file(config: "Config", path: str, roles: str | None) -> "Source":

@@ -33,6 +33,7 @@ from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
+from rtemo.engine.precedence import Precedence
 from rtemo.engine.ring import RingRows
 from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.watchdog import Watchdog
@@ -123,6 +124,7 @@ class Engine:
         self._is_ready = False
         self._is_stopped = False
         self._switch_interval_s = 0.0
+        self._precedence = Precedence()
         self._drain_hops = 1
 
     def open(self) -> None:
@@ -165,6 +167,11 @@ class Engine:
         self._watchdog = Watchdog(self.chain, self.options.hang_s, self.clock, self._go_on)
         self._start_driver(0)
         self._watchdog.start()
+
+    def take_precedence(self) -> None:
+        """Let the threads there are by now run before other programs, where this is asked for and permitted."""
+        if self.is_live and self.options.owns_process and self.options.realtime and not self._is_stopped:
+            self._precedence.take()
 
     def open_stream(
         self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
@@ -239,6 +246,7 @@ class Engine:
         if self._switch_interval_s:
             sys.setswitchinterval(self._switch_interval_s)
             gc.unfreeze()
+        self._precedence.give_back()
         return health
 
     def _start_driver(self, holder: int) -> None:
@@ -247,10 +255,13 @@ class Engine:
         thread.start()
 
     def _go_on(self, holder: int) -> None:
-        # The hung thread ends by itself if ever; nobody waits for it.
+        # The hung thread ends by itself if ever; nobody waits for it, and nobody is to wait for it.
+        self._precedence.give_back(self._threads)
         self._threads.clear()
         self.driver.pass_on()
         self._start_driver(holder)
+        if self._precedence.grant != "none":
+            self._precedence.take(self._threads)
 
     def _warm(self) -> None:
         """Run ring, gather and chain once on speech-like sound, so that nothing is compiled or paged in later."""

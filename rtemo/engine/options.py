@@ -40,3 +40,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     owns_process: Annotated[
         bool, Meta(description="Tune the interpreter for the driver thread: switch interval and frozen heap.")
     ] = False
+    realtime: Annotated[
+        bool,
+        Meta(description="A live engine that owns its process runs before other programs, where that is permitted."),
+    ] = True

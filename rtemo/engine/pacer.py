@@ -5,6 +5,8 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
+_COMPANY = 4  # the part of a hop that the first to have audio again waits for the others
+
 
 class Verdict(enum.Enum):
     """What the driver should do now."""
@@ -20,7 +22,8 @@ class Pacer:
     single microphone is paced by its own sample clock and a burst is worked off without loss. Otherwise the
     tick is due one hop after the last; then streams that have no audio get a concealed hop. When no stream
     at all has audio there is nobody to be late for: the tick waits until the stall limit, and from then on
-    time goes on hop by hop.
+    time goes on hop by hop. Whoever then is the first to have audio waits a moment for the others: one source
+    that was held up writes its channels one after the other, and none of them is late for the rest.
 
     Freewheel: a tick is due as soon as every stream has a hop or has ended; nothing is ever concealed.
 
@@ -37,6 +40,8 @@ class Pacer:
         self.due_ns = 0
         self.ready_ns = 0
         self._is_stalled = False
+        self._is_dry = False
+        self._company_ns = 0
 
     def start(self, now_ns: int) -> None:
         """Begin pacing: the first tick is due now."""
@@ -69,17 +74,22 @@ class Pacer:
                 return Verdict.TICK, now_ns
             return Verdict.WAIT, now_ns + self._stall_ns
         if ((fill >= self._hop_samples + prefill) | (ended != 0)).all():
-            self._is_stalled = False
+            self._end_drought()
             self.ready_ns = rang_ns or min(self.due_ns, now_ns)
             self.due_ns = now_ns + self._hop_ns
             return Verdict.TICK, now_ns
         if now_ns < self.due_ns:
             return Verdict.WAIT, self.due_ns
         if has_hop.any():
-            self._is_stalled = False
-            self.ready_ns = max(self.due_ns, rang_ns)  # while nobody had audio time stood still
+            if self._is_dry and not has_hop.all():
+                self._company_ns = self._company_ns or (rang_ns or now_ns) + self._hop_ns // _COMPANY
+                if now_ns < self._company_ns:
+                    return Verdict.WAIT, self._company_ns
+            self.ready_ns = max(self.due_ns, rang_ns, self._company_ns)  # while nobody had audio time stood still
+            self._end_drought()
             self.due_ns = self._after(self.ready_ns, now_ns)
             return Verdict.TICK, now_ns
+        self._is_dry = True
         limit_ns = self.due_ns if self._is_stalled else self.due_ns + self._stall_ns - self._hop_ns
         if now_ns < limit_ns:
             return Verdict.WAIT, limit_ns
@@ -87,6 +97,10 @@ class Pacer:
         self.ready_ns = now_ns
         self.due_ns = self._after(limit_ns, now_ns)
         return Verdict.TICK, now_ns
+
+    def _end_drought(self) -> None:
+        self._is_stalled = self._is_dry = False
+        self._company_ns = 0
 
     def _after(self, due_ns: int, now_ns: int) -> int:
         """One hop later; but after a long stop (a suspended machine) the past is not played back tick by tick."""

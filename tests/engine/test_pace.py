@@ -110,6 +110,32 @@ def test_nobody_ready_waits_until_the_stall_limit_and_then_time_goes_on() -> Non
     assert rig.counters().skipped_hops == rig.counters().xruns == 0
 
 
+@pytest.mark.parametrize("held_up_hops", [1, 2, 3, 15, 40])
+def test_channels_of_a_source_that_was_held_up_are_not_late_for_each_other(held_up_hops: int) -> None:
+    rig = rig_of()
+    audio = ramp(200 * HOP)
+    writers = [rig.open("a", channel, prefill_s=0.01) for channel in "01"]
+    written = [0, 0]
+
+    def deliver(channel: int, hops: int) -> None:
+        at = written[channel] * HOP
+        writers[channel].write(audio[at : at + hops * HOP])
+        written[channel] += hops
+
+    for hop in range(200):  # each hop is written when it is over, the second channel a little after the first
+        held_up_to = 100 + held_up_hops
+        hops = 0 if 100 <= hop < held_up_to else 1 + held_up_hops * (hop == held_up_to)
+        for channel in (0, 1):
+            when_ns = hop * HOP_NS + channel * 300_000
+            rig.clock.at(when_ns, lambda channel=channel, hops=hops: deliver(channel, hops) if hops else None)
+    rig.run_until(190 * HOP_NS)
+    concealed = rig.counters().concealed_hops
+    stall_hops = 20  # from there on time goes on, for both alike
+    assert concealed == 2 * max(0, held_up_hops - stall_hops)
+    assert rig.counters().xruns == 0
+    assert {len(rig.heard["a", channel]) for channel in "01"} == {rig.engine.driver.ticks}
+
+
 def test_gap_over_time_that_was_concealed_already_is_not_played_again() -> None:
     # A microphone that was lost: the engine bridges the silence, then its source fills in what was lost.
     rig = rig_of()

@@ -77,6 +77,20 @@ def sleep() -> Iterator[Finding]:
     )
 
 
+def precedence() -> Iterator[Finding]:
+    """Whether a live engine may run before other programs."""
+    from rtemo.engine.precedence import permitted
+
+    grant = permitted()
+    text = {
+        "realtime": "live engines run in real time, before other programs",
+        "nice": "live engines run before other programs, not in real time",
+        "none": "live engines wait for their turn like any program: a busy machine makes ticks late",
+    }[grant]
+    mend = "allow rtprio 11 in /etc/security/limits.conf (ulimit -r), or give the container CAP_SYS_NICE"
+    yield Finding("precedence", "pass" if grant == "realtime" else "note", text, "" if grant == "realtime" else mend)
+
+
 def kernel_cache() -> Iterator[Finding]:
     """Whether compiled kernels can be kept, so that only the first start compiles."""
     from rtemo.dsp.kernel_cache import folders, writable_folder

@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.live import Live
 
-from rtemo.api import Event
+from rtemo.api import Event, RtemoError
 from rtemo.cli.view.narrator import Narrator
 from rtemo.cli.view.picture import picture
 from rtemo.cli.view.screen import Lines, Screen
@@ -17,6 +17,10 @@ from rtemo.cli.view.state import ViewState
 from rtemo.config import ListenOptions
 
 PICTURE_COLUMNS, PICTURE_LINES = 100, 32
+
+
+class ViewLostError(RtemoError):
+    """Whoever draws has ended by itself."""
 
 
 class Show(Protocol):
@@ -36,7 +40,7 @@ class Show(Protocol):
 class TerminalShow:
     """Draws the state on the alternate screen, from the thread that calls `refresh`.
 
-    Nothing is drawn from a thread of its own: the driver shares the interpreter with whoever draws.
+    Drawing takes milliseconds of the interpreter: never in the process of a live engine, see `DrawnElsewhere`.
     """
 
     def __init__(self, state: ViewState, console: Console, options: ListenOptions) -> None:
@@ -53,6 +57,11 @@ class TerminalShow:
 
     def __exit__(self, *error: object) -> None:
         self._live.stop()
+
+    @property
+    def until_due_s(self) -> float:
+        """Time until the next drawing is due."""
+        return max(0.0, self._due_s - time.monotonic())
 
     def add(self, event: Event) -> None:
         """Take an event."""

@@ -19,7 +19,8 @@ _FULL_WAIT_S = 0.001  # a freewheeling engine works off hops in microseconds
 class Playback:
     """Decodes, converts and writes one file; all its channels advance together.
 
-    Freewheeling it writes what the rings have room for. Live it writes a hop when its time has come.
+    Freewheeling it writes what the rings have room for. Live it writes a hop when its time has come, and
+    decodes the next ones in between.
 
     Attributes:
         audio: The file.
@@ -53,6 +54,7 @@ class Playback:
         rate_hz = desk.format.sample_rate_hz
         self._conversion = RateConversion(audio.sample_rate_hz, rate_hz, audio.channels)
         self._pace = Pace(rate_hz, desk.format.hop_samples, clock_ns) if desk.is_live else None
+        self._hop_samples = desk.format.hop_samples
         self._block_samples = max(1, round(_BLOCK_S * audio.sample_rate_hz))
         self._pending: NDArray[np.float32] = np.empty((audio.channels, 0), np.float32)
         self._is_decoded = False
@@ -86,8 +88,11 @@ class Playback:
                 self.close("closed by the engine")
                 return None
             room = self._room_samples()
-            if room <= 0:
-                return self._pace.wait_s(self._written_samples) if self._pace else _FULL_WAIT_S
+            if room <= 0 and self._pace is None:
+                return _FULL_WAIT_S
+            if room <= 0 and self._pace is not None:
+                self._decode(self._hop_samples)  # while there is time: decoding makes no hop late
+                return self._pace.wait_s(self._written_samples)
             if not self._pending.shape[1] and not self._decode():
                 self._finish()
                 return None
@@ -111,15 +116,16 @@ class Playback:
             return self._pace.due_samples(self._written_samples) - self._written_samples
         return min(writer.space_samples() for writer in self.writers if not writer.is_closed)
 
-    def _decode(self) -> bool:
-        """Decode until something comes out of the conversion; False at the end of the file."""
-        while not self._is_decoded and not self._pending.shape[1]:
+    def _decode(self, least_samples: int = 1) -> bool:
+        """Decode until as much has come out of the conversion; False when nothing is left of the file."""
+        while not self._is_decoded and self._pending.shape[1] < least_samples:
             block = self.audio.read(self._block_samples)
             if block.shape[1]:
-                self._pending = self._conversion.process(block)
+                more = self._conversion.process(block)
             else:
                 self._is_decoded = True
-                self._pending = self._conversion.flush()
+                more = self._conversion.flush()
+            self._pending = np.concatenate((self._pending, more), axis=1) if self._pending.shape[1] else more
         return bool(self._pending.shape[1])
 
     def _write(self, count_samples: int) -> None:

@@ -299,3 +299,26 @@ def test_a_source_closed_in_the_middle_ends_its_streams(tmp_path: Path) -> None:
     source.close()
     source.close()
     assert [writer.end_reason for writer in desk.writers.values()] == ["stopped", "stopped"]
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
+def test_live_no_hop_waits_for_the_decoder_and_each_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate_hz: int
+) -> None:
+    clock = HandClock()
+    source = FileSource(write_sound(tmp_path / "a.wav", tone(2.0, rate_hz), rate_hz, subtype="FLOAT"), clock_ns=clock)
+    desk = FakeDesk(is_live=True)
+    source.open(desk)
+    writer = desk.only()
+    decoded_at: list[int] = []  # the position up to which hops had been written when a block was decoded
+
+    def read(file: AudioFile, count_samples: int, original=AudioFile.read) -> np.ndarray:
+        decoded_at.append(clock.now_ns * 16 // 1_000_000 - writer.position_samples)
+        return original(file, count_samples)
+
+    monkeypatch.setattr(AudioFile, "read", read)
+    while (wait_s := source.pump()) is not None:
+        clock.now_ns += round(wait_s * 1e9) + 1
+    assert len(decoded_at) >= 8
+    assert max(decoded_at) < 160, "a hop was due while a block was decoded"
+    assert {end % 160 for end, _ in writer.captures[:-1]} == {0}
