@@ -8,7 +8,7 @@ received=$(mktemp)
 trap 'kill "$subscriber" 2>/dev/null || true; rm -f "$received"' EXIT INT TERM
 "$rtemo" subscribe "$endpoint" --json --wait 60 >"$received" 2>/dev/null &
 subscriber=$!
-"$rtemo" listen "$here/examples/call.flac" --publish "$endpoint"
+"$rtemo" listen "$here/examples/call.flac" --roles caller,friend,camera --publish "$endpoint"
 sleep 0.5
 kill "$subscriber" 2>/dev/null || true
 wait "$subscriber" 2>/dev/null || true
