@@ -1,17 +1,21 @@
-"""Make the example call: `python examples/make_call.py [--out examples/call.flac]`.
+"""Make the example call: `python examples/make_call.py --data DIR [--out examples/call.flac]`.
 
-Two parties speak through espeak-ng, an agent (left) and a caller (right) whose mood goes from worried over angry to
-relieved. Moods are prosody (pitch, range and rate through SSML), level and timbre. Each side gets
-background noise of its own and goes through a telephone line: 300 to 3400 Hz, 8 kHz, mu-law.
+A caller, a friend and the voice of a door camera, a channel each. The two people are actors of RAVDESS, whose
+recordings lie anywhere under DIR, named as they are published (`Actor_19/03-01-05-02-01-01-19.wav`), in any format
+that soundfile reads; both are of the actors that were kept out of training. The camera is espeak-ng. Who says what,
+and in what mood, stands in `SCRIPT`: clips were chosen so that the moods are heard and no person is taken for a
+machine, so the call is an illustration and no measurement. Each side gets a room of its own and goes through a
+telephone line: 300 to 3400 Hz, 8 kHz, mu-law. Licence of the recording: call.LICENSE.md.
 """
 
 import argparse
-import io
+import math
 import shutil
-import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import run
 
 import numpy as np
 import soundfile
@@ -22,49 +26,93 @@ from rtemo.dsp.filters import Biquads, Section, butterworth_high_pass, butterwor
 from rtemo.dsp.resample import resample
 
 LINE_HZ = 8_000
+TURN_PAUSE_S = 0.8
+SENTENCE_PAUSE_S = 0.25
+END_S = 1.5
+EVENNESS = 0.7
+"""Share of the difference in level between sentences of a party that the gain control of a telephone takes away."""
 
 
 @dataclass(frozen=True)
-class Mood:
-    """How a sentence is spoken."""
+class Party:
+    """Who speaks on a channel: the actor of RAVDESS or the voice of espeak-ng, level of speech and of the room."""
 
-    pitch: str
-    range: str
-    rate: str
-    level_db: float
-    brightness_db: float
+    voice: str
+    speech_dbfs: float
+    room_dbfs: float
+    hum_hz: float
 
 
-MOODS = {
-    "neutral": Mood("+0%", "+0%", "medium", -24.0, 0.0),
-    "worried": Mood("+15%", "+10%", "95%", -24.0, -1.0),
-    "angry": Mood("+35%", "+120%", "125%", -16.0, 9.0),
-    "sad": Mood("-20%", "-50%", "75%", -29.0, -6.0),
-    "happy": Mood("+45%", "+150%", "115%", -19.0, 4.0),
+CALLER, FRIEND, CAMERA = range(3)
+PARTIES = {
+    CALLER: Party("19", -26.0, -64.0, 100.0),
+    FRIEND: Party("20", -33.0, -70.0, 150.0),
+    CAMERA: Party("en-us+m3", -24.0, -66.0, 200.0),
 }
 
-AGENT, CALLER = 0, 1
-VOICES = {AGENT: "en-us+m3", CALLER: "en-gb+f2"}
-
-SCRIPT = [
-    (AGENT, "neutral", 0.6, "Good morning, you are through to the support desk. How can I help you?"),
-    (CALLER, "worried", 0.5, "Hello. My parcel was meant to be here on Monday, and I still have nothing."),
-    (AGENT, "neutral", 0.5, "I am sorry to hear that. Let me look it up for you."),
-    (CALLER, "angry", 0.4, "This is the third time I call! Nobody tells me anything! I want my money back, right now!"),
-    (AGENT, "neutral", 0.6, "I understand. I can see it here, it has been at the depot since Tuesday."),
-    (CALLER, "sad", 0.8, "It was a birthday present for my daughter. She was so disappointed."),
-    (AGENT, "neutral", 0.5, "I have sent it out by express. It will be with you today before noon."),
-    (CALLER, "happy", 0.4, "Oh, that is wonderful! Thank you so much, you really made my day!"),
+# RAVDESS names a clip by emotion (02 calm, 03 happy, 04 sad, 05 angry, 06 fear, 08 surprise), strength (01 normal,
+# 02 strong), sentence (01 "Kids are talking by the door", 02 "Dogs are sitting by the door") and repetition.
+SCRIPT: list[tuple[int, tuple[str, ...]]] = [
+    (CAMERA, ("Hello. This is the camera at your front door. It looks as if somebody is at the door.",)),
+    (CALLER, ("02-01-01-02",)),
+    (FRIEND, ("02-02-01-02",)),
+    (CALLER, ("08-01-02-02",)),
+    (FRIEND, ("08-02-01-02",)),
+    (CALLER, ("06-02-02-01", "06-02-01-01")),
+    (CAMERA, ("I can hear dogs. I am opening the door.",)),
+    (FRIEND, ("05-01-02-02",)),
+    (CALLER, ("05-02-01-01", "05-02-02-02")),
+    (CAMERA, ("Thank you. The door is open now.",)),
+    (CALLER, ("05-02-01-02",)),
+    (FRIEND, ("04-01-02-02",)),
+    (CALLER, ("04-01-01-02",)),
+    (FRIEND, ("02-01-01-02",)),
+    (CALLER, ("02-02-01-01",)),
+    (FRIEND, ("03-02-01-02",)),
 ]
 
 
-def speak(text: str, mood: Mood, voice: str) -> tuple[NDArray[np.float32], int]:
-    """Speak a sentence with espeak-ng; returns float32 [k] and its rate."""
-    markup = f'<speak><prosody pitch="{mood.pitch}" range="{mood.range}" rate="{mood.rate}">{text}</prosody></speak>'
-    sound = subprocess.run(["espeak-ng", "-m", "-v", voice, "--stdout", markup], check=True, capture_output=True).stdout
-    # The header of a pipe does not know its length; soundfile wants it right.
-    samples = np.frombuffer(sound[44:], "<i2").astype(np.float32) / 32768.0
-    return samples, int(soundfile.info(io.BytesIO(sound[:44] + b"\0\0")).samplerate)
+def recorded(folder: Path, actor: str, clip: str) -> NDArray[np.float32]:
+    """Read a clip of RAVDESS, without the silence around it; float32 [k] at the rate of the line."""
+    stem = f"03-01-{clip}-{actor}"
+    paths = sorted(folder.rglob(f"{stem}.*"))
+    if not paths:
+        sys.exit(
+            f"make_call: no {stem}.wav under {folder}; --data wants the folder of the speech recordings of RAVDESS "
+            "(Audio_Speech_Actors_01-24.zip of https://zenodo.org/records/1188976, unpacked)"
+        )
+    samples, rate_hz = soundfile.read(paths[0], dtype="float32", always_2d=True)  # a few have two channels
+    return trimmed(resample(samples.mean(axis=1), rate_hz, LINE_HZ))
+
+
+def spoken(text: str, voice: str) -> NDArray[np.float32]:
+    """Speak a text with espeak-ng; float32 [k] at the rate of the line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        run(["espeak-ng", "-v", voice, "-w", str(path), text], check=True)
+        samples, rate_hz = soundfile.read(path, dtype="float32")
+    return trimmed(resample(samples, rate_hz, LINE_HZ))
+
+
+def sentence(folder: Path, who: int, part: str) -> NDArray[np.float32]:
+    """One sentence of a party: a clip of an actor, or a text that the camera speaks."""
+    voice = PARTIES[who].voice
+    return spoken(part, voice) if who == CAMERA else recorded(folder, voice, part)
+
+
+def trimmed(samples: NDArray[np.float32], floor_db: float = 30.0, margin_s: float = 0.06) -> NDArray[np.float32]:
+    """Cut off what lies more than `floor_db` under the loudest 20 ms before the first and after the last sound."""
+    frame = LINE_HZ // 50
+    frames = samples[: samples.size // frame * frame].reshape(-1, frame)
+    power = np.square(frames).mean(axis=1)
+    loud = np.flatnonzero(power > power.max() * 10 ** (-floor_db / 10))
+    margin = round(margin_s * LINE_HZ)
+    return samples[max(0, loud[0] * frame - margin) : (loud[-1] + 1) * frame + margin]
+
+
+def level_dbfs(samples: NDArray[np.float32]) -> float:
+    """Level of speech, RMS over what is not far under the loudest."""
+    return 20 * math.log10(samples[np.abs(samples) > 0.05 * np.abs(samples).max()].std())
 
 
 def through(samples: NDArray[np.float32], *sections: Section) -> NDArray[np.float32]:
@@ -78,7 +126,7 @@ def through(samples: NDArray[np.float32], *sections: Section) -> NDArray[np.floa
     return np.concatenate(out)[: samples.size]
 
 
-def background(count_samples: int, rng: np.random.Generator, level_db: float, hum_hz: float) -> NDArray[np.float32]:
+def room(count_samples: int, rng: np.random.Generator, level_dbfs: float, hum_hz: float) -> NDArray[np.float32]:
     """Make the sound of a room: low noise that swells a little, and a faint hum."""
     noise = rng.normal(0.0, 1.0, count_samples).astype(np.float32)
     noise = through(noise, Section.low_shelf(500.0, LINE_HZ, 12.0), Section.high_shelf(1_500.0, LINE_HZ, -12.0))
@@ -86,41 +134,47 @@ def background(count_samples: int, rng: np.random.Generator, level_db: float, hu
     swell = 1.0 + 0.4 * np.sin(2 * np.pi * 0.13 * time_s + rng.uniform(0, 6))
     hum = 0.3 * np.sin(2 * np.pi * hum_hz * time_s)
     sound = noise / noise.std() * swell + hum
-    return (sound * 10 ** (level_db / 20)).astype(np.float32)
+    return (sound * 10 ** (level_dbfs / 20)).astype(np.float32)
 
 
-def make_call() -> NDArray[np.float32]:
-    """Make the call, float32 [k, 2] at 8 kHz."""
-    rng = np.random.default_rng(7)
+def make_call(folder: Path) -> NDArray[np.float32]:
+    """Make the call, float32 [k, 3] at 8 kHz."""
+    turns = [(who, [sentence(folder, who, part) for part in parts]) for who, parts in SCRIPT]
+    levels: dict[int, list[float]] = {who: [] for who in PARTIES}
+    for who, clips in turns:
+        levels[who] += [level_dbfs(clip) for clip in clips]
+    usual_dbfs = {who: sum(heard) / len(heard) for who, heard in levels.items()}
     lines: list[tuple[int, int, NDArray[np.float32]]] = []
     at_s = 0.0
-    for party, name, pause_s, text in SCRIPT:
-        mood = MOODS[name]
-        voice, rate_hz = speak(text, mood, VOICES[party])
-        voice = resample(voice, rate_hz, LINE_HZ)
-        voice = through(voice, Section.peaking(2_200.0, LINE_HZ, 0.8, mood.brightness_db))
-        voice = voice * (10 ** (mood.level_db / 20) / voice[np.abs(voice) > 1e-3].std())
-        at_s += pause_s
-        lines.append((party, round(at_s * LINE_HZ), np.tanh(1.5 * voice) / 1.5))
-        at_s += voice.size / LINE_HZ
-    call = np.zeros((round((at_s + 1.0) * LINE_HZ), 2), np.float32)
-    for party, start, voice in lines:
-        call[start : start + voice.size, party] += voice
+    for who, clips in turns:
+        at_s += TURN_PAUSE_S - SENTENCE_PAUSE_S
+        for clip in clips:
+            at_s += SENTENCE_PAUSE_S
+            own_db = (1 - EVENNESS) * (level_dbfs(clip) - usual_dbfs[who])
+            gain_db = PARTIES[who].speech_dbfs + own_db - level_dbfs(clip)
+            lines.append((who, round(at_s * LINE_HZ), clip * np.float32(10 ** (gain_db / 20))))
+            at_s += clip.size / LINE_HZ
+    call = np.zeros((round((at_s + END_S) * LINE_HZ), len(PARTIES)), np.float32)
+    for who, start, clip in lines:
+        call[start : start + clip.size, who] += clip
     band = (*butterworth_high_pass(4, 300.0, LINE_HZ), *butterworth_low_pass(4, 3_400.0, LINE_HZ))
-    for party, level_db, hum_hz in ((AGENT, -52.0, 150.0), (CALLER, -46.0, 100.0)):
-        side = through(call[:, party] + background(len(call), rng, level_db, hum_hz), *band)
-        call[:, party] = decode_mulaw(encode_mulaw(side))
+    for who, party in PARTIES.items():
+        side = through(
+            call[:, who] + room(len(call), np.random.default_rng([7, who]), party.room_dbfs, party.hum_hz), *band
+        )
+        call[:, who] = decode_mulaw(encode_mulaw(side))
     return call
 
 
 def main() -> None:
     """Write the call as FLAC."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the recordings of RAVDESS")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("call.flac"))
     arguments = parser.parse_args()
     if shutil.which("espeak-ng") is None:
         sys.exit("make_call: espeak-ng is needed; on Debian: apt-get install espeak-ng")
-    call = make_call()
+    call = make_call(arguments.data)
     soundfile.write(arguments.out, call, LINE_HZ, subtype="PCM_16")
     size_kib = arguments.out.stat().st_size / 1024
     print(f"{arguments.out}: {len(call) / LINE_HZ:.1f} s, {size_kib:.0f} KiB")

@@ -1,7 +1,12 @@
-"""Save the processed audio of all calls, a file each. Run: python examples/receive_audio.py [ENDPOINT [FOLDER]]."""
+"""Save the processed audio of all calls, a file each, until Ctrl-C.
 
+Run: python examples/receive_audio.py [ENDPOINT [FOLDER]].
+"""
+
+import contextlib
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import soundfile
 
@@ -9,16 +14,21 @@ from rtemo import AudioReceiver
 
 endpoint = sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5576"
 folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+folder.mkdir(parents=True, exist_ok=True)
 files: dict[tuple[str, str], soundfile.SoundFile] = {}
 
-with AudioReceiver(endpoint) as receiver:
+with contextlib.suppress(KeyboardInterrupt), AudioReceiver(endpoint) as receiver:
     for audio in receiver:
         key = audio.call, audio.channel
         if key not in files:
-            path = folder / f"{audio.call}.{audio.channel}.wav"
-            files[key] = soundfile.SoundFile(path, "w", audio.sample_rate_hz, 1)
+            # Names come from outside: quoted, none of them leads out of the folder.
+            name = quote(f"{audio.call}.{audio.channel}.wav", safe=" ")
+            files[key] = soundfile.SoundFile(folder / name, "w", audio.sample_rate_hz, 1)
         files[key].write([0.0] * audio.lost_samples)  # what was lost is silence, so that positions hold
         files[key].write(audio.samples)
         if audio.is_last:
             files.pop(key).close()
             print(f"{audio.call}/{audio.channel}  {audio.start_sample / audio.sample_rate_hz:.2f} s", flush=True)
+
+for file in files.values():  # calls that were still on
+    file.close()

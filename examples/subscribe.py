@@ -1,12 +1,16 @@
-"""Print the moods of all calls as a publisher tells them. Run: python examples/subscribe.py [ENDPOINT]."""
+"""Print the moods of all calls as a publisher tells them, until Ctrl-C.
 
+Run: python examples/subscribe.py [ENDPOINT].
+"""
+
+import contextlib
 import sys
 
 from rtemo import Subscriber
 
 endpoint = sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5570"
 
-with Subscriber(endpoint, kinds=["emotion", "stream_end"]) as subscriber:
+with contextlib.suppress(KeyboardInterrupt), Subscriber(endpoint, kinds=["emotion", "stream_end"]) as subscriber:
     for event in subscriber:
         if event.kind == "stream_end":
             print(f"{event.call}/{event.channel}  over; {subscriber.lost_events} events lost on the way")

@@ -40,7 +40,6 @@ def test_calls_are_saved_as_they_were_sent_one_file_per_stream(tmp_path: Path) -
         stdout=subprocess.PIPE,
         text=True,
     )
-    (tmp_path / "example").mkdir()
     wait_for_reader()
     try:
         with AudioSender(server.ingest) as sender:

@@ -1,5 +1,6 @@
 """The examples that send and receive over ZeroMQ, against a running server."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,18 @@ def test_sending_example_delivers_both_channels_in_real_time(tmp_path: Path) -> 
 def test_subscribing_example_prints_what_is_final() -> None:
     with Publishing(ZmqPublisher(PublishOptions(events=f"tcp://127.0.0.1:{free_ports()}"))) as publishing:
         process = subprocess.Popen(
-            [sys.executable, "-u", str(EXAMPLES / "subscribe.py"), publishing.events], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-u", str(EXAMPLES / "subscribe.py"), publishing.events],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             publishing.send(event("call-1", 250, msgspec.structs.replace(emotion("sad"), is_final=True)))
             assert process.stdout is not None
             assert process.stdout.readline() == "call-1/0     2.5 s  sad\n"
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20) == ("", "")  # Ctrl-C is how it ends: no traceback
+            assert process.returncode == 0
         finally:
             process.kill()
             process.communicate()

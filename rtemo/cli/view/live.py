@@ -16,7 +16,7 @@ from rtemo.cli.view.screen import Lines, Screen
 from rtemo.cli.view.state import ViewState
 from rtemo.config import ListenOptions
 
-PICTURE_COLUMNS, PICTURE_LINES = 100, 32
+PICTURE_COLUMNS, PICTURE_LINES = 120, 32
 
 
 class ViewLostError(RtemoError):

@@ -16,6 +16,7 @@ NARROW_LINES = 18
 WIDE_LINES = 13
 LEAST_CELLS = 36
 
+_ROW_CELLS = 65  # what stands in a row beside the name
 _FLOOR_DBFS = -60.0
 _LABEL_CELLS = 9
 _STEADY = 0.08
@@ -45,8 +46,9 @@ def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Lin
 
 def row(stream: StreamView, name: str, width: int) -> Line:
     """Draw a stream as one line, for when there are too many for panels."""
-    name_cells = max(12, width - 64)
-    line = Line().join(lamp(stream, short=True)).put(" ")
+    name_cells = max(12, width - _ROW_CELLS)
+    is_alarmed = stream.tally.spoof is not None and stream.tally.spoof.is_alarmed
+    line = Line().join(lamp(stream, short=True)).put(*(("!", "trouble") if is_alarmed else (" ", "")))
     line.put_name(name, name_cells).pad(name_cells + 3)
     level = stream.level.rms_dbfs if stream.level and not stream.is_ended else _FLOOR_DBFS
     filled, empty = bar(1 - level / _FLOOR_DBFS, 6)

@@ -1,4 +1,5 @@
 import io
+import re
 import xml.etree.ElementTree
 
 import pytest
@@ -76,6 +77,16 @@ def test_many_streams_become_one_line_each_and_speakers_come_first():
     assert any("… and" in line for line in lines)
     speaking = next(key for key, stream in state.streams.items() if stream.is_speaking)
     assert lines[1].split()[1] == speaking[1]
+
+
+def test_a_stream_on_one_line_ends_with_its_whole_valence_and_begins_with_its_alarm():
+    state = view(3)
+    state.add(event(Spoof(score=2.5, verdict="spoof", is_alarmed=True), 23, 24, channel="1"))
+    first, second, third = (line.text for line in Screen(state).lines(80, 24)[1:4])
+    for line in (first, second, third):
+        assert re.search(r"arousal [+-]\d\.\d\d  valence [+-]\d\.\d\d *$", line), line
+    assert second[1] == "!"
+    assert first[1] == third[1] == " "
 
 
 def test_speech_shows_by_sign_and_word_and_not_by_colour_alone():
