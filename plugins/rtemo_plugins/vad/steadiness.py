@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from rtemo.dsp.kernel import kernel
 from rtemo_plugins.vad.windows import BINS, FRAMES
 
-LOWEST_BIN = 3
-"""From 190 Hz on: mains hum is steady and does not make speech over it less likely."""
+LOWEST_BIN = 5
+"""From 310 Hz on: hum and the rumble of a room are steady and do not make speech over them less likely."""
 ALIKE = 0.95
 """Cosine of two neighbouring windows' spectra from which the sound counts as steady between them."""
 SHARE = 1 / 24
 """Weight of the newest window; with windows of 32 ms the memory is 0.8 s of sound."""
 ACTIVE_DB, FAINTEST_DB = 30.0, -70.0
-SPEECH_LIKE, MUSIC_LIKE = 0.6, 0.8
+SPEECH_LIKE, MUSIC_LIKE = 0.7, 0.85
 LONGEST_SHIFT = 4.0
 """By how much the log-odds of speech fall from steadiness `SPEECH_LIKE` to `MUSIC_LIKE` and beyond."""
 
@@ -70,7 +70,7 @@ def weigh_steadiness(
     """
     for i in range(rows.size):
         row = rows[i]
-        energy = np.float32(0.0)
+        energy = low = np.float32(0.0)
         product = np.float32(0.0)
         for k in range(LOWEST_BIN, BINS):
             value = np.float32(0.0)
@@ -79,6 +79,9 @@ def weigh_steadiness(
             energy += value * value
             product += value * shape[row, k]
             magnitude[FRAMES * i, k] = value
+        for k in range(LOWEST_BIN):
+            for frame in range(FRAMES):
+                low += np.float32(FRAMES) * magnitude[FRAMES * i + frame, k] ** 2
         scale = np.float32(1.0) / np.sqrt(max(energy, np.float32(1e-20)))
         for k in range(LOWEST_BIN, BINS):
             shape[row, k] = scale * magnitude[FRAMES * i, k]
@@ -89,17 +92,17 @@ def weigh_steadiness(
             likeness = product * scale
             now.share += np.float32(SHARE) * (np.float32(1.0 if likeness > ALIKE else 0.0) - now.share)
             now.change += np.float32(SHARE) * (np.float32(1.0) - likeness - now.change)
-            began[row] = _begins(now, silent_windows[row])
+            began[row] = _begins(now, silent_windows[row], low > energy)
         shift = LONGEST_SHIFT * min(max((now.share - SPEECH_LIKE) / (MUSIC_LIKE - SPEECH_LIKE), 0.0), 1.0)
         p = probability[row]
         probability[row] = np.float32(p / (p + (1.0 - p) * np.exp(shift)))
 
 
 @kernel
-def _begins(now: Any, silent_windows: int) -> int:
+def _begins(now: Any, silent_windows: int, is_hum: bool) -> int:
     if now.share < SAID_UNTIL:
         now.is_said = False
     elif now.share >= SAID_FROM and silent_windows >= SAID_AFTER_WINDOWS and not now.is_said:
         now.is_said = True
-        return TONE if now.change < CONSTANT else MUSIC
+        return TONE if is_hum or now.change < CONSTANT else MUSIC
     return 0

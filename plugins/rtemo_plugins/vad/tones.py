@@ -71,6 +71,9 @@ class ToneDetector:
         for k, signal in enumerate(SIGNALS_HZ):
             members[k, [PROGRESS_HZ.index(f) for f in signal]] = True
         self._members = members
+        self._alone_hops = np.array(
+            [round(self._hops_per_s * (0.35 if signal in _FACSIMILE else 0.75)) for signal in SIGNALS_HZ], np.int64
+        )
         self._partials = self._state.add("partials", (PROGRESS_HOPS, PARTIALS), np.float32)
         self._energy = self._state.add("energy", (PROGRESS_HOPS,), np.float32)
         self._line = self._state.add("line", (), LINE)
@@ -82,8 +85,8 @@ class ToneDetector:
         n = len(samples)
         project(samples, self._table, self._partials, self._energy, self._line)
         find_tones(
-            start_sample, self._hop_samples, self._turn, self._members, self._partials, self._energy,
-            self._line[:n], self._toned, self._notices,
+            start_sample, self._hop_samples, self._turn, self._members, self._alone_hops, self._partials,
+            self._energy, self._line[:n], self._toned, self._notices,
         )  # fmt: skip
         return self._toned[:n]
 

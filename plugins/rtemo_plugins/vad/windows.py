@@ -37,6 +37,9 @@ LOUDNESS = np.dtype(
 )
 """One row's level; a fresh one is all zeros."""
 
+TONE_TAIL_HOPS = 12
+"""How long after a tone the network's memory of it may still read as speech: between two dialled digits, say."""
+
 _CONCEALED = int(HopFlag.CONCEALED)
 _VOICED = np.float32(0.5)
 _SILENT = np.float32(0.1)
@@ -154,9 +157,9 @@ def settle(
 ) -> None:
     """Let the results whose time has come count, drop their audio, and write every row's judgement.
 
-    A window in which a tone of the line was heard is no speech: bit k of `toned` says so of the hop k hops ago.
+    A window in which a tone of the line was heard, or just after one, is no speech: bit k of `toned` says so of the hop k hops ago.
     """
-    hops = -(-WINDOW_SAMPLES // hop_samples) + 1
+    hops = -(-WINDOW_SAMPLES // hop_samples) + 1 + TONE_TAIL_HOPS
     window_bits = np.uint32(((1 << hops) - 1) << SPREAD_HOPS)
     for i in range(flags.shape[0]):
         if age[i] == SPREAD_HOPS:
