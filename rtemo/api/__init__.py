@@ -25,6 +25,7 @@ from rtemo.api.events import (
     Payload,
     PluginTiming,
     Prosody,
+    Quality,
     Rank,
     SessionEnd,
     SessionStart,
@@ -35,6 +36,7 @@ from rtemo.api.events import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Tone,
     kind_of,
 )
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
@@ -96,6 +98,7 @@ __all__ = [
     "Processor",
     "Prosody",
     "Publisher",
+    "Quality",
     "Rank",
     "ResetReason",
     "RtemoError",
@@ -116,6 +119,7 @@ __all__ = [
     "StreamStart",
     "StreamWriter",
     "TensorSpec",
+    "Tone",
     "is_agent",
     "kind_of",
 ]

@@ -141,6 +141,31 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="al
     """Speech of the stream so far."""
 
 
+class Tone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tone"):
+    """A sound of the telephone line, or music: nobody speaks in it."""
+
+    name: str
+    """`dtmf`, `dial`, `ringback`, `busy`, `congestion`, `facsimile`, `music`, or `tone` for another one."""
+    digit: str = ""
+    """Of `dtmf`: `0` to `9`, `*`, `#`, `A` to `D`."""
+    frequencies_hz: tuple[float, ...] = ()
+    """What it consists of; empty for music."""
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="quality"):
+    """Something is wrong with the sound of a stream, so that little or nothing can be heard in it."""
+
+    problem: str
+    """`silent`, `faint`, `clipped`, `scale` or `no_speech`."""
+    detail: str
+    """What was found and what it may be, for a person."""
+    rms_dbfs: float | None = None
+    """Level over the event's span."""
+    peak_dbfs: float | None = None
+    clipped_ratio: float | None = None
+    """Share of samples at full scale."""
+
+
 class Level(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="level"):
     """Level over the event's span."""
 
@@ -269,6 +294,8 @@ Payload = (
     | Rank
     | Board
     | Alert
+    | Tone
+    | Quality
     | Level
     | Prosody
     | Health

@@ -17,6 +17,7 @@ from rtemo.api import (
     Payload,
     PluginTiming,
     Prosody,
+    Quality,
     Rank,
     SessionEnd,
     SessionStart,
@@ -26,6 +27,7 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Tone,
     kind_of,
 )
 from rtemo.io.wire import EVENT_SCHEMA, EventPolicy, WireEvent
@@ -107,6 +109,8 @@ PAYLOADS: tuple[Payload, ...] = (
     SessionEnd(reason="stopped", counters=Counters()),
     StreamStart(source="ingest", role="customer"),
     StreamEnd(reason="end", duration_s=61.5, counters=Counters(skipped_hops=3)),
+    Tone(name="dtmf", digit="5", frequencies_hz=(770.0, 1336.0)),
+    Quality(problem="clipped", detail="2 % of the samples at full scale", peak_dbfs=0.0, clipped_ratio=0.02),
 )
 
 

@@ -16,12 +16,19 @@ class BackEnd(Protocol):
 
     Attributes:
         lag_samples: int64 [capacity], how far behind the hop's first sample the judged audio begins.
+        began: uint8 [capacity], `steadiness.TONE` or `MUSIC` where such a sound has become plain with this hop.
     """
 
     lag_samples: NDArray[np.int64]
+    began: NDArray[np.uint8]
 
-    def judge(self, block: Block, probability: NDArray[np.float32], voice: NDArray[np.uint8]) -> None:
-        """Write the probability of voice (NaN: unknown) and the bare decision (0, 1, `UNKNOWN`) of every row."""
+    def judge(
+        self, block: Block, probability: NDArray[np.float32], voice: NDArray[np.uint8], toned: NDArray[np.uint32]
+    ) -> None:
+        """Write the probability of voice (NaN: unknown) and the bare decision (0, 1, `UNKNOWN`) of every row.
+
+        Bit k of `toned`, uint32 [n], says that the hop k hops ago was a tone of the line.
+        """
 
     def admit(self, row: int) -> None:
         """Prepare fresh state at `row`."""

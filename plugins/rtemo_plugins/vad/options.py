@@ -15,15 +15,18 @@ class VadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Settings of voice activity detection; a null takes the value tuned for the back end."""
 
     back_end: Annotated[
-        Literal["webrtc", "silero"],
-        Meta(description="webrtc: light, weak in noise; silero: far better in noise, needs the package silero-vad."),
-    ] = "webrtc"
+        Literal["silero", "webrtc"],
+        Meta(
+            description="silero: a network, hears faint speech and no music; webrtc: lighter, weak in noise and at low "
+            "level, needs the package webrtcvad-wheels."
+        ),
+    ] = "silero"
     aggressiveness: Annotated[
         int, Meta(ge=0, le=3, description="How readily webrtc calls a hop noise, 0 to 3; silero has no such setting.")
     ] = 3
     silence_dbfs: Annotated[
-        float, Meta(le=0, description="Hops below this level are silence without asking the back end, in dBFS.")
-    ] = -70.0
+        float, Meta(le=0, description="Audio below this level is silence without asking the back end, in dBFS.")
+    ] = -90.0
     start_probability: Annotated[
         _Probability | None,
         Meta(description="Probability from which a hop may begin or resume speech."),
@@ -51,4 +54,7 @@ class VadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = 0.0
     forget_s: Annotated[
         float, Meta(gt=0, description="Silence after which silero's memory of the stream is cleared, in s.")
+    ] = 10.0
+    no_speech_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Sound without speech after which that is reported, in s.")
     ] = 10.0

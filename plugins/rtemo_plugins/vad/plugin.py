@@ -10,17 +10,24 @@ from rtemo.api import (
     Mark,
     PluginContext,
     PluginSpec,
+    Quality,
     SpeechEnd,
     SpeechStart,
     StateTable,
     StreamFormat,
+    Tone,
 )
+from rtemo.api.units import seconds_to_hops
+from rtemo.dsp.finite import finite_rows
 from rtemo_plugins.shared.row_parts import RowParts
 from rtemo_plugins.vad.back_end import UNKNOWN, BackEnd
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.silero import MODEL, SileroBackEnd, longest_lag_samples
+from rtemo_plugins.vad.steadiness import MUSIC
+from rtemo_plugins.vad.tones import ToneDetector
 from rtemo_plugins.vad.tuning import rules_for
 from rtemo_plugins.vad.turn import CHANGE, MAX_DURATION, REASONS, TURN, Rules, advance
+from rtemo_plugins.vad.unspoken import UNSPOKEN, count_unspoken
 
 
 class VadPlugin:
@@ -37,8 +44,8 @@ class VadPlugin:
         is_silero = self._options.back_end == "silero"
         return PluginSpec(
             name="vad",
-            summary="Voice activity: speech_start and speech_end.",
-            version="1",
+            summary="Voice activity: speech_start and speech_end; tones of the line and music.",
+            version="2",
             lookahead_samples=longest_lag_samples(StreamFormat().hop_samples) if is_silero else 0,
             provides=(
                 Mark("vad.speech", "uint8", (), UNKNOWN, "1 within speech and its hangover, 0 outside, 255 unknown"),
@@ -62,34 +69,56 @@ class VadPlugin:
         if options.back_end == "silero":
             back_end = SileroBackEnd(format, capacity, context.model(MODEL), silence_power, options.forget_s)
         else:
-            from rtemo_plugins.vad.webrtc import WebrtcBackEnd  # needs a compiled library that silero does not
+            from rtemo_plugins.vad.webrtc import WebrtcBackEnd
 
             back_end = WebrtcBackEnd(format, capacity, options.aggressiveness, silence_power)
-        return VadProcessor(rules, back_end, format, capacity)
+        return VadProcessor(rules, back_end, format, capacity, options.no_speech_s)
 
 
 class VadProcessor(RowParts):
-    """Runs a back end and the state machine behind it over all rows."""
+    """Runs the tone detector, a back end and the state machine behind it over all rows."""
 
-    def __init__(self, rules: Rules, back_end: BackEnd, format: StreamFormat, capacity: int) -> None:
+    def __init__(
+        self, rules: Rules, back_end: BackEnd, format: StreamFormat, capacity: int, no_speech_s: float
+    ) -> None:
         self._rules = rules
         self._back_end = back_end
         self._rate_hz = format.sample_rate_hz
+        self._tones = ToneDetector(format, capacity)
+        self._no_speech_s = no_speech_s
+        self._no_speech_hops = seconds_to_hops(no_speech_s, format.sample_rate_hz, format.hop_samples)
         self._state = StateTable(capacity)
         self._turns = self._state.add("turn", (), TURN)
         self._changes = np.zeros(capacity, CHANGE)
-        super().__init__(self._state, back_end)
+        self._unspoken = self._state.add("unspoken", (), UNSPOKEN)
+        super().__init__(self._state, self._tones, back_end)
 
     def process(self, block: Block, emit: Emit) -> None:
         """Judge one hop, write the marks, and emit what has started or ended."""
-        n = block.n
+        n, hop = block.n, self._rules.hop_samples
         probability, voice, speech = (block.marks[f"vad.{name}"] for name in ("probability", "voice", "speech"))
-        self._back_end.judge(block, probability, voice)
+        toned = self._tones.process(finite_rows(block.samples), block.start_sample)
+        self._back_end.judge(block, probability, voice, toned)
         position = block.start_sample - self._back_end.lag_samples[:n]
         changes = self._changes[:n]
         advance(self._rules, probability, position, block.flags, self._turns, changes, speech)
         for row in np.flatnonzero(changes["started"] | changes["reason"]).tolist():
-            self._announce(row, changes[row], probability[row], int(position[row]) + self._rules.hop_samples, emit)
+            self._announce(row, changes[row], probability[row], int(position[row]) + hop, emit)
+        now = block.start_sample + hop
+        for tone in self._tones.findings(n):
+            found = Tone(name=tone.name, digit=tone.digit, frequencies_hz=tone.frequencies_hz)
+            emit(tone.row, found, tone.start_sample, int(now[tone.row]))
+        began = self._back_end.began[:n]
+        for row in np.flatnonzero((began > 0) & (toned == 0)).tolist():
+            name = "music" if began[row] == MUSIC else "tone"
+            emit(row, Tone(name=name), max(0, int(now[row]) - self._rate_hz), int(now[row]))
+        if count_unspoken(self._tones.sounding(n), speech, block.start_sample, self._no_speech_hops, self._unspoken):
+            for row in np.flatnonzero(self._unspoken["hops"][:n] == self._no_speech_hops).tolist():
+                detail = (
+                    f"{self._no_speech_s:g} s of sound and no speech in it: music, a tone or noise, or the wrong input"
+                )
+                start_sample = int(self._unspoken["start"][row])
+                emit(row, Quality(problem="no_speech", detail=detail), start_sample, int(now[row]))
 
     def _announce(self, row: int, change: np.void, probability: float, now_sample: int, emit: Emit) -> None:
         reason = int(change["reason"])

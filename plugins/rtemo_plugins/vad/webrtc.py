@@ -1,7 +1,9 @@
 """WebrtcBackEnd: the voice detector of the WebRTC project, one per stream, asked only when there is sound."""
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
-import webrtcvad
 from numpy.typing import NDArray
 
 from rtemo.api import Block, HopFlag, PluginError, StateTable, StreamFormat
@@ -28,10 +30,17 @@ class WebrtcBackEnd:
         silence_power: Mean square below which a hop is silence without asking.
 
     Raises:
-        PluginError: The format is not one the library accepts.
+        PluginError: The library is not installed, or does not accept the format.
     """
 
     def __init__(self, format: StreamFormat, capacity: int, aggressiveness: int, silence_power: float) -> None:
+        try:
+            webrtcvad = import_module("webrtcvad")
+        except ImportError as error:
+            raise PluginError(
+                f"`back_end = 'webrtc'` needs a package that cannot be imported ({error})",
+                "run pip install webrtcvad-wheels, or choose `back_end = 'silero'`, the default",
+            ) from error
         if not webrtcvad.valid_rate_and_frame_length(format.sample_rate_hz, format.hop_samples):
             raise PluginError(
                 f"webrtcvad takes 10, 20 or 30 ms at 8, 16, 32 or 48 kHz; got {format.hop_samples} samples at "
@@ -43,15 +52,20 @@ class WebrtcBackEnd:
         self._aggressiveness = aggressiveness
         self._silence_power = np.float32(silence_power)
         self.lag_samples = np.zeros(capacity, np.int64)
-        self._detectors: list[webrtcvad.Vad] = []
+        self.began = np.zeros(capacity, np.uint8)
+        self._make: Any = webrtcvad.Vad
+        self._detectors: list[Any] = []
         self._state = StateTable(capacity)
         self._vote = self._state.add("vote", (), np.float32)
         self._pcm = np.zeros((capacity, format.hop_samples), np.int16)
         self._pcm_bytes = [memoryview(row).cast("B") for row in self._pcm]
 
-    def judge(self, block: Block, probability: NDArray[np.float32], voice: NDArray[np.uint8]) -> None:
-        """Judge one hop of every row."""
+    def judge(
+        self, block: Block, probability: NDArray[np.float32], voice: NDArray[np.uint8], toned: NDArray[np.uint32]
+    ) -> None:
+        """Judge one hop of every row; one that is known by now to be a tone is not asked for."""
         _prepare(block.samples, block.flags, self._silence_power, self._pcm, voice)
+        voice[(voice == 1) & (toned & 1 != 0)] = 0
         for row in np.flatnonzero(voice == 1).tolist():
             voice[row] = self._detectors[row].is_speech(self._pcm_bytes[row], self._rate_hz, self._hop_samples)
         _vote(voice, self._vote, probability)
@@ -59,7 +73,7 @@ class WebrtcBackEnd:
     def admit(self, row: int) -> None:
         """Make a detector for `row`, the first free one."""
         self._state.admit(row)
-        self._detectors.append(webrtcvad.Vad(self._aggressiveness))
+        self._detectors.append(self._make(self._aggressiveness))
 
     def retire(self, row: int, last: int) -> None:
         """Drop the detector of `row`; the last one takes its place."""
@@ -70,7 +84,7 @@ class WebrtcBackEnd:
     def reset(self, row: int) -> None:
         """Replace the detector of `row` by a fresh one."""
         self._state.reset(row)
-        self._detectors[row] = webrtcvad.Vad(self._aggressiveness)
+        self._detectors[row] = self._make(self._aggressiveness)
 
 
 @kernel

@@ -1,1 +1,1 @@
-"""The card of Silero VAD; its weights lie in the package `silero-vad` and are not shipped here."""
+"""The silero-vad bundle: `silero-vad.onnx` and its card."""
