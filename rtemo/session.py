@@ -14,6 +14,7 @@ from rtemo.api import (
     AudioSink,
     CapacityError,
     Event,
+    Fault,
     Health,
     Payload,
     Publisher,
@@ -169,6 +170,11 @@ class Session:
             and all(sink.is_idle for sink in self.engine.sinks)
             and self._publishing.is_idle
         ) or self.engine.driver.has_failed
+
+    @property
+    def publisher_faults(self) -> tuple[Fault, ...]:
+        """Why publishers were closed before the end, in order: a full disk, a reader that has gone."""
+        return self._publishing.faults
 
     @property
     def forgotten_events(self) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from rtemo.cli.chatter import without_chatter
 from rtemo.cli.options import configured, enhancing, names, own_process
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
@@ -43,6 +44,7 @@ _PATIENCE_S = 0.05
 @click.option("--svg-at", type=float, metavar="SECONDS", hidden=True)
 @configured
 @enhancing
+@without_chatter
 def command(
     config: "Config",
     source: str | None,
@@ -61,7 +63,7 @@ def command(
     plain: bool,
     svg: Path | None,
     svg_at: float | None,
-) -> None:
+) -> int:
     """Show a file, a microphone or raw PCM on standard input live.
 
     On a terminal it draws level, speech, emotions, their trend, latency and trouble of every stream; elsewhere
@@ -102,7 +104,7 @@ def command(
         from rtemo.cli.view.live import PictureShow
 
         show = PictureShow(show, state, svg, svg_at, f"rtemo listen {title}")
-    _run(config, origin, _publishers(config, publish, jsonl), sinks, show, state, console, fast)
+    return _run(config, origin, _publishers(config, publish, jsonl), sinks, show, state, console, fast)
 
 
 def _lively(config: "Config") -> "Config":
@@ -126,7 +128,8 @@ def _run(
     state: "ViewState",
     console: "Console",
     fast: bool,
-) -> None:
+) -> int:
+    from rtemo.cli.main import EXIT_FAILED
     from rtemo.cli.view.live import play
     from rtemo.cli.view.summary import print_summary
     from rtemo.session import Session
@@ -140,7 +143,7 @@ def _run(
             session.start()
             state.duration_s = float(getattr(origin, "duration_s", 0.0))  # files know it, live sources do not
             start_s = time.monotonic()
-            while not session.is_finished:
+            while not session.is_finished and not (console.stderr and session.publisher_faults):
                 play(show, session.events(_PATIENCE_S))
             reason = "end"
         except KeyboardInterrupt:
@@ -150,6 +153,7 @@ def _run(
                 health = session.stop(reason)
                 play(show, session.events(0.0))
     print_summary(console, state, health, time.monotonic() - start_s)
+    return EXIT_FAILED if session.publisher_faults else 0
 
 
 def _show(state: "ViewState", console: "Console", config: "Config", plain: bool, is_piped: bool) -> "Show":
@@ -163,10 +167,15 @@ def _show(state: "ViewState", console: "Console", config: "Config", plain: bool,
 def _file(config: "Config", path: str, roles: str | None) -> "Source":
     import msgspec
 
+    from rtemo.api.text import shown
+    from rtemo.cli.main import say
     from rtemo.io.sources.audio_file import AudioFile
     from rtemo.io.sources.file import FileSource
 
-    AudioFile(path).close()  # a wrong path is worth saying before the seconds of warming up
+    audio = AudioFile(path)  # a wrong path is worth saying before the seconds of warming up
+    audio.close()
+    if audio.remark:
+        say(f"{shown(path)} {audio.remark}")
     options = config.file if roles is None else msgspec.structs.replace(config.file, roles=names(roles))
     return FileSource.from_options(path, options)
 

@@ -24,7 +24,7 @@ EXIT_CRASH = 70
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
 
-_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF)
 
 VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    _open_streams()
     _tolerate_terminals()
     try:
         code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         if isinstance(error, OSError) and error.errno in _OUTSIDE:
             _drop_stdout()
-            where = error.filename or "the output"
+            where = error.filename or "standard output"
             say(f"{where} cannot be written ({error.strerror}); make room or choose another place")
             sys.exit(EXIT_USER)
         if _is_ours(error):
@@ -104,6 +105,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def say(text: str) -> None:
     """Print one line for a person on standard error, under the program's name."""
     print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _open_streams() -> None:
+    """Put something in place of standard streams that are closed (`>&-`), so that no file takes their numbers.
+
+    What would be written to standard output fails as it does for every program; what is said to nobody is not said.
+    """
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "stdout", os.O_RDONLY),  # not for writing: results must not vanish while the exit status says all is well
+        (2, "stderr", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
 def _tolerate_terminals() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.io.pcm import as_int16
+from rtemo.io.sources.audio_file import file_name
 
 
 class WaveFile:
@@ -34,7 +35,9 @@ class WaveFile:
         self.written_samples = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part = path.with_name(f".{path.name}.part")
-        self._sound: Any = soundfile.SoundFile(self._part, "w", sample_rate_hz, channels, "PCM_16", format="WAV")
+        self._sound: Any = soundfile.SoundFile(
+            file_name(self._part), "w", sample_rate_hz, channels, "PCM_16", format="WAV"
+        )
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Append float32 [k, channels]; what exceeds [-1, 1] is clipped.
