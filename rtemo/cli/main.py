@@ -90,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         if isinstance(error, OSError) and error.errno in _OUTSIDE:
-            _drop_stdout()
+            if not error.filename:
+                _drop_stdout()
             where = error.filename or "the output"
             say(f"{where} cannot be written ({error.strerror}); make room or choose another place")
             sys.exit(EXIT_USER)
