@@ -1,18 +1,20 @@
 """`rtemo analyze`: files and folders in, one line of JSON per file and channel out."""
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from rtemo.cli.options import configured, enhancing, names, own_process
+from rtemo.cli.chatter import without_chatter
+from rtemo.cli.options import NamedPath, configured, enhancing, names, own_process, roles_for
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
 if TYPE_CHECKING:
     from rtemo.api import Publisher
     from rtemo.cli.enhanced import EnhancedFiles
+    from rtemo.cli.reports import Reports
     from rtemo.config import Config
     from rtemo.io.sources.files import FilesSource
     from rtemo.session import Session
@@ -21,7 +23,7 @@ _PERIOD_S = 0.1
 
 
 @click.command("analyze")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=NamedPath())
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Results file instead of standard output.")
 @click.option(
     "--enhanced",
@@ -35,6 +37,7 @@ _PERIOD_S = 0.1
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @configured
 @enhancing
+@without_chatter
 def command(
     config: "Config",
     paths: tuple[Path, ...],
@@ -51,13 +54,25 @@ def command(
     the mean of the final estimates of its turns, each weighted by the seconds of speech it rests on; null where
     nobody spoke long enough. A file that fails is named on standard error and the exit status is 1.
 
+    A PATH of - is a sound file on standard input, as in: ffmpeg -i film.mkv -f wav - | rtemo analyze -
+
     With --enhanced every file gets a WAV file of the same name and channels, at the same place below DIR, in time
     with it and as long.
     """
     from rtemo.api import AudioInputError
+    from rtemo.api.text import shown
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
+    from rtemo.cli.outputs import check_outputs
     from rtemo.cli.reports import Reports
+    from rtemo.cli.starting import StartLine
+    from rtemo.cli.streams import need_stdout
     from rtemo.io.sources.files import FileFailure, FilesSource
+    from rtemo.session import Session
+
+    if out is None:
+        need_stdout("name a file with --out")
+
+    check_outputs(paths, {"--out": out, "--events": events})
 
     def complain(failure: FileFailure) -> None:
         say(str(failure.error))
@@ -69,26 +84,47 @@ def command(
         channel_names=config.file.channel_names,
         roles=names(roles) or config.file.roles,
         leave_out=enhanced,
+        check=lambda audio: roles_for(names(roles), audio.channels, shown(audio.path)),
         on_failure=complain,
+        on_remark=say,
     )
     files = None if enhanced is None else _enhanced(enhanced, paths, source)
     with ExitStack() as stack:
-        lines = stack.enter_context(_open(out)) if out else sys.stdout
+        lines = _open(out) if out else sys.stdout.buffer
+        if out is not None:
+            stack.callback(_close, lines)
         reports = Reports(source.tracks, lines, files.targets if files else None)
         publishers: list[Publisher] = [reports]
         if events is not None:
             from rtemo.io.publishers.jsonl import JsonlPublisher
 
             publishers.append(JsonlPublisher(events, purpose=config.policy.purpose))
-        is_done = _run(config, source, publishers, files, quiet)
+        session = Session(
+            config,
+            sources=[source],
+            publishers=publishers,
+            mode="freewheel",
+            sinks=[] if files is None else [files],
+            on_progress=None if quiet else StartLine(),
+        )
+        is_done = _run(session, source, reports, is_quiet=quiet or not sys.stderr.isatty())
+    if reports.failure is not None:
+        reports.failure.filename = None if out is None else str(out)
+        raise reports.failure
     if files is not None and files.failure:
         raise AudioInputError(files.failure, "free some space or choose another folder, and run again")
+    broken = [fault for fault in reports.faults if fault.action == "bypassed"]
+    for fault in (*broken, *session.publisher_faults):
+        say(f"! {fault.where} {fault.action}: {fault.problem}")
+    unwritten = files.failures.values() if files is not None else ()
+    for problem in unwritten:
+        say(f"! {problem}")
     trouble = reports.trouble
     if trouble:
         say(f"! {trouble}; the results rest on less than the whole audio")
     if not is_done:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if source.failures or trouble or reports.faults else 0
+    return EXIT_FAILED if source.failures or trouble or reports.faults or session.publisher_faults or unwritten else 0
 
 
 def _enhanced(folder: Path, paths: tuple[Path, ...], source: "FilesSource") -> "EnhancedFiles":
@@ -98,31 +134,13 @@ def _enhanced(folder: Path, paths: tuple[Path, ...], source: "FilesSource") -> "
     return EnhancedFiles(folder, find_sound_files(paths, folder), source.tracks)
 
 
-def _run(
-    config: "Config",
-    source: "FilesSource",
-    publishers: "list[Publisher]",
-    enhanced: "EnhancedFiles | None",
-    is_quiet: bool,
-) -> bool:
-    """Run to the end; False when interrupted."""
-    from rtemo.cli.starting import StartLine
-    from rtemo.session import Session
-
-    sinks = [] if enhanced is None else [enhanced]
-    session = Session(
-        config,
-        sources=[source],
-        publishers=publishers,
-        mode="freewheel",
-        sinks=sinks,
-        on_progress=None if is_quiet else StartLine(),
-    )
+def _run(session: "Session", source: "FilesSource", reports: "Reports", is_quiet: bool) -> bool:
+    """Run to the end, or until results can no longer be written; False when interrupted."""
     with term_as_interrupt():
         reason = "interrupted"
         try:
             session.start()
-            _wait(session, source, is_quiet or not sys.stderr.isatty())
+            _wait(session, source, reports, is_quiet)
             reason = "end"
         except KeyboardInterrupt:
             return False
@@ -132,22 +150,28 @@ def _run(
     return True
 
 
-def _wait(session: "Session", source: "FilesSource", is_quiet: bool) -> None:
+def _wait(session: "Session", source: "FilesSource", reports: "Reports", is_quiet: bool) -> None:
     if is_quiet:
-        session.wait()
+        while reports.failure is None and not session.wait(_PERIOD_S):
+            pass
         return
     from rtemo.cli.progress import progress_bar
 
     with progress_bar() as show:
-        while not session.wait(_PERIOD_S):
+        while reports.failure is None and not session.wait(_PERIOD_S):
             show(source.progress)
         show(source.progress)
 
 
-def _open(path: Path) -> TextIO:
+def _close(lines: BinaryIO) -> None:
+    with suppress(OSError):  # what could not be written has been told already
+        lines.close()
+
+
+def _open(path: Path) -> BinaryIO:
     from rtemo.api import ConfigError
 
     try:
-        return path.open("w", encoding="utf-8")
+        return path.open("wb")
     except OSError as error:
         raise ConfigError(f"--out {path} cannot be written ({error.strerror})", "choose another place") from None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtemo.cli.options import configured
+from rtemo.cli.options import Number, configured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("bench")
 @click.option("--streams", default="1,16,64,256", show_default=True, help="Numbers of streams to measure.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Audio per stream.")
+@click.option("--seconds", type=Number(min=1), default=10.0, show_default=True, help="Audio per stream.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams.")
 @configured
 def command(config: "Config", streams: str, seconds: float, as_json: bool) -> None:
@@ -51,11 +51,10 @@ def _counts(text: str) -> list[int]:
 
 
 def _print(config: "Config", costs: "list[ChainCost]") -> None:
-    from rich.console import Console
-
+    from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.numbers import micros
 
-    console = Console()
+    console = plain_console()
     first = costs[0]
     chain = " → ".join(config.chain) or "empty chain"
     console.print(f"{chain}: {first.latency_ms:.0f} ms latency, ready in {first.ready_s:.1f} s", highlight=False)

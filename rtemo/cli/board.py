@@ -29,16 +29,16 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     publisher must hold the plugin ranker; people at work are never on the board.
     """
     import msgspec
-    from rich.console import Console
     from rich.live import Live
 
     from rtemo.api import Board, SessionStart
     from rtemo.cli.view.board import table
+    from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.live import can_draw
     from rtemo.cli.view.plain import sentence
     from rtemo.cli.view.screen import Lines
 
-    console = Console()
+    console = plain_console()
     title = endpoint or config.publish.events
     is_drawn = can_draw(console) and not (once or as_json)
     board: Board | None = None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rtemo.cli.options import configured, enhancing, names, own_process
+from rtemo.cli.chatter import without_chatter
+from rtemo.cli.options import configured, enhancing, names, own_process, roles_for
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _PATIENCE_S = 0.05
 @click.option("--svg-at", type=float, metavar="SECONDS", hidden=True)
 @configured
 @enhancing
+@without_chatter
 def command(
     config: "Config",
     source: str | None,
@@ -62,7 +64,7 @@ def command(
     plain: bool,
     svg: Path | None,
     svg_at: float | None,
-) -> None:
+) -> int:
     """Show a file, a microphone or raw PCM on standard input live.
 
     On a terminal it draws level, speech, emotions, their trend, latency and trouble of every stream; elsewhere
@@ -71,8 +73,8 @@ def command(
 
     With --play the audio is heard as the chain hands it on, all streams mixed.
     """
-    from rich.console import Console
-
+    from rtemo.cli.streams import need_stdout
+    from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.state import ViewState
 
     is_mic = mic or device is not None
@@ -94,16 +96,18 @@ def command(
     elif source == "-":
         origin, title = _standard_input(config, rate, channels, sample_type, roles), "standard input"
     else:
-        origin, title = _file(config, str(source), roles), Path(str(source)).name
+        origin, title = _file(config, str(source), roles, {"--jsonl": jsonl, "--svg": svg}), Path(str(source)).name
+    if jsonl is not None and str(jsonl) == "-":
+        need_stdout("name a file with --jsonl")
     is_piped = jsonl is not None and str(jsonl) == "-"  # standard output belongs to the JSON then
-    console = Console(stderr=is_piped)
+    console = plain_console(is_piped)
     state = ViewState(title)
     show = _show(state, console, config, plain, is_piped)
     if svg is not None:
         from rtemo.cli.view.live import PictureShow
 
         show = PictureShow(show, state, svg, svg_at, f"rtemo listen {title}")
-    _run(config, origin, _publishers(config, publish, jsonl), sinks, show, state, console, fast)
+    return _run(config, origin, _publishers(config, publish, jsonl), sinks, show, state, console, fast)
 
 
 def _lively(config: "Config") -> "Config":
@@ -127,7 +131,8 @@ def _run(
     state: "ViewState",
     console: "Console",
     fast: bool,
-) -> None:
+) -> int:
+    from rtemo.cli.main import EXIT_FAILED
     from rtemo.cli.starting import StartLine
     from rtemo.cli.view.live import ViewLostError, play
     from rtemo.cli.view.summary import print_summary
@@ -145,7 +150,7 @@ def _run(
             is_shown = True
             state.duration_s = float(getattr(origin, "duration_s", 0.0))  # files know it, live sources do not
             start_s = time.monotonic()
-            while not session.is_finished:
+            while not session.is_finished and not (console.stderr and session.publisher_faults):
                 play(show, session.events(_PATIENCE_S))
             reason = "end"
         except KeyboardInterrupt:
@@ -161,6 +166,7 @@ def _run(
     print_summary(console, state, health, time.monotonic() - start_s)
     if lost is not None:
         raise lost
+    return EXIT_FAILED if session.publisher_faults else 0
 
 
 def _show(state: "ViewState", console: "Console", config: "Config", plain: bool, is_piped: bool) -> "Show":
@@ -175,14 +181,22 @@ def _show(state: "ViewState", console: "Console", config: "Config", plain: bool,
     return DrawnElsewhere(state, console, config.listen)
 
 
-def _file(config: "Config", path: str, roles: str | None) -> "Source":
+def _file(config: "Config", path: str, roles: str | None, outputs: "dict[str, Path | None]") -> "Source":
     import msgspec
 
+    from rtemo.api.text import shown
+    from rtemo.cli.main import say
+    from rtemo.cli.outputs import check_outputs
     from rtemo.io.sources.audio_file import AudioFile
     from rtemo.io.sources.file import FileSource
 
-    AudioFile(path).close()  # a wrong path is worth saying before the seconds of warming up
-    options = config.file if roles is None else msgspec.structs.replace(config.file, roles=names(roles))
+    check_outputs([Path(path)], outputs)
+    audio = AudioFile(path)  # a wrong path is worth saying before the seconds of warming up
+    audio.close()
+    if audio.remark:
+        say(f"{shown(path)} {audio.remark}")
+    roles_of = roles_for(names(roles), audio.channels, shown(path))
+    options = config.file if roles is None else msgspec.structs.replace(config.file, roles=roles_of)
     return FileSource.from_options(path, options)
 
 
@@ -195,7 +209,7 @@ def _microphone(config: "Config", device: str | None, roles: str | None) -> "Sou
     if device is not None:
         options = msgspec.structs.replace(options, device=_device_name(device))
     if roles is not None:
-        options = msgspec.structs.replace(options, role=(names(roles) or ("",))[0])
+        options = msgspec.structs.replace(options, role=(*names(roles), "")[0])
     return MicrophoneSource(options)
 
 
@@ -213,7 +227,9 @@ def _standard_input(
         "roles": None if roles is None else names(roles),
     }
     changed = {name: value for name, value in given.items() if value is not None}
-    return StdinSource.from_options(msgspec.structs.replace(config.stdin, **changed))
+    options = msgspec.structs.replace(config.stdin, **changed)
+    roles_for(names(roles), options.channels, "standard input")
+    return StdinSource.from_options(options)
 
 
 def _device_name(text: str) -> int | str:

@@ -1,7 +1,6 @@
 """Entry point of the command `rtemo`."""
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from rtemo.cli.lazy import LazyGroup, Verb
+from rtemo.cli.streams import fill_closed, tolerate_terminals
 
 ADVISORY = """rtemo estimates perceived vocal expression, not what a person feels, and it is often wrong. Its results
 are advice to a human. Do not use them for hiring, pay, discipline, credit, housing or education; inferring the
@@ -24,7 +24,7 @@ EXIT_CRASH = 70
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
 
-_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF, errno.EFBIG)
 
 VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    _tolerate_terminals()
+    fill_closed()
+    tolerate_terminals()
     try:
         code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
         if sys.stdout is not None:
@@ -90,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         if isinstance(error, OSError) and error.errno in _OUTSIDE:
-            _drop_stdout()
+            if not error.filename:
+                _drop_stdout()
             where = error.filename or "the output"
             say(f"{where} cannot be written ({error.strerror}); make room or choose another place")
             sys.exit(EXIT_USER)
@@ -105,13 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def say(text: str) -> None:
     """Print one line for a person on standard error, under the program's name."""
     print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
-
-
-def _tolerate_terminals() -> None:
-    """Print a question mark for what a terminal's encoding lacks; a tick is no reason to fail."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def _is_ours(error: Exception) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import msgspec
 
 from rtemo.api import Counters, Event, Fault, Rank, StreamEnd
+from rtemo.api.text import shown
 from rtemo.cli.tally import Tally
 from rtemo.cli.view.numbers import counted
 from rtemo.io.sources.files import FileTrack
@@ -19,11 +20,12 @@ class Reports:
 
     Args:
         tracks: (call, channel) → which file and channel it came from.
-        lines: Where the lines go.
+        lines: Where the lines go, as UTF-8 whatever a terminal takes.
         enhanced: Sound file → where its processed audio is written, if it is.
 
     Attributes:
         faults: What broke, if anything did.
+        failure: Why nothing more could be written; None while all is well.
     """
 
     name = "reports"
@@ -31,10 +33,11 @@ class Reports:
     def __init__(
         self,
         tracks: Mapping[tuple[str, str], FileTrack],
-        lines: TextIO,
+        lines: BinaryIO,
         enhanced: Mapping[Path, Path] | None = None,
     ) -> None:
         self.faults: list[Fault] = []
+        self.failure: OSError | None = None
         self._tracks = tracks
         self._lines = lines
         self._enhanced = enhanced or {}
@@ -51,7 +54,11 @@ class Reports:
         """Do nothing: the file is open already."""
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Add up events; write the report of every stream that ends."""
+        """Add up events; write the report of every stream that ends.
+
+        Raises:
+            OSError: A report cannot be written; `failure` says so too.
+        """
         for event in events:
             if isinstance(event.data, Fault):
                 self.faults.append(event.data)
@@ -72,7 +79,6 @@ class Reports:
         """Write what waits for channels that never came, and flush."""
         for call in list(self._waiting):
             self._write(self._waiting.pop(call))
-        self._lines.flush()
 
     def _finish(self, key: tuple[str, str], tally: Tally) -> None:
         """Keep a report until all channels of its file are there, so that they stand together and in order."""
@@ -81,15 +87,19 @@ class Reports:
         reports = self._waiting.setdefault(call, {})
         report = report_of(tally, track, channel)
         if track is not None and track.path in self._enhanced:
-            report["enhanced"] = str(self._enhanced[track.path])
+            report["enhanced"] = shown(self._enhanced[track.path])
         reports[track.channel_index if track else len(reports)] = report
         if track is None or len(reports) == track.channels:
             self._write(self._waiting.pop(call))
 
     def _write(self, reports: Mapping[int, dict[str, Any]]) -> None:
-        for _, report in sorted(reports.items()):
-            self._lines.write(msgspec.json.encode(report).decode() + "\n")
-        self._lines.flush()
+        try:
+            for _, report in sorted(reports.items()):
+                self._lines.write(msgspec.json.encode(report) + b"\n")
+            self._lines.flush()
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, Any]:
@@ -106,7 +116,7 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
         what it was at the end) and alerts (rule → how often) where a plugin provided them.
     """
     report: dict[str, Any] = {
-        "file": str(track.path) if track else "",
+        "file": shown(track.path) if track else "",
         "channel": channel,
         "duration_s": round(tally.duration_s, _DIGITS),
         "speech_s": round(tally.speech_s, _DIGITS),

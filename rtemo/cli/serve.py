@@ -48,7 +48,9 @@ def command(
 
     from rtemo.cli.audio_out import audio_out
     from rtemo.cli.starting import StartLine
+    from rtemo.io.endpoints import parse_endpoint
     from rtemo.io.publishers.zmq import ZmqPublisher
+    from rtemo.io.sockets import check_exposure
     from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
 
@@ -58,6 +60,11 @@ def command(
         ingest_options = msgspec.structs.replace(ingest_options, endpoint=ingest_endpoint)
     if publish_endpoint is not None:
         publish_options = msgspec.structs.replace(publish_options, events=publish_endpoint, state="", query="")
+    for endpoint, curve, plaintext, section in (
+        (ingest_options.endpoint, ingest_options.curve, ingest_options.insecure_plaintext, "ingest"),
+        (publish_options.events, publish_options.curve, publish_options.insecure_plaintext, "publish"),
+    ):
+        check_exposure(parse_endpoint(endpoint), curve, plaintext, section)  # before the seconds of warming up
     ingest = IngestSource(ingest_options)
     publisher = ZmqPublisher(publish_options, purpose=config.policy.purpose)
     publishers: list[Publisher] = [publisher]
@@ -104,10 +111,10 @@ def _follow(session: "Session", quiet: bool) -> None:
 
 def _say(session: "Session", quiet: bool) -> None:
     """Print what the operator should know: streams that come and go, sources lost, faults."""
-    from rtemo.cli.view.plain import sentence
+    from rtemo.cli.view.plain import logged
 
     for event in session.events(_PATIENCE_S):
         kind = event.kind
         if kind in _EVENTFUL and not (quiet and kind in ("stream_start", "stream_end")):
             file = sys.stderr if kind == "fault" else sys.stdout
-            print(sentence(event, session.engine.format.sample_rate_hz), file=file, flush=True)
+            print(logged(event, session.engine.format.sample_rate_hz), file=file, flush=True)

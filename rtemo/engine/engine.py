@@ -25,6 +25,7 @@ from rtemo.api import (
     StreamFormat,
     StreamWriter,
 )
+from rtemo.api.text import shown
 from rtemo.api.units import seconds_to_hops, seconds_to_samples
 from rtemo.engine.chain import Chain
 from rtemo.engine.clock import Clock, Doorbell, SystemClock
@@ -193,7 +194,9 @@ class Engine:
                 f"{prefill_s:g} s of audio cannot be kept in hand, the ring holds {self.options.ring_s:g} s",
                 "raise `engine.ring_s` to more than twice as much",
             )
-        stream = self.floor.open(call, channel, source, role, prefill, self._drain_hops)
+        # Names come from outside, and everything that is said about them must be fit for JSON.
+        names = (shown(call), shown(channel), shown(source), shown(role))
+        stream = self.floor.open(*names, prefill, self._drain_hops)
         return RingWriter(stream, self._ring, self._bell, self.clock, self.outbox, self.is_live)
 
     def report(self, data: Payload) -> None:

@@ -14,11 +14,15 @@ class PublishThread:
     """The one owner of all publishers: opens, feeds, ticks and closes them on its own thread.
 
     A publisher that raises is closed and a fault goes to the others; the engine goes on.
+
+    Attributes:
+        faults: Why publishers were closed before the end, in order.
     """
 
     def __init__(
         self, outbox: Outbox, publishers: Sequence[Publisher], on_events: Callable[[Sequence[Event]], None]
     ) -> None:
+        self.faults: tuple[Fault, ...] = ()
         self._outbox = outbox
         self._publishers = list(publishers)
         self._on_events = on_events
@@ -83,7 +87,9 @@ class PublishThread:
         except Exception as error:
             self._publishers.remove(publisher)
             problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
-            self._outbox.post(None, "engine", Fault(where=publisher.name, problem=problem, action="closed"), 0, 0)
+            fault = Fault(where=publisher.name, problem=problem, action="closed")
+            self.faults = (*self.faults, fault)
+            self._outbox.post(None, "engine", fault, 0, 0)
             _close(publisher)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rtemo.api import StreamDesk
+from rtemo.api.text import shown
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.options import FileOptions
 from rtemo.io.sources.playback import Playback
@@ -39,7 +40,7 @@ class FileSource:
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.path = Path(path)
-        self.call = call or self.path.stem
+        self.call = call or shown(self.path.stem)
         self._channel_names = tuple(channel_names)
         self._roles = tuple(roles)
         self._clock_ns = clock_ns
@@ -53,7 +54,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """Short name for logs and events."""
-        return f"file:{self.path.name}"
+        return f"file:{shown(self.path.name)}"
 
     @property
     def duration_s(self) -> float:

@@ -1,6 +1,8 @@
 """FilesSource: many sound files and folders, several at a time."""
 
+import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,10 +11,16 @@ from typing import NamedTuple
 import msgspec
 
 from rtemo.api import AudioInputError, CapacityError, Fault, RtemoError, StreamDesk, StreamWriter
+from rtemo.api.text import shown
 from rtemo.io.sources.audio_file import SUFFIXES, AudioFile
 from rtemo.io.sources.playback import Playback
 
+STANDARD_INPUT = Path("-")
+"""Stands for a sound file that is piped in."""
+
 _FULL_WAIT_S = 0.001
+_LARGEST_PIPED_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
 
 
 class FoundFile(NamedTuple):
@@ -57,11 +65,15 @@ class FilesSource:
 
     Args:
         paths: Files and folders; folders are searched to any depth for known suffixes, in the order of their names.
+            `-` is a sound file on standard input, which is read to its end before it is played.
         parallel: Streams held open at once; a file with more channels than that is played alone.
         channel_names: Names of the channels; "0", "1" … for those not named.
         roles: Who speaks on each channel, where known.
         leave_out: Folder that is not searched, since results are written there.
+        check: Called with every file that was opened, to refuse it by an `AudioInputError`.
         on_failure: Called on the source's thread for every file that fails.
+        on_remark: Called on the source's thread with one sentence for every file that is read although something about
+            it is odd.
         clock_ns: Monotonic time in ns, for live sessions.
 
     Attributes:
@@ -79,7 +91,9 @@ class FilesSource:
         channel_names: Sequence[str] = (),
         roles: Sequence[str] = (),
         leave_out: Path | None = None,
+        check: Callable[[AudioFile], object] | None = None,
         on_failure: Callable[[FileFailure], None] | None = None,
+        on_remark: Callable[[str], None] | None = None,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.tracks: dict[tuple[str, str], FileTrack] = {}
@@ -89,7 +103,10 @@ class FilesSource:
         self._channel_names = tuple(channel_names)
         self._roles = tuple(roles)
         self._leave_out = leave_out
+        self._check = check
         self._on_failure = on_failure
+        self._on_remark = on_remark
+        self._piped: bytes | None = None
         self._clock_ns = clock_ns
         self._desk: StreamDesk
         self._queue: list[Path] = []
@@ -124,7 +141,7 @@ class FilesSource:
         self._desk = desk
         found = [file.path for file in find_sound_files(self._roots, self._leave_out)]
         if not found:
-            named = ", ".join(map(str, self._roots)) or "nothing"
+            named = ", ".join(map(shown, self._roots)) or "nothing"
             raise AudioInputError(
                 f"no sound file found in {named}",
                 f"endings known in folders: {' '.join(sorted(SUFFIXES))}",
@@ -132,12 +149,15 @@ class FilesSource:
         self._files_total = len(found)
         for path in found:
             try:
-                audio = AudioFile(path)
+                with contextlib.closing(self._open(path)) as audio:
+                    if self._check:
+                        self._check(audio)
             except AudioInputError as error:
                 self._fail(path, error)
                 continue
+            if audio.remark and self._on_remark:
+                self._on_remark(f"{_named(path)} {audio.remark}")
             self._durations_s[path] = audio.duration_s
-            audio.close()
             self._queue.append(path)
         self._queue.reverse()
 
@@ -174,7 +194,7 @@ class FilesSource:
                 return False
             path = self._queue.pop()
             try:
-                self._next = AudioFile(path)
+                self._next = self._open(path)
             except AudioInputError as error:  # gone or changed since its header was read
                 self._durations_s.pop(path, None)
                 self._fail(path, error)
@@ -193,8 +213,8 @@ class FilesSource:
                 return False
             self._drop_next(error)
             return True
-        except AudioInputError as error:
-            self._drop_next(error)
+        except AudioInputError as error:  # of a rate that cannot be converted; it does not know of whom
+            self._drop_next(AudioInputError(f"{_named(audio.path)}: {error.problem}", error.mend))
             return True
         self._next = None
         self._refused_with = -1
@@ -210,15 +230,25 @@ class FilesSource:
         self._playing.append(playback)
         return True
 
+    def _open(self, path: Path) -> AudioFile:
+        if path != STANDARD_INPUT:
+            return AudioFile(path)
+        if self._piped is None:
+            self._piped = _read_standard_input()
+        return AudioFile(path, self._piped)
+
     def _settle(self, playback: Playback) -> None:
         self._playing.remove(playback)
         self._leaving += playback.writers
         self._done_s += playback.done_s
         self._files_done += 1
         audio = playback.audio
+        if audio.bad_samples and self._on_remark:
+            bad = f"{audio.bad_samples} samples that are no numbers"
+            self._on_remark(f"{_named(audio.path)} holds {bad}; they were taken for silence")
         if audio.truncation:
             self._durations_s[audio.path] = playback.done_s
-            problem = AudioInputError(f"{audio.path} {audio.truncation}", "what could be decoded was analysed")
+            problem = AudioInputError(f"{_named(audio.path)} {audio.truncation}", "what could be decoded was analysed")
             self._keep(FileFailure(path=audio.path, error=problem, is_partial=True))
 
     def _drop_next(self, error: RtemoError) -> None:
@@ -229,7 +259,7 @@ class FilesSource:
             self._fail(audio.path, error)
 
     def _fail(self, path: Path, error: RtemoError) -> None:
-        self._desk.report(Fault(where=path.name, problem=str(error), action="closed"))
+        self._desk.report(Fault(where=shown(path.name), problem=str(error), action="closed"))
         self._keep(FileFailure(path=path, error=error))
 
     def _keep(self, failure: FileFailure) -> None:
@@ -238,10 +268,11 @@ class FilesSource:
             self._on_failure(failure)
 
     def _unique_call(self, path: Path) -> str:
-        call, count = path.stem, 1
+        stem = "stdin" if path == STANDARD_INPUT else shown(path.stem)
+        call, count = stem, 1
         while call in self._calls:
             count += 1
-            call = f"{path.stem}-{count}"
+            call = f"{stem}-{count}"
         return call
 
 
@@ -258,8 +289,8 @@ def find_sound_files(roots: Iterable[Path], leave_out: Path | None = None) -> li
 
 
 def _below(root: Path, kept_out: Path | None) -> Iterator[FoundFile]:
-    if not root.is_dir():
-        yield FoundFile(root, Path(root.name))
+    if not _is_folder(root):
+        yield FoundFile(root, Path("stdin" if root == STANDARD_INPUT else root.name))
         return
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if not name.startswith("."))
@@ -269,3 +300,40 @@ def _below(root: Path, kept_out: Path | None) -> Iterator[FoundFile]:
             path = Path(folder, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
                 yield FoundFile(path, path.relative_to(root))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long: opening it says so
+        return False
+
+
+def _named(path: Path) -> str:
+    return "standard input" if path == STANDARD_INPUT else shown(path)
+
+
+def _read_standard_input() -> bytes:
+    """Read a sound file from standard input to its end: its header may tell its length only then.
+
+    Raises:
+        AudioInputError: It is a terminal, closed, or larger than what should be held in memory.
+    """
+    try:
+        number = 0 if sys.stdin is None else sys.stdin.fileno()
+        if os.isatty(number):
+            raise AudioInputError(
+                "standard input is a terminal, expected a sound file", "pipe one in: cat FILE | rtemo analyze -"
+            )
+        content = bytearray()
+        # Not through sys.stdin, whose lock an interrupted program could not get back from this thread.
+        while data := os.read(number, _READ_BYTES):
+            content += data
+            if len(content) > _LARGEST_PIPED_BYTES:
+                raise AudioInputError(
+                    f"standard input holds more than {_LARGEST_PIPED_BYTES >> 30} GiB",
+                    "write it into a file and name that",
+                )
+    except OSError as error:
+        raise AudioInputError(f"standard input cannot be read ({error.strerror})", "check what feeds it") from None
+    return bytes(content)

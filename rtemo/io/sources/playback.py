@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import CapacityError, Fault, StreamDesk, StreamWriter
+from rtemo.api.text import shown
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.conversion import RateConversion
 from rtemo.io.sources.pace import Pace
@@ -62,7 +63,7 @@ class Playback:
         self.writers: list[StreamWriter] = []
         # Channels are written one after the other; a hop in hand keeps the engine from ticking in between.
         prefill_s = desk.format.hop_s if audio.channels > 1 else 0.0
-        source = f"file:{audio.path.name}"
+        source = f"file:{shown(audio.path.name)}"
         try:
             for channel in range(audio.channels):
                 name = channel_names[channel] if channel < len(channel_names) else str(channel)
@@ -72,7 +73,7 @@ class Playback:
             for writer in self.writers:
                 writer.end("refused")
             raise CapacityError(
-                f"no room for the {audio.channels} channel(s) of {audio.path.name}: {error.problem}", error.mend
+                f"no room for the {audio.channels} channel(s) of {shown(audio.path.name)}: {error.problem}", error.mend
             ) from None
 
     @property
@@ -138,7 +139,7 @@ class Playback:
 
     def _finish(self) -> None:
         if self.audio.truncation:
-            fault = Fault(where=self.audio.path.name, problem=self.audio.truncation, action="closed")
+            fault = Fault(where=shown(self.audio.path.name), problem=self.audio.truncation, action="closed")
             for writer in self.writers:
                 if not writer.is_closed:
                     writer.report(fault)
