@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import CapacityError, Counters, StreamEnd, StreamFormat, StreamStart
+from rtemo.api import Counters, FullError, NameTakenError, StreamEnd, StreamFormat, StreamStart
 from rtemo.engine.chain import Chain
 from rtemo.engine.gather import Intake
 from rtemo.engine.outbox import Outbox
@@ -53,15 +53,16 @@ class Floor:
         """Take a slot for a new stream; it gets a row once it has audio. Any thread.
 
         Raises:
-            CapacityError: There is no free slot, or a live stream has the same call and channel.
+            FullError: There is no free slot.
+            NameTakenError: A live stream has the same call and channel.
         """
         with self._lock:
             if (call, channel) in self._names:
-                raise CapacityError(
+                raise NameTakenError(
                     f"call {call!r} channel {channel!r} is already open", "end it first, or use another channel name"
                 )
             if not self._free:
-                raise CapacityError(
+                raise FullError(
                     f"all {self.capacity} streams are in use",
                     "end a call, raise `engine.capacity`, or send this call to another engine",
                 )
