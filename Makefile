@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENDPOINT ?= tcp://127.0.0.1:5570
 
-.PHONY: demo test lint types contracts pytest bench schema clean help
+.PHONY: demo test lint types contracts pytest attack bench schema clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -37,6 +37,9 @@ contracts: $(VENV)/.test ## who may import whom
 
 pytest: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest
+
+attack: $(VENV)/.test ## the long form of the attacks: minutes to hours, floods and faults
+	$(BIN)/python -m pytest -m attack tests/attack
 
 schema: $(VENV)/.base ## write the JSON Schema of every event anew
 	$(BIN)/python -m rtemo.io.schema --out docs/schema

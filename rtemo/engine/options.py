@@ -14,15 +14,22 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         5.0
     )
     stall_s: Annotated[
-        float, Meta(gt=0, le=3_600, description="Silence of all live sources after which concealed audio is fed, in s.")
+        float, Meta(gt=0, le=3_600, description="Silence of all live sources until concealed audio is fed, in s.")
     ] = 0.2
     max_backlog_s: Annotated[
-        float, Meta(gt=0, le=60, description="Unread audio of a live stream beyond which the oldest is dropped, in s.")
+        float, Meta(gt=0, le=60, description="Unread live audio beyond which the oldest is dropped, in s.")
     ] = 0.5
     patience_s: Annotated[
         float,
         Meta(ge=0, le=3_600, description="How long a backlog may exceed max_backlog_s before audio is dropped, in s."),
     ] = 0.5
+    max_surplus_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Audio in hand beyond the usual that a live stream may keep for long, in s."),
+    ] = 0.06
+    surplus_patience_s: Annotated[
+        float, Meta(gt=0, le=3_600, description="How long it may have more than max_surplus_s without a break, in s.")
+    ] = 1.0
     settle_s: Annotated[
         float,
         Meta(
