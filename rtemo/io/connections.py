@@ -72,16 +72,17 @@ class Connections:
                 self._open.discard(descriptor)
             elif len(self._open) >= self.limit:
                 self.refused += 1
-                self._shut(descriptor)
+                shut(descriptor)
             else:
                 self._open.add(descriptor)
             self.count = len(self._open)
 
-    def _shut(self, descriptor: int) -> None:
-        """Shut a connection down; libzmq, which owns it, then closes it."""
-        with contextlib.suppress(OSError):
-            copy = posix_socket.socket(fileno=os.dup(descriptor))
-            try:
-                copy.shutdown(posix_socket.SHUT_RDWR)
-            finally:
-                copy.close()
+
+def shut(descriptor: int) -> None:
+    """Shut a connection down by its descriptor; libzmq, which owns it, then closes it."""
+    with contextlib.suppress(OSError):
+        copy = posix_socket.socket(fileno=os.dup(descriptor))
+        try:
+            copy.shutdown(posix_socket.SHUT_RDWR)
+        finally:
+            copy.close()

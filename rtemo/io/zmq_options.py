@@ -96,6 +96,9 @@ class AudioOutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = 65_536
     heartbeat_s: Annotated[float, Meta(ge=0.05, le=60, description="Time between two heartbeats, in s.")] = 1.0
+    max_clients: Annotated[
+        int, Meta(ge=0, le=65_536, description="Connections at once; 0 for what the open files of the process allow.")
+    ] = 0
     linger_ms: Annotated[
         int, Meta(ge=0, le=5_000, description="How long closing waits for the last packets to leave, in ms.")
     ] = 200
