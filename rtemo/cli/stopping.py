@@ -1,7 +1,7 @@
 """Stopping on Ctrl-C and on SIGTERM alike, once, cleanly."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,6 +14,28 @@ def term_as_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def term_first(act: Callable[[], bool]) -> Iterator[None]:
+    """Let the first SIGTERM do something gentler while the block runs; the next one is a `KeyboardInterrupt`.
+
+    Args:
+        act: Called in the signal handler; tells whether that is enough for now.
+    """
+    is_first = True
+
+    def react(number: int, frame: FrameType | None) -> None:
+        nonlocal is_first
+        was_first, is_first = is_first, False
+        if not (was_first and act()):
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, react)
     try:
         yield
     finally:

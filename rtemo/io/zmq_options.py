@@ -130,6 +130,10 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     idle_s: Annotated[
         float, Meta(gt=0, le=86_400, description="Time without any message after which a stream is ended, in s.")
     ] = 30.0
+    drain_s: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="How long calls may go on after SIGTERM before `rtemo serve` stops, in s."),
+    ] = 0.0
     first_audio_s: Annotated[
         float,
         Meta(gt=0, le=86_400, description="Time after which a stream that never had audio is ended, in s."),

@@ -75,6 +75,7 @@ class IngestSource:
         endpoint = parse_endpoint(options.endpoint)
         check_exposure(endpoint, options.curve, options.insecure_plaintext, "ingest")
         self._desk = IngestDesk(desk, options, self._send)
+        self._desk.is_draining = self._is_draining
         _warm(self._desk.lanes)
         self._context = open_context()
         try:
@@ -94,8 +95,6 @@ class IngestSource:
         assert desk is not None, "open comes first"
         if self._door is not None:
             self._door.serve()
-        if self._is_draining and not desk.is_draining:
-            desk.drain()
         taken = self._take()
         if not taken:
             self._socket.poll(_PRESSED_POLL_MS if desk.is_pressed else _POLL_MS)
@@ -112,6 +111,8 @@ class IngestSource:
     def drain(self) -> None:
         """Take no new calls from now on; those that are open go on. Any thread."""
         self._is_draining = True
+        if self._desk is not None:
+            self._desk.is_draining = True
 
     def close(self) -> None:
         """End all streams and free the socket."""

@@ -49,7 +49,7 @@ class IngestDesk:
     Attributes:
         lanes: Converters to the engine's rate.
         refused_messages: Messages that were no packet of an open stream and no request.
-        is_draining: Whether no new calls are taken.
+        is_draining: Whether no new calls are taken; may be set by any thread.
     """
 
     def __init__(self, desk: StreamDesk, options: IngestOptions, send: Callable[[bytes, Response], None]) -> None:
@@ -119,10 +119,6 @@ class IngestDesk:
             if reason:
                 self._finish(key, reason, time.time_ns())
         self._clients.prune(now_s)
-
-    def drain(self) -> None:
-        """Take no new calls from now on."""
-        self.is_draining = True
 
     def end_all(self, reason: str) -> None:
         """End every stream."""
