@@ -11,7 +11,7 @@ LOCKED := $(PIP) --no-deps --require-hashes --requirement
 OURS := --editable . --editable models/weights
 PROJECTS := pyproject.toml models/weights/pyproject.toml
 
-.PHONY: demo warm test lint types contracts pytest test-newest bench schema lock sbom audit clean help
+.PHONY: demo warm test lint types contracts pytest attack test-newest bench schema lock sbom audit clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -49,6 +49,9 @@ contracts: $(VENV)/.test ## who may import whom
 
 pytest: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest
+
+attack: $(VENV)/.test ## the long form of the attacks: minutes to hours, floods and faults
+	$(BIN)/python -m pytest -m attack tests/attack
 
 test-newest: ## everything, with the newest releases that pyproject.toml allows instead of the locked ones
 	@tools/check_python.sh $(PYTHON)

@@ -26,6 +26,14 @@ class CapacityError(RtemoError):
     """A stream refused because the engine is full; the caller may try again later."""
 
 
+class FullError(CapacityError):
+    """Every stream that the engine holds is in use."""
+
+
+class NameTakenError(CapacityError):
+    """A stream of the same call and channel is open, or has not been worked off to its end yet."""
+
+
 class ConfigError(RtemoError):
     """A setting that is unknown, of the wrong type or out of range."""
 

@@ -1,17 +1,19 @@
 """`rtemo serve`: many calls in, their events out."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rtemo.cli.options import configured, own_process
-from rtemo.cli.stopping import shielded, term_as_interrupt
+from rtemo.cli.stopping import shielded, term_as_interrupt, term_first
 
 if TYPE_CHECKING:
     from rtemo.api import Publisher
     from rtemo.config import Config
+    from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
 
 _PATIENCE_S = 0.2
@@ -25,6 +27,13 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "fault", "
     "--audio-out", "audio_endpoint", metavar="ENDPOINT", help="Where processed audio goes out.  [audio_out.endpoint]"
 )
 @click.option("--capacity", type=click.IntRange(1, 4096), help="Streams held at once.  [engine.capacity]")
+@click.option(
+    "--drain",
+    "drain_s",
+    type=click.FloatRange(0, 86_400),
+    metavar="SECONDS",
+    help="How long calls may go on after SIGTERM; no new ones are taken.  [ingest.drain_s]",
+)
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
 @click.option("--quiet", is_flag=True, help="Say nothing about streams that come and go.")
 @configured
@@ -34,6 +43,7 @@ def command(
     publish_endpoint: str | None,
     audio_endpoint: str | None,
     capacity: int | None,
+    drain_s: float | None,
     jsonl: Path | None,
     quiet: bool,
 ) -> None:
@@ -43,11 +53,16 @@ def command(
 
     Streams whose role is 'agent' are refused unless policy.purpose allows them. One more stream than capacity is
     refused with a reason; rtemo bench tells what this machine can carry.
+
+    Clients whose calls are cut off by a stop open them again by themselves, here or where the address leads them then.
+    With --drain the first SIGTERM lets the calls that run come to their end within that time; a second one, or
+    Ctrl-C, stops at once.
     """
     import msgspec
 
     from rtemo.cli.audio_out import audio_out
     from rtemo.cli.starting import StartLine
+    from rtemo.io.connections import raise_file_limit
     from rtemo.io.endpoints import parse_endpoint
     from rtemo.io.publishers.zmq import ZmqPublisher
     from rtemo.io.sockets import check_exposure
@@ -65,7 +80,12 @@ def command(
         (publish_options.events, publish_options.curve, publish_options.insecure_plaintext, "publish"),
     ):
         check_exposure(parse_endpoint(endpoint), curve, plaintext, section)  # before the seconds of warming up
+    files, wanted = raise_file_limit(), 2 * config.engine.capacity + 256
+    if files < wanted:
+        problem = f"this process may open {files} files, {config.engine.capacity} streams may need {wanted}"
+        print(f"rtemo: {problem}; raise `ulimit -n`, or LimitNOFILE= of the service", file=sys.stderr, flush=True)
     ingest = IngestSource(ingest_options)
+    drain = _Drain(ingest, ingest_options.drain_s if drain_s is None else drain_s)
     publisher = ZmqPublisher(publish_options, purpose=config.policy.purpose)
     publishers: list[Publisher] = [publisher]
     if jsonl is not None:
@@ -80,14 +100,14 @@ def command(
         sinks=[feed] if feed else [],
         on_progress=StartLine(),
     )
-    with term_as_interrupt():
+    with term_as_interrupt(), term_first(drain.begin):
         try:
             session.start()
             ends = {name: str(end) for name, end in publisher.endpoints.items()}
             if feed is not None:
                 ends["audio out"] = str(feed.endpoint)
             _announce(config, str(ingest.endpoint), ends)
-            _follow(session, quiet)
+            _follow(session, drain, quiet)
         except KeyboardInterrupt:
             pass  # the usual way to end
         finally:
@@ -104,12 +124,41 @@ def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:
     print(f"rtemo: ready: {ends}, {config.engine.capacity} slots", file=sys.stderr, flush=True)
 
 
-def _follow(session: "Session", quiet: bool) -> None:
-    while not session.is_finished:
-        _say(session, quiet)
+class _Drain:
+    """A planned stop that lets calls come to their end."""
+
+    def __init__(self, ingest: "IngestSource", limit_s: float) -> None:
+        self._ingest = ingest
+        self._limit_s = limit_s
+        self._until_s = 0.0
+        self._is_told = False
+
+    def begin(self) -> bool:
+        """Take no new calls from now on; tell whether there is time for those that run."""
+        if not self._limit_s:
+            return False
+        self._until_s = time.monotonic() + self._limit_s
+        self._ingest.drain()
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last call has ended, or the time is up."""
+        if not self._until_s:
+            return False
+        if not self._is_told:
+            self._is_told = True
+            count = self._ingest.count_streams
+            print(f"draining: no new calls; {count} streams go on for {self._limit_s:g} s at most", flush=True)
+        return not self._ingest.count_streams or time.monotonic() > self._until_s
 
 
-def _say(session: "Session", quiet: bool) -> None:
+def _follow(session: "Session", drain: _Drain, quiet: bool) -> None:
+    while not session.is_finished and not drain.is_over:
+        _say(session, quiet, drain)
+
+
+def _say(session: "Session", quiet: bool, drain: _Drain | None = None) -> None:
     """Print what the operator should know: streams that come and go, sources lost, faults."""
     from rtemo.cli.view.plain import logged
 
@@ -118,3 +167,5 @@ def _say(session: "Session", quiet: bool) -> None:
         if kind in _EVENTFUL and not (quiet and kind in ("stream_start", "stream_end")):
             file = sys.stderr if kind == "fault" else sys.stdout
             print(logged(event, session.engine.format.sample_rate_hz), file=file, flush=True)
+        if drain is not None and drain.is_over:
+            return  # under load there is always another event

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,6 +36,28 @@ def stop_if_told() -> None:
     """Raise `KeyboardInterrupt` again if one was lost: those that strike inside a callback of LLVM are."""
     if _has_been_told and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
+
+
+@contextmanager
+def term_first(act: Callable[[], bool]) -> Iterator[None]:
+    """Let the first SIGTERM do something gentler, inside `term_as_interrupt`; the next one is as it was before.
+
+    Args:
+        act: Called in the signal handler; tells whether that is enough for now.
+    """
+    is_first = True
+
+    def react(number: int, frame: FrameType | None) -> None:
+        nonlocal is_first
+        was_first, is_first = is_first, False
+        if not (was_first and act()) and callable(before):
+            before(number, frame)
+
+    before = signal.signal(signal.SIGTERM, react)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -102,8 +102,10 @@ class Engine:
             seconds_to_samples(self.options.max_backlog_s, rate_hz),
             round(self.options.patience_s * 1e9),
             round(self.options.settle_s * 1e9),
+            seconds_to_samples(self.options.max_surplus_s, rate_hz),
+            round(self.options.surplus_patience_s * 1e9),
         )
-        self.floor = Floor(self.format, self._ring, self._intake, self.outbox)
+        self.floor = Floor(self.format, self._ring, self._intake, self.outbox, is_live)
         blocks = max(2, seconds_to_hops(self.options.audio_buffer_s, rate_hz, hop_samples))
         self.sinks = [SinkThread(sink, self.format, blocks, self._report_sink) for sink in sinks]
         self.driver = Driver(

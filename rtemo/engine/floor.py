@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import CapacityError, Counters, StreamEnd, StreamFormat, StreamStart
+from rtemo.api import Counters, FullError, NameTakenError, StreamEnd, StreamFormat, StreamStart
 from rtemo.engine.chain import Chain
 from rtemo.engine.gather import Intake
 from rtemo.engine.outbox import Outbox
@@ -14,6 +14,8 @@ from rtemo.engine.ring import RingRows
 from rtemo.engine.stream import Stream
 
 _COMPANY_HOPS = 5
+_BEHIND_HOPS = 2  # that every stream has to spare while the driver works off a burst
+_LOBBY_HOPS = 25  # a newcomer does not wait longer than this for the others to have worked theirs off
 
 
 class Floor:
@@ -22,7 +24,9 @@ class Floor:
     `open` may be called by any thread; everything else belongs to the driver thread.
     """
 
-    def __init__(self, format: StreamFormat, ring: RingRows, intake: Intake, outbox: Outbox) -> None:
+    def __init__(
+        self, format: StreamFormat, ring: RingRows, intake: Intake, outbox: Outbox, is_live: bool = True
+    ) -> None:
         capacity = ring.write.shape[0]
         self.capacity = capacity
         self.rows: list[Stream] = []
@@ -31,6 +35,7 @@ class Floor:
         self._ring = ring
         self._intake = intake
         self._outbox = outbox
+        self._is_live = is_live
         self._free = deque(range(capacity))
         self._lobby: deque[Stream] = deque()
         self._names: set[tuple[str, str]] = set()
@@ -53,15 +58,16 @@ class Floor:
         """Take a slot for a new stream; it gets a row once it has audio. Any thread.
 
         Raises:
-            CapacityError: There is no free slot, or a live stream has the same call and channel.
+            FullError: There is no free slot.
+            NameTakenError: A live stream has the same call and channel.
         """
         with self._lock:
             if (call, channel) in self._names:
-                raise CapacityError(
+                raise NameTakenError(
                     f"call {call!r} channel {channel!r} is already open", "end it first, or use another channel name"
                 )
             if not self._free:
-                raise CapacityError(
+                raise FullError(
                     f"all {self.capacity} streams are in use",
                     "end a call, raise `engine.capacity`, or send this call to another engine",
                 )
@@ -79,9 +85,19 @@ class Floor:
         """Give a row to every waiting stream that has its first hop and what it keeps against jitter, or has ended.
 
         Channels of one call come in together, so that none runs ahead of the other; one that stays without
-        audio holds the rest up for `_COMPANY_HOPS` at most.
+        audio holds the rest up for `_COMPANY_HOPS` at most. While everybody here has audio to spare, as after the
+        engine was held up, a newcomer, which has none, waits until that is worked off: it would hold the pace down
+        to that of the clock, and the others would keep their delay.
         """
         if not self._lobby:
+            return
+        for _ in range(len(self._lobby)):
+            stream = self._lobby.popleft()
+            if self._is_live and self._ring.ended[stream.slot] and not self._ring.write[stream.slot]:
+                self._leave(stream, "")  # never had audio: there is nothing to work on
+            else:
+                self._lobby.append(stream)
+        if self._is_behind() and all(self._surplus_hops(stream) < _LOBBY_HOPS for stream in self._lobby):
             return
         waiting = [self._lobby.popleft() for _ in range(len(self._lobby))]
         missing = {stream.call for stream in waiting if self._surplus_hops(stream) < 0}
@@ -94,6 +110,14 @@ class Floor:
             chain.admit(row)
             self._slots[row] = stream.slot
             self.rows.append(stream)
+
+    def _is_behind(self) -> bool:
+        """Whether every live stream has more than it keeps in hand, so that they are worked off at once."""
+        if not self.rows or not self._is_live:
+            return False
+        slots, ring = self.slots, self._ring
+        surplus = ring.write[slots] - ring.read[slots] - self._intake.prefill[slots]
+        return bool((surplus >= _BEHIND_HOPS * self._format.hop_samples).all())
 
     def _surplus_hops(self, stream: Stream) -> int:
         """Hops there beyond what is needed to begin; negative while it cannot begin."""

@@ -13,6 +13,7 @@ _DISCONTINUITY = int(HopFlag.DISCONTINUITY)
 _CONCEALED = int(HopFlag.CONCEALED)
 _PADDED = int(HopFlag.PADDED)
 _LAST = int(HopFlag.LAST)
+_AMPLE_HOPS = 5  # in hand beyond the usual before gaps are passed over
 
 
 class Intake:
@@ -34,7 +35,14 @@ class Intake:
     """
 
     def __init__(
-        self, ring: RingRows, is_live: bool, max_backlog_samples: int, patience_ns: int, settle_ns: int
+        self,
+        ring: RingRows,
+        is_live: bool,
+        max_backlog_samples: int,
+        patience_ns: int,
+        settle_ns: int,
+        max_surplus_samples: int = 1 << 40,
+        surplus_patience_ns: int = 0,
     ) -> None:
         slots = ring.write.shape[0]
         self.ring = ring
@@ -47,6 +55,7 @@ class Intake:
         self.concealed = np.zeros(slots, np.int64)
         self._asked = np.zeros(slots, np.int64)
         self._over_since_ns = np.zeros(slots, np.int64)
+        self._surplus_since_ns = np.zeros(slots, np.int64)
         self._least_fill = np.zeros(slots, np.int64)
         self._last_sample = np.zeros(slots, np.float32)
         self._last_capture_ns = np.zeros(slots, np.int64)
@@ -55,12 +64,15 @@ class Intake:
         self._max_backlog_samples = max_backlog_samples
         self._patience_ns = patience_ns
         self._settle_ns = settle_ns
+        self._max_surplus_samples = max_surplus_samples
+        self._surplus_patience_ns = surplus_patience_ns
         self._settled_ns = 0
 
     def clear(self, slot: int, prefill_samples: int, drain_hops: int) -> None:
         """Make a slot fresh for a new stream."""
-        for array in (self.position, self.heard, self.overrun, self.skipped, self.concealed, self._over_since_ns):
+        for array in (self.position, self.heard, self.overrun, self.skipped, self.concealed):
             array[slot] = 0
+        self._over_since_ns[slot] = self._surplus_since_ns[slot] = 0
         self.prefill[slot] = self._asked[slot] = prefill_samples
         self.drain_hops[slot] = drain_hops
         self._least_fill[slot] = 0  # judged from the next whole window on
@@ -102,10 +114,12 @@ class Intake:
             self._settled_ns = now_ns
         take_hops(
             slots, ended, written, now_ns, settle, self._is_live, self._max_backlog_samples, self._patience_ns,
+            self._max_surplus_samples, self._surplus_patience_ns,
             ring.slab, ring.flags, ring.capture_ns, ring.read, ring.sample_rate_hz,
             self.position, self.heard, self.prefill, self._asked, self.drain_hops,
             self.overrun, self.skipped, self.concealed,
-            self._over_since_ns, self._least_fill, self._last_sample, self._last_capture_ns, self._broken,
+            self._over_since_ns, self._surplus_since_ns, self._least_fill, self._last_sample, self._last_capture_ns,
+            self._broken,
             samples, start_sample, flags, capture_ns,
         )  # fmt: skip
         if not self._is_live:
@@ -124,9 +138,10 @@ class Intake:
 @kernel
 def take_hops(
     slots: Any, ended: Any, written: Any, now_ns: Any, settle: Any, is_live: Any, max_backlog: Any, patience_ns: Any,
+    max_surplus: Any, surplus_patience_ns: Any,
     slab: Any, ring_flags: Any, ring_capture: Any, read: Any, sample_rate_hz: Any,
     position: Any, heard: Any, prefill: Any, asked: Any, drain_hops: Any, overrun: Any, skipped: Any, concealed: Any,
-    over_since_ns: Any, least_fill: Any, last_sample: Any, last_capture_ns: Any, broken: Any,
+    over_since_ns: Any, surplus_since_ns: Any, least_fill: Any, last_sample: Any, last_capture_ns: Any, broken: Any,
     samples: Any, start_sample: Any, flags: Any, capture_ns: Any,
 ) -> None:  # fmt: skip
     """Copy or make up one hop per slot; see `Intake.take`."""
@@ -154,6 +169,14 @@ def take_hops(
                     over_since_ns[s] = 0
             else:
                 over_since_ns[s] = 0
+            if fill <= prefill[s] + max_surplus:
+                surplus_since_ns[s] = 0
+            elif surplus_since_ns[s] == 0:
+                surplus_since_ns[s] = now_ns
+            elif drop == 0 and now_ns - surplus_since_ns[s] >= surplus_patience_ns:
+                # Others set the pace, so what is left of a burst would stand here for ever.
+                drop = (fill - prefill[s] - hop) // hop
+                surplus_since_ns[s] = 0
             if settle:
                 if drop == 0 and least_fill[s] > asked[s] + hop:
                     # Never empty in a whole window: a hop of delay for nothing. Keeping less in hand may be enough
@@ -172,6 +195,14 @@ def take_hops(
         while fill >= 2 * hop and position[s] > read[s] and ring_flags[s, (read[s] // hop) % capacity] & WHOLE_GAP:
             read[s] += hop  # a gap over time that concealed hops have filled already
             fill -= hop
+        if is_live and slots.shape[0] > 1:
+            # Time that is lost anyhow: one stream must not make up for it hop by hop while others go on.
+            while (
+                fill - hop > prefill[s] + _AMPLE_HOPS * hop and ring_flags[s, (read[s] // hop) % capacity] & WHOLE_GAP
+            ):
+                read[s] += hop
+                fill -= hop
+                broken[s] = 1
         position[s] = max(position[s], read[s])
         last_capture_ns[s] += hop_ns if last_capture_ns[s] else 0
         if fill >= hop or not ended[i]:

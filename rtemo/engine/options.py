@@ -14,24 +14,36 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         5.0
     )
     stall_s: Annotated[
-        float, Meta(gt=0, description="Silence of all live sources after which concealed audio is fed, in s.")
+        float, Meta(gt=0, le=3_600, description="Silence of all live sources until concealed audio is fed, in s.")
     ] = 0.2
     max_backlog_s: Annotated[
-        float, Meta(gt=0, description="Unread audio of a live stream beyond which the oldest is dropped, in s.")
+        float, Meta(gt=0, le=60, description="Unread live audio beyond which the oldest is dropped, in s.")
     ] = 0.5
     patience_s: Annotated[
-        float, Meta(ge=0, description="How long a backlog may exceed max_backlog_s before audio is dropped, in s.")
+        float,
+        Meta(ge=0, le=3_600, description="How long a backlog may exceed max_backlog_s before audio is dropped, in s."),
     ] = 0.5
+    max_surplus_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Audio in hand beyond the usual that a live stream may keep for long, in s."),
+    ] = 0.06
+    surplus_patience_s: Annotated[
+        float, Meta(gt=0, le=3_600, description="How long it may have more than max_surplus_s without a break, in s.")
+    ] = 1.0
     settle_s: Annotated[
         float,
-        Meta(gt=0, description="Window after which a hop of needless delay of a live stream is dropped, in s."),
+        Meta(
+            gt=0, le=86_400, description="Window after which a hop of needless delay of a live stream is dropped, in s."
+        ),
     ] = 10.0
     hang_s: Annotated[
-        float, Meta(gt=0, description="Time after which a plugin that does not return is bypassed, in s.")
+        float, Meta(gt=0, le=3_600, description="Time after which a plugin that does not return is bypassed, in s.")
     ] = 2.0
-    health_interval_s: Annotated[float, Meta(gt=0, description="Time between two health events, in s.")] = 1.0
+    health_interval_s: Annotated[
+        float, Meta(gt=0, le=1_000_000_000, description="Time between two health events, in s.")
+    ] = 1.0
     outbox_events: Annotated[
-        int, Meta(ge=16, description="Events held for the publishers; live, more are dropped and counted.")
+        int, Meta(ge=16, le=1 << 24, description="Events held for the publishers; live, more are dropped and counted.")
     ] = 16_384
     audio_buffer_s: Annotated[
         float,

@@ -59,9 +59,10 @@ class RingRows:
 
     def clear(self, slot: int) -> None:
         """Make a slot fresh for a new stream and overwrite its audio. Owner: whoever holds the slot."""
-        self.slab[slot] = 0.0
-        self.flags[slot] = 0
-        self.capture_ns[slot] = 0
+        used_hops = min(self.capacity_hops, -(-int(self.claim[slot]) // self.hop_samples))
+        self.slab[slot, :used_hops] = 0.0  # the rest was never written since it was last cleared
+        self.flags[slot, :used_hops] = 0
+        self.capture_ns[slot, :used_hops] = 0
         for index in (self.write, self.read, self.claim, self.ended, self.source_lost):
             index[slot] = 0
 

@@ -71,6 +71,7 @@ class _Ledger:
     def __init__(self, desk: StreamDesk) -> None:
         self._desk = desk
         self._writers: list[StreamWriter] = []
+        self._look_at = 16
         self.format = desk.format
         self.is_live = desk.is_live
 
@@ -79,8 +80,10 @@ class _Ledger:
     ) -> StreamWriter:
         """Admit a stream."""
         writer = self._desk.open_stream(call, channel, source=source, role=role, prefill_s=prefill_s)
-        self._writers = [held for held in self._writers if not held.is_closed]
         self._writers.append(writer)
+        if len(self._writers) > self._look_at:  # not at every stream: there may be thousands, and many a second
+            self._writers = [held for held in self._writers if not held.is_closed]
+            self._look_at = 2 * len(self._writers) + 16
         return writer
 
     def report(self, data: Payload) -> None:

@@ -165,6 +165,17 @@ class Open(msgspec.Struct, tag_field="op", tag="open", kw_only=True, omit_defaul
         Annotated[float, Meta(ge=0, le=1000, description="Audio kept in hand against jitter; absent for the default.")]
         | None
     ) = None
+    from_sample: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="When a call goes on after its server was lost: position up to which all audio is known "
+                "to have arrived there. What lies between it and the first packet is counted as lost.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class End(msgspec.Struct, tag_field="op", tag="end", kw_only=True, omit_defaults=True):
@@ -190,7 +201,7 @@ class Welcome(msgspec.Struct, tag_field="op", tag="welcome", kw_only=True):
     max_message_bytes: int
 
 
-class Opened(msgspec.Struct, tag_field="op", tag="opened"):
+class Opened(msgspec.Struct, tag_field="op", tag="opened", omit_defaults=True):
     """The stream is open, and this much may be sent."""
 
     call: str
@@ -198,14 +209,22 @@ class Opened(msgspec.Struct, tag_field="op", tag="opened"):
     limit_bytes: Annotated[
         int, Meta(description="Samples, in bytes, that may be sent in all since the stream was opened.")
     ]
+    opening: Annotated[
+        str,
+        Meta(
+            description="Random name of this opening. The same again: nothing has changed. Another one: the server "
+            "has forgotten the earlier, what was sent counts from 0."
+        ),
+    ] = ""
 
 
-class Credit(msgspec.Struct, tag_field="op", tag="credit"):
+class Credit(msgspec.Struct, tag_field="op", tag="credit", omit_defaults=True):
     """More may be sent."""
 
     call: str
     channel: str
     limit_bytes: Annotated[int, Meta(description="As in `opened`; replaces every earlier limit, never smaller.")]
+    received_bytes: Annotated[int, Meta(description="Samples, in bytes, that have arrived since `opened`.")] = 0
 
 
 class Refused(msgspec.Struct, tag_field="op", tag="refused"):
@@ -213,7 +232,13 @@ class Refused(msgspec.Struct, tag_field="op", tag="refused"):
 
     call: str
     channel: str
-    code: Annotated[str, Meta(description="`capacity` (try again later), `in_use`, or `bad_request`.")]
+    code: Annotated[
+        str,
+        Meta(
+            description="`capacity` (try again later), `in_use`, `rate` (this client opens too many streams a second), "
+            "`draining` (the server is about to stop; another one, or the next, takes the call), or `bad_request`."
+        ),
+    ]
     problem: str
     mend: str
 
@@ -223,18 +248,30 @@ class Ended(msgspec.Struct, tag_field="op", tag="ended", kw_only=True):
 
     call: str
     channel: str
-    reason: Annotated[str, Meta(description="What was asked, or `idle`, `replaced`, `closed by the engine`.")]
+    reason: Annotated[
+        str,
+        Meta(
+            description="What was asked, or `idle`, `no audio`, `made room`, `replaced`, `source closed`, "
+            "`closed by the engine`."
+        ),
+    ]
     received_samples: Annotated[int, Meta(description="Taken, at the stream's own rate.")]
     lost_samples: Annotated[int, Meta(description="Missing, at the stream's own rate.")]
     late_packets: int
     duplicate_packets: int
     over_credit_packets: int
+    position_steps: Annotated[
+        int, Meta(description="Times at which positions stepped back while the sequence went on; no audio was lost.")
+    ] = 0
 
 
 class Error(msgspec.Struct, tag_field="op", tag="error", omit_defaults=True):
-    """A message was not taken; sent at most once a second for the same trouble."""
+    """A message was not taken, or not as it was meant; sent at most once a second for the same trouble."""
 
-    code: Annotated[str, Meta(description="`bad_message`, `not_open` or `over_credit`.")]
+    code: Annotated[
+        str,
+        Meta(description="`bad_message`, `not_open`, `over_credit`, or `stepped_back`: taken, though out of position."),
+    ]
     problem: str
     mend: str
     call: str = ""

@@ -231,7 +231,7 @@ class CatchUp:
         lost_before = self.gaps.lost_events
         due = [event for topic, event in held if self.gaps.count(topic, event, now_s) is not None]
         for reply in self._replies.values():
-            seqs = {topic: seq for topic, seq in reply.seqs.items() if self._wants(topic)}
+            seqs = {topic: seq for topic, seq in (reply.seqs or {}).items() if self._wants(topic)}
             self.gaps.settle(seqs, reply.pub_seq, now_s)
         self.gaps.is_seeded |= bool(self._replies)
         self._replies = {}

@@ -75,10 +75,12 @@ class QueryReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     pub_seq: Annotated[int, Meta(description="Number of the last event published before this reply.")]
     t_pub_ms: Annotated[float, Meta(description="UTC in ms of the reply.")]
     error: QueryProblem | None = None
-    calls: Annotated[list[CallSummary], Meta(description="Answer to `list`.")] = []
-    seqs: Annotated[dict[str, int], Meta(description="Snapshot: topic → seq of its last event.")] = {}
-    more: Annotated[bool, Meta(description="Replay: ask again after the pub_seq of the last event.")] = False
-    is_complete: Annotated[bool, Meta(description="Replay: nothing after `after_pub_seq` had been dropped.")] = True
+    calls: Annotated[list[CallSummary] | None, Meta(description="Answer to `list`; empty when there are none.")] = None
+    seqs: Annotated[dict[str, int] | None, Meta(description="Snapshot: topic → seq of its last event.")] = None
+    more: Annotated[bool | None, Meta(description="Replay: ask again after the pub_seq of the last event.")] = None
+    is_complete: Annotated[bool | None, Meta(description="Replay: nothing after `after_pub_seq` had been dropped.")] = (
+        None
+    )
     health: Annotated[PublisherHealth | None, Meta(description="Answer to `health`.")] = None
 
 

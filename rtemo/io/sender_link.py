@@ -1,12 +1,13 @@
 """SenderLink: the connection that the streams of an `AudioSender` share."""
 
 import math
+import time
 from typing import Protocol
 
 import zmq
 
 from rtemo.api.errors import EndpointError
-from rtemo.io.audio_wire import Request, Response, decode_response, encode_control
+from rtemo.io.audio_wire import Error, Request, Response, decode_response, encode_control
 from rtemo.io.curve import ClientKeys
 from rtemo.io.endpoints import Endpoint
 from rtemo.io.sockets import UNREACHABLE_MEND, connect, make_socket, open_context
@@ -21,6 +22,9 @@ class Listener(Protocol):
 
     def hear(self, response: Response) -> None:
         """Take what the server says about this stream."""
+
+    def doubt(self) -> None:
+        """Ask whether the stream is still open: the server has forgotten another one of this connection."""
 
 
 class SenderLink:
@@ -46,6 +50,10 @@ class SenderLink:
         except BaseException:
             self._context.destroy(linger=0)
             raise
+
+    def now_s(self) -> float:
+        """Tell monotonic time."""
+        return time.monotonic()
 
     def post(self, request: Request) -> None:
         """Send a control message, or leave it if the connection is full: it will be sent again."""
@@ -80,6 +88,9 @@ class SenderLink:
             listener = self.listeners.get((getattr(response, "call", ""), getattr(response, "channel", "")))
             if listener is not None:
                 listener.hear(response)
+            if isinstance(response, Error) and response.code == "not_open":
+                for other in self.listeners.values():
+                    other.doubt()
 
     def unreachable(self) -> EndpointError:
         """Make the error for a server that does not answer."""

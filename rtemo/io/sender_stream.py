@@ -1,11 +1,14 @@
 """SenderStream: the sending end of one stream."""
 
-import time
+import random
+from collections import deque
+from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api.errors import AudioInputError, CapacityError
+from rtemo.api.errors import AudioInputError, CapacityError, EndpointError
 from rtemo.io.audio_wire import (
     Alive,
     Credit,
@@ -15,47 +18,88 @@ from rtemo.io.audio_wire import (
     Open,
     Opened,
     Refused,
+    Request,
     Response,
     encode_packet,
     stream_names,
 )
 from rtemo.io.pcm import BYTES_PER_SAMPLE, as_float, encode_pcm, is_untyped
-from rtemo.io.sender_link import SenderLink
+from rtemo.io.sender_link import Listener
 
 Pcm = bytes | bytearray | memoryview | NDArray[np.float32] | NDArray[np.int16]
 """Audio as programs have it: whole samples as bytes, float in [-1, 1], or int16."""
 
 _PACKET_S = 0.02
 _RETRY_S = 0.25
+_RETRY_MAX_S = 1.0
+_STARVED_S = 0.3  # without credit for this long a live sender asks whether its stream is still open
+_PASSING = ("in_use", "rate", "draining")  # refusals that pass by themselves
+_MOVES = ("source closed", "source failed", "idle", "no audio", "made room")  # ends after which a call may go on
+
+
+class Link(Protocol):
+    """What a stream needs of its connection; see `rtemo.io.sender_link.SenderLink`."""
+
+    timeout_s: float
+    listeners: dict[tuple[str, str], Listener]
+
+    def now_s(self) -> float:
+        """Tell monotonic time."""
+
+    def post(self, request: Request) -> None:
+        """Send a control message."""
+
+    def send(self, packet: bytes, wait_s: float) -> bool:
+        """Send a packet."""
+
+    def listen(self, wait_s: float = 0.0) -> None:
+        """Take what the server says."""
+
+    def unreachable(self) -> EndpointError:
+        """Make the error for a server that does not answer."""
 
 
 class SenderStream:
     """One stream of an `AudioSender`; made by `AudioSender.open`.
 
+    When the server is restarted, stopped as planned, or has given the stream up for silence, the stream is opened
+    again by itself and goes on where it was.
+
     Attributes:
         call: Name of the call.
         channel: Channel within the call.
         dropped_samples: Samples given to `send` that were left out for want of credit.
-        reopened: How often the stream had to be opened again because the server had forgotten it.
+        lost_samples: Samples that were sent and that the server had not confirmed when it was lost; at most so many
+            were lost on the way.
+        reopened: How often the stream had to be opened again because the server had forgotten or ended it.
         account: What the server says it got; None until it has said so.
+        accounts: What servers said that ended the stream before it went on at the next.
     """
 
-    def __init__(self, link: SenderLink, request: Open) -> None:
+    def __init__(self, link: Link, request: Open) -> None:
         self.call = request.call
         self.channel = request.channel
         self.dropped_samples = 0
+        self.lost_samples = 0
         self.reopened = 0
         self.account: Ended | None = None
+        self.accounts: list[Ended] = []
         self._link = link
         self._request = request
         self._names = stream_names(request.call, request.channel)
         self._width = BYTES_PER_SAMPLE[request.codec]
         self._packet_samples = round(request.sample_rate_hz * _PACKET_S)
         self._limit_bytes = -1
+        self._opening = ""
         self._sent_bytes = 0
+        self._arrived_bytes = 0
         self._sequence = 0
         self._position = 0
-        self._asked_s = 0.0
+        self._sure_position = 0  # all audio before it has arrived
+        self._unsure: deque[tuple[int, int]] = deque()  # (bytes sent, position) at the end of each packet since
+        self._asked_s = -1e9
+        self._patience_s = _RETRY_S
+        self._starved_s = 0.0
         self._trouble: Refused | Error | None = None
         link.listeners[request.call, request.channel] = self
 
@@ -80,7 +124,7 @@ class SenderStream:
 
         Raises:
             AudioInputError: The audio is not whole samples of one channel.
-            CapacityError: The server has ended the stream, or refuses to open it again.
+            CapacityError: The server has ended the stream for good, or refuses to open it again.
             EndpointError: The server stays silent.
         """
         payload = self._encode(pcm)
@@ -94,6 +138,8 @@ class SenderStream:
 
     def pause(self, count_samples: int) -> None:
         """Say that this many samples were left out on purpose: silence, and no loss."""
+        if self._sure_position == self._position:
+            self._sure_position += count_samples
         self._position += count_samples
         self._link.post(Alive(call=self.call, channel=self.channel))
 
@@ -101,14 +147,16 @@ class SenderStream:
         """End the stream and wait for the server's account.
 
         Raises:
-            EndpointError: The server does not answer.
+            EndpointError: The server does not answer, or has been restarted and knows nothing of the stream.
         """
         if self.account is None:
             self._link.listen()
-        deadline_s = time.monotonic() + self._link.timeout_s
-        self._asked_s = 0.0
+        if self.account is None and self._limit_bytes < 0 and self.accounts:
+            self.account = self.accounts[-1]  # ended by the server, and there is nothing that was sent since
+        deadline_s = self._link.now_s() + self._link.timeout_s
+        self._asked_s = -1e9
         while self.account is None:
-            now_s = time.monotonic()
+            now_s = self._link.now_s()
             if now_s > deadline_s or (isinstance(self._trouble, Error) and self._trouble.code == "not_open"):
                 self._link.listeners.pop((self.call, self.channel), None)
                 raise self._link.unreachable()
@@ -116,42 +164,75 @@ class SenderStream:
                 self._asked_s = now_s
                 self._link.post(End(call=self.call, channel=self.channel, reason=reason))
             self._link.listen(_RETRY_S)
+            if self.account is None and self._limit_bytes < 0 and self.accounts:
+                self.account = self.accounts[-1]
         self._link.listeners.pop((self.call, self.channel), None)
         return self.account
 
     def wait_open(self) -> None:
         """Wait until the server has opened the stream."""
-        deadline_s = time.monotonic() + self._link.timeout_s
-        self._asked_s = 0.0
+        deadline_s = self._link.now_s() + self._link.timeout_s
+        self._asked_s = -1e9
         while not self.is_open:
-            now_s = time.monotonic()
+            now_s = self._link.now_s()
             trouble = self._trouble
-            if isinstance(trouble, Refused) and (trouble.code != "in_use" or now_s > deadline_s):
+            if isinstance(trouble, Refused) and (trouble.code not in _PASSING or now_s > deadline_s):
                 raise CapacityError(trouble.problem, trouble.mend)
             if now_s > deadline_s:
                 raise self._link.unreachable()
             if now_s - self._asked_s > _RETRY_S:
-                self._asked_s = now_s
                 self._trouble = None
-                self._link.post(self._request)
+                self._ask(now_s)
             self._link.listen(_RETRY_S)
 
     def hear(self, response: Response) -> None:
         """Take what the server says about this stream."""
         if isinstance(response, Opened):
             self._trouble = None
-            if self._limit_bytes < 0:
-                self.reopened += self._sequence > 0
-                self._sent_bytes = 0
-                self._limit_bytes = response.limit_bytes
+            self._starved_s = 0.0
+            is_news = response.opening != self._opening or response.limit_bytes < self._limit_bytes
+            if self._limit_bytes < 0 or is_news:
+                self._begin(response)
         elif isinstance(response, Credit):
-            self._limit_bytes = max(self._limit_bytes, response.limit_bytes)
+            self._confirm(response.received_bytes)
+            if response.limit_bytes > self._limit_bytes >= 0:
+                self._limit_bytes = response.limit_bytes
+                self._starved_s = 0.0
         elif isinstance(response, Ended):
-            self.account = response
+            if response.reason in _MOVES:
+                self.accounts.append(response)
+                self._limit_bytes = -1
+                if response.received_samples:
+                    self._confirm(response.received_samples * self._width)
+            else:
+                self.account = response
         elif isinstance(response, Refused | Error):
             self._trouble = response
             if isinstance(response, Error) and response.code == "not_open":
                 self._limit_bytes = -1
+
+    def doubt(self) -> None:
+        """Ask whether the stream is still open: the server has forgotten another one of this connection."""
+        if self.is_open:
+            self._starved_s = -1e9
+            self._patience_s = _RETRY_S
+
+    def _begin(self, opened: Opened) -> None:
+        """Go on at a server that knows nothing of what was sent before."""
+        if self._sequence > 0:
+            self.reopened += 1
+            self.lost_samples += (self._sent_bytes - self._arrived_bytes) // self._width
+        self._unsure.clear()
+        self._opening = opened.opening
+        self._sent_bytes = self._arrived_bytes = 0
+        self._limit_bytes = opened.limit_bytes
+        self._patience_s = _RETRY_S
+
+    def _confirm(self, received_bytes: int) -> None:
+        """Take note of what has arrived; a server of an earlier version does not tell, and is believed."""
+        self._arrived_bytes = min(received_bytes or self._sent_bytes, self._sent_bytes)
+        while self._unsure and self._unsure[0][0] <= self._arrived_bytes:
+            self._sure_position = self._unsure.popleft()[1]
 
     def _send_part(self, part: bytes, capture_ns: int, wait: bool) -> None:
         if self.account is None and self.credit_bytes < len(part):
@@ -160,8 +241,13 @@ class SenderStream:
             raise CapacityError(f"the server has ended call {self.call!r}: {self.account.reason}", "open it again")
         if self._limit_bytes < 0:
             self._reopen(wait)
-        if self.credit_bytes < len(part) and wait:
-            self._wait_credit(len(part))
+        if self.credit_bytes < len(part):
+            if wait:
+                self._wait_credit(len(part))
+            else:
+                self._ask_if_starved()
+        elif self._starved_s < 0:
+            self._ask_if_starved()
         count_samples = len(part) // self._width
         request = self._request
         packet = encode_packet(
@@ -173,26 +259,46 @@ class SenderStream:
             self.dropped_samples += count_samples
             return
         self._sent_bytes += len(part)
+        self._unsure.append((self._sent_bytes, self._position))
 
     def _reopen(self, wait: bool) -> None:
         if wait:
             self.wait_open()
             return
-        now_s = time.monotonic()
-        if now_s - self._asked_s > _RETRY_S:
-            self._asked_s = now_s
-            self._link.post(self._request)
+        self._ask_again(self._link.now_s())
+
+    def _ask_if_starved(self) -> None:
+        """Without credit for a while, or in doubt: ask whether the stream is still open; no harm is done if it is."""
+        now_s = self._link.now_s()
+        if self._starved_s == 0.0:
+            self._starved_s = now_s
+        elif now_s - self._starved_s > _STARVED_S:
+            self._ask_again(now_s)
+
+    def _ask_again(self, now_s: float) -> None:
+        """Ask again, less often each time, and not at the same moment as everybody else."""
+        if now_s - self._asked_s > self._patience_s:
+            self._patience_s = min(_RETRY_MAX_S, 2 * self._patience_s) * random.uniform(0.7, 1.0)
+            self._ask(now_s)
+
+    def _ask(self, now_s: float) -> None:
+        self._asked_s = now_s
+        request = self._request
+        if self._sequence > 0:
+            request = msgspec.structs.replace(request, from_sample=self._sure_position)
+        self._link.post(request)
 
     def _wait_credit(self, wanted_bytes: int) -> None:
-        deadline_s = time.monotonic() + self._link.timeout_s
+        deadline_s = self._link.now_s() + self._link.timeout_s
         while self.credit_bytes < wanted_bytes:
             if self.account is not None:
                 raise CapacityError(f"the server has ended call {self.call!r}: {self.account.reason}", "open it again")
             if self._limit_bytes < 0:
                 self._reopen(wait=True)
-            if time.monotonic() > deadline_s:
+            if self._link.now_s() > deadline_s:
                 raise self._link.unreachable()
             self._link.listen(_RETRY_S)
+            self._ask_if_starved()
 
     def _encode(self, pcm: Pcm) -> bytes:
         codec = self._request.codec

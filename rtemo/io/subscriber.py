@@ -180,7 +180,7 @@ class Subscriber:
         Raises:
             EndpointError: No answer came in time.
         """
-        return self._ask().ask("list", timeout_s=timeout_s)[0].calls
+        return self._ask().ask("list", timeout_s=timeout_s)[0].calls or []
 
     def health(self, timeout_s: float = 5.0) -> PublisherHealth:
         """Ask how the publisher is.

@@ -36,7 +36,12 @@ class PublishOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         int, Meta(ge=1, le=1_000_000, description="Events queued for each subscriber; a full queue drops the newest.")
     ] = 1000
     send_buffer_bytes: Annotated[
-        int, Meta(ge=4096, description="Kernel send buffer per subscriber, in bytes; small, so that nobody lags long.")
+        int,
+        Meta(
+            ge=4096,
+            le=1 << 30,
+            description="Kernel send buffer per subscriber, in bytes; small, so that nobody lags long.",
+        ),
     ] = 65_536
     heartbeat_s: Annotated[float, Meta(ge=0.05, le=60, description="Time between two heartbeats, in s.")] = 1.0
     state_interval_s: Annotated[
@@ -44,11 +49,19 @@ class PublishOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 0.1
     replay_s: Annotated[float, Meta(ge=0, le=86_400, description="How long events are kept for replay, in s.")] = 600.0
     replay_call_bytes: Annotated[
-        int, Meta(ge=0, description="Events kept for replay of one call, in bytes; the oldest go first.")
+        int, Meta(ge=0, le=1 << 40, description="Events kept for replay of one call, in bytes; the oldest go first.")
     ] = 1 << 20
-    replay_bytes: Annotated[int, Meta(ge=0, description="Events kept for replay of all calls together, in bytes.")] = (
-        128 << 20
-    )
+    replay_bytes: Annotated[
+        int, Meta(ge=0, le=1 << 40, description="Events kept for replay of all calls together, in bytes.")
+    ] = 128 << 20
+    replay_calls: Annotated[
+        int,
+        Meta(ge=1, le=1 << 20, description="Calls remembered at once; the one heard longest ago is forgotten first."),
+    ] = 4096
+    max_clients: Annotated[
+        int,
+        Meta(ge=0, le=65_536, description="Connections at once to each socket; 0 for what the open files allow."),
+    ] = 0
     linger_ms: Annotated[
         int, Meta(ge=0, le=5_000, description="How long closing waits for the last events to leave, in ms.")
     ] = 200
@@ -75,9 +88,17 @@ class AudioOutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         int, Meta(ge=1, le=1_000_000, description="Packets queued for each subscriber; a full queue drops the newest.")
     ] = 4000
     send_buffer_bytes: Annotated[
-        int, Meta(ge=4096, description="Kernel send buffer per subscriber, in bytes; small, so that nobody lags long.")
+        int,
+        Meta(
+            ge=4096,
+            le=1 << 30,
+            description="Kernel send buffer per subscriber, in bytes; small, so that nobody lags long.",
+        ),
     ] = 65_536
     heartbeat_s: Annotated[float, Meta(ge=0.05, le=60, description="Time between two heartbeats, in s.")] = 1.0
+    max_clients: Annotated[
+        int, Meta(ge=0, le=65_536, description="Connections at once; 0 for what the open files of the process allow.")
+    ] = 0
     linger_ms: Annotated[
         int, Meta(ge=0, le=5_000, description="How long closing waits for the last packets to leave, in ms.")
     ] = 200
@@ -109,6 +130,27 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     idle_s: Annotated[
         float, Meta(gt=0, le=86_400, description="Time without any message after which a stream is ended, in s.")
     ] = 30.0
+    drain_s: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="How long calls may go on after SIGTERM before `rtemo serve` stops, in s."),
+    ] = 0.0
+    first_audio_s: Annotated[
+        float,
+        Meta(gt=0, le=86_400, description="Time after which a stream that never had audio is ended, in s."),
+    ] = 10.0
+    mute_s: Annotated[
+        float,
+        Meta(gt=0, le=86_400, description="Time without audio after which a stream is ended that says `alive`, in s."),
+    ] = 3600.0
     max_streams_per_client: Annotated[int, Meta(ge=1, le=4096, description="Streams one connection may hold open.")] = (
         1024
     )
+    opens_per_s: Annotated[
+        float, Meta(gt=0, le=10_000, description="Streams one connection may open each second in the long run.")
+    ] = 50.0
+    open_burst: Annotated[
+        int, Meta(ge=1, le=16_384, description="Streams one connection may open at once, as after a restart.")
+    ] = 1024
+    max_clients: Annotated[
+        int, Meta(ge=0, le=65_536, description="Connections at once; 0 for what the open files of the process allow.")
+    ] = 0

@@ -372,7 +372,7 @@ def test_flood_of_rubbish_is_not_answered_one_by_one_and_others_are_served(conte
         while flooder.socket.poll(300):
             flooder.hear()
             answers += 1
-        assert wait_until(lambda: made.source.refused_messages == 5_000)
+        assert wait_until(lambda: made.source.refused_messages == 5_000), made.source.refused_messages
     assert answers < 500
 
 
@@ -409,7 +409,7 @@ def test_no_sequence_of_messages_brings_the_source_down(context: zmq.Context[Any
 
         attack()
         with AudioSender(made.endpoint) as sender:
-            assert wait_until(lambda: made.source._streams == {}, 3.0)
+            assert wait_until(lambda: made.source.count_streams == 0, 3.0)
             stream = sender.open("other")
             stream.send(bytes(640))
             assert stream.end().received_samples == 320

@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 from rtemo.api import Counters, EndpointError, SpeechStart, StreamEnd, StreamStart
+from rtemo.io.publishers.state import StateFeed
 from rtemo.io.publishers.zmq import ZmqPublisher
 from rtemo.io.wire import decode_event, decode_state
 from tests.fakes.zmq_ends import Publishing, emotion, event, options, wait_until
@@ -150,7 +151,7 @@ def test_replay_gives_what_was_missed_page_by_page(context: zmq.Context[Any]) ->
         assert header["more"]
         header, events = ask(context, publishing, op="replay", call="a", after_pub_seq=35)
         assert [wire.pub_seq for wire in events] == [37, 39]
-        assert "more" not in header
+        assert header["more"] is False
 
 
 def test_replay_says_when_it_no_longer_reaches_back(context: zmq.Context[Any]) -> None:
@@ -161,7 +162,7 @@ def test_replay_says_when_it_no_longer_reaches_back(context: zmq.Context[Any]) -
         assert header["is_complete"] is False
         assert 0 < len(events) < 10
         header, _ = ask(context, publishing, op="replay", call="a", after_pub_seq=49)
-        assert "is_complete" not in header
+        assert header["is_complete"] is True
 
 
 @pytest.mark.parametrize(
@@ -211,12 +212,20 @@ def test_state_socket_gives_the_latest_state_with_conflate(context: zmq.Context[
         assert wait_until(lambda: not decode_state(reader.recv()).channels["0"].is_open)
 
 
+def test_answers_hold_their_fields_when_they_are_empty_too(context: zmq.Context[Any]) -> None:
+    with Publishing(ZmqPublisher(options())) as publishing:
+        assert ask(context, publishing, op="list")[0]["calls"] == []
+        assert ask(context, publishing, op="snapshot")[0]["seqs"] == {}
+        publishing.send(event("a"))
+        publishing.flush()
+        replay = ask(context, publishing, op="replay", call="a")[0]
+        assert (replay["more"], replay["is_complete"]) == (False, True)
+
+
 def test_no_state_is_made_while_nobody_reads_states(context: zmq.Context[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    original = ZmqPublisher._state_of
-    monkeypatch.setattr(
-        ZmqPublisher, "_state_of", lambda self, record: made.append(record.call) or original(self, record)
-    )
+    original = StateFeed._state_of
+    monkeypatch.setattr(StateFeed, "_state_of", lambda self, call: made.append(call) or original(self, call))
     with Publishing(ZmqPublisher(options(state_interval_s=0.01))) as publishing:
         publishing.send(event("a"))
         publishing.flush()

@@ -94,6 +94,7 @@ def test_stream_without_a_sample_starts_and_ends(live: bool) -> None:
     assert (end.kind, end.seq) == ("stream_end", 2)
     assert (end.data.reason, end.data.duration_s, end.end_sample) == ("hung up", 0.0, 0)  # type: ignore[union-attr]
     assert rig.engine.health().streams == 0
+    assert not live or rig.engine.driver.ticks == 0, "what never had audio costs no run of the chain"
 
 
 def test_one_sample_is_a_stream() -> None:

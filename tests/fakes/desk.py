@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import CapacityError, Payload, Source, StreamFormat
+from rtemo.api import FullError, NameTakenError, Payload, Source, StreamFormat
 
 UNBOUNDED_SAMPLES = 1 << 40
 
@@ -128,10 +128,10 @@ class FakeDesk:
         self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
     ) -> FakeWriter:
         if len(self.open_writers) >= self.capacity:
-            raise CapacityError(f"all {self.capacity} streams are in use")
+            raise FullError(f"all {self.capacity} streams are in use")
         held = self.writers.get((call, channel))
         if held is not None and held in self.open_writers:
-            raise CapacityError(f"call {call!r} channel {channel!r} is already open")
+            raise NameTakenError(f"call {call!r} channel {channel!r} is already open")
         writer = FakeWriter(call, channel, source, role, self.is_live, self._ring_samples)
         writer.prefill_s = prefill_s
         self.writers[call, channel] = writer

@@ -32,13 +32,13 @@ class Numbering:
         self._policy = EventPolicy(purpose=purpose) if purpose else None
         self._rate_hz = (format or StreamFormat()).sample_rate_hz
         self._topics: dict[str, dict[tuple[str, str], Topic]] = {}
-        self._roles: dict[tuple[str, str], str] = {}
+        self._roles: dict[str, dict[str, str]] = {}
 
     def number(self, event: Event) -> "tuple[Topic, WireEvent[object]]":
         """Give the topic and the wire form of the next event."""
         kind, data = event.kind, event.data
         if type(data) is StreamStart:
-            self._roles[event.call, event.channel] = data.role
+            self._roles.setdefault(event.call, {})[event.channel] = data.role
         elif type(data) is SessionStart:
             self._rate_hz = data.sample_rate_hz
         topics = self._topics.get(event.call)
@@ -60,7 +60,7 @@ class Numbering:
             stream_seq=event.seq,
             call=event.call,
             channel=event.channel,
-            role=self._roles.get((event.call, event.channel), ""),
+            role=self._roles.get(event.call, {}).get(event.channel, ""),
             kind=kind,
             plugin=event.plugin,
             start_sample=event.start_sample,
@@ -80,13 +80,19 @@ class Numbering:
 
     def forget(self, call: str, channel: str | None = None) -> None:
         """Drop what is known about a call, or a channel of it; its topics would begin again at 1."""
+        if channel is None:
+            self._topics.pop(call, None)
+            self._roles.pop(call, None)
+            return
         topics = self._topics.get(call, {})
-        for key in [key for key in topics if channel in (None, key[0])]:
+        for key in [key for key in topics if key[0] == channel]:
             del topics[key]
         if not topics:
             self._topics.pop(call, None)
-        for role_of in [key for key in self._roles if key[0] == call and channel in (None, key[1])]:
-            del self._roles[role_of]
+        roles = self._roles.get(call, {})
+        roles.pop(channel, None)
+        if not roles:
+            self._roles.pop(call, None)
 
 
 class Topic:

@@ -86,8 +86,7 @@ class QueryDesk:
             reply.calls = [_summary(record) for record in records]
             return []
         if request.op == "snapshot":
-            for record in records:
-                reply.seqs.update(self._numbering.seqs(record.call))
+            reply.seqs = {topic: seq for record in records for topic, seq in self._numbering.seqs(record.call).items()}
             latest = [item for record in records for item in self._history.snapshot(record)]
             latest.sort(key=lambda item: item.event.pub_seq)
             return [item.message for item in latest]

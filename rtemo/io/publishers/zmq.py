@@ -2,44 +2,42 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import zmq
 
 from rtemo.api import Event, StreamFormat
+from rtemo.io.connections import Connections
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
-from rtemo.io.publishers.history import CallRecord, History
+from rtemo.io.publishers.history import History
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.publishers.query import QueryDesk
+from rtemo.io.publishers.state import StateFeed
 from rtemo.io.query_wire import MAX_REQUEST_BYTES
 from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
-from rtemo.io.topics import call_prefix, heartbeat_topic
+from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
+from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import (
     HEARTBEAT_SCHEMA,
-    STATE_SCHEMA,
-    CallState,
-    ChannelState,
     Heartbeat,
-    LatestEvent,
     encode,
     utc_ms,
 )
 from rtemo.io.zmq_options import PublishOptions
 
-_SUBSCRIPTION_BYTES = 1024  # longest message a subscriber has to send: one byte and a topic
 _ANSWERS = 16  # held for a client that asks and does not read; each may be large
-_STATE_REPEAT_S = 1.0
 _LEAST_BEAT_S = 0.05
+_BEATS_S = 0.003  # spent on heartbeats of calls in one turn; there may be thousands
 
 
 class ZmqPublisher:
     """Publishes every event to whoever subscribes; never waits for anybody.
 
     A subscriber that does not read loses the newest events once its queue is full, and sees that from the
-    numbers; the others are not touched. All sockets, and the door that checks keys, belong to the thread that
-    calls `open`.
+    numbers; the others are not touched. All sockets but that of states, and the door that checks keys, belong to the
+    thread that calls `open`.
 
     Args:
         options: Endpoints, bounds and keys.
@@ -59,16 +57,23 @@ class ZmqPublisher:
         self._options = options or PublishOptions()
         self._tenant = self._options.tenant
         self._numbering = Numbering(self._tenant, purpose, format)
-        self._history = History(self._options.replay_s, self._options.replay_call_bytes, self._options.replay_bytes)
+        self._history = History(
+            self._options.replay_s,
+            self._options.replay_call_bytes,
+            self._options.replay_bytes,
+            self._options.replay_calls,
+        )
         self._context: Context | None = None
         self._door: Door | None = None
         self._events: Socket
-        self._state: Socket
+        self._subscriptions: Subscriptions
+        self._states: StateFeed | None = None
+        self._connections: list[Connections] = []
         self._desk: QueryDesk
         self._owner = 0
         self._beat_s = 0.0
         self._heartbeat_topics: dict[str, bytes] = {}
-        self._state_readers = 0
+        self._to_beat: deque[str] = deque()
 
     @property
     def epoch(self) -> str:
@@ -95,20 +100,33 @@ class ZmqPublisher:
         try:
             if options.curve.key_file:
                 self._door = Door(self._context, options.curve)
-            self._events = make_socket(self._context, zmq.PUB)
-            self._state = make_socket(self._context, zmq.XPUB)
+            # XPUB is PUB to its subscribers; here it tells what they subscribe to.
+            self._events = make_socket(self._context, zmq.XPUB)
+            state = make_socket(self._context, zmq.XPUB)
             query = make_socket(self._context, zmq.ROUTER)
             query.sndhwm = _ANSWERS
-            for socket in (self._events, self._state):
+            for socket in (self._events, state):
                 socket.sndhwm = options.send_queue_messages
                 socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)
-            self._bind(self._events, "events", wanted, _SUBSCRIPTION_BYTES)
-            self._bind(self._state, "state", wanted, _SUBSCRIPTION_BYTES)
+            self._subscriptions = Subscriptions(self._events)
+            state_subscriptions = Subscriptions(state)
+            self._bind(self._events, "events", wanted, SUBSCRIPTION_BYTES)
+            self._bind(state, "state", wanted, SUBSCRIPTION_BYTES)
             self._bind(query, "query", wanted, MAX_REQUEST_BYTES)
         except BaseException:
             self.close()
             raise
         self._desk = QueryDesk(query, self._history, self._numbering)
+        self._states = StateFeed(
+            state,
+            state_subscriptions,
+            self._history,
+            self._tenant,
+            self._numbering.epoch,
+            options.state_interval_s,
+            options.encoding,
+        )
+        self._states.start()
 
     def publish(self, events: Sequence[Event]) -> None:
         """Send events in order; a subscriber whose queue is full misses them, none is waited for."""
@@ -123,48 +141,60 @@ class ZmqPublisher:
             send(message, zmq.NOBLOCK)
             self._history.add(wire, message, now_s)
             self._desk.published_bytes += len(message)
-        if self._state_readers:
-            self._send_states(now_s)
 
     def tick(self) -> None:
-        """Let clients in, answer queries, send heartbeats and states that are due."""
+        """Let clients in, answer queries, send heartbeats that are due."""
         assert self._owner == threading.get_ident(), "sockets belong to the thread that opened them"
         if self._door is not None:
             self._door.serve()
             self._desk.refused_clients = self._door.refused_clients
+        for connections in self._connections:
+            connections.serve()
+        self._subscriptions.serve()
         self._desk.serve()
         now_s = time.monotonic()
         since_s = now_s - self._beat_s
         if since_s >= self._options.heartbeat_s or (self._desk.is_beat_wanted and since_s >= _LEAST_BEAT_S):
             self._beat_s = now_s
             self._desk.is_beat_wanted = False
-            for call in self._history.prune(now_s):
-                self._numbering.forget(call)
-                self._heartbeat_topics.pop(call, None)
-            self._send_heartbeats(now_s)
-        self._watch_state_readers()
-        if self._state_readers:
-            self._send_states(now_s)
+            for call, channel in self._history.prune(now_s):
+                self._numbering.forget(call, channel)
+                if channel is None:
+                    self._heartbeat_topics.pop(call, None)
+            self._begin_heartbeats(now_s)
+        self._send_call_heartbeats()
 
     def close(self) -> None:
         """Give the last events a moment to leave, then free everything."""
         if self._context is None:
             return
+        if self._states is not None:
+            self._states.stop()
         self._context.destroy(linger=self._options.linger_ms)
         self._context = None
         self._door = None
 
     def _bind(self, socket: Socket, key: str, wanted: dict[str, Endpoint], max_message_bytes: int) -> None:
+        self._connections.append(Connections(socket, self._options.max_clients))
         self.endpoints[key] = bind(socket, wanted[key], max_message_bytes, self._door, f"publish.{key}")
 
-    def _send_heartbeats(self, now_s: float) -> None:
+    def _begin_heartbeats(self, now_s: float) -> None:
         calls = {record.call: record.pub_seq for record in self._history.active(now_s)}
         self._send_heartbeat(heartbeat_topic(self._tenant).encode(), None, calls, {})
-        for call in ("", *calls):
+        if not self._to_beat:  # those of the last time have gone out
+            self._to_beat.extend(("", *calls))
+
+    def _send_call_heartbeats(self) -> None:
+        until_s = time.monotonic() + _BEATS_S
+        while self._to_beat:
+            call = self._to_beat.popleft()
             topic = self._heartbeat_topics.get(call)
             if topic is None:
                 topic = self._heartbeat_topics[call] = heartbeat_topic(self._tenant, call).encode()
-            self._send_heartbeat(topic, call, {}, self._numbering.seqs(call))
+            if self._subscriptions.wants(topic):
+                self._send_heartbeat(topic, call, {}, self._numbering.seqs(call))
+            if time.monotonic() > until_s:
+                return
 
     def _send_heartbeat(self, topic: bytes, call: str | None, calls: dict[str, int], seqs: dict[str, int]) -> None:
         beat = Heartbeat(
@@ -178,57 +208,3 @@ class ZmqPublisher:
             seqs=seqs,
         )
         self._events.send_multipart([topic, encode(beat, self._options.encoding)], zmq.NOBLOCK)
-
-    def _watch_state_readers(self) -> None:
-        """Count prefixes subscribed on the state socket, so that no state is made for nobody."""
-        while True:
-            try:
-                message = self._state.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            if message[:1] == b"\x01":
-                self._state_readers += 1
-                prefix = message[1:].decode("utf-8", "replace")
-                for record in self._history.calls.values():
-                    if call_prefix(self._tenant, record.call).startswith(prefix):
-                        record.is_dirty, record.state_s = True, 0.0
-            elif message[:1] == b"\x00":
-                self._state_readers -= 1
-
-    def _send_states(self, now_s: float) -> None:
-        for record in self._history.calls.values():
-            since_s = now_s - record.state_s
-            if not record.call or since_s < self._options.state_interval_s:
-                continue
-            if record.is_dirty or (since_s >= _STATE_REPEAT_S and record.is_open):
-                record.is_dirty = False
-                record.state_s = now_s
-                topic = call_prefix(self._tenant, record.call).encode()
-                state = encode(self._state_of(record), self._options.encoding)
-                self._state.send(topic + b" " + state, zmq.NOBLOCK)
-
-    def _state_of(self, record: CallRecord) -> CallState[Any]:
-        channels = {
-            name: ChannelState(
-                role=channel.role,
-                is_open=channel.is_open,
-                latest={
-                    key: LatestEvent(
-                        seq=item.event.seq,
-                        t1_ms=item.event.t1_ms,
-                        t_capture_ms=item.event.t_capture_ms,
-                        data=item.event.data,
-                    )
-                    for key, item in channel.latest.items()
-                },
-            )
-            for name, channel in record.channels.items()
-        }
-        return CallState(
-            schema=STATE_SCHEMA,
-            epoch=self._numbering.epoch,
-            pub_seq=record.pub_seq,
-            t_pub_ms=utc_ms(time.time_ns()),
-            call=record.call,
-            channels=channels,
-        )

@@ -17,15 +17,16 @@ from rtemo.io.audio_feed_wire import (
     encode_note,
 )
 from rtemo.io.audio_wire import encode_packet, stream_names
+from rtemo.io.connections import Connections
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.pcm import as_int16
 from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
+from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
 from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import WireError, utc_ms
 from rtemo.io.zmq_options import AudioOutOptions
 
-_SUBSCRIPTION_BYTES = 1024  # longest message a subscriber has to send: one byte and a topic
 _LEAST_BEAT_S = 0.05
 
 
@@ -63,7 +64,8 @@ class ZmqAudioSink:
         self._socket: Socket
         self._owner = 0
         self._lanes: dict[StreamFacts, _Lane] = {}
-        self._prefixes: set[bytes] = set()
+        self._subscriptions: Subscriptions
+        self._connections: Connections
         self._beat_s = 0.0
         self._is_beat_wanted = False
 
@@ -84,9 +86,11 @@ class ZmqAudioSink:
             if options.curve.key_file:
                 self._door = Door(self._context, options.curve)
             self._socket = make_socket(self._context, zmq.XPUB)
+            self._subscriptions = Subscriptions(self._socket)
+            self._connections = Connections(self._socket, options.max_clients)
             self._socket.sndhwm = options.send_queue_messages
             self._socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)
-            self.endpoint = bind(self._socket, endpoint, _SUBSCRIPTION_BYTES, self._door, "audio_out.endpoint")
+            self.endpoint = bind(self._socket, endpoint, SUBSCRIPTION_BYTES, self._door, "audio_out.endpoint")
         except BaseException:
             self.close()
             raise
@@ -117,6 +121,7 @@ class ZmqAudioSink:
         if self._door is not None:
             self._door.serve()
             self.refused_clients = self._door.refused_clients
+        self._connections.serve()
         self._watch_readers()
         since_s = time.monotonic() - self._beat_s
         if since_s >= self._options.heartbeat_s or (self._is_beat_wanted and since_s >= _LEAST_BEAT_S):
@@ -217,27 +222,19 @@ class ZmqAudioSink:
 
     def _watch_readers(self) -> None:
         """Learn which prefixes are subscribed to, so that nothing is made for nobody."""
-        has_changed = False
-        while True:
-            try:
-                message = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            has_changed = True
-            if message[:1] == b"\x01":
-                self._prefixes.add(message[1:])
-                self._is_beat_wanted = True  # whoever has come learns at once that we are here
-            elif message[:1] == b"\x00":
-                self._prefixes.discard(message[1:])
-        if has_changed:
-            for lane in self._lanes.values():
-                is_wanted = lane.is_named and self._is_wanted(lane.topic)
-                if lane.is_wanted and not is_wanted:
-                    self._flush(lane)
-                lane.is_wanted = is_wanted
+        count = len(self._subscriptions)
+        if self._subscriptions.serve():
+            self._is_beat_wanted = True  # whoever has come learns at once that we are here
+        elif count == len(self._subscriptions):
+            return
+        for lane in self._lanes.values():
+            is_wanted = lane.is_named and self._is_wanted(lane.topic)
+            if lane.is_wanted and not is_wanted:
+                self._flush(lane)
+            lane.is_wanted = is_wanted
 
     def _is_wanted(self, topic: bytes) -> bool:
-        return any(topic.startswith(prefix) for prefix in self._prefixes)
+        return self._subscriptions.wants(topic)
 
 
 class _Lane:

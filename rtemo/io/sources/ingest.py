@@ -5,44 +5,24 @@ import time
 import numpy as np
 import zmq
 
-from rtemo.api import CapacityError, RtemoError, StreamDesk
-from rtemo.io.audio_wire import (
-    CODECS,
-    INGEST_SCHEMA,
-    MAGIC,
-    MAX_MESSAGE_BYTES,
-    Alive,
-    Credit,
-    End,
-    Error,
-    Hello,
-    Open,
-    Opened,
-    Refused,
-    Response,
-    Welcome,
-    decode_packet,
-    decode_request,
-    encode_control,
-    split_names,
-    stream_names,
-)
+from rtemo.api import StreamDesk
+from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Response, encode_control
+from rtemo.io.connections import Connections
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
-from rtemo.io.sources.ingest_stream import IngestStream
-from rtemo.io.sources.lanes import Batch, Lanes
-from rtemo.io.sources.placement import Placement
+from rtemo.io.sources.ingest_desk import IngestDesk
+from rtemo.io.sources.lanes import Lanes
 from rtemo.io.wire import WireError
 from rtemo.io.zmq_options import IngestOptions
 
 _DRAIN_MESSAGES = 2_000
 _DRAIN_S = 0.02
 _POLL_MS = 20
+_PRESSED_POLL_MS = 2  # while somebody waits for the engine to make room
 _GATHER_S = 0.002  # with many streams, packets are taken in batches: waking up costs more than a packet
 _MANY_STREAMS = 8
 _WATCH_S = 0.2
-_COMPLAINTS_PER_S = 100
 _RECEIVE_QUEUE = 4_000
 _LINGER_MS = 200
 
@@ -59,7 +39,6 @@ class IngestSource:
     Attributes:
         endpoint: As bound; None until `open`.
         taken_messages: Messages received.
-        refused_messages: Of these, messages that were no packet of an open stream and no request.
     """
 
     name = "ingest"
@@ -67,20 +46,24 @@ class IngestSource:
     def __init__(self, options: IngestOptions | None = None) -> None:
         self.endpoint: Endpoint | None = None
         self.taken_messages = 0
-        self.refused_messages = 0
         self._options = options or IngestOptions()
-        self._desk: StreamDesk
         self._context: Context | None = None
         self._door: Door | None = None
+        self._connections: Connections
         self._socket: Socket
-        self._lanes: Lanes
-        self._batch = Batch()
-        self._streams: dict[tuple[bytes, bytes], IngestStream] = {}
-        self._by_name: dict[bytes, tuple[bytes, bytes]] = {}
-        self._waiting: set[tuple[bytes, bytes]] = set()
-        self._hungry: set[tuple[bytes, bytes]] = set()
+        self._desk: IngestDesk | None = None
         self._watched_s = 0.0
-        self._complaints = 0
+        self._is_draining = False
+
+    @property
+    def refused_messages(self) -> int:
+        """Messages that were no packet of an open stream and no request."""
+        return self._desk.refused_messages if self._desk is not None else 0
+
+    @property
+    def count_streams(self) -> int:
+        """Streams that clients have open."""
+        return len(self._desk) if self._desk is not None else 0
 
     def open(self, desk: StreamDesk) -> None:
         """Bind the socket.
@@ -91,15 +74,16 @@ class IngestSource:
         options = self._options
         endpoint = parse_endpoint(options.endpoint)
         check_exposure(endpoint, options.curve, options.insecure_plaintext, "ingest")
-        self._desk = desk
-        self._lanes = Lanes(desk.format.sample_rate_hz)
-        _warm(self._lanes)
+        self._desk = IngestDesk(desk, options, self._send)
+        self._desk.is_draining = self._is_draining
+        _warm(self._desk.lanes)
         self._context = open_context()
         try:
             if options.curve.key_file:
                 self._door = Door(self._context, options.curve)
             self._socket = make_socket(self._context, zmq.ROUTER)
             self._socket.rcvhwm = _RECEIVE_QUEUE
+            self._connections = Connections(self._socket, options.max_clients)
             self.endpoint = bind(self._socket, endpoint, MAX_MESSAGE_BYTES, self._door, "ingest.endpoint")
         except BaseException:
             self.close()
@@ -107,35 +91,43 @@ class IngestSource:
 
     def pump(self) -> float | None:
         """Take what has come, give credit, and look after silent streams; never ends by itself."""
+        desk = self._desk
+        assert desk is not None, "open comes first"
         if self._door is not None:
             self._door.serve()
-        taken = self._drain()
+        taken = self._take()
         if not taken:
-            self._socket.poll(_POLL_MS)
-            taken = self._drain()
+            self._socket.poll(_PRESSED_POLL_MS if desk.is_pressed else _POLL_MS)
+            taken = self._take()
         self.taken_messages += taken
-        self._batch.flush()
         now_s = time.monotonic()
-        self._serve_streams(now_s)
+        desk.serve(now_s, time.time_ns())
+        self._connections.serve()
         if now_s - self._watched_s > _WATCH_S:
             self._watched_s = now_s
-            self._complaints = 0
-            self._watch(now_s)
-        return _GATHER_S if len(self._streams) > _MANY_STREAMS else 0.0
+            desk.watch(now_s)
+        return _GATHER_S if len(desk) > _MANY_STREAMS else 0.0
+
+    def drain(self) -> None:
+        """Take no new calls from now on; those that are open go on. Any thread."""
+        self._is_draining = True
+        if self._desk is not None:
+            self._desk.is_draining = True
 
     def close(self) -> None:
         """End all streams and free the socket."""
         if self._context is None:
             return
-        for key in list(self._streams):
-            self._finish(key, "source closed")
+        if self._desk is not None:
+            self._desk.end_all("source closed")
         self._context.destroy(linger=_LINGER_MS)
         self._context = None
         self._door = None
 
-    def _drain(self) -> int:
+    def _take(self) -> int:
         """Take messages until there are none, within bounds of number and time; returns how many."""
-        receive = self._socket.recv_multipart
+        assert self._desk is not None, "open comes first"
+        receive, take = self._socket.recv_multipart, self._desk.take
         now_s = time.monotonic()
         now_ns = time.time_ns()
         for count in range(_DRAIN_MESSAGES):
@@ -147,128 +139,12 @@ class IngestSource:
                 frames = receive(zmq.NOBLOCK)
             except zmq.Again:
                 return count
-            try:
-                if len(frames) != 2:
-                    raise WireError(f"got {len(frames) - 1} frames, expected 1", "use a DEALER socket, one frame each")
-                client, message = frames
-                if message[:4] == MAGIC:
-                    self._take_audio(client, message, now_s, now_ns)
-                else:
-                    self._take_request(client, message, now_s)
-            except RtemoError as error:
-                self._complain(frames[0], Error(code="bad_message", problem=error.problem, mend=error.mend))
+            if len(frames) == 2:
+                take(frames[0], frames[1], now_s, now_ns)
+                continue
+            error = WireError(f"got {len(frames) - 1} frames, expected 1", "use a DEALER socket, one frame each")
+            self._desk.complain(frames[0], error, now_s)
         return _DRAIN_MESSAGES
-
-    def _take_audio(self, client: bytes, message: bytes, now_s: float, now_ns: int) -> None:
-        packet = decode_packet(message)
-        key = (client, packet.names)
-        stream = self._streams.get(key)
-        if stream is None or stream.end_reason:
-            call, channel = split_names(packet.names)
-            problem = f"got audio of call {call!r} channel {channel!r}, which is not open"
-            self._complain(client, Error("not_open", problem, "send `open` first, or again", call, channel))
-            return
-        if not stream.take(packet, now_s, now_ns) and now_s - stream.complained_s > 1.0:
-            stream.complained_s = now_s
-            writer = stream.writer
-            problem = f"got more audio than granted ({stream.limit_bytes} bytes); it was dropped"
-            mend = "wait for `credit`"
-            self._send(client, Error("over_credit", problem, mend, writer.call, writer.channel))
-        if stream.is_waiting:
-            self._waiting.add(key)
-        if stream.is_hungry:
-            self._hungry.add(key)
-
-    def _take_request(self, client: bytes, message: bytes, now_s: float) -> None:
-        request = decode_request(message)
-        if isinstance(request, Hello):
-            self._send(client, Welcome(schema=INGEST_SCHEMA, codecs=list(CODECS), max_message_bytes=MAX_MESSAGE_BYTES))
-            return
-        key = (client, stream_names(request.call, request.channel))
-        if isinstance(request, Open):
-            self._send(client, self._open_stream(key, request, now_s))
-        elif key not in self._streams:
-            problem = f"call {request.call!r} channel {request.channel!r} is not open"
-            self._complain(client, Error("not_open", problem, "send `open` first", request.call, request.channel))
-        elif isinstance(request, End):
-            self._streams[key].end(request.reason, time.time_ns())
-            self._waiting.add(key)
-        elif isinstance(request, Alive):
-            self._streams[key].heard_s = now_s
-
-    def _open_stream(self, key: tuple[bytes, bytes], request: Open, now_s: float) -> Response:
-        """Open a stream, or say why not; asking again for one's own open stream is not a mistake."""
-        client, names = key
-        call, channel = request.call, request.channel
-        held = self._by_name.get(names)
-        if held == key:
-            return Opened(call=call, channel=channel, limit_bytes=self._streams[key].limit_bytes)
-        if held is not None:
-            problem = f"call {call!r} channel {channel!r} is open from another client"
-            if now_s - self._streams[held].heard_s > self._options.lost_s:
-                self._finish(held, "replaced")
-            return Refused(call, channel, "in_use", problem, "try again in a second, or use another name")
-        if sum(owner == client for owner, _ in self._streams) >= self._options.max_streams_per_client:
-            limit = self._options.max_streams_per_client
-            return Refused(call, channel, "capacity", f"this client has {limit} streams open", "end one of them")
-        prefill_s = self._options.prefill_s if request.prefill_ms is None else request.prefill_ms / 1000.0
-        try:
-            writer = self._desk.open_stream(call, channel, source="ingest", role=request.role, prefill_s=prefill_s)
-        except RtemoError as error:
-            code = "capacity" if isinstance(error, CapacityError) else "bad_request"
-            return Refused(call, channel, code, error.problem, error.mend)
-        placement = Placement(
-            writer,
-            request.sample_rate_hz,
-            self._lanes,
-            self._batch,
-            is_live=self._desk.is_live,
-            reorder_s=self._options.reorder_s,
-        )
-        stream = IngestStream(client, writer, placement, request.codec, self._options, now_s)
-        self._streams[key] = stream
-        self._by_name[names] = key
-        return Opened(call=call, channel=channel, limit_bytes=stream.limit_bytes)
-
-    def _serve_streams(self, now_s: float) -> None:
-        """Write what has become due, and give credit where there is room again."""
-        if self._waiting:
-            now_ns = time.time_ns()
-            for key in list(self._waiting):
-                stream = self._streams[key]
-                stream.settle(now_s, now_ns)
-                self._batch.flush()
-                if not stream.is_waiting:
-                    self._waiting.discard(key)
-                    if stream.end_reason:
-                        self._finish(key, stream.end_reason)
-        for key in list(self._hungry):
-            stream = self._streams[key]
-            if stream.grant():
-                writer = stream.writer
-                self._send(key[0], Credit(writer.call, writer.channel, stream.limit_bytes))
-            if not stream.is_hungry:
-                self._hungry.discard(key)
-
-    def _watch(self, now_s: float) -> None:
-        for key, stream in list(self._streams.items()):
-            reason = stream.watch(now_s)
-            if reason:
-                self._finish(key, reason)
-
-    def _finish(self, key: tuple[bytes, bytes], reason: str) -> None:
-        stream = self._streams.pop(key)
-        self._by_name.pop(key[1], None)
-        self._waiting.discard(key)
-        self._hungry.discard(key)
-        self._send(key[0], stream.finish(reason, time.time_ns()))
-
-    def _complain(self, client: bytes, error: Error) -> None:
-        """Tell a client what was wrong with its message, but not to everybody who floods us."""
-        self.refused_messages += 1
-        self._complaints += 1
-        if self._complaints <= _COMPLAINTS_PER_S * _WATCH_S:
-            self._send(client, error)
 
     def _send(self, client: bytes, message: Response) -> None:
         try:

@@ -102,7 +102,7 @@ def test_call_is_forgotten_after_its_end_and_its_replay_time() -> None:
     book.add(data=StreamStart())
     book.add(data=StreamEnd(reason="end", duration_s=1.0, counters=Counters()))
     assert book.history.prune(59.0) == []
-    assert book.history.prune(61.0) == ["a"]
+    assert book.history.prune(61.0) == [("a", None)]
     assert book.history.calls == {}
     assert book.history.kept_bytes == 0
 
@@ -112,7 +112,7 @@ def test_open_call_that_is_silent_is_kept() -> None:
     book.add(data=StreamStart())
     assert book.history.prune(1000.0) == []
     assert [record.call for record in book.history.active(1000.0)] == ["a"]
-    assert book.history.prune(4000.0) == ["a"], "its end must have been lost"
+    assert book.history.prune(4000.0) == [("a", None)], "its end must have been lost"
 
 
 def test_engine_is_never_forgotten_and_is_no_call() -> None:
