@@ -135,7 +135,7 @@ class Session:
             plugins,
             self.config.engine,
             is_live=mode == "live",
-            load_model=ModelStore().load,
+            open_store=ModelStore,
             on_audio=on_audio,
             sinks=sinks,
         )

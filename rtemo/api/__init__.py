@@ -21,6 +21,7 @@ from rtemo.api.events import (
     Event,
     Fault,
     Health,
+    LaneState,
     Level,
     Payload,
     PluginTiming,
@@ -39,6 +40,7 @@ from rtemo.api.events import (
 )
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
+from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, TensorSpec
 from rtemo.api.plugin import (
     Emit,
@@ -78,8 +80,13 @@ __all__ = [
     "EndpointError",
     "Event",
     "Fault",
+    "Finding",
     "Health",
     "HopFlag",
+    "LaneContext",
+    "LaneSpec",
+    "LaneState",
+    "LaneWork",
     "Level",
     "Mark",
     "ModelCard",
@@ -116,6 +123,7 @@ __all__ = [
     "StreamStart",
     "StreamWriter",
     "TensorSpec",
+    "Window",
     "is_agent",
     "kind_of",
 ]

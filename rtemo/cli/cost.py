@@ -62,7 +62,7 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
     start_s = time.perf_counter()
     options = msgspec.structs.replace(config.engine, capacity=streams, health_interval_s=_NEVER_S, owns_process=True)
     plugins = [make(name, config.plugin_options(name)) for name in config.chain]
-    engine = Engine(plugins, options, is_live=False, load_model=ModelStore().load)
+    engine = Engine(plugins, options, is_live=False, open_store=ModelStore)
     engine.open()
     ready_s = time.perf_counter() - start_s
     try:
