@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
@@ -135,7 +136,7 @@ class Session:
             plugins,
             self.config.engine,
             is_live=mode == "live",
-            open_store=ModelStore,
+            open_store=partial(ModelStore, self.config.runtime),
             on_audio=on_audio,
             sinks=sinks,
         )

@@ -25,6 +25,7 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "fault", "
     "--audio-out", "audio_endpoint", metavar="ENDPOINT", help="Where processed audio goes out.  [audio_out.endpoint]"
 )
 @click.option("--capacity", type=click.IntRange(1, 4096), help="Streams held at once.  [engine.capacity]")
+@click.option("--device", metavar="NAME", help="Where models run: cpu, cuda or cuda:1.  [runtime.device]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
 @click.option("--quiet", is_flag=True, help="Say nothing about streams that come and go.")
 @configured
@@ -34,6 +35,7 @@ def command(
     publish_endpoint: str | None,
     audio_endpoint: str | None,
     capacity: int | None,
+    device: str | None,
     jsonl: Path | None,
     quiet: bool,
 ) -> None:
@@ -52,6 +54,8 @@ def command(
     from rtemo.session import Session
 
     config = own_process(config, **({} if capacity is None else {"capacity": capacity}))
+    if device is not None:
+        config = msgspec.structs.replace(config, runtime=msgspec.structs.replace(config.runtime, device=device))
     ingest_options, publish_options = config.ingest, config.publish
     if ingest_endpoint is not None:
         ingest_options = msgspec.structs.replace(ingest_options, endpoint=ingest_endpoint)

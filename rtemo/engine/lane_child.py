@@ -1,6 +1,7 @@
 """The process of a lane: opens the work it is told of and works on windows until the parent goes."""
 
 import sys
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,9 +19,7 @@ def main() -> int:
     pipe = Connection(int(sys.argv[1]))
     opening: Opening = decode(pipe.recv_bytes(), Opening)
     try:
-        context = LentContext(
-            StreamFormat(opening.sample_rate_hz, opening.hop_samples), find(opening.store) if opening.store else None
-        )
+        context = LentContext(StreamFormat(opening.sample_rate_hz, opening.hop_samples), _store_of(opening))
         options = msgspec.convert(opening.options, find(opening.options_type)) if opening.options_type else None
         work = find(opening.work)(context, options)
     except Exception as error:
@@ -34,6 +33,15 @@ def main() -> int:
         except EOFError:
             return 0
         pipe.send_bytes(encode(_answer(work, batch, samples)))
+
+
+def _store_of(opening: Opening) -> Any:
+    if not opening.store:
+        return None
+    store = find(opening.store)
+    if not opening.store_options_type:
+        return store
+    return partial(store, msgspec.convert(opening.store_options, find(opening.store_options_type)))
 
 
 def _answer(work: Any, batch: Batch, samples: Any) -> Answer:

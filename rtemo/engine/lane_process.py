@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -30,6 +31,8 @@ class Opening(msgspec.Struct, frozen=True):
     sample_rate_hz: int
     hop_samples: int
     store: str = ""
+    store_options_type: str = ""
+    store_options: Any = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -77,7 +80,7 @@ class RemoteWork:
         open_work: Makes the work; found again by name, so it must stand in a module.
         options: Its options, a msgspec struct of a module, or None.
         format: Of all audio.
-        open_store: Class that lends models, found again by name.
+        open_store: Class that lends models, found again by name; or a `partial` of it with one struct of options.
 
     Raises:
         PluginError: One of them cannot be found by name.
@@ -92,7 +95,7 @@ class RemoteWork:
             options=msgspec.to_builtins(options),
             sample_rate_hz=format.sample_rate_hz,
             hop_samples=format.hop_samples,
-            store="" if open_store is None else _name_of(open_store),
+            **_store_words(open_store),
         )
         ours, theirs = socket.socketpair()
         with theirs:
@@ -185,6 +188,19 @@ def _name_of(thing: Any) -> str:
             "make it a function or class of a module that can be imported",
         )
     return f"{module}:{path}"
+
+
+def _store_words(open_store: Any) -> dict[str, Any]:
+    if open_store is None:
+        return {}
+    if not isinstance(open_store, partial):
+        return {"store": _name_of(open_store)}
+    (options,) = open_store.args
+    return {
+        "store": _name_of(open_store.func),
+        "store_options_type": _name_of(type(options)),
+        "store_options": msgspec.to_builtins(options),
+    }
 
 
 def _told(window: Window) -> Told:
