@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Literal
 
@@ -160,7 +161,7 @@ class Session:
             plugins,
             self.config.engine,
             is_live=mode == "live",
-            load_model=ModelStore().load,
+            open_store=partial(ModelStore, self.config.runtime),
             on_audio=on_audio,
             sinks=sinks,
         )

@@ -167,7 +167,7 @@ def _needed(plugins: list[Plugin], last: int) -> list[str]:
 def _run_chain(order: _Order, names: list[str]) -> None:
     options = msgspec.structs.replace(Config().engine, capacity=2)
     plugins = [make(name, order.plugins.get(name)) for name in names]
-    engine = Engine(plugins, options, is_live=False, load_model=ModelStore().load)
+    engine = Engine(plugins, options, is_live=False, open_store=ModelStore)
     try:
         engine.open()
     finally:

@@ -137,9 +137,7 @@ def warm(config: Config | None = None, on_progress: OnProgress | None = None) ->
         plugins = [make(name, config.plugins.get(name)) for name in config.chain]
         compile_kernels(("resample",))
         _warm_edges()
-        engine = Engine(
-            plugins, msgspec.structs.replace(config.engine, owns_process=False), load_model=ModelStore().load
-        )
+        engine = Engine(plugins, msgspec.structs.replace(config.engine, owns_process=False), open_store=ModelStore)
         try:
             engine.open()
         finally:

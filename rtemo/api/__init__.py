@@ -23,6 +23,7 @@ from rtemo.api.events import (
     Event,
     Fault,
     Health,
+    LaneState,
     Level,
     Payload,
     PluginTiming,
@@ -43,6 +44,7 @@ from rtemo.api.events import (
 )
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
+from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, TensorSpec
 from rtemo.api.plugin import (
     Emit,
@@ -82,9 +84,14 @@ __all__ = [
     "EndpointError",
     "Event",
     "Fault",
+    "Finding",
     "FullError",
     "Health",
     "HopFlag",
+    "LaneContext",
+    "LaneSpec",
+    "LaneState",
+    "LaneWork",
     "Level",
     "Mark",
     "ModelCard",
@@ -124,6 +131,7 @@ __all__ = [
     "StreamWriter",
     "TensorSpec",
     "Tone",
+    "Window",
     "is_agent",
     "kind_of",
 ]

@@ -225,6 +225,27 @@ class SinkState(msgspec.Struct, frozen=True, kw_only=True):
     """`running` or `closed`."""
 
 
+class LaneState(msgspec.Struct, frozen=True, kw_only=True):
+    """How slow work beside the ticks fares; ages and batches since the last report, counts since the start."""
+
+    name: str
+    """Plugin and lane, as `transcript.words`."""
+    queue: int = 0
+    """Windows that wait."""
+    batch_mean: float = 0.0
+    """Windows worked on at once."""
+    age_p50_ms: float = 0.0
+    """Time from the cut of a window to its finding."""
+    age_p99_ms: float = 0.0
+    lane_skipped: int = 0
+    """Windows dropped because a newer one of their stream superseded them, or they had waited too long."""
+    lane_failed: int = 0
+    """Windows lost with a lane that raised, hung or died."""
+    restarts: int = 0
+    state: str = "running"
+    """`starting`, `running` or `restarting`."""
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health", omit_defaults=True):
     """The engine's own state, about once a second."""
 
@@ -239,6 +260,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     plugins: tuple[PluginTiming, ...] = ()
     sinks: tuple[SinkState, ...] = ()
     """Where processed audio goes, besides being listened to."""
+    lanes: tuple[LaneState, ...] = ()
+    """Slow work beside the ticks."""
+    history_bytes_per_stream: int = 0
+    """Memory of the past that lanes look into, of one stream."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):

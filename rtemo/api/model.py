@@ -1,13 +1,11 @@
 """ModelHandle: shared weights with explicit per-stream state, as plugins see them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-
-from rtemo.api.rows import StateTable
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +30,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         sha256: Hash of the weights file in hexadecimal, checked before loading.
         weights_bytes: Size of the weights file, to tell a truncated file from a wrong one; 0 when not stated.
         states: Inputs that carry state from step to step; the output with the next state is `next_<name>`.
+        runtime: What runs it: `onnx` for a graph that ONNX Runtime or torch runs.
         next_states: Names of those outputs where a graph calls them otherwise.
         constants: Inputs that never change: an array of `shape` filled with `fill`, without a batch axis.
     """
@@ -62,10 +61,35 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, dict[str, float]] = {}
     limits: tuple[str, ...] = ()
     recipe: str = ""
+    runtime: Literal["onnx"] = "onnx"
+
+
+class ModelState(Protocol):
+    """State of all streams of one model, wherever the model runs; only rows are seen of it."""
+
+    @property
+    def capacity(self) -> int:
+        """Most streams."""
+
+    def admit(self, row: int) -> None:
+        """Give `row` fresh state."""
+
+    def reset(self, row: int, prefix: str = "") -> None:
+        """Give `row` fresh state; only of the states whose names begin with `prefix`, if one is given."""
+
+    def retire(self, row: int, last: int) -> None:
+        """Fill `row` with the state of row `last`, and make `last` fresh."""
+
+
+class ModelPending(Protocol):
+    """A step that was begun."""
+
+    def take(self) -> dict[str, NDArray[np.generic]]:
+        """Wait for it and give name → array [k, ...] of the outputs; valid until the next step of the same state."""
 
 
 class ModelHandle(Protocol):
-    """Weights loaded once and shared by all streams; state stays with the caller.
+    """Weights loaded once and shared by all streams; state stays with the caller, on the device where the model runs.
 
     A handle is used by one thread at a time.
     """
@@ -74,22 +98,27 @@ class ModelHandle(Protocol):
     def card(self) -> ModelCard:
         """The card the weights came with."""
 
-    def new_state(self, capacity: int) -> StateTable:
-        """Make the state tables of `card.states` for up to `capacity` rows."""
+    def new_state(self, capacity: int) -> ModelState:
+        """Make the state of `card.states` for up to `capacity` rows."""
+
+    def begin(
+        self, inputs: Mapping[str, NDArray[np.generic]], state: Any, rows: NDArray[np.int64] | int
+    ) -> ModelPending:
+        """Begin what `run` does; a device works on it while the caller goes on. The inputs may be changed at once."""
 
     def run(
-        self, inputs: Mapping[str, NDArray[np.generic]], state: StateTable, rows: NDArray[np.int64] | int
+        self, inputs: Mapping[str, NDArray[np.generic]], state: Any, rows: NDArray[np.int64] | int
     ) -> dict[str, NDArray[np.generic]]:
         """Run one step for some rows and write their next state in place.
 
         Args:
             inputs: name → array [k, ...] in the order of `rows`.
-            state: Table made by `new_state`.
+            state: Made by `new_state` of this handle.
             rows: Either the count k of leading rows 0..k-1 (no copy), or int64 [k] row numbers.
 
         Returns:
             name → array [k, ...] of the non-state outputs; valid until the next call with this state.
         """
 
-    def warm(self, state: StateTable, counts: Iterable[int]) -> None:
+    def warm(self, state: Any, counts: Iterable[int]) -> None:
         """Run every count of rows once on zeros, leaving `state` as it is, so that no later call is a first one."""

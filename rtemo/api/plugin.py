@@ -1,6 +1,7 @@
 """Plugin and Processor: the contract between the engine and everything that works on audio."""
 
 import enum
+from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from rtemo.api.block import Block, HopFlag
 from rtemo.api.events import Payload
 from rtemo.api.format import StreamFormat
+from rtemo.api.lane import Finding, LaneSpec, OpenLane
 from rtemo.api.model import ModelHandle
+from rtemo.api.sink import StreamFacts
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -68,11 +71,12 @@ class ResetReason(enum.StrEnum):
 class Emit(Protocol):
     """How a processor hands out an event; cheap, never blocks."""
 
-    def __call__(self, row: int | None, data: Payload, start_sample: int, end_sample: int) -> None:
+    def __call__(self, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int) -> None:
         """Emit `data` about samples [start_sample, end_sample) of the stream at block position `row`.
 
-        With `row` None it is about the engine as a whole, all its streams together, and goes out under no call; the
-        positions are 0 then.
+        What is known only later names the stream itself (`block.streams`, `Finding.stream`), whose row may have changed
+        by then. With `row` None it is about the engine as a whole, all its streams together, and goes out under no
+        call; the positions are 0 then.
         """
 
 
@@ -85,6 +89,19 @@ class PluginContext(Protocol):
 
     def model(self, name: str) -> ModelHandle:
         """Load the bundle of that name, checked, or raise `ModelError`."""
+
+    def lane(
+        self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None
+    ) -> None:
+        """Ask for a worker lane: slow work on windows of every stream, beside the tick.
+
+        `open_work` is called with a `LaneContext` and `options` on the lane's own thread, or in its process, and makes
+        what works on batches of windows. `tell` is called on the driver thread with each finding that is not None, and
+        with `emit`; the marks of a plugin whose lane is down read unknown.
+
+        Raises:
+            PluginError: The facts contradict each other, or work for a process cannot be found by name.
+        """
 
 
 class Processor(Protocol):

@@ -51,10 +51,13 @@ class StateTable:
 
     def admit(self, row: int) -> None:
         """Give `row` fresh state."""
-        for name, array in self._arrays.items():
-            array[row] = self._fills[name]
+        self.reset(row)
 
-    reset = admit
+    def reset(self, row: int, prefix: str = "") -> None:
+        """Give `row` fresh state; only of the arrays whose names begin with `prefix`, if one is given."""
+        for name, array in self._arrays.items():
+            if name.startswith(prefix):
+                array[row] = self._fills[name]
 
     def retire(self, row: int, last: int) -> None:
         """Fill `row` with the state of row `last`, and make `last` fresh."""

@@ -12,6 +12,10 @@ class StreamFacts(Protocol):
     """Who a stream is; one object for the whole life of a stream, so it tells apart two calls of the same name."""
 
     @property
+    def id(self) -> int:
+        """Number of the stream, counted from 1 since the engine started; never used again."""
+
+    @property
     def call(self) -> str:
         """Call the stream belongs to."""
 

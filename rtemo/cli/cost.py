@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -64,7 +65,7 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
     start_s = time.perf_counter()
     options = msgspec.structs.replace(config.engine, capacity=streams, health_interval_s=_NEVER_S, owns_process=True)
     plugins = [make(name, config.plugin_options(name)) for name in config.chain]
-    engine = Engine(plugins, options, is_live=False, load_model=ModelStore().load)
+    engine = Engine(plugins, options, is_live=False, open_store=partial(ModelStore, config.runtime))
     with Warming(config, StartLine()):
         engine.open()
     ready_s = time.perf_counter() - start_s

@@ -34,6 +34,7 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "fault", "
     metavar="SECONDS",
     help="How long calls may go on after SIGTERM; no new ones are taken.  [ingest.drain_s]",
 )
+@click.option("--device", metavar="NAME", help="Where models run: cpu, cuda or cuda:1.  [runtime.device]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
 @click.option("--quiet", is_flag=True, help="Say nothing about streams that come and go.")
 @configured
@@ -44,6 +45,7 @@ def command(
     audio_endpoint: str | None,
     capacity: int | None,
     drain_s: float | None,
+    device: str | None,
     jsonl: Path | None,
     quiet: bool,
 ) -> None:
@@ -70,6 +72,8 @@ def command(
     from rtemo.session import Session
 
     config = own_process(config, **({} if capacity is None else {"capacity": capacity}))
+    if device is not None:
+        config = msgspec.structs.replace(config, runtime=msgspec.structs.replace(config.runtime, device=device))
     ingest_options, publish_options = config.ingest, config.publish
     if ingest_endpoint is not None:
         ingest_options = msgspec.structs.replace(ingest_options, endpoint=ingest_endpoint)

@@ -10,6 +10,7 @@ from rtemo.engine.options import EngineOptions
 from rtemo.io.sinks.options import PlayOptions
 from rtemo.io.sources.options import FileOptions, MicrophoneOptions, StdinOptions
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
+from rtemo.runtime.options import RuntimeOptions
 
 
 class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +37,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "gem",
         "ranker",
     )
+    runtime: Annotated[RuntimeOptions, Meta(description="What runs the models, and where.")] = RuntimeOptions()
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()
     file: Annotated[FileOptions, Meta(description="Sound files as a source.")] = FileOptions()
     stdin: Annotated[StdinOptions, Meta(description="Raw PCM on standard input as a source.")] = StdinOptions()

@@ -3,6 +3,8 @@
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,22 +14,48 @@ from rtemo.api import (
     Block,
     Emit,
     Emotion,
+    Finding,
     HopFlag,
+    LaneContext,
+    LaneSpec,
     Mark,
+    ModelHandle,
     Payload,
     Plugin,
-    PluginContext,
     PluginError,
     PluginSpec,
     RtemoError,
+    StreamFacts,
     StreamFormat,
 )
+from rtemo.api.lane import OpenLane
 from rtemo.engine.clock import Clock
+from rtemo.engine.lanes import Lane, Lanes, Tell
 from rtemo.engine.stage import MarkTable, Stage
 
 
 class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
     """The driver thread that receives this was given up by the watchdog and must end without touching anything."""
+
+
+class PluginLoan:
+    """The engine's loan to one plugin, which is known by name to its lanes."""
+
+    def __init__(self, context: LaneContext, plugin: str, lanes: Lanes | None) -> None:
+        self.format = context.format
+        self._context = context
+        self._plugin = plugin
+        self._lanes = lanes
+
+    def model(self, name: str) -> ModelHandle:
+        """Load a bundle, or lend the one already loaded."""
+        return self._context.model(name)
+
+    def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
+        """Ask for a worker lane; see `rtemo.api.PluginContext`."""
+        if self._lanes is None:
+            raise PluginError(f"plugin {self._plugin!r} asks for a lane, but this chain has none")
+        self._lanes.ask(self._plugin, spec, open_work, options, tell)
 
 
 class Turn:
@@ -38,6 +66,8 @@ class Turn:
         self.holder = 0
         self.stage: int | None = None
         self.stage_start_ns = 0
+        self.is_telling = False
+        """Whether a plugin is at a finding of its lane, between two ticks."""
 
 
 def check(specs: Sequence[PluginSpec]) -> None:
@@ -79,21 +109,23 @@ class Chain:
 
     Args:
         plugins: Configured plugins in order.
-        context: What plugins are lent when they are opened.
+        context: Format and models that plugins are lent when they are opened.
         capacity: Rows of every table.
         clock: Time for the stamps.
         emit_for: Makes the `emit` function of a plugin from its name.
         on_fault: Called on the driver thread with plugin name and problem when a processor raises.
+        lanes: Where plugins ask for worker lanes; opened with the chain.
     """
 
     def __init__(
         self,
         plugins: Sequence[Plugin],
-        context: PluginContext,
+        context: LaneContext,
         capacity: int,
         clock: Clock,
         emit_for: Callable[[str], Emit],
         on_fault: Callable[[str, str], None],
+        lanes: Lanes | None = None,
     ) -> None:
         check([plugin.spec for plugin in plugins])
         self.format: StreamFormat = context.format
@@ -110,7 +142,7 @@ class Chain:
         self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
         for index, plugin in enumerate(plugins):
             try:
-                processor = plugin.open(context, capacity)
+                processor = plugin.open(PluginLoan(context, plugin.spec.name, lanes), capacity)
             except RtemoError:
                 self.close()
                 raise
@@ -124,6 +156,15 @@ class Chain:
             self._tables += stage.tables
             self.stages.append(stage)
             self._outlets.append(_Outlet(stage, emit_for(plugin.spec.name), self._doubts))
+        if lanes is None:
+            return
+        try:
+            lanes.open(frozenset(table.mark.name for table in self._tables))
+        except RtemoError:
+            self.close()
+            raise
+        for stage in self.stages:
+            stage.lanes = [lane.worker for lane in lanes.all if lane.plugin == stage.spec.name]
 
     @property
     def latency_samples(self) -> int:
@@ -182,6 +223,8 @@ class Chain:
                 stage.is_bypassed = True
                 self._on_fault(stage.spec.name, problem)
                 stage.bypass(block)
+            elif stage.lanes and any(lane.is_down for lane in stage.lanes):
+                stage.forget_marks(block.n)
             stage.shift(block)
             busy_ns = self._clock.now_ns() - start_ns
             stage.busy.add(busy_ns)
@@ -189,6 +232,26 @@ class Chain:
             if busy_ns > slowest_ns:
                 slowest, slowest_ns = index, busy_ns
         return slowest
+
+    def tell(self, findings: Sequence[tuple[Lane, Finding]], holder: int) -> None:
+        """Let plugins say what their lanes found; one that raises is bypassed.
+
+        Raises:
+            TurnLost: The watchdog has passed the turn on meanwhile.
+        """
+        for lane, finding in findings:
+            index = next(i for i, stage in enumerate(self.stages) if stage.spec.name == lane.plugin)
+            stage = self.stages[index]
+            if stage.is_bypassed:
+                continue
+            self.turn.is_telling = True
+            self._take(holder, index, self._clock.now_ns())
+            problem = _problem_of(partial(lane.tell, finding, self._outlets[index]))
+            self._take(holder, None, 0)
+            self.turn.is_telling = False
+            if problem:
+                stage.is_bypassed = True
+                self._on_fault(stage.spec.name, problem)
 
     def admit(self, row: int) -> None:
         """Prepare a row in every stage."""
@@ -212,8 +275,9 @@ class Chain:
         stage.is_bypassed = stage.is_hung = True
         for table in (*self._tables, self._doubts):
             table.values = table.values.copy()
-        if self._block is not None:
+        if self._block is not None and not self.turn.is_telling:
             stage.shift(self._block)
+        self.turn.is_telling = False
         self._on_fault(stage.spec.name, problem)
 
     def close(self) -> None:
@@ -261,20 +325,27 @@ class _Outlet:
         self._emit = emit
         self._doubts = doubts
 
-    def __call__(self, row: int | None, data: Payload, start_sample: int, end_sample: int) -> None:
+    def __call__(self, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int) -> None:
         if self._stage.is_bypassed:
             return
-        if row is not None and isinstance(data, Emotion) and self._doubts.values[row]:
+        place = row if isinstance(row, int) else getattr(row, "row", None)
+        if place is not None and isinstance(data, Emotion) and self._doubts.values[place]:
             data = msgspec.structs.replace(data, is_trusted=False)
         self._emit(row, data, start_sample, end_sample)
 
 
-def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
-    samples = block.samples
+def _problem_of(act: Callable[[], None]) -> str:
     try:
-        stage.processor.process(block, emit)
+        act()
     except Exception as error:
         return _describe(error)
+    return ""
+
+
+def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
+    samples = block.samples
+    if problem := _problem_of(partial(stage.processor.process, block, emit)):
+        return problem
     if block.samples is not samples:
         block.samples = samples
         return "it replaced `block.samples` instead of writing into it (`block.samples[:] = …`)"

@@ -7,17 +7,30 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Fault, Health, HopFlag, Payload, PluginTiming, ProcessedBlock, StreamFormat
+from rtemo.api import (
+    Block,
+    Fault,
+    Health,
+    HopFlag,
+    Payload,
+    PluginTiming,
+    ProcessedBlock,
+    StreamFacts,
+    StreamFormat,
+    kind_of,
+)
 from rtemo.engine.chain import Chain, TurnLost
 from rtemo.engine.clock import Clock, Doorbell
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
+from rtemo.engine.lanes import Lanes
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.pacer import Pacer, Verdict
 from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
+from rtemo.engine.stream import Stream
 
 _BELL_ROWS = 8  # with more live streams some packet always rings; looking four times a hop costs less
 _CATCH_UP_NS = 1_000_000
@@ -48,6 +61,7 @@ class Driver:
         outbox: Outbox,
         on_audio: AudioTap | None = None,
         sinks: Sequence[SinkThread] = (),
+        lanes: Lanes | None = None,
     ) -> None:
         capacity = floor.capacity
         self._format = format
@@ -59,6 +73,10 @@ class Driver:
         self._outbox = outbox
         self._on_audio = on_audio
         self._sinks = tuple(sinks)
+        self._asked_lanes = lanes
+        self._lanes: Lanes | None = None
+        self._said: list[tuple[Stream, str, int, int]] = []
+        self._lingering: list[tuple[Stream, int]] = []
         self._pacer = Pacer(format.hop_ns, format.hop_samples, is_live, round(options.stall_s * 1e9))
         self._is_live = is_live
         self.chain: Chain
@@ -80,6 +98,8 @@ class Driver:
     def start(self, chain: Chain) -> None:
         """Begin pacing with a warmed chain."""
         self.chain = chain
+        if self._asked_lanes is not None and self._asked_lanes.all:
+            self._lanes = self._asked_lanes
         now_ns = self._clock.now_ns()
         self._pacer.start(now_ns)
         self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
@@ -105,7 +125,9 @@ class Driver:
     def step(self, holder: int = 0) -> bool:
         """Admit arrivals, then tick or wait; tell whether it ticked."""
         floor = self._floor
-        floor.admit_arrivals(self.chain)
+        if self._lanes is not None:
+            self._bring_home(holder)
+        self._admit_arrivals()
         now_ns = self._clock.now_ns()
         if now_ns >= self._health_due_ns:
             self._report_health(now_ns)
@@ -120,7 +142,7 @@ class Driver:
         if verdict is Verdict.WAIT:
             # Arm first, then look again: audio that came in between must not be slept through.
             self._bell.arm()
-            floor.admit_arrivals(self.chain)
+            self._admit_arrivals()
             verdict, until_ns = self._decide(now_ns)
             if verdict is Verdict.WAIT:
                 if self._stop.is_set():
@@ -132,6 +154,45 @@ class Driver:
         self._rang_ns = 0
         self._tick(holder)
         return True
+
+    def _admit_arrivals(self) -> None:
+        for stream in self._floor.admit_arrivals(self.chain):
+            if self._lanes is not None:
+                self._lanes.clear(stream.slot)
+
+    def _bring_home(self, holder: int) -> None:
+        """Have what lanes found told, and let streams go of which nothing more is to be told."""
+        lanes, lingering = self._lanes, self._lingering
+        if lanes is None:
+            return
+        ended = {stream for stream, _ in lingering}
+        self.chain.tell(lanes.collect(lambda stream: stream in ended), holder)
+        if not lingering:
+            return
+        now_ns = self._clock.now_ns()
+        self._lingering = []
+        for stream, until_ns in lingering:
+            if lanes.has(stream) and now_ns < until_ns:
+                self._lingering.append((stream, until_ns))
+                continue
+            lanes.forget(stream)
+            self._floor.leave(stream)
+
+    def _retire(self, row: int) -> None:
+        """Take a stream out that has ended; it keeps its name until its lanes have told what they found."""
+        lanes = self._lanes
+        stream = self._floor.take_out(row, self.chain)
+        if lanes is not None and lanes.has(stream):
+            self._lingering.append((stream, self._clock.now_ns() + lanes.longest_age_ns))
+        else:
+            self._floor.leave(stream)
+
+    def release(self, reason: str) -> None:
+        """Let everybody go, those too of whom lanes still had something to tell; after the driver has ended."""
+        for stream, _ in self._lingering:
+            self._floor.leave(stream)
+        self._lingering = []
+        self._floor.retire_all(self.chain, reason)
 
     def _decide(self, now_ns: int) -> tuple[Verdict, int]:
         slots = self._floor.slots
@@ -162,7 +223,16 @@ class Driver:
         is_late = self._is_live and start_ns - ready_ns > self._format.hop_ns
         if is_late:
             self.skipped_turns += n * chain.optional_stages
+        lanes = self._lanes
+        if lanes is not None:
+            self._said.clear()
+            if lanes.heard is not None:
+                lanes.heard.append(floor.slots, block.samples, block.start_sample)
         slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
+        if lanes is not None:
+            if lanes.processed is not None:
+                lanes.processed.append(floor.slots, block.samples, block.start_sample)
+            lanes.cut(block, floor.rows, self._said)
         self._hand_out(block, last)
         end_ns = clock.now_ns()
         self.tick_time.add(end_ns - start_ns)
@@ -175,7 +245,7 @@ class Driver:
             for stream in floor.rows:
                 stream.xruns += 1
         for row in last[::-1]:
-            floor.retire(int(row), chain)
+            self._retire(int(row))
 
     def _hand_out(self, block: Block, last: NDArray[np.intp]) -> None:
         """Give the processed audio to whoever wants it: one copy of the tick for all sinks together."""
@@ -205,18 +275,24 @@ class Driver:
             self._on_audio = None
             self.report_fault("on_audio", f"{type(error).__name__}: {error}", action="closed")
 
-    def emit(self, plugin: str, row: int | None, data: Payload, start_sample: int, end_sample: int) -> None:
-        """Post a plugin's event about the stream at `row`, or about the engine as a whole. Driver thread."""
+    def emit(
+        self, plugin: str, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int
+    ) -> None:
+        """Post a plugin's event about a stream, by row or itself, or about the engine as a whole. Driver thread."""
         if self.is_muted:
             return
         if row is None:
             self._outbox.post(None, plugin, data, start_sample, end_sample)
             return
-        capture_ns = int(self._capture_ns[row])
+        stream = row if isinstance(row, Stream) else self._floor.rows[row]  # type: ignore[index]
+        place = stream.row
+        capture_ns = 0 if place is None else int(self._capture_ns[place])
         if capture_ns:  # that of the hop's last sample; earlier samples were captured earlier
-            behind_samples = int(self._hop_end[row]) - end_sample
+            behind_samples = int(self._hop_end[place]) - end_sample
             capture_ns -= behind_samples * 1_000_000_000 // self._format.sample_rate_hz
-        self._outbox.post(self._floor.rows[row], plugin, data, start_sample, end_sample, capture_ns)
+        self._outbox.post(stream, plugin, data, start_sample, end_sample, capture_ns)
+        if self._lanes is not None and kind_of(data) in self._lanes.waits_for:
+            self._said.append((stream, kind_of(data), start_sample, end_sample))
 
     def report_fault(self, plugin: str, problem: str, action: str = "bypassed") -> None:
         """Say that a plugin has failed and is bypassed."""
@@ -277,6 +353,8 @@ class Driver:
                 for stage in self._stages
             ),
             sinks=tuple(sink.state() for sink in self._sinks),
+            lanes=() if self._lanes is None else self._lanes.states(),
+            history_bytes_per_stream=0 if self._lanes is None else self._lanes.bytes_per_stream,
         )
 
     @property

@@ -16,7 +16,6 @@ from rtemo.api import (
     CapacityError,
     ConfigError,
     Health,
-    ModelError,
     ModelHandle,
     Payload,
     Plugin,
@@ -32,6 +31,8 @@ from rtemo.engine.clock import Clock, Doorbell, SystemClock
 from rtemo.engine.driver import AudioTap, Driver
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
+from rtemo.engine.lane_worker import LentContext, ModelLender
+from rtemo.engine.lanes import Lanes
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.precedence import Precedence
@@ -47,17 +48,15 @@ _WARM_STREAMS = 2
 class EngineContext:
     """What plugins are lent: the format and the models, each loaded once."""
 
-    def __init__(self, format: StreamFormat, load_model: Callable[[str], ModelHandle] | None) -> None:
+    def __init__(self, format: StreamFormat, open_store: Callable[[], ModelLender] | None) -> None:
+        self._context = LentContext(format, open_store)
         self.format = format
         self.models: dict[str, ModelHandle] = {}
-        self._load_model = load_model
 
     def model(self, name: str) -> ModelHandle:
         """Load a bundle, or lend the one already loaded."""
         if name not in self.models:
-            if self._load_model is None:
-                raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
-            self.models[name] = self._load_model(name)
+            self.models[name] = self._context.model(name)
         return self.models[name]
 
 
@@ -69,7 +68,7 @@ class Engine:
         options: Settings.
         is_live: Real time; otherwise freewheel, as fast as the machine allows and without any loss.
         clock: Time; virtual in tests.
-        load_model: Loads a model bundle by name.
+        open_store: Makes what lends models: one for the chain, one for each lane, since a handle serves one thread.
         on_audio: Receives every processed hop on the driver thread.
         sinks: Where processed audio goes, each on a thread of its own; see `open_sinks`.
     """
@@ -82,7 +81,7 @@ class Engine:
         format: StreamFormat | None = None,
         is_live: bool = True,
         clock: Clock | None = None,
-        load_model: Callable[[str], ModelHandle] | None = None,
+        open_store: Callable[[], ModelLender] | None = None,
         on_audio: AudioTap | None = None,
         sinks: Sequence[AudioSink] = (),
     ) -> None:
@@ -107,7 +106,16 @@ class Engine:
         )
         self.floor = Floor(self.format, self._ring, self._intake, self.outbox, is_live)
         blocks = max(2, seconds_to_hops(self.options.audio_buffer_s, rate_hz, hop_samples))
-        self.sinks = [SinkThread(sink, self.format, blocks, self._report_sink) for sink in sinks]
+        self.sinks = [SinkThread(sink, self.format, blocks, self._report) for sink in sinks]
+        self.lanes = Lanes(
+            self.format,
+            self.options.capacity,
+            is_live,
+            self.clock.now_ns,
+            self._bell.ring,
+            self._report,
+            open_store,
+        )
         self.driver = Driver(
             self.format,
             self.options,
@@ -119,8 +127,9 @@ class Engine:
             self.outbox,
             on_audio,
             self.sinks,
+            self.lanes,
         )
-        self.context = EngineContext(self.format, load_model)
+        self.context = EngineContext(self.format, open_store)
         self.chain: Chain
         self._threads: list[threading.Thread] = []
         self._watchdog: Watchdog | None = None
@@ -133,14 +142,19 @@ class Engine:
     def open(self) -> None:
         """Open the plugins, warm everything up and say that the engine is ready; starts no thread."""
         self.driver.is_muted = True
-        self.chain = Chain(
-            self._plugins,
-            self.context,
-            self.options.capacity,
-            self.clock,
-            lambda name: partial(self.driver.emit, name),
-            self.driver.report_fault,
-        )
+        try:
+            self.chain = Chain(
+                self._plugins,
+                self.context,
+                self.options.capacity,
+                self.clock,
+                lambda name: partial(self.driver.emit, name),
+                self.driver.report_fault,
+                self.lanes,
+            )
+        except BaseException:
+            self.lanes.stop(0.0)
+            raise
         self._drain_hops = 1 + -(-self.chain.latency_samples // self.format.hop_samples)
         self._warm()
         self.driver.is_muted = False
@@ -167,6 +181,7 @@ class Engine:
 
     def start(self) -> None:
         """Start the driver thread and the watchdog, after `open`."""
+        self.lanes.start()
         self._watchdog = Watchdog(self.chain, self.options.hang_s, self.clock, self._go_on)
         self._start_driver(0)
         self._watchdog.start()
@@ -218,7 +233,7 @@ class Engine:
         for sink in self.sinks:
             sink.stop(max(0.0, deadline_s - time.monotonic()))
 
-    def _report_sink(self, data: Payload) -> None:
+    def _report(self, data: Payload) -> None:
         self.outbox.post(None, "engine", data, 0, 0)
 
     @property
@@ -245,8 +260,9 @@ class Engine:
         if not self._is_ready:
             return health
         if not any(thread.is_alive() for thread in self._threads):
-            self.floor.retire_all(self.chain, reason)
+            self.driver.release(reason)
             self.chain.close()
+        self.lanes.stop(max(0.1, deadline - time.monotonic()))
         self.outbox.post(None, "engine", SessionEnd(reason=reason, counters=health.counters), 0, 0)
         if self._switch_interval_s:
             sys.setswitchinterval(self._switch_interval_s)

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,15 +75,18 @@ class Floor:
             slot = self._free.popleft()
             self._names.add((call, channel))
             self.streams_total += 1
+            number = self.streams_total
         self._ring.clear(slot)
         self._intake.clear(slot, prefill_samples, drain_hops)
-        stream = Stream(call, channel, slot, source, role)
+        stream = Stream(call, channel, slot, source, role, number)
         self._outbox.post(stream, "engine", StreamStart(source=source, role=role), 0, 0)
         self._lobby.append(stream)
         return stream
 
-    def admit_arrivals(self, chain: Chain) -> None:
+    def admit_arrivals(self, chain: Chain) -> Sequence[Stream]:
         """Give a row to every waiting stream that has its first hop and what it keeps against jitter, or has ended.
+
+        Returns who came in.
 
         Channels of one call come in together, so that none runs ahead of the other; one that stays without
         audio holds the rest up for `_COMPANY_HOPS` at most. While everybody here has audio to spare, as after the
@@ -90,15 +94,16 @@ class Floor:
         to that of the clock, and the others would keep their delay.
         """
         if not self._lobby:
-            return
+            return ()
         for _ in range(len(self._lobby)):
             stream = self._lobby.popleft()
             if self._is_live and self._ring.ended[stream.slot] and not self._ring.write[stream.slot]:
-                self._leave(stream, "")  # never had audio: there is nothing to work on
+                self.leave(stream)  # never had audio: there is nothing to work on
             else:
                 self._lobby.append(stream)
         if self._is_behind() and all(self._surplus_hops(stream) < _LOBBY_HOPS for stream in self._lobby):
-            return
+            return ()
+        came = []
         waiting = [self._lobby.popleft() for _ in range(len(self._lobby))]
         missing = {stream.call for stream in waiting if self._surplus_hops(stream) < 0}
         for stream in waiting:
@@ -108,8 +113,11 @@ class Floor:
                 continue
             row = len(self.rows)
             chain.admit(row)
+            stream.row = row
             self._slots[row] = stream.slot
             self.rows.append(stream)
+            came.append(stream)
+        return came
 
     def _is_behind(self) -> bool:
         """Whether every live stream has more than it keeps in hand, so that they are worked off at once."""
@@ -128,20 +136,26 @@ class Floor:
 
     def retire(self, row: int, chain: Chain, reason: str = "") -> None:
         """Take a row out, say so, overwrite its audio and free its slot."""
+        self.leave(self.take_out(row, chain), reason)
+
+    def take_out(self, row: int, chain: Chain) -> Stream:
+        """Take a row out; its stream keeps slot and name until `leave`."""
         stream = self.rows[row]
         chain.retire(row)
+        stream.row = None
         last = self.rows.pop()
         if last is not stream:
+            last.row = row
             self.rows[row] = last
             self._slots[row] = last.slot
-        self._leave(stream, reason)
+        return stream
 
     def retire_all(self, chain: Chain, reason: str) -> None:
         """Take everybody out, those still waiting too."""
         for row in range(len(self.rows) - 1, -1, -1):
             self.retire(row, chain, reason)
         while self._lobby:
-            self._leave(self._lobby.popleft(), reason)
+            self.leave(self._lobby.popleft(), reason)
 
     def counters_of(self, stream: Stream) -> Counters:
         """Counters of one stream so far."""
@@ -171,7 +185,8 @@ class Floor:
             concealed_hops=total.concealed_hops,
         )
 
-    def _leave(self, stream: Stream, reason: str) -> None:
+    def leave(self, stream: Stream, reason: str = "") -> None:
+        """Say that a stream has ended, overwrite its audio and free slot and name."""
         stream.final_counters = self.counters_of(stream)
         stream.is_closed = True
         position = int(self._ring.read[stream.slot])  # what was worked on: all of it, unless the engine was stopped

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import Block, HopFlag, Mark, PluginSpec, Processor, StreamFormat
 from rtemo.engine.delay import AudioDelay, HopDelay, PositionDelay
+from rtemo.engine.lane_worker import LaneWorker
 from rtemo.engine.stats import Histogram
 
 _LAST = np.uint8(HopFlag.LAST)
@@ -38,6 +39,7 @@ class Stage:
         busy: Time spent in the processor, per tick.
         wait: Time between the tick being ready and the processor's start.
         xruns: Late ticks charged to this stage.
+        lanes: Slow work that its plugin asked for.
 
     Args:
         spec: The plugin's facts.
@@ -65,6 +67,7 @@ class Stage:
         self.busy = Histogram()
         self.wait = Histogram()
         self.xruns = 0
+        self.lanes: list[LaneWorker] = []
         self.tables = [MarkTable(mark, capacity) for mark in spec.provides]
         self._audio: AudioDelay | None = None
         self._late_marks: list[tuple[MarkTable, HopDelay]] = []
@@ -97,8 +100,12 @@ class Stage:
         """Stand in for the processor: audio with equal delay, marks unknown."""
         if self._audio is not None:
             self._audio.pull(block.samples)
+        self.forget_marks(block.n)
+
+    def forget_marks(self, n: int) -> None:
+        """Let the marks of n rows read unknown."""
         for table in self.tables:
-            table.forget(block.n)
+            table.forget(n)
 
     def shift(self, block: Block) -> None:
         """Move positions, marks, flags and what entered the chain to where the delayed audio now is."""

@@ -6,10 +6,13 @@ from rtemo.api import Counters
 class Stream:
     """A live stream: its names, its ring slot, and the number of its last event.
 
-    The slot stays the same for the stream's life; its row in the block may change at every retirement.
+    The slot stays the same for the stream's life; its row in the block may change at every retirement, and is None
+    before it has one and after it has left.
     """
 
-    def __init__(self, call: str, channel: str, slot: int, source: str, role: str) -> None:
+    def __init__(self, call: str, channel: str, slot: int, source: str, role: str, id: int = 0) -> None:
+        self.id = id
+        self.row: int | None = None
         self.call = call
         self.channel = channel
         self.slot = slot

@@ -1,6 +1,7 @@
 """OnnxHandle: a model run by ONNX Runtime on one thread, its state bound in place."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -34,14 +35,15 @@ class OnnxHandle:
     Args:
         card: What the graph must look like.
         data: The weights, an ONNX model without external data.
+        device: `cpu`, or `cuda` where the CUDA build of ONNX Runtime is installed.
 
     Raises:
-        ModelError: The graph cannot be loaded or does not match the card.
+        ModelError: The graph cannot be loaded or does not match the card, or there is no such device.
     """
 
-    def __init__(self, card: ModelCard, data: bytes) -> None:
+    def __init__(self, card: ModelCard, data: bytes, device: str = "cpu") -> None:
         self.card = card
-        self._session = _open_session(card, data)
+        self._session = _open_session(card, data, _providers(device))
         self._next_names = {name: card.next_states.get(name, f"next_{name}") for name in card.states}
         self._constants = {
             name: onnxruntime.OrtValue.ortvalue_from_numpy(np.full(spec.shape, spec.fill, dtype=spec.dtype))
@@ -57,6 +59,12 @@ class OnnxHandle:
         for name, spec in self.card.states.items():
             table.add(name, spec.shape, spec.dtype, spec.fill)
         return table
+
+    def begin(
+        self, inputs: Mapping[str, NDArray[np.generic]], state: StateTable, rows: NDArray[np.int64] | int
+    ) -> "Ready":
+        """Run one step; on a CPU there is nobody else to work on it, so it is done when this returns."""
+        return Ready(self.run(inputs, state, rows))
 
     def run(
         self, inputs: Mapping[str, NDArray[np.generic]], state: StateTable, rows: NDArray[np.int64] | int
@@ -156,7 +164,18 @@ class OnnxHandle:
         )
 
 
-def _open_session(card: ModelCard, data: bytes) -> onnxruntime.InferenceSession:
+class Ready:
+    """A step that is done."""
+
+    def __init__(self, outputs: dict[str, NDArray[np.generic]]) -> None:
+        self._outputs = outputs
+
+    def take(self) -> dict[str, NDArray[np.generic]]:
+        """Give its outputs."""
+        return self._outputs
+
+
+def _open_session(card: ModelCard, data: bytes, providers: list[Any]) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -166,13 +185,27 @@ def _open_session(card: ModelCard, data: bytes) -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False  # it never shrinks, and at these sizes it is not faster
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:
         raise ModelError(
             f"the weights of {card.name!r} cannot be loaded by ONNX Runtime {onnxruntime.__version__} "
             f"({_first_line(error)})",
             "reinstall the bundle, or update onnxruntime",
         ) from error
+
+
+def _providers(device: str) -> list[Any]:
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise ModelError(f"there is no device {device!r}", "name cpu, cuda or cuda:<number>")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise ModelError(
+            f"device {device!r} cannot be used here: ONNX Runtime {onnxruntime.__version__} is a build without CUDA",
+            "install onnxruntime-gpu in its place, or use runtime.device = 'cpu'",
+        )
+    return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
 
 
 def _first_line(error: Exception) -> str:

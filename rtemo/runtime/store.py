@@ -6,15 +6,12 @@ import importlib.util
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtemo.api import ModelCard, ModelError, ModelHandle
 from rtemo.runtime.graph import GraphError, check_graph
-
-if TYPE_CHECKING:
-    from rtemo.runtime.onnx import OnnxHandle
+from rtemo.runtime.options import RuntimeOptions
 
 GROUP = "rtemo.bundles"
 SHIPPED = "rtemo-weights"
@@ -131,12 +128,14 @@ class ModelStore:
     """Loads bundles on request and lends every caller of one name the same handle.
 
     Args:
+        options: What runs the models, and where.
         places: Bundle name → folder to take it from instead of the installed one.
     """
 
-    def __init__(self, places: Mapping[str, str] | None = None) -> None:
+    def __init__(self, options: RuntimeOptions | None = None, places: Mapping[str, str] | None = None) -> None:
+        self._options = options or RuntimeOptions()
         self._places = dict(places or {})
-        self._handles: dict[str, OnnxHandle] = {}
+        self._handles: dict[str, ModelHandle] = {}
 
     def load(self, name: str) -> ModelHandle:
         """Find, check and load a bundle, or lend the one already loaded.
@@ -145,8 +144,6 @@ class ModelStore:
             ModelError: Anything about the bundle is wrong; the text says what and how to mend it.
         """
         if name not in self._handles:
-            from rtemo.runtime.onnx import OnnxHandle  # costs 130 ms, so only who needs a model pays
-
             bundle = find(self._places.get(name, name))
             data = bundle.read_weights()
             try:
@@ -155,7 +152,7 @@ class ModelStore:
                 raise ModelError(
                     f"the weights of {bundle.card.name!r} {error}", "export the model again as one ONNX file"
                 ) from error
-            self._handles[name] = OnnxHandle(bundle.card, data)
+            self._handles[name] = _open_handle(bundle.card, data, self._options)
         return self._handles[name]
 
     @property
@@ -170,6 +167,22 @@ def _is_installed(distribution: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
+
+
+def _open_handle(card: ModelCard, data: bytes, options: RuntimeOptions) -> ModelHandle:
+    is_on_cpu = options.device == "cpu"
+    if options.back_end == "onnx" or (options.back_end == "auto" and is_on_cpu):
+        from rtemo.runtime.onnx import OnnxHandle  # costs 130 ms, so only who needs a model pays
+
+        return OnnxHandle(card, data, options.device)
+    try:
+        from rtemo.runtime.torch import TorchHandle
+    except ImportError as error:
+        raise ModelError(
+            f"models cannot run on {options.device!r} by torch: {error.name or error} is not installed",
+            "install the extra, as `pip install 'rtemo[gpu]'`, or use runtime.device = 'cpu'",
+        ) from error
+    return TorchHandle(card, data, options.device, half=options.half and not is_on_cpu, exact=is_on_cpu)
 
 
 def _module_folder(point: EntryPoint) -> Path:

@@ -75,6 +75,7 @@ class Rig:
         self.heard: dict[tuple[str, str], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
         self.engine = Engine(plugins, EngineOptions(**options), is_live=live, clock=self.clock, on_audio=self._hear)
         self.engine.open()
+        self.engine.lanes.start()
         self.events: list[Event] = []
 
     def _hear(self, call: str, channel: str, start_sample: int, hop: NDArray[np.float32]) -> None:

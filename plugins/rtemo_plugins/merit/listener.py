@@ -15,6 +15,7 @@ STEP_HOPS = 4
 """Hops that the network takes at once."""
 
 _SLACK_HOPS = STEP_HOPS - 1  # a step is computed before the next one is complete
+_POOLED = "pool_"
 _PAGES = 2  # one fills while the other waits to be computed
 _SILENCE = 0  # of `vad.speech` and `vad.voice`: anything else, unknown too, is listened to
 _LAST = np.uint8(HopFlag.LAST)
@@ -52,8 +53,6 @@ class Listener:
         self._model = model
         self._hop_samples = card.hop_samples
         self._network = model.new_state(capacity)
-        self._fresh = model.new_state(1)
-        self._pooling = [name for name in self._network if name.startswith("pool_")]
         context = card.outputs["context"].shape
 
         held = (_PAGES, STEP_HOPS)
@@ -114,8 +113,7 @@ class Listener:
 
     def forget_turn(self, row: int) -> None:
         """Begin a turn: what was pooled over the one before is forgotten, what is known of the room is not."""
-        for name in self._pooling:
-            self._network[name][row] = self._fresh[name][0]
+        self._network.reset(row, _POOLED)
 
     def admit(self, row: int) -> None:
         """Prepare fresh state for a new stream."""

@@ -48,7 +48,7 @@ def test_bundle_loads_through_its_entry_point(bundle, tmp_path, monkeypatch):
 
 
 def test_two_callers_share_one_handle(bundle):
-    models = ModelStore({"toy": str(bundle)})
+    models = ModelStore(places={"toy": str(bundle)})
     assert models.load("toy") is models.load("toy")
 
 

@@ -1,0 +1,203 @@
+"""LaneWorker: the thread that works on one lane's windows, and what starts it again when it fails."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from rtemo.api import Fault, ModelError, ModelHandle, Payload, RtemoError, StreamFormat
+from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
+from rtemo.engine.history import History
+from rtemo.engine.lane_process import RemoteWork
+from rtemo.engine.lane_queue import LaneJob, LaneQueue
+from rtemo.engine.stats import Histogram
+
+_POLL_S = 0.1
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 30.0
+_FILE_TRIES = 3
+_STEADY_BATCHES = 20
+"""Batches in a row after which a lane counts as sound again, and its next pause is the first one."""
+
+
+class ModelLender(Protocol):
+    """What lends models; every lane has one of its own, since a handle serves one thread."""
+
+    def load(self, name: str) -> ModelHandle:
+        """Load the bundle of that name, or raise `ModelError`."""
+
+
+class LentContext:
+    """What the work of a lane is lent."""
+
+    def __init__(self, format: StreamFormat, open_store: Callable[[], ModelLender] | None) -> None:
+        self.format = format
+        self._store = None if open_store is None else open_store()
+
+    def model(self, name: str) -> ModelHandle:
+        """Load a bundle for this lane alone."""
+        if self._store is None:
+            raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
+        return self._store.load(name)
+
+
+class LaneWorker:
+    """Runs the work of one lane; whatever befalls it, the driver goes on, and the lane comes back.
+
+    Args:
+        where: Plugin and lane, for faults.
+        spec: The lane's facts.
+        open_work: Makes the work.
+        options: Given to it.
+        format: Of all audio.
+        open_store: Makes what lends models.
+        queue: Where windows come from.
+        history: Where their audio lies.
+        report: Emits an event about the engine. Any thread.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        spec: LaneSpec,
+        open_work: OpenLane,
+        options: Any,
+        format: StreamFormat,
+        open_store: Callable[[], ModelLender] | None,
+        queue: LaneQueue,
+        history: History,
+        report: Callable[[Payload], None],
+    ) -> None:
+        self.where = where
+        self.spec = spec
+        self.queue = queue
+        self.state = "starting"
+        self.restarts = 0
+        self.batch = Histogram()
+        self._open_work = open_work
+        self._options = options
+        self._format = format
+        self._open_store = open_store
+        self._history = history
+        self._report = report
+        self._stop = threading.Event()
+        self._turn = 0
+        self._busy_since_s = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+        self._sound_batches = 0
+        self._failures = 0
+        self._remote: RemoteWork | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing is worked on, for now or for good."""
+        return self.state in ("restarting", "failed")
+
+    def start(self) -> None:
+        """Start a thread, which opens the work first."""
+        self._thread = threading.Thread(
+            target=self._run, args=(self._turn,), name=f"rtemo-lane-{self.where}", daemon=True
+        )
+        self._thread.start()
+
+    def look(self) -> bool:
+        """Give the lane up if it hangs; tell whether it was. Driver thread.
+
+        By the machine's clock, which goes on where the engine's own is virtual.
+        """
+        since_s = self._busy_since_s
+        if not since_s or time.monotonic() - since_s < self.spec.hang_s:
+            return False
+        self._busy_since_s = 0.0
+        self._turn += 1  # the hung thread ends by itself when its work returns
+        if self._remote is not None:
+            self._remote.close()
+        self._fail(f"did not return within {self.spec.hang_s:g} s")
+        self.start()
+        return True
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread and the process behind it; tell whether that was done in time."""
+        self._stop.set()
+        self.queue.close()
+        if self._remote is not None:
+            self._remote.close()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            return not self._thread.is_alive()
+        return True
+
+    def _run(self, turn: int) -> None:
+        while turn == self._turn and not self._stop.is_set() and self.state != "failed":
+            if self.state == "restarting" and self._stop.wait(self._pause_s):
+                return
+            try:
+                work = self._open()
+                if turn != self._turn:
+                    return
+                self.state = "running"
+                self._serve(work, turn)
+            except Exception as error:
+                if turn != self._turn or self._stop.is_set():
+                    return
+                self._busy_since_s = 0.0
+                problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
+                self._fail(problem)
+            finally:
+                if turn == self._turn and self._remote is not None:
+                    self._remote.close()
+
+    def _open(self) -> LaneWork:
+        if self.spec.kind == "process":
+            remote = self._remote = RemoteWork(self._open_work, self._options, self._format, self._open_store)
+            remote.open()
+            return remote
+        return self._open_work(LentContext(self._format, self._open_store), self._options)
+
+    def _serve(self, work: LaneWork, turn: int) -> None:
+        while turn == self._turn and not self._stop.is_set():
+            jobs = self.queue.take(self.spec.max_batch, _POLL_S)
+            if not jobs:
+                continue
+            self._busy_since_s = time.monotonic()
+            windows, worked = self._gather(jobs)
+            results: Sequence[Any] = work(windows) if windows else ()
+            if turn != self._turn:
+                return
+            self._busy_since_s = 0.0
+            if len(results) != len(windows):
+                raise ValueError(f"it gave {len(results)} results for {len(windows)} windows")
+            for job, result in zip(worked, results, strict=True):
+                job.result = result
+            self.batch.add(len(jobs))
+            self.queue.finish(jobs)
+            self._sound_batches += 1
+            if self._sound_batches >= _STEADY_BATCHES:
+                self._pause_s = _FIRST_PAUSE_S
+
+    def _gather(self, jobs: list[LaneJob]) -> tuple[list[Window], list[LaneJob]]:
+        windows: list[Window] = []
+        worked: list[LaneJob] = []
+        for job in jobs:
+            found = self._history.read(job.stream.slot, job.life, job.start_sample, job.end_sample)
+            if found is None:
+                self.queue.skipped += 1
+                continue
+            start_sample, samples = found
+            job.start_sample, job.end_sample = start_sample, start_sample + len(samples)
+            windows.append(Window(job.stream, samples, start_sample, job.trigger))
+            worked.append(job)
+        return windows, worked
+
+    def _fail(self, problem: str) -> None:
+        self._failures = 1 if self._sound_batches else self._failures + 1
+        if self._sound_batches < _STEADY_BATCHES and self.restarts:
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        self._sound_batches = 0
+        self.restarts += 1
+        # A live lane is tried for ever; a file must come to its end.
+        is_final = not self.queue.is_live and self._failures > _FILE_TRIES
+        self.state = "failed" if is_final else "restarting"
+        self.queue.fail(for_good=is_final)
+        self._report(Fault(where=self.where, problem=problem, action="given up" if is_final else "retrying"))

@@ -1,0 +1,322 @@
+"""Lanes: cuts the windows that are due and brings home what was found, on the driver thread."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Block, Emit, LaneState, Payload, PluginError, StreamFormat
+from rtemo.api.lane import STRIDE, Finding, LaneSpec, OpenLane
+from rtemo.api.units import seconds_to_hops, seconds_to_samples
+from rtemo.engine.history import History
+from rtemo.engine.lane_queue import LaneJob, LaneQueue
+from rtemo.engine.lane_worker import LaneWorker, ModelLender
+from rtemo.engine.stats import Histogram
+from rtemo.engine.stream import Stream
+
+Tell = Callable[[Finding, Emit], None]
+
+_QUEUE_PER_STREAM = 4
+
+
+class Lane:
+    """One lane of one plugin, as the driver sees it.
+
+    What is due is counted per slot, so rows may move.
+
+    Args:
+        plugin: Who asked for it.
+        spec: Its facts.
+        tell: What the plugin makes of a finding.
+        worker: Who works on it.
+        history: Where its audio lies.
+        slots: Streams held at once.
+        format: Of all audio.
+    """
+
+    def __init__(
+        self,
+        plugin: str,
+        spec: LaneSpec,
+        tell: Tell,
+        worker: LaneWorker,
+        history: History,
+        slots: int,
+        format: StreamFormat,
+    ) -> None:
+        rate_hz, hop = format.sample_rate_hz, format.hop_samples
+        self.plugin = plugin
+        self.spec = spec
+        self.tell = tell
+        self.worker = worker
+        self.queue = worker.queue
+        self.history = history
+        self.age = Histogram()
+        self.window_samples = seconds_to_samples(spec.window_s, rate_hz)
+        self.least_samples = seconds_to_samples(spec.least_s, rate_hz)
+        self.stride_hops = max(1, seconds_to_hops(spec.stride_s, rate_hz, hop))
+        self.land_hops = seconds_to_hops(spec.land_s, rate_hz, hop)
+        self.waits_for = frozenset(spec.on) - {STRIDE}
+        self.has_strides = STRIDE in spec.on
+        self._since = np.zeros(slots, np.int64)
+        self._is_wanted = np.zeros(slots, np.bool_)
+
+    def clear(self, slot: int) -> None:
+        """Begin anew with the stream that has come into a slot."""
+        self._since[slot] = 0
+        self._is_wanted[slot] = False
+
+    def due(self, block: Block) -> NDArray[np.int64]:
+        """Count one hop of every row and give the rows whose stride is over."""
+        slots = block.rows
+        self._since[slots] += 1
+        if self.spec.while_mark:
+            self._is_wanted[slots] |= block.marks[self.spec.while_mark] != 0
+        else:
+            self._is_wanted[slots] = True
+        rows = np.flatnonzero(self._since[slots] >= self.stride_hops)
+        self._since[slots[rows]] = 0
+        rows = rows[self._is_wanted[slots[rows]]]
+        self._is_wanted[slots[rows]] = False
+        return rows
+
+    def state(self) -> LaneState:
+        """Tell how it fares, ages since the last time."""
+        state = LaneState(
+            name=self.worker.where,
+            queue=len(self.queue),
+            batch_mean=self.worker.batch.mean_ns(),
+            age_p50_ms=self.age.percentile_ns(50) / 1e6,
+            age_p99_ms=self.age.percentile_ns(99) / 1e6,
+            lane_skipped=self.queue.skipped,
+            lane_failed=self.queue.failed,
+            restarts=self.worker.restarts,
+            state=self.worker.state,
+        )
+        self.age.clear()
+        self.worker.batch.clear()
+        return state
+
+
+class Lanes:
+    """All lanes of an engine, and the history that they look into.
+
+    A live driver never waits for a lane: a window that a newer one of its stream supersedes is dropped and counted. A
+    freewheeling one tells each finding when its stream has come a fixed way beyond the window, and waits for it then,
+    so a file says the same every time.
+
+    Args:
+        format: Of all audio.
+        slots: Streams held at once.
+        is_live: Real time.
+        now_ns: Tells the time.
+        ring: Wakes the driver. Any thread.
+        report: Emits an event about the engine. Any thread.
+        open_store: Makes what lends models to a lane.
+    """
+
+    def __init__(
+        self,
+        format: StreamFormat,
+        slots: int,
+        is_live: bool,
+        now_ns: Callable[[], int],
+        ring: Callable[[], None],
+        report: Callable[[Payload], None],
+        open_store: Callable[[], ModelLender] | None,
+    ) -> None:
+        self._format = format
+        self._slots = slots
+        self._is_live = is_live
+        self._now_ns = now_ns
+        self._ring = ring
+        self._report = report
+        self._open_store = open_store
+        self._asked: list[tuple[str, LaneSpec, OpenLane, Any, Tell]] = []
+        self.all: list[Lane] = []
+        self._histories: dict[str, History] = {}
+        self._landing: list[tuple[LaneJob, Lane]] = []
+        self.waits_for: frozenset[str] = frozenset()
+        """Kinds of events that cut a window."""
+
+    def ask(self, plugin: str, spec: LaneSpec, open_work: OpenLane, options: Any, tell: Tell) -> None:
+        """Note a lane that a plugin wants; it is made by `open`.
+
+        Raises:
+            PluginError: The plugin has one of that name already, or its facts contradict each other.
+        """
+        if any(plugin == other and spec.name == has.name for other, has, *_ in self._asked):
+            raise PluginError(f"plugin {plugin!r} asks for two lanes named {spec.name!r}", "name each lane once")
+        if not spec.on:
+            raise PluginError(f"lane {spec.name!r} of {plugin!r} is never given a window", "name a trigger in `on`")
+        self._asked.append((plugin, spec, open_work, options, tell))
+
+    def open(self, marks: frozenset[str]) -> None:
+        """Make what was asked for.
+
+        Args:
+            marks: Names of all marks of the chain.
+
+        Raises:
+            PluginError: A lane looks at a mark that nobody provides.
+        """
+        rate_hz, hop = self._format.sample_rate_hz, self._format.hop_samples
+        longest_s: dict[str, float] = {}
+        for plugin, spec, *_ in self._asked:
+            if spec.while_mark and spec.while_mark not in marks:
+                raise PluginError(
+                    f"lane {spec.name!r} of {plugin!r} looks at {spec.while_mark!r}, which nobody provides",
+                    f"add a plugin that provides {spec.while_mark!r} to `chain`",
+                )
+            kept_s = spec.window_s + (spec.max_age_s if self._is_live else spec.land_s) + spec.stride_s
+            longest_s[spec.audio] = max(longest_s.get(spec.audio, 0.0), kept_s)
+        for audio, kept_s in longest_s.items():
+            self._histories[audio] = History(self._slots, seconds_to_hops(kept_s, rate_hz, hop) + 2, hop)
+        for plugin, spec, open_work, options, tell in self._asked:
+            queue = LaneQueue(
+                _QUEUE_PER_STREAM * self._slots, self._is_live, round(spec.max_age_s * 1e9), self._now_ns, self._ring
+            )
+            history = self._histories[spec.audio]
+            where = f"{plugin}.{spec.name}"
+            worker = LaneWorker(
+                where,
+                spec,
+                open_work,
+                options,
+                self._format,
+                self._open_store,
+                queue,
+                history,
+                self._report,
+            )
+            self.all.append(Lane(plugin, spec, tell, worker, history, self._slots, self._format))
+        self.waits_for = frozenset().union(*(lane.waits_for for lane in self.all))
+
+    def start(self) -> None:
+        """Let all lanes open their work and begin."""
+        for lane in self.all:
+            lane.worker.start()
+
+    @property
+    def heard(self) -> History | None:
+        """The past as it entered the chain; None when no lane looks at it."""
+        return self._histories.get("heard")
+
+    @property
+    def processed(self) -> History | None:
+        """The past as it left the chain; None when no lane looks at it."""
+        return self._histories.get("processed")
+
+    @property
+    def bytes_per_stream(self) -> int:
+        """Memory of the past of one stream."""
+        return sum(history.bytes_per_stream for history in self._histories.values())
+
+    def clear(self, slot: int) -> None:
+        """Make a slot fresh for a new stream."""
+        for history in self._histories.values():
+            history.clear(slot)
+        for lane in self.all:
+            lane.clear(slot)
+
+    def cut(self, block: Block, streams: list[Stream], said: list[tuple[Stream, str, int, int]]) -> None:
+        """Cut what is due after a tick.
+
+        Args:
+            block: The tick; its rows are those of `streams`.
+            streams: Of each row.
+            said: Stream, kind, start_sample and end_sample of the events that lanes wait for.
+        """
+        for lane in self.all:
+            if lane.has_strides:
+                for row in lane.due(block).tolist():
+                    end = lane.history.end_sample(streams[row].slot)
+                    self._put(lane, streams[row], end - lane.window_samples, end, STRIDE)
+            if lane.waits_for:
+                for stream, kind, start, end in said:
+                    if kind in lane.waits_for:
+                        self._put(lane, stream, max(start, end - lane.window_samples), end, kind)
+
+    def _put(self, lane: Lane, stream: Stream, start_sample: int, end_sample: int, trigger: str) -> None:
+        start_sample = max(start_sample, 0)
+        if end_sample - start_sample < max(lane.least_samples, 1):
+            return
+        history = lane.history
+        land_count = int(history.count[stream.slot]) + lane.land_hops
+        job = LaneJob(
+            stream, int(history.life[stream.slot]), start_sample, end_sample, trigger, self._now_ns(), land_count
+        )
+        lane.queue.put(job)
+        if not self._is_live:
+            self._landing.append((job, lane))
+
+    def collect(self, is_ending: Callable[[Stream], bool]) -> list[tuple[Lane, Finding]]:
+        """Give what is to be told now; in freewheel after waiting for it.
+
+        Args:
+            is_ending: Tells of a stream that nothing more comes of it, so that it need not wait for its place.
+        """
+        for lane in self.all:
+            lane.worker.look()
+        if self._is_live:
+            found = [(lane, job) for lane in self.all for job in lane.queue.collect()]
+        else:
+            found = self._land(is_ending)
+        findings = []
+        for lane, job in found:
+            lane.age.add(self._now_ns() - job.cut_ns)
+            if job.result is not None:
+                age = lane.history.end_sample(job.stream.slot) - job.end_sample
+                findings.append(
+                    (lane, Finding(job.stream, job.start_sample, job.end_sample, job.trigger, max(age, 0), job.result))
+                )
+        return findings
+
+    def _land(self, is_ending: Callable[[Stream], bool]) -> list[tuple[Lane, LaneJob]]:
+        due = [
+            (job, lane)
+            for job, lane in self._landing
+            if lane.history.count[job.stream.slot] >= job.land_count or is_ending(job.stream)
+        ]
+        if not due:
+            return []
+        for job, lane in due:
+            while not job.is_done:
+                lane.queue.wait()
+                lane.worker.look()
+        for lane in self.all:
+            lane.queue.collect()
+        landed = {id(job) for job, _ in due}
+        self._landing = [(job, lane) for job, lane in self._landing if id(job) not in landed]
+        return [(lane, job) for job, lane in due]
+
+    def has(self, stream: Stream) -> bool:
+        """Whether something of a stream is still to be told."""
+        if not self._is_live:
+            return any(job.stream is stream for job, _ in self._landing)
+        return any(lane.queue.has(stream) for lane in self.all)
+
+    def forget(self, stream: Stream) -> None:
+        """Drop what is still on its way of a stream."""
+        for lane in self.all:
+            lane.queue.forget(stream)
+        self._landing = [(job, lane) for job, lane in self._landing if job.stream is not stream]
+
+    @property
+    def longest_age_ns(self) -> int:
+        """How long a stream that has ended is kept for what is still to be said of it."""
+        return round(max((lane.spec.max_age_s for lane in self.all), default=0.0) * 1e9)
+
+    def states(self) -> tuple[LaneState, ...]:
+        """Tell how each lane fares."""
+        return tuple(lane.state() for lane in self.all)
+
+    def stop(self, timeout_s: float) -> None:
+        """End all lanes, within a bound."""
+        deadline_s = time.monotonic() + timeout_s
+        for lane in self.all:  # all are told before the first is waited for
+            lane.worker.stop(0.0)
+        for lane in self.all:
+            lane.worker.stop(max(0.0, deadline_s - time.monotonic()))
