@@ -6,8 +6,7 @@ endpoint=$2
 here=$(cd "$(dirname "$0")/.." && pwd)
 received=$(mktemp)
 trap 'kill "$subscriber" 2>/dev/null || true; rm -f "$received"' EXIT INT TERM
-# The first start compiles kernels, which takes minutes where the processors are busy; the subscriber waits for it.
-"$rtemo" subscribe "$endpoint" --json --wait 600 >"$received" 2>/dev/null &
+"$rtemo" subscribe "$endpoint" --json --wait 60 >"$received" 2>/dev/null &
 subscriber=$!
 "$rtemo" listen "$here/examples/call.flac" --publish "$endpoint"
 sleep 0.5
