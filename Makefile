@@ -1,20 +1,22 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
-TOOLS := .venv-tools
-NEWEST := .venv-newest
 BIN := $(VENV)/bin
 ENDPOINT ?= tcp://127.0.0.1:5570
+
+.PHONY: demo warm test lint types contracts pytest attack bench schema clean help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+.PHONY: test-newest lock sbom audit
+TOOLS := .venv-tools
+NEWEST := .venv-newest
 PIP := -m pip --quiet --disable-pip-version-check install
 # --no-deps: a lock holds everything already, so pip has nothing to resolve and may take nothing else.
 LOCKED := $(PIP) --no-deps --require-hashes --requirement
 OURS := --editable . --editable models/weights
 PROJECTS := pyproject.toml models/weights/pyproject.toml
-
-.PHONY: demo warm test lint types contracts pytest attack test-newest bench schema lock sbom audit clean help
-
-help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(VENV)/.base: requirements/base.txt requirements/build.txt $(PROJECTS)
 	@tools/check_python.sh $(PYTHON)

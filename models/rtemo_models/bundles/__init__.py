@@ -1,1 +1,1 @@
-"""Cards of models whose weights lie in other packages; what is trained here lies in `rtemo_weights`."""
+"""Open models of others, under licences as free as that of the code; what is trained here lies in `rtemo_weights`."""
