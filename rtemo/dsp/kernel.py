@@ -13,6 +13,8 @@ from rtemo.dsp.kernel_cache import KernelCache
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
 dispatchers: list[Any] = []
 """Every kernel of the process, in the order of definition; `rtemo.dsp.warmup` counts what they compiled."""
 
@@ -24,7 +26,7 @@ def kernel(function: _Function) -> _Function:
     inlined into nor on the machine; fused multiply-adds are written out (`lanes.fma`). `parallel=True` is never used:
     two threads that enter such kernels abort the process.
     """
-    return cached(cast(_Function, njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)))
+    return cached(cast(_Function, njit(**_OPTIONS)(function)))
 
 
 def cached(dispatcher: _Function) -> _Function:

@@ -66,10 +66,8 @@ def folders() -> tuple[Path, ...]:
     if named_folder():
         return (Path(named_folder()) / "rtemo-kernels",)
     beside = Path(__file__).parent / "__pycache__" / "kernels"
-    try:
-        return beside, Path(_appdirs.AppDirs("rtemo", False).user_cache_dir) / "kernels"
-    except (OSError, RuntimeError, KeyError):  # a user without a home
-        return (beside,)
+    own = Path(_appdirs.AppDirs("rtemo", False).user_cache_dir) / "kernels"
+    return (beside, own) if own.is_absolute() else (beside,)  # of a user without a home it is "~" and no more
 
 
 def folders_in_use() -> tuple[Path, ...]:

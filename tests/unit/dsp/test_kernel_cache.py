@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rtemo.dsp import kernel_cache
+
 pytestmark = pytest.mark.unit
 
 PACKAGE = {
@@ -155,3 +157,21 @@ def test_no_kernel_of_the_project_keeps_its_code_elsewhere() -> None:
             assert not [line for line in lines if "cache=True" in line and line.lstrip().startswith(("@", "return"))], (
                 path
             )
+
+
+def test_what_cannot_be_written_beside_the_package_goes_to_the_next_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_cache, "folders", lambda: (Path("/dev/null/package"), tmp_path / "user"))
+    assert kernel_cache.writable_folder() == tmp_path / "user"
+    assert kernel_cache._write("name-which-version.kernel", b"code") == ""
+    assert (tmp_path / "user" / "name-which-version.kernel").read_bytes() == b"code"
+    assert [path.name for path in (tmp_path / "user").iterdir()] == ["name-which-version.kernel"]
+
+
+def test_a_user_without_a_home_has_only_the_folder_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_cache, "named_folder", lambda: "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert len(kernel_cache.folders()) == 2
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what Python does when nobody knows the user
+    assert [folder.parent.parent.name for folder in kernel_cache.folders()] == ["dsp"]
