@@ -1,5 +1,6 @@
 """Precedence: a live engine's threads run before other programs, where the system permits it."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -83,8 +84,12 @@ def _is_ordinary(thread: threading.Thread) -> bool:
 
 
 def _run_in_realtime(thread: threading.Thread) -> None:
-    level = _LEVEL + thread.name.startswith("rtemo-driver")
-    os.sched_setscheduler(thread.native_id or 0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(level))
+    number, policy = thread.native_id or 0, os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    if thread.name.startswith("rtemo-driver"):
+        with contextlib.suppress(OSError):  # the limit may be that of the others
+            os.sched_setscheduler(number, policy, os.sched_param(_LEVEL + 1))
+            return
+    os.sched_setscheduler(number, policy, os.sched_param(_LEVEL))
 
 
 def _run_as_any(thread: threading.Thread) -> None:
