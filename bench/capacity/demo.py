@@ -3,7 +3,7 @@
 The example call is played over and over by `rtemo listen --publish` on a terminal of its own (a pseudo-terminal of
 120 x 36 whose output is read and thrown away), with `rtemo subscribe --json` as a process beside it, as in `make demo`.
 What is printed is what the subscriber received: the counters of the session and how late and how long the ticks were,
-one line of JSON per run. `stolen_ms` is for how long the host of a virtual machine kept its processors away, the warm-up
+one line of JSON per run. `stolen_ms` is for how long the host of a virtual machine kept its processors away, warm-up
 included. The exit status is 1 when anything was lost, late, concealed or skipped.
 """
 
