@@ -3,7 +3,8 @@
 The example call is played over and over by `rtemo listen --publish` on a terminal of its own (a pseudo-terminal of
 120 x 36 whose output is read and thrown away), with `rtemo subscribe --json` as a process beside it, as in `make demo`.
 What is printed is what the subscriber received: the counters of the session and how late and how long the ticks were,
-one line of JSON per run. The exit status is 1 when anything was lost, late, concealed or skipped.
+one line of JSON per run. `stolen_ms` is for how long the host of a virtual machine kept its processors away, warm-up
+included. The exit status is 1 when anything was lost, late, concealed or skipped.
 """
 
 import argparse
@@ -71,6 +72,7 @@ def measure(call: Path, folder: Path, view: str, with_subscriber: bool, words: l
             subscriber = subprocess.Popen(ask, stdout=file)
     else:
         extra += ["--jsonl", str(events)]
+    stolen_ms = _stolen_ms()
     try:
         status = _on_a_terminal([*program, "listen", str(call), *extra, *words])
     finally:
@@ -78,7 +80,8 @@ def measure(call: Path, folder: Path, view: str, with_subscriber: bool, words: l
             time.sleep(0.5)
             subscriber.terminate()
             subscriber.wait()
-    return {"status": status, **summed_up(events.read_text().splitlines())}
+    stolen_ms = _stolen_ms() - stolen_ms
+    return {"status": status, "stolen_ms": stolen_ms, **summed_up(events.read_text().splitlines())}
 
 
 def summed_up(lines: list[str]) -> dict[str, object]:
@@ -110,6 +113,12 @@ def summed_up(lines: list[str]) -> dict[str, object]:
         "age_ms": {f"p{percent:g}": round(float(np.percentile(ages_ms, percent)), 1) for percent in (50, 99, 100)},
         "events": len(lines),
     }
+
+
+def _stolen_ms() -> float:
+    """Time since the machine started for which its host ran something else, all processors together (proc(5))."""
+    ticks = int(Path("/proc/stat").read_text().split()[8])
+    return 1e3 * ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _on_a_terminal(words: list[str]) -> int:

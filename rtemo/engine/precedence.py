@@ -1,5 +1,6 @@
 """Precedence: a live engine's threads run before other programs, where the system permits it."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -9,14 +10,15 @@ Grant = Literal["realtime", "nice", "none"]
 
 _LEVEL = 10  # of 1 to 99: above what asks for nothing in particular, below the sound server's own threads
 _NICE = -10
+_PROMPT = tuple(f"rtemo-{name}" for name in ("driver", "source", "publish", "sink", "watchdog"))
 
 
 class Precedence:
     """Takes precedence for threads of this process and gives it back.
 
-    It is for every thread that runs Python, not for the driver alone: whoever holds the interpreter while another
-    program has its processor holds up the driver too. The driver goes before the others. Threads and processes that
-    are started later do not inherit real-time scheduling.
+    It is for the main thread and all threads of the engine, not for the driver alone: whoever holds the interpreter
+    while another program has its processor holds up the driver too. The driver goes before the others. Threads that
+    others have made, for work of any length, get none, nor do threads and processes that are started later.
 
     Attributes:
         grant: What the system gave.
@@ -26,10 +28,10 @@ class Precedence:
         self.grant: Grant = "none"
 
     def take(self, threads: Iterable[threading.Thread] | None = None) -> Grant:
-        """Ask for these threads, or for all there are; those that somebody has scheduled on purpose are left alone."""
+        """Ask for these threads, or for all of the engine; those scheduled by somebody are left alone."""
         if not hasattr(os, "sched_setscheduler"):
             return self.grant
-        ordinary = [thread for thread in _listed(threads) if _is_ordinary(thread)]
+        ordinary = [thread for thread in _listed(threads) if _is_prompt(thread) and _is_ordinary(thread)]
         if sum(_try(_run_in_realtime, thread) for thread in ordinary):
             self.grant = "realtime"
         elif sum(_try(_set_nice, thread, _NICE) for thread in ordinary):
@@ -50,7 +52,9 @@ class Precedence:
 def permitted() -> Grant:
     """Tell what the system would grant, by asking for it on behalf of a thread that ends at once."""
     grants: list[Grant] = []
-    thread = threading.Thread(target=lambda: grants.append(Precedence().take([threading.current_thread()])))
+    thread = threading.Thread(
+        target=lambda: grants.append(Precedence().take([threading.current_thread()])), name=f"{_PROMPT[0]}-trial"
+    )
     thread.start()
     thread.join()
     return grants[0]
@@ -70,6 +74,11 @@ def _try(act: Callable[..., None], thread: threading.Thread, *values: int) -> bo
     return True
 
 
+def _is_prompt(thread: threading.Thread) -> bool:
+    """Whether its work is in small pieces by design, so that nobody starves while it runs before others."""
+    return thread is threading.main_thread() or thread.name.startswith(_PROMPT)
+
+
 def _is_ordinary(thread: threading.Thread) -> bool:
     number = thread.native_id
     try:
@@ -83,8 +92,12 @@ def _is_ordinary(thread: threading.Thread) -> bool:
 
 
 def _run_in_realtime(thread: threading.Thread) -> None:
-    level = _LEVEL + thread.name.startswith("rtemo-driver")
-    os.sched_setscheduler(thread.native_id or 0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(level))
+    number, policy = thread.native_id or 0, os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    if thread.name.startswith("rtemo-driver"):
+        with contextlib.suppress(OSError):  # the limit may be that of the others
+            os.sched_setscheduler(number, policy, os.sched_param(_LEVEL + 1))
+            return
+    os.sched_setscheduler(number, policy, os.sched_param(_LEVEL))
 
 
 def _run_as_any(thread: threading.Thread) -> None:
