@@ -48,7 +48,7 @@ def command(
     device: str | None,
     jsonl: Path | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Take audio of many calls in over ZeroMQ and publish their events, until Ctrl-C or SIGTERM.
 
     With --audio-out the processed audio of every stream goes out too, for rtemo subscribe --audio and others.
@@ -63,6 +63,7 @@ def command(
     import msgspec
 
     from rtemo.cli.audio_out import audio_out
+    from rtemo.cli.main import EXIT_FAILED
     from rtemo.cli.starting import StartLine
     from rtemo.io.connections import raise_file_limit
     from rtemo.io.endpoints import parse_endpoint
@@ -118,6 +119,7 @@ def command(
             with shielded():
                 session.stop("stopped")
                 _say(session, quiet)
+    return EXIT_FAILED if session.publisher_faults else 0
 
 
 def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:
