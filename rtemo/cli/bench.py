@@ -51,11 +51,11 @@ def _counts(text: str) -> list[int]:
 
 
 def _print(config: "Config", costs: "list[ChainCost]") -> None:
-    from rich.console import Console
+    from rtemo.cli.view.console import plain_console
 
     from rtemo.cli.view.numbers import micros
 
-    console = Console()
+    console = plain_console()
     first = costs[0]
     chain = " → ".join(config.chain) or "empty chain"
     console.print(f"{chain}: {first.latency_ms:.0f} ms latency, ready in {first.ready_s:.1f} s", highlight=False)

@@ -29,7 +29,7 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     publisher must hold the plugin ranker; people at work are never on the board.
     """
     import msgspec
-    from rich.console import Console
+    from rtemo.cli.view.console import plain_console
     from rich.live import Live
 
     from rtemo.api import Board, SessionStart
@@ -38,7 +38,7 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     from rtemo.cli.view.plain import sentence
     from rtemo.cli.view.screen import Lines
 
-    console = Console()
+    console = plain_console()
     title = endpoint or config.publish.events
     is_drawn = can_draw(console) and not (once or as_json)
     board: Board | None = None

@@ -28,7 +28,7 @@ def command(config: "Config", backend: str | None, as_json: bool) -> None:
         for device in devices:
             click.echo(msgspec.json.encode(device))
         return
-    from rich.console import Console
+    from rtemo.cli.view.console import plain_console
     from rich.table import Table
     from rich.text import Text
 
@@ -50,4 +50,4 @@ def command(config: "Config", backend: str | None, as_json: bool) -> None:
             f"{device.default_rate_hz} Hz",
             clean(device.host_api),
         )
-    Console().print(table)
+    plain_console().print(table)

@@ -72,7 +72,7 @@ def command(
 
     With --play the audio is heard as the chain hands it on, all streams mixed.
     """
-    from rich.console import Console
+    from rtemo.cli.view.console import plain_console
 
     from rtemo.cli.view.state import ViewState
 
@@ -97,7 +97,7 @@ def command(
     else:
         origin, title = _file(config, str(source), roles), Path(str(source)).name
     is_piped = jsonl is not None and str(jsonl) == "-"  # standard output belongs to the JSON then
-    console = Console(stderr=is_piped)
+    console = plain_console(is_piped)
     state = ViewState(title)
     show = _show(state, console, config, plain, is_piped)
     if svg is not None:

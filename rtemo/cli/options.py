@@ -81,10 +81,8 @@ def load(path: str | None, settings: tuple[str, ...] = (), chain: str | None = N
     """
     from rtemo.config import load_config
 
-    if chain is not None:
-        names = [name.strip() for name in chain.split(",") if name.strip()]
-        settings = (*settings, f"chain={names!r}")
-    return load_config(path, settings)
+    plugins = None if chain is None else [name.strip() for name in chain.split(",") if name.strip()]
+    return load_config(path, settings, plugins)
 
 
 def names(text: str | None) -> tuple[str, ...]:

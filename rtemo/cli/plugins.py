@@ -1,10 +1,14 @@
 """`rtemo plugins`: what is installed and what each plugin needs and gives."""
 
+import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
 from rtemo.cli.options import configured
+
+_NARROWEST_CELLS = 30
 
 if TYPE_CHECKING:
     from rtemo.api import PluginSpec
@@ -43,32 +47,26 @@ def command(config: "Config", as_json: bool) -> int:
 
 
 def _print(config: "Config", specs: "list[PluginSpec]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from rtemo.api import StreamFormat
     from rtemo.api.units import samples_to_ms
 
     rate_hz = StreamFormat().sample_rate_hz
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "plugin", "what it does"):
-        table.add_column(name, overflow="fold")
-    for name in ("latency", "look-ahead"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("provides", "requires"):
-        table.add_column(name, overflow="fold")
+    name_cells = max((len(spec.name) for spec in specs), default=0)
     for spec in specs:
-        table.add_row(
-            str(_place(config, spec.name) or ""),
-            Text(spec.name, style="bold"),
-            spec.summary,
-            f"{samples_to_ms(spec.latency_samples, rate_hz):.0f} ms",
-            f"{samples_to_ms(spec.lookahead_samples, rate_hz):.0f} ms",
-            ", ".join(mark.name for mark in spec.provides),
-            ", ".join(spec.requires),
-        )
-    Console().print(table)
+        times = f"latency {samples_to_ms(spec.latency_samples, rate_hz):.0f} ms"
+        if spec.lookahead_samples:
+            times += f", look-ahead {samples_to_ms(spec.lookahead_samples, rate_hz):.0f} ms"
+        facts = {
+            "": times,
+            "provides": ", ".join(mark.name for mark in spec.provides),
+            "requires": ", ".join(spec.requires),
+        }
+        lines = [spec.summary, *(f"{title} {fact}".strip() for title, fact in facts.items() if fact)]
+        width = max(_NARROWEST_CELLS, shutil.get_terminal_size().columns - name_cells - 7)
+        head = f"{_place(config, spec.name) or '':>2}  {click.style(spec.name, bold=True)}{'':{name_cells - len(spec.name)}}"
+        for line in (part for text in lines for part in textwrap.wrap(text, width)):
+            click.echo(f"{head}  {line}")
+            head = " " * (4 + name_cells)
 
 
 def _place(config: "Config", name: str) -> int:

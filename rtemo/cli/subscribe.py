@@ -80,7 +80,7 @@ def command(
 def _print(
     config: "Config", feed: "Subscriber", kinds: tuple[str, ...], as_json: bool, view: bool, count: int | None
 ) -> None:
-    from rich.console import Console
+    from rtemo.cli.view.console import plain_console
 
     from rtemo.cli.view.live import TerminalShow, can_draw
     from rtemo.cli.view.narrator import Narrator
@@ -93,7 +93,7 @@ def _print(
         for wire in _limited(feed, count):
             click.echo(encode(wire))
         return
-    console = Console()
+    console = plain_console()
     if view and can_draw(console):
         with TerminalShow(ViewState("subscribed"), console, config.listen) as show:
             _show(feed, show, count)

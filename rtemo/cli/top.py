@@ -26,13 +26,13 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     share of a hop. An xrun is a tick that finished after the next was due; it is charged to the longest plugin.
     """
     import msgspec
-    from rich.console import Console
+    from rtemo.cli.view.console import plain_console
     from rich.live import Live
 
     from rtemo.api import Health
     from rtemo.cli.view.live import can_draw
 
-    console = Console()
+    console = plain_console()
     title = endpoint or config.publish.events
     is_drawn = can_draw(console) and not (once or as_json)
     live = Live(console=console, screen=True, auto_refresh=False) if is_drawn else None

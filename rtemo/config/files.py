@@ -37,12 +37,15 @@ def find_file(path: str | Path | None = None, environ: Mapping[str, str] = os.en
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def load_config(path: str | Path | None = None, settings: Sequence[str] = ()) -> Config:
-    """Load the configuration: defaults, then the file, then single settings.
+def load_config(
+    path: str | Path | None = None, settings: Sequence[str] = (), chain: Sequence[str] | None = None
+) -> Config:
+    """Load the configuration: defaults, then the file, then single settings, then the chain.
 
     Args:
         path: File to load; None looks in the search order and falls back to the defaults.
         settings: Texts `key.path=value`, the value in TOML; a value that is no TOML is taken as text.
+        chain: Plugins in order, instead of those of the file; errors name them `--chain`.
 
     Raises:
         ConfigError: A file that cannot be read or parsed, an unknown key, a wrong type, a value out of range.
@@ -54,6 +57,9 @@ def load_config(path: str | Path | None = None, settings: Sequence[str] = ()) ->
         for setting in settings:
             _apply(data, setting)
         config = _checked(data, "--set")
+    if chain is not None:
+        check_plugins({"chain": list(chain)}, "--chain")
+        config = msgspec.structs.replace(config, chain=tuple(chain))
     return config
 
 
@@ -98,7 +104,7 @@ def _read(file: Path) -> str:
     try:
         if file.stat().st_size > _LARGEST_BYTES:
             raise ConfigError(f"{file} is over 1 MiB, too large for a configuration", "name the right file")
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # as Windows editors save it
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
     except OSError as error:

@@ -29,7 +29,8 @@ def check_plugins(data: Mapping[str, Any], origin: str) -> None:
     known = registry.installed()
     for index, name in enumerate(chain if isinstance(chain, list) else ()):
         if isinstance(name, str) and name not in known:
-            raise ConfigError(f"{origin}: chain[{index}] is {name!r}, which is not installed", suggest(name, known))
+            place = f"number {index + 1}" if origin == "--chain" else f"chain[{index}]"
+            raise ConfigError(f"{origin}: {place} is {name!r}, which is not installed", suggest(name, known))
     for name, options in (sections if isinstance(sections, dict) else {}).items():
         if name not in known:
             raise ConfigError(f"{origin}: there is no plugin for [plugins.{name}]", suggest(name, known))

@@ -38,13 +38,23 @@ def generate_keys(folder: str | Path, name: str) -> tuple[Path, Path]:
         The public and the secret file.
 
     Raises:
-        EndpointError: A file exists or cannot be written.
+        EndpointError: The name is none for a file, or a file exists or cannot be written; none is left behind then.
     """
+    if not name.strip(".") or not name.isprintable() or Path(name).name != name:
+        raise EndpointError(
+            f"{name!r} is no name for a key pair", "give a file name without folder, as front, and --folder for the place"
+        )
+    if not Path(folder).is_dir():
+        raise EndpointError(f"the folder {folder} does not exist", f"make it: mkdir -p {folder}")
     public, secret = zmq.curve_keypair()
     public_line = f'    public-key = "{public.decode()}"\n'
     public_file, secret_file = Path(folder) / (name + _PUBLIC_SUFFIX), Path(folder) / (name + _SECRET_SUFFIX)
-    _write_new(secret_file, f'metadata\ncurve\n{public_line}    secret-key = "{secret.decode()}"\n', 0o600)
     _write_new(public_file, f"metadata\ncurve\n{public_line}", 0o644)
+    try:
+        _write_new(secret_file, f'metadata\ncurve\n{public_line}    secret-key = "{secret.decode()}"\n', 0o600)
+    except EndpointError:
+        public_file.unlink()  # half a pair is of no use, and would be in the way of the next attempt
+        raise
     return public_file, secret_file
 
 
@@ -183,7 +193,7 @@ def _write_new(path: Path, text: str, mode: int) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise EndpointError(f"cannot read key file {path}: {reason}", "check the path and its rights") from None
