@@ -24,6 +24,10 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING"})
+
+
 def __getattr__(name: str) -> Any:
     # Loaded when first used: `rtemo --help` must not pay for NumPy, Numba and ZeroMQ.
     if name not in _HOMES:

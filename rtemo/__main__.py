@@ -1,4 +1,4 @@
-"""The command `rtemo`, and `python -m rtemo`: imports the command line only when Ctrl-C can no longer catch it half way."""
+"""The command `rtemo`, and `python -m rtemo`: imports the command line where Ctrl-C cannot catch it half way."""
 
 import signal
 

@@ -1,10 +1,9 @@
 """Session: one configured run, from sources to publishers, and the way to embed rtemo."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from rtemo.api import (
     AudioInputError,
     AudioSink,
     CapacityError,
-    Event,
     Fault,
     Health,
     Payload,
@@ -27,10 +25,12 @@ from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.dsp.warmup import compile_kernels
 from rtemo.engine.driver import AudioTap
 from rtemo.engine.engine import Engine
-from rtemo.engine.feed import EventFeed
+from rtemo.engine.event_iterator import EventIterator
+from rtemo.engine.feed import EventHub
 from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
 from rtemo.engine.source_thread import SourceThread
+from rtemo.io.pcm import as_float, whole_rate
 from rtemo.runtime.store import ModelStore
 
 _STOP_S = 1.0
@@ -41,7 +41,14 @@ _STARVED_S = 10.0
 class PushStream:
     """A stream that the embedding program feeds; made by `Session.stream`."""
 
-    def __init__(self, writer: StreamWriter, resampler: PolyphaseResampler | None, is_live: bool) -> None:
+    def __init__(
+        self,
+        writer: StreamWriter,
+        resampler: PolyphaseResampler | None,
+        is_live: bool,
+        listen: Callable[[float | None], EventIterator],
+    ) -> None:
+        self._listen = listen
         self._writer = writer
         self._resampler = resampler
         self._is_live = is_live
@@ -54,20 +61,32 @@ class PushStream:
         until there is room.
 
         Args:
-            pcm: float [k] in [-1, 1], int16 [k], or bytes of little-endian int16.
+            pcm: float [k] in [-1, 1], int16 [k], or bytes of little-endian int16. What has a type of its own, as a
+                memoryview or an `array.array` of floats, is taken for what it is.
 
         Raises:
-            AudioInputError: The audio is not one-dimensional, of another type, or of an odd number of bytes, or
-                the stream is over.
+            AudioInputError: The audio is not one-dimensional, of another type, far beyond full scale, or of an odd
+                number of bytes, or the stream is over.
         """
         if self._is_over:
             raise AudioInputError(
                 f"stream {self._writer.call!r}/{self._writer.channel} was ended before", "open a new stream"
             )
-        samples = _as_float(pcm)
+        samples = as_float(pcm)
         if self._resampler is not None:
             samples = self._resampler.process(samples[None, :])[0]
         self._write(samples)
+
+    def events(self, timeout_s: float | None = None) -> EventIterator:
+        """Iterate over the events of this stream; `async for` works too.
+
+        It begins with what the session still keeps of them, and ends after the stream's `stream_end`: call `end`
+        before, or elsewhere, or the loop waits for more audio.
+
+        Args:
+            timeout_s: End when nothing has come for so long.
+        """
+        return self._listen(timeout_s)
 
     def end(self, reason: str = "end") -> None:
         """Say that the stream is over; what was pushed is still processed."""
@@ -142,8 +161,8 @@ class Session:
         )
         self._desk = _Desk(self)
         self._sources = [SourceThread(source, self._desk) for source in sources]
-        self._feed = EventFeed(self.config.engine.outbox_events)
-        self._publishing = PublishThread(self.engine.outbox, publishers, self._feed.put)
+        self._hub = EventHub(self.config.engine.outbox_events)
+        self._publishing = PublishThread(self.engine.outbox, publishers, self._hub.put)
         self._health: Health | None = None
         self._was_started = False
         self._pushed: list[StreamWriter] = []
@@ -179,7 +198,7 @@ class Session:
     @property
     def forgotten_events(self) -> int:
         """Events that `events` will not give any more, since too many came before anybody asked for them."""
-        return self._feed.forgotten_events
+        return self._hub.all.forgotten_events
 
     def start(self) -> None:
         """Open plugins, publishers and sources, warm up, and begin.
@@ -215,7 +234,7 @@ class Session:
             if self.engine.sinks:
                 self._health = self.engine.health()  # with what was lost on the last stretch
             self._publishing.stop(max(0.2, deadline_s - time.monotonic()))
-            self._feed.close()
+            self._hub.close()
         return self._health
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -245,7 +264,7 @@ class Session:
         Args:
             call: Name of the call.
             channel: Channel within the call.
-            sample_rate_hz: Rate of the audio that will be pushed.
+            sample_rate_hz: Rate of the audio that will be pushed, a whole number.
             role: Who speaks, if known.
             prefill_s: Audio held back against jitter (live only).
 
@@ -253,42 +272,43 @@ class Session:
             CapacityError: The engine is full, or does not run.
             AudioInputError: The rate cannot be converted.
         """
+        sample_rate_hz = whole_rate(sample_rate_hz)
         rate_hz = self.engine.format.sample_rate_hz
         resampler = None if sample_rate_hz == rate_hz else PolyphaseResampler(sample_rate_hz, rate_hz)
+        since_events = self.engine.outbox.posted_events
         writer = self._desk.open_stream(call, channel, source="push", role=role, prefill_s=prefill_s)
+
+        def listen(timeout_s: float | None) -> EventIterator:
+            # The end of the stream is an event, which a full outbox may have dropped.
+            feed = self._hub.listen(writer.call, writer.channel, since_events)
+            return EventIterator(feed, lambda: writer.is_closed and self._publishing.is_idle, timeout_s)
+
         self._pushed = [held for held in self._pushed if not held.is_closed]
         self._pushed.append(writer)
-        return PushStream(writer, resampler, self.is_live)
+        return PushStream(writer, resampler, self.is_live, listen)
 
-    def events(self, timeout_s: float | None = None) -> Iterator[Event]:
-        """Iterate over all events from the start of the session.
+    def events(self, timeout_s: float | None = None, *, call: str | None = None) -> EventIterator:
+        """Iterate over all events from the start of the session, or over those of one call; `async for` works too.
 
         The session keeps the last `engine.outbox_events` for an iterator that comes late or is slow, and counts
-        the others in `forgotten_events`; each event is given once. Ends when the session is stopped, when
-        everything has ended, or when `timeout_s` passes without an event.
-        """
-        waited_s = 0.0
-        while True:
-            events = self._feed.take(0.05)
-            yield from events
-            if events:
-                waited_s = 0.0
-                continue
-            waited_s += 0.05
-            if self._feed.is_closed or self.is_finished or (timeout_s is not None and waited_s >= timeout_s):
-                yield from self._feed.take(0.0)
-                return
+        the others in `forgotten_events`; each event is given to one iterator over all events.
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Iterate over events without blocking the event loop; one hand-over per batch of events."""
-        while True:
-            for event in self._feed.take(0.0):
-                yield event
-            if self._feed.is_closed or self.is_finished:
-                for event in self._feed.take(0.0):
-                    yield event
-                return
-            await asyncio.sleep(0.01)
+        Args:
+            timeout_s: End when nothing has come for so long. Health events come every second: of all events there
+                is always a next one while the session runs.
+            call: Only events of this call; the iterator ends with the last stream of it that was open. Iterators
+                over single calls and streams take nothing from each other.
+
+        Returns:
+            An iterator that ends when the session is stopped, when everything has ended, or as said above.
+        """
+        if call is not None:
+            return EventIterator(self._hub.listen(call), lambda: self.is_finished, timeout_s)
+        return EventIterator(self._hub.all, lambda: self.is_finished, timeout_s)
+
+    def __aiter__(self) -> EventIterator:
+        """Iterate over all events without blocking the event loop."""
+        return self.events()
 
     def __enter__(self) -> "Session":
         self.start()
@@ -321,21 +341,3 @@ class _Desk:
     def report(self, data: Payload) -> None:
         """Emit an event about a source."""
         self._engine.report(data)
-
-
-def _as_float(pcm: NDArray[np.float32] | NDArray[np.int16] | bytes) -> NDArray[np.float32]:
-    if isinstance(pcm, bytes | bytearray | memoryview):
-        size_bytes = memoryview(pcm).nbytes
-        if size_bytes % 2:
-            raise AudioInputError(
-                f"got {size_bytes} bytes of 16-bit audio, an odd number", "push whole samples of two bytes each"
-            )
-        pcm = np.frombuffer(pcm, dtype="<i2")
-    audio: NDArray[Any] = np.asarray(pcm)
-    if audio.ndim != 1:
-        raise AudioInputError(f"got audio of shape {audio.shape}, expected [k]", "push one channel per stream")
-    if audio.dtype == np.int16:
-        return audio.astype(np.float32) / np.float32(32768.0)
-    if audio.dtype.kind == "f":
-        return audio.astype(np.float32, copy=False)
-    raise AudioInputError(f"got samples of type {audio.dtype}", "push float32 in [-1, 1] or int16")

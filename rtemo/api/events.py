@@ -2,8 +2,13 @@
 
 import msgspec
 
+from rtemo.api.format import StreamFormat
+
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
 """The eight emotion labels, in the order of every posterior array."""
+
+
+_RATE_HZ = StreamFormat().sample_rate_hz  # of every engine
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,6 +311,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     capture_ns: int
     emit_ns: int
     data: Payload
+
+    @property
+    def start_s(self) -> float:
+        """`start_sample` in seconds of the stream."""
+        return self.start_sample / _RATE_HZ
+
+    @property
+    def end_s(self) -> float:
+        """`end_sample` in seconds of the stream."""
+        return self.end_sample / _RATE_HZ
 
     @property
     def kind(self) -> str:

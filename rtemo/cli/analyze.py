@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import configured, enhancing, names, own_process
+from rtemo.cli.options import configured, enhancing, names, own_process, roles_for
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def command(
     with it and as long.
     """
     from rtemo.api import AudioInputError
+    from rtemo.api.text import shown
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
     from rtemo.cli.reports import Reports
     from rtemo.io.sources.files import FileFailure, FilesSource
@@ -75,6 +76,7 @@ def command(
         channel_names=config.file.channel_names,
         roles=names(roles) or config.file.roles,
         leave_out=enhanced,
+        check=lambda audio: roles_for(names(roles), audio.channels, shown(audio.path)),
         on_failure=complain,
         on_remark=say,
     )

@@ -52,7 +52,6 @@ def _counts(text: str) -> list[int]:
 
 def _print(config: "Config", costs: "list[ChainCost]") -> None:
     from rtemo.cli.view.console import plain_console
-
     from rtemo.cli.view.numbers import micros
 
     console = plain_console()

@@ -29,11 +29,11 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     publisher must hold the plugin ranker; people at work are never on the board.
     """
     import msgspec
-    from rtemo.cli.view.console import plain_console
     from rich.live import Live
 
     from rtemo.api import Board, SessionStart
     from rtemo.cli.view.board import table
+    from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.live import can_draw
     from rtemo.cli.view.plain import sentence
     from rtemo.cli.view.screen import Lines

@@ -28,10 +28,10 @@ def command(config: "Config", backend: str | None, as_json: bool) -> None:
         for device in devices:
             click.echo(msgspec.json.encode(device))
         return
-    from rtemo.cli.view.console import plain_console
     from rich.table import Table
     from rich.text import Text
 
+    from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.plain import clean
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

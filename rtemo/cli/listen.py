@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import configured, enhancing, names, own_process
+from rtemo.cli.options import configured, enhancing, names, own_process, roles_for
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ def command(
     With --play the audio is heard as the chain hands it on, all streams mixed.
     """
     from rtemo.cli.view.console import plain_console
-
     from rtemo.cli.view.state import ViewState
 
     is_mic = mic or device is not None
@@ -176,7 +175,8 @@ def _file(config: "Config", path: str, roles: str | None) -> "Source":
     audio.close()
     if audio.remark:
         say(f"{shown(path)} {audio.remark}")
-    options = config.file if roles is None else msgspec.structs.replace(config.file, roles=names(roles))
+    roles_of = roles_for(names(roles), audio.channels, shown(path))
+    options = config.file if roles is None else msgspec.structs.replace(config.file, roles=roles_of)
     return FileSource.from_options(path, options)
 
 
@@ -189,7 +189,7 @@ def _microphone(config: "Config", device: str | None, roles: str | None) -> "Sou
     if device is not None:
         options = msgspec.structs.replace(options, device=_device_name(device))
     if roles is not None:
-        options = msgspec.structs.replace(options, role=(names(roles) or ("",))[0])
+        options = msgspec.structs.replace(options, role=(*names(roles), "")[0])
     return MicrophoneSource(options)
 
 
@@ -207,7 +207,9 @@ def _standard_input(
         "roles": None if roles is None else names(roles),
     }
     changed = {name: value for name, value in given.items() if value is not None}
-    return StdinSource.from_options(msgspec.structs.replace(config.stdin, **changed))
+    options = msgspec.structs.replace(config.stdin, **changed)
+    roles_for(names(roles), options.channels, "standard input")
+    return StdinSource.from_options(options)
 
 
 def _device_name(text: str) -> int | str:

@@ -90,6 +90,28 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",")) if text else ()
 
 
+def roles_for(roles: "tuple[str, ...]", channels: int, what: str) -> "tuple[str, ...]":
+    """Refuse roles that leave a channel without one: nobody should be analysed because of a word that was forgotten.
+
+    Args:
+        roles: What --roles names; empty when it was not given.
+        channels: How many channels there are.
+        what: What has them.
+
+    Raises:
+        AudioInputError: There are more channels than roles.
+    """
+    from rtemo.api import AudioInputError
+
+    if roles and len(roles) < channels:
+        wanted = ",".join((*roles, *["ROLE"] * (channels - len(roles))))
+        raise AudioInputError(
+            f"--roles names {len(roles)} of the {channels} channels of {what}",
+            f"name one for each, as {wanted}; nothing between the commas says that it is unknown",
+        )
+    return roles
+
+
 def own_process(config: "Config", **engine: Any) -> "Config":
     """Tell the engine that the process is its own, and change other engine settings as needed."""
     import msgspec

@@ -95,10 +95,10 @@ def _follow(session: "Session", quiet: bool) -> None:
 
 def _say(session: "Session", quiet: bool) -> None:
     """Print what the operator should know: streams that come and go, sources lost, faults."""
-    from rtemo.cli.view.plain import sentence
+    from rtemo.cli.view.plain import logged
 
     for event in session.events(_PATIENCE_S):
         kind = event.kind
         if kind in _EVENTFUL and not (quiet and kind in ("stream_start", "stream_end")):
             file = sys.stderr if kind == "fault" else sys.stdout
-            print(sentence(event, session.engine.format.sample_rate_hz), file=file, flush=True)
+            print(logged(event, session.engine.format.sample_rate_hz), file=file, flush=True)

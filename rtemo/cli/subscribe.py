@@ -63,6 +63,8 @@ def command(
 
         save(config, endpoint, folder, calls, connection)
         return
+    for kind in kinds:
+        _mind_kind(kind)
     with term_as_interrupt():
         feed = connect(
             config, endpoint, calls=calls, kinds=kinds, on_notice=lambda notice: say(notice.detail), **connection
@@ -77,11 +79,23 @@ def command(
                     say(f"! {feed.lost_events} events were lost on the way")
 
 
+def _mind_kind(kind: str) -> None:
+    """Say so when no event of a kind can be expected; a plugin at the other end may know one that is not known here."""
+    from typing import get_args
+
+    from rtemo.api import Payload, kind_of
+    from rtemo.cli.main import say
+    from rtemo.config.strict import suggest
+
+    known = [kind_of(payload) for payload in get_args(Payload)]
+    if kind not in known:
+        say(f"! --kind {kind} is not known here, {suggest(kind, known)}; waiting in case a plugin over there has it")
+
+
 def _print(
     config: "Config", feed: "Subscriber", kinds: tuple[str, ...], as_json: bool, view: bool, count: int | None
 ) -> None:
     from rtemo.cli.view.console import plain_console
-
     from rtemo.cli.view.live import TerminalShow, can_draw
     from rtemo.cli.view.narrator import Narrator
     from rtemo.cli.view.paint import painted

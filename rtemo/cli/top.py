@@ -26,10 +26,10 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     share of a hop. An xrun is a tick that finished after the next was due; it is charged to the longest plugin.
     """
     import msgspec
-    from rtemo.cli.view.console import plain_console
     from rich.live import Live
 
     from rtemo.api import Health
+    from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.live import can_draw
 
     console = plain_console()

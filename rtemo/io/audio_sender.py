@@ -7,7 +7,7 @@ from rtemo.api.errors import AudioInputError, CapacityError
 from rtemo.io.audio_wire import RATES_HZ, End, Open
 from rtemo.io.curve import ClientKeys
 from rtemo.io.endpoints import parse_endpoint
-from rtemo.io.pcm import BYTES_PER_SAMPLE, SampleType
+from rtemo.io.pcm import BYTES_PER_SAMPLE, SampleType, whole_rate
 from rtemo.io.sender_link import SenderLink
 from rtemo.io.sender_stream import SenderStream
 
@@ -69,6 +69,7 @@ class AudioSender:
             CapacityError: The server is full, or does not take this stream; the text says why.
             EndpointError: Nobody answers.
         """
+        sample_rate_hz = whole_rate(sample_rate_hz)
         if sample_rate_hz not in RATES_HZ:
             rates = ", ".join(map(str, RATES_HZ))
             raise AudioInputError(f"got {sample_rate_hz} Hz, expected one of {rates}", "convert the audio first")

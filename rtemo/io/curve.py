@@ -42,7 +42,8 @@ def generate_keys(folder: str | Path, name: str) -> tuple[Path, Path]:
     """
     if not name.strip(".") or not name.isprintable() or Path(name).name != name:
         raise EndpointError(
-            f"{name!r} is no name for a key pair", "give a file name without folder, as front, and --folder for the place"
+            f"{name!r} is no name for a key pair",
+            "give a file name without folder, as front, and --folder for the place",
         )
     if not Path(folder).is_dir():
         raise EndpointError(f"the folder {folder} does not exist", f"make it: mkdir -p {folder}")

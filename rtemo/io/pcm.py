@@ -1,7 +1,7 @@
 """PCM: raw samples as bytes, to float32 and back."""
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ SampleType = Literal["s16le", "f32le", "mulaw", "alaw"]
 BYTES_PER_SAMPLE: dict[str, int] = {"s16le": 2, "f32le": 4, "mulaw": 1, "alaw": 1}
 
 _FULL_SCALE = np.float32(32_768.0)
+_OVERSHOOT = 4.0
 
 T = TypeVar("T")
 
@@ -70,6 +71,107 @@ def as_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     scaled = np.clip(samples, -1.0, 32_767 / 32_768) * _FULL_SCALE
     rounded: NDArray[np.int16] = np.rint(scaled).astype("<i2")
     return rounded
+
+
+def as_float(pcm: Any) -> NDArray[np.float32]:
+    """Take mono audio as programs have it.
+
+    >>> as_float(bytes([0, 64])).tolist(), as_float(memoryview(np.array([0.5], np.float32))).tolist()
+    ([0.5], [0.5])
+
+    Args:
+        pcm: float [k] in [-1, 1], int16 [k], or bytes of little-endian int16.
+
+    Returns:
+        float32 [k], sharing memory with `pcm` where that is float32.
+
+    Raises:
+        AudioInputError: It is not one-dimensional, of another type, far beyond full scale, or an odd number of bytes.
+    """
+    if is_untyped(pcm):
+        data = bytes(pcm)
+        if len(data) % 2:
+            raise AudioInputError(
+                f"got {len(data)} bytes of 16-bit audio, an odd number", "push whole samples of two bytes each"
+            )
+        audio: NDArray[Any] = np.frombuffer(data, dtype="<i2")
+    else:
+        audio = np.asarray(pcm)
+    if audio.ndim != 1:
+        raise AudioInputError(f"got audio of shape {audio.shape}, expected [k]", "push one channel per stream")
+    if audio.dtype == np.int16:
+        return audio.astype(np.float32) / _FULL_SCALE
+    if audio.dtype.kind != "f":
+        raise AudioInputError(f"got samples of type {audio.dtype}", "push float32 in [-1, 1] or int16")
+    samples = audio.astype(np.float32, copy=False)
+    check_full_scale(samples)
+    return samples
+
+
+def is_untyped(pcm: Any) -> bool:
+    """Tell whether audio is bytes without a type of their own; a memoryview of floats has one."""
+    return isinstance(pcm, bytes | bytearray) or (isinstance(pcm, memoryview) and pcm.format in ("B", "b", "c"))
+
+
+def check_full_scale(samples: NDArray[np.float32]) -> None:
+    """Refuse float samples that are those of integers.
+
+    Raises:
+        AudioInputError: They are far beyond full scale; see `beyond_full_scale`.
+    """
+    peak = beyond_full_scale(samples)
+    if peak:
+        raise AudioInputError(
+            f"got float samples of up to {peak:.0f}, expected [-1, 1]",
+            "divide by the full scale of where they come from (32768 for 16 bits), or give int16",
+        )
+
+
+def whole_rate(sample_rate_hz: Any) -> int:
+    """Take a rate that is a whole number, whatever its type.
+
+    >>> whole_rate(8000.0)
+    8000
+
+    Raises:
+        AudioInputError: It is none.
+    """
+    try:
+        rate_hz = int(sample_rate_hz)
+    except (TypeError, ValueError, OverflowError):
+        rate_hz = 0
+    if rate_hz != sample_rate_hz or rate_hz <= 0:
+        raise AudioInputError(
+            f"sample_rate_hz is {sample_rate_hz!r}, expected a whole number of Hz above 0",
+            "give the rate of the audio, such as 8000 or 16000",
+        )
+    return rate_hz
+
+
+def beyond_full_scale(samples: NDArray[np.float32]) -> float:
+    """Tell how large samples are that cannot be meant for [-1, 1], such as 16-bit integers turned into floats.
+
+    A few samples beyond full scale are an overshoot or a fault of their own; here most of those that are not zero lie
+    beyond four times full scale.
+
+    >>> beyond_full_scale(np.array([0.0, 900.0, -1200.0], np.float32))
+    1200.0
+    >>> beyond_full_scale(np.array([0.5, -1.5, 1e30], np.float32))
+    0.0
+
+    Args:
+        samples: float32 of any shape, NaN and infinities included.
+
+    Returns:
+        The largest finite size; 0 when all is well.
+    """
+    size = np.abs(samples)
+    if size.size == 0 or float(size.max()) <= _OVERSHOOT:  # NaN is not
+        return 0.0
+    size = size[np.isfinite(size) & (size > 0.0)]
+    if size.size == 0 or 2 * int(np.count_nonzero(size > _OVERSHOOT)) <= size.size:
+        return 0.0
+    return float(size.max())
 
 
 def _codec(table: dict[str, T], sample_type: str) -> T:

@@ -19,7 +19,7 @@ from rtemo.io.audio_wire import (
     encode_packet,
     stream_names,
 )
-from rtemo.io.pcm import BYTES_PER_SAMPLE, encode_pcm
+from rtemo.io.pcm import BYTES_PER_SAMPLE, as_float, encode_pcm, is_untyped
 from rtemo.io.sender_link import SenderLink
 
 Pcm = bytes | bytearray | memoryview | NDArray[np.float32] | NDArray[np.int16]
@@ -196,7 +196,7 @@ class SenderStream:
 
     def _encode(self, pcm: Pcm) -> bytes:
         codec = self._request.codec
-        if isinstance(pcm, bytes | bytearray | memoryview):
+        if is_untyped(pcm):
             if len(pcm) % self._width:
                 raise AudioInputError(
                     f"got {len(pcm)} bytes of {codec} audio, expected a multiple of {self._width}",
@@ -204,12 +204,6 @@ class SenderStream:
                 )
             return bytes(pcm)
         samples = np.asarray(pcm)
-        if samples.ndim != 1 or (samples.dtype.kind != "f" and samples.dtype != np.int16):
-            raise AudioInputError(
-                f"got {samples.dtype} audio of shape {samples.shape}", "send float or int16 samples of one channel"
-            )
-        if samples.dtype == np.int16:
-            if codec == "s16le":
-                return samples.astype("<i2", copy=False).tobytes()
-            samples = np.divide(samples, np.float32(32_768.0))
-        return encode_pcm(samples.astype(np.float32, copy=False), codec)
+        if samples.ndim == 1 and samples.dtype == np.int16 and codec == "s16le":
+            return samples.astype("<i2", copy=False).tobytes()
+        return encode_pcm(as_float(samples), codec)

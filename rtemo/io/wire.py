@@ -60,6 +60,16 @@ class WireEvent(msgspec.Struct, Generic[Data], kw_only=True, omit_defaults=True)
     policy: Annotated[EventPolicy | None, Meta(description="Under what rule it came about.")] = None
     data: Annotated[Data, Meta(description="The payload; an object whose `kind` tells its type.")]
 
+    @property
+    def start_s(self) -> float:
+        """`t0_ms` in seconds, as `rtemo.api.Event.start_s`; not a part of the message."""
+        return self.t0_ms / 1000.0
+
+    @property
+    def end_s(self) -> float:
+        """`t1_ms` in seconds, as `rtemo.api.Event.end_s`; not a part of the message."""
+        return self.t1_ms / 1000.0
+
 
 class Heartbeat(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Sign of life with the last numbers, so that a subscriber can tell silence from loss.

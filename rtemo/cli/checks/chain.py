@@ -55,7 +55,9 @@ def tick(p50_us: float, p99_us: float, hop_us: float) -> Finding:
     """
     detail = f"{p50_us / 1e3:.1f} ms (p50), {p99_us / 1e3:.1f} ms (p99) for each hop of {hop_us / 1e3:g} ms"
     if p50_us >= hop_us:
-        mend = "this machine cannot follow one live stream: shorten --chain (`rtemo bench` tells what each plugin costs)"
+        mend = (
+            "this machine cannot follow one live stream: shorten --chain (`rtemo bench` tells what each plugin costs)"
+        )
         return Finding("tick", "fail", detail, mend)
     if p99_us >= hop_us:
         mend = "some ticks will be late: stop what else runs, or shorten --chain (`rtemo bench` tells what each plugin costs)"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from rtemo.api import Emotion, Event, Rank, Spoof
+from rtemo.api import Emotion, Event, Rank, Spoof, StreamEnd, StreamStart
 from rtemo.cli.view.plain import sentence
 
 CONSTANT = frozenset({"level", "prosody", "rank", "board", "health"})
@@ -23,6 +23,7 @@ class Narrator:
         self.sample_rate_hz = 16_000
         self._kinds = frozenset(kinds)
         self._said: dict[tuple[str, str, str], str] = {}
+        self._position_samples: dict[tuple[str, str], int] = {}
 
     def line(self, event: Event, name: str = "") -> str:
         """Say the event in one line; empty when it is not worth one.
@@ -31,7 +32,17 @@ class Narrator:
             event: The event.
             name: Name of the stream; call and channel when empty.
         """
-        return sentence(event, self.sample_rate_hz, name) if self._is_news(event) else ""
+        stream = event.call, event.channel
+        said_sample = 0
+        if event.call:
+            before = 0 if isinstance(event.data, StreamStart) else self._position_samples.get(stream, 0)
+            said_sample = self._position_samples[stream] = max(before, event.end_sample)
+        line = sentence(event, self.sample_rate_hz, name, said_sample) if self._is_news(event) else ""
+        if isinstance(event.data, StreamEnd):
+            del self._position_samples[stream]
+            for kind in ("emotion", "spoof"):
+                self._said.pop((*stream, kind), None)
+        return line
 
     def _is_news(self, event: Event) -> bool:
         kind, data = event.kind, event.data

@@ -1,5 +1,7 @@
 """Events as lines of plain text, for pipes, logs and the foot of the live view."""
 
+import time
+
 from rtemo.api import (
     Alert,
     Board,
@@ -24,19 +26,29 @@ from rtemo.api import (
 from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, signed
 
 
-def sentence(event: Event, sample_rate_hz: int, name: str = "") -> str:
+def sentence(event: Event, sample_rate_hz: int, name: str = "", said_sample: int = 0) -> str:
     """Say one event in one line.
 
     Args:
         event: The event.
         sample_rate_hz: Rate of its sample positions.
         name: Name of the stream; call and channel when empty.
+        said_sample: How far the stream had come when this was said. The line stands there where that is later than
+            what it is about, so that lines stand in the order of their times.
     """
     text = _phrase(event.data)
     if not event.call:
         return f"{'':>9}  {text}"
     at_sample = event.start_sample if isinstance(event.data, SpeechStart) else event.end_sample
-    return f"{clock(at_sample / sample_rate_hz):>9}  {clean(name or f'{event.call}/{event.channel}')}  {text}"
+    at, said = clock(at_sample / sample_rate_hz), clock(max(at_sample, said_sample) / sample_rate_hz)
+    about = "" if at == said else f", at {at}"
+    return f"{said:>9}  {clean(name or f'{event.call}/{event.channel}')}  {text}{about}"
+
+
+def logged(event: Event, sample_rate_hz: int) -> str:
+    """Say one event in one line of a log: under the time of day, since every stream begins at 0."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.emit_ns * 1e-9))
+    return f"{stamp}  {sentence(event, sample_rate_hz).strip()}"
 
 
 def best_label(emotion: Emotion) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import AudioInputError
 from rtemo.api.text import shown
+from rtemo.io.pcm import beyond_full_scale
 from rtemo.io.sources.unknown_length import PLACEHOLDER_BYTES, PatchedFile, length_patches
 
 MAX_CHANNELS = 64
@@ -83,6 +84,7 @@ class AudioFile:
             raise
         self.sample_rate_hz = int(self._sound.samplerate)
         self.channels = int(self._sound.channels)
+        self._is_float = self._sound.subtype in ("FLOAT", "DOUBLE")
         self.frames = int(self._sound.frames)
         self.position_samples = 0
         self.remark = ""
@@ -143,6 +145,15 @@ class AudioFile:
             at_s = (self.position_samples + count) / self.sample_rate_hz
             announced = f" of the {self.duration_s:.2f} s announced" if self.frames else ""
             self.truncation = f"cannot be decoded beyond {at_s:.2f} s{announced} ({_reason(error)})"
+        peak = beyond_full_scale(block[:count]) if self._is_float else 0.0
+        if peak:
+            self._is_at_end = True
+            at_s = self.position_samples / self.sample_rate_hz
+            self.truncation = (
+                f"holds float samples of up to {peak:.0f} from {at_s:.2f} s on, expected [-1, 1] (integers written as "
+                "floats; scale them down, or convert it to 16 bits)"
+            )
+            return np.empty((self.channels, 0), np.float32)
         self.position_samples += count
         if count < count_samples and not self._is_at_end:
             self._is_at_end = True
@@ -264,7 +275,9 @@ def _in_memory(content: bytes) -> BinaryIO:
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "error_string", "") or "").removeprefix("Error : ").strip().rstrip(".")
     code = getattr(error, "code", None)
-    if text.startswith("File does not exist"):  # what it says of content that it does not know, too: the file was looked at
+    if text.startswith(
+        "File does not exist"
+    ):  # what it says of content that it does not know, too: the file was looked at
         return "Format not recognised"
     return text or (f"decoder error {code}" if code is not None else type(error).__name__)
 

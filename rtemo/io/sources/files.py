@@ -1,5 +1,6 @@
 """FilesSource: many sound files and folders, several at a time."""
 
+import contextlib
 import os
 import sys
 import time
@@ -69,6 +70,7 @@ class FilesSource:
         channel_names: Names of the channels; "0", "1" … for those not named.
         roles: Who speaks on each channel, where known.
         leave_out: Folder that is not searched, since results are written there.
+        check: Called with every file that was opened, to refuse it by an `AudioInputError`.
         on_failure: Called on the source's thread for every file that fails.
         on_remark: Called on the source's thread with one sentence for every file that is read although something about
             it is odd.
@@ -89,6 +91,7 @@ class FilesSource:
         channel_names: Sequence[str] = (),
         roles: Sequence[str] = (),
         leave_out: Path | None = None,
+        check: Callable[[AudioFile], object] | None = None,
         on_failure: Callable[[FileFailure], None] | None = None,
         on_remark: Callable[[str], None] | None = None,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
@@ -100,6 +103,7 @@ class FilesSource:
         self._channel_names = tuple(channel_names)
         self._roles = tuple(roles)
         self._leave_out = leave_out
+        self._check = check
         self._on_failure = on_failure
         self._on_remark = on_remark
         self._piped: bytes | None = None
@@ -145,14 +149,15 @@ class FilesSource:
         self._files_total = len(found)
         for path in found:
             try:
-                audio = self._open(path)
+                with contextlib.closing(self._open(path)) as audio:
+                    if self._check:
+                        self._check(audio)
             except AudioInputError as error:
                 self._fail(path, error)
                 continue
             if audio.remark and self._on_remark:
                 self._on_remark(f"{_named(path)} {audio.remark}")
             self._durations_s[path] = audio.duration_s
-            audio.close()
             self._queue.append(path)
         self._queue.reverse()
 

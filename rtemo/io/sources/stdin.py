@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import AudioInputError, Fault, StreamDesk, StreamWriter
-from rtemo.io.pcm import BYTES_PER_SAMPLE, decode_pcm
+from rtemo.io.pcm import BYTES_PER_SAMPLE, check_full_scale, decode_pcm
 from rtemo.io.sources.conversion import RateConversion
 from rtemo.io.sources.options import StdinOptions
 
@@ -174,7 +174,10 @@ class StdinSource:
         data = self._rest + data
         whole = len(data) // self._frame_bytes * self._frame_bytes
         self._rest = data[whole:]
-        frames = decode_pcm(data[:whole], self._sample_type).reshape(-1, self._channels)
+        samples = decode_pcm(data[:whole], self._sample_type)
+        if self._sample_type == "f32le":
+            check_full_scale(samples)
+        frames = samples.reshape(-1, self._channels)
         self._frames_read += frames.shape[0]
         self._pending = self._conversion.process(np.ascontiguousarray(frames.T))
         return True
@@ -228,5 +231,6 @@ def _refuse_container(data: bytes) -> None:
         if data.startswith(magic):
             raise AudioInputError(
                 f"standard input carries a {kind} file, expected raw samples",
-                "give the file's name instead of -, or convert it: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 -",
+                "give the file's name instead of -, pipe it into `rtemo analyze -`, or convert it: "
+                "ffmpeg -i FILE -f s16le -ar 16000 -ac 1 -",
             )
