@@ -4,8 +4,7 @@
 >>> session = rtemo.Session()
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, which would be the slowest import of `rtemo --help`
 if TYPE_CHECKING:
     from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
@@ -25,10 +24,10 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING"})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Loaded when first used: `rtemo --help` must not pay for NumPy, Numba and ZeroMQ.
     if name not in _HOMES:
         raise AttributeError(f"module 'rtemo' has no attribute {name!r}")

@@ -63,7 +63,8 @@ def _print(config: "Config", specs: "list[PluginSpec]") -> None:
         }
         lines = [spec.summary, *(f"{title} {fact}".strip() for title, fact in facts.items() if fact)]
         width = max(_NARROWEST_CELLS, shutil.get_terminal_size().columns - name_cells - 7)
-        head = f"{_place(config, spec.name) or '':>2}  {click.style(spec.name, bold=True)}{'':{name_cells - len(spec.name)}}"
+        padding = " " * (name_cells - len(spec.name))
+        head = f"{_place(config, spec.name) or '':>2}  {click.style(spec.name, bold=True)}{padding}"
         for line in (part for text in lines for part in textwrap.wrap(text, width)):
             click.echo(f"{head}  {line}")
             head = " " * (4 + name_cells)

@@ -45,8 +45,8 @@ def models() -> Iterator[Finding]:
 def tick(p50_us: float, p99_us: float, hop_us: float) -> Finding:
     """Whether one stream is worked on faster than its audio comes in.
 
-    >>> tick(12_100.0, 14_000.0, 10_000.0).verdict, tick(900.0, 10_400.0, 10_000.0).verdict, tick(600.0, 900.0, 1e4).verdict
-    ('fail', 'note', 'pass')
+    >>> [tick(*times_us, 10_000.0).verdict for times_us in ((12_100.0, 14_000.0), (900.0, 10_400.0), (600.0, 900.0))]
+    ['fail', 'note', 'pass']
 
     Args:
         p50_us: Median time of a tick.
@@ -55,12 +55,10 @@ def tick(p50_us: float, p99_us: float, hop_us: float) -> Finding:
     """
     detail = f"{p50_us / 1e3:.1f} ms (p50), {p99_us / 1e3:.1f} ms (p99) for each hop of {hop_us / 1e3:g} ms"
     if p50_us >= hop_us:
-        mend = (
-            "this machine cannot follow one live stream: shorten --chain (`rtemo bench` tells what each plugin costs)"
-        )
+        mend = "this machine cannot follow one live stream: shorten `chain` (see `rtemo bench`)"
         return Finding("tick", "fail", detail, mend)
     if p99_us >= hop_us:
-        mend = "some ticks will be late: stop what else runs, or shorten --chain (`rtemo bench` tells what each plugin costs)"
+        mend = "some ticks will be late: stop what else runs, or shorten `chain` (see `rtemo bench`)"
         return Finding("tick", "note", detail, mend)
     return Finding("tick", "pass", detail)
 
