@@ -1,7 +1,7 @@
 """`rtemo analyze`: files and folders in, one line of JSON per file and channel out."""
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -63,8 +63,12 @@ def command(
     from rtemo.api.text import shown
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
     from rtemo.cli.reports import Reports
+    from rtemo.cli.streams import need_stdout
     from rtemo.io.sources.files import FileFailure, FilesSource
     from rtemo.session import Session
+
+    if out is None:
+        need_stdout("name a file with --out")
 
     def complain(failure: FileFailure) -> None:
         say(str(failure.error))
@@ -82,7 +86,9 @@ def command(
     )
     files = None if enhanced is None else _enhanced(enhanced, paths, source)
     with ExitStack() as stack:
-        lines = stack.enter_context(_open(out)) if out else sys.stdout.buffer
+        lines = _open(out) if out else sys.stdout.buffer
+        if out is not None:
+            stack.callback(_close, lines)
         reports = Reports(source.tracks, lines, files.targets if files else None)
         publishers: list[Publisher] = [reports]
         if events is not None:
@@ -143,6 +149,11 @@ def _wait(session: "Session", source: "FilesSource", reports: "Reports", is_quie
         while reports.failure is None and not session.wait(_PERIOD_S):
             show(source.progress)
         show(source.progress)
+
+
+def _close(lines: BinaryIO) -> None:
+    with suppress(OSError):  # what could not be written has been told already
+        lines.close()
 
 
 def _open(path: Path) -> BinaryIO:

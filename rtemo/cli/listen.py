@@ -72,6 +72,7 @@ def command(
 
     With --play the audio is heard as the chain hands it on, all streams mixed.
     """
+    from rtemo.cli.streams import need_stdout
     from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.state import ViewState
 
@@ -95,6 +96,8 @@ def command(
         origin, title = _standard_input(config, rate, channels, sample_type, roles), "standard input"
     else:
         origin, title = _file(config, str(source), roles), Path(str(source)).name
+    if jsonl is not None and str(jsonl) == "-":
+        need_stdout("name a file with --jsonl")
     is_piped = jsonl is not None and str(jsonl) == "-"  # standard output belongs to the JSON then
     console = plain_console(is_piped)
     state = ViewState(title)

@@ -1,7 +1,6 @@
 """Entry point of the command `rtemo`."""
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from rtemo.cli.lazy import LazyGroup, Verb
+from rtemo.cli.streams import fill_closed, tolerate_terminals
 
 ADVISORY = """rtemo estimates perceived vocal expression, not what a person feels, and it is often wrong. Its results
 are advice to a human. Do not use them for hiring, pay, discipline, credit, housing or education; inferring the
@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    _open_streams()
-    _tolerate_terminals()
+    fill_closed()
+    tolerate_terminals()
     try:
         code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
         if sys.stdout is not None:
@@ -90,8 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         if isinstance(error, OSError) and error.errno in _OUTSIDE:
-            _drop_stdout()
-            where = error.filename or "standard output"
+            if not error.filename:
+                _drop_stdout()
+            where = error.filename or "the output"
             say(f"{where} cannot be written ({error.strerror}); make room or choose another place")
             sys.exit(EXIT_USER)
         if _is_ours(error):
@@ -105,31 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def say(text: str) -> None:
     """Print one line for a person on standard error, under the program's name."""
     print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
-
-
-def _open_streams() -> None:
-    """Put something in place of standard streams that are closed (`>&-`), so that no file takes their numbers.
-
-    What would be written to standard output fails as it does for every program; what is said to nobody is not said.
-    """
-    for number, name, flags in (
-        (0, "stdin", os.O_RDONLY),
-        (1, "stdout", os.O_RDONLY),  # not for writing: results must not vanish while the exit status says all is well
-        (2, "stderr", os.O_WRONLY),
-    ):
-        if getattr(sys, name) is None:
-            opened = os.open(os.devnull, flags)
-            if opened != number:
-                os.dup2(opened, number)
-                os.close(opened)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
-
-
-def _tolerate_terminals() -> None:
-    """Print a question mark for what a terminal's encoding lacks; a tick is no reason to fail."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def _is_ours(error: Exception) -> bool:

@@ -53,9 +53,10 @@ def _print(config: "Config", specs: "list[PluginSpec]") -> None:
     rate_hz = StreamFormat().sample_rate_hz
     name_cells = max((len(spec.name) for spec in specs), default=0)
     for spec in specs:
-        times = f"latency {samples_to_ms(spec.latency_samples, rate_hz):.0f} ms"
-        if spec.lookahead_samples:
-            times += f", look-ahead {samples_to_ms(spec.lookahead_samples, rate_hz):.0f} ms"
+        times = (
+            f"latency {samples_to_ms(spec.latency_samples, rate_hz):.0f} ms, "
+            f"look-ahead {samples_to_ms(spec.lookahead_samples, rate_hz):.0f} ms"
+        )
         facts = {
             "": times,
             "provides": ", ".join(mark.name for mark in spec.provides),

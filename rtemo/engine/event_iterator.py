@@ -30,12 +30,13 @@ class EventIterator(Iterator[Event], AsyncIterator[Event]):
         return self
 
     def __next__(self) -> Event:
+        turn_s = _TURN_S if self._timeout_s is None else min(_TURN_S, self._timeout_s)
         waited_s = 0.0
         while True:
-            event = self._feed.take(_TURN_S)
+            event = self._feed.take(turn_s)
             if event is not None:
                 return event
-            waited_s += _TURN_S
+            waited_s += turn_s
             event = self._last(waited_s)
             if event is not None:
                 return event

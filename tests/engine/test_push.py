@@ -1,5 +1,6 @@
 import threading
 import time
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -177,7 +178,7 @@ def test_same_samples_in_any_chunking_give_the_same_events(session_of: Make) -> 
 
 def ended(session: rtemo.Session, told: dict[str, list[tuple[Any, ...]]]) -> list[Event]:
     """Collect what streams say, and return the ends."""
-    events = session._feed.take(0.0)
+    events = list(session.events(0.0))
     for event in events:
         what = (event.seq, event.plugin, event.kind, event.start_sample, event.end_sample, event.data)
         told.setdefault(event.call, []).append(what)
@@ -217,8 +218,40 @@ def test_live_push_of_more_than_the_ring_holds_is_counted_as_overrun(session_of:
 def test_rate_that_cannot_be_converted_is_refused_and_takes_no_room(session_of: Make) -> None:
     with session_of(mode="freewheel", engine=EngineOptions(capacity=1)) as session:
         for rate_hz in (0, -8_000):
-            with pytest.raises(AudioInputError, match=f"audio of {rate_hz} Hz cannot be converted"):
+            with pytest.raises(AudioInputError, match=f"sample_rate_hz is {rate_hz}, expected a whole number"):
                 session.stream(sample_rate_hz=rate_hz)
         stream = session.stream()
         stream.end()
         assert session.wait(5.0)
+
+
+def test_what_has_a_type_of_its_own_is_taken_for_what_it_is(session_of: Make) -> None:
+    sound = noise(4 * HOP)
+    for pcm in (memoryview(sound), memoryview(sound.tobytes()).cast("f"), array("f", sound), sound.astype(np.float64)):
+        out = heard_of(session_of(mode="freewheel"), lambda stream, pcm=pcm: stream.push(pcm))
+        np.testing.assert_array_equal(out[: 4 * HOP], sound)
+    whole = np.rint(sound * 32_767).astype("<i2")
+    for pcm in (whole, memoryview(whole), whole.tobytes(), memoryview(whole.tobytes()), bytearray(whole.tobytes())):
+        out = heard_of(session_of(mode="freewheel"), lambda stream, pcm=pcm: stream.push(pcm))
+        np.testing.assert_array_equal(out[: 4 * HOP], whole.astype(np.float32) / 32_768)
+
+
+def test_integers_given_as_floats_are_refused_and_an_overshoot_is_not(session_of: Make) -> None:
+    with session_of(mode="freewheel") as session:
+        stream = session.stream()
+        with pytest.raises(AudioInputError, match=r"of up to \d+, expected \[-1, 1\]; divide by the full"):
+            stream.push(noise(HOP) * 20_000)
+        overshoot = noise(HOP)
+        overshoot[:3] = 1e9, np.nan, np.inf
+        stream.push(overshoot)
+        stream.end()
+        assert [event.kind for event in stream.events()][-1] == "stream_end"
+
+
+def test_a_rate_may_be_any_whole_number_and_no_other(session_of: Make) -> None:
+    with session_of(mode="freewheel", engine=EngineOptions(capacity=4)) as session:
+        for index, rate_hz in enumerate((8_000.0, np.int64(8_000), np.float32(8_000))):
+            session.stream(f"c{index}", sample_rate_hz=rate_hz).end()  # type: ignore[arg-type]
+        for rate in (8_000.5, float("nan"), float("inf"), "8000", None):
+            with pytest.raises(AudioInputError, match="expected a whole number of Hz above 0"):
+                session.stream("bad", sample_rate_hz=rate)  # type: ignore[arg-type]

@@ -88,6 +88,80 @@ def test_iterator_gives_up_after_its_time_without_events(session_of: Make) -> No
         assert 0.15 < time.monotonic() - start_s < 2.0
 
 
+def test_events_of_a_stream_end_with_it_while_the_session_runs_on(session_of: Make) -> None:
+    with session_of(teller(), engine=EngineOptions(capacity=4, health_interval_s=0.05)) as session:
+        other = session.stream("other")
+        for name in ("call", "call"):  # the second of the same name is another one
+            stream = session.stream(name)
+            stream.push(ramp(5 * HOP))
+            stream.end()
+            events = list(stream.events())
+            assert [event.kind for event in events] == ["stream_start"] + ["level"] * 6 + ["stream_end"]
+            assert [event.seq for event in events] == list(range(1, 9))
+            assert (events[3].start_s, events[3].end_s) == (
+                events[3].start_sample / 16_000,
+                events[3].end_sample / 16_000,
+            )
+            assert list(stream.events()) == events  # what is kept is given to everybody who asks
+        assert next(other.events(timeout_s=0.1)).kind == "stream_start"
+        other.end()
+
+
+def test_events_of_a_call_end_with_its_last_stream_and_take_nothing_from_others(session_of: Make) -> None:
+    with session_of(teller(), engine=EngineOptions(capacity=4, health_interval_s=60.0)) as session:
+        left, right, other = (session.stream(*name) for name in (("a", "l"), ("a", "r"), ("b", "l")))
+        of_call, of_stream = session.events(call="a"), left.events()
+        left.push(ramp(5 * HOP))
+        left.end()
+        assert {(event.call, event.channel) for event in of_stream} == {("a", "l")}
+        assert next(of_call).kind == "stream_start"  # a loop may be left and gone on with
+        right.push(ramp(5 * HOP))
+        right.end()
+        rest = list(of_call)
+        assert [event.channel for event in rest if event.kind == "stream_end"] == ["l", "r"]
+        assert len(rest) == 2 * 8 - 1
+        assert list(session.events(0.1, call="nobody")) == []
+        other.end()
+        assert [event.call for event in session.events(0.3) if event.kind == "stream_end"] == ["a", "a", "b"]
+
+
+def test_events_of_a_stream_end_though_its_end_was_dropped(session_of: Make) -> None:
+    with session_of(delay("late", 0), engine=EngineOptions(capacity=1, health_interval_s=0.1)) as session:
+        stream = session.stream()
+        events = stream.events()
+        assert next(events).kind == "stream_start"
+        session._hub._listeners.clear()  # as if the outbox had been full when the stream ended
+        stream.end()
+        assert list(events) == []
+
+
+def test_events_of_streams_come_in_an_event_loop_side_by_side(session_of: Make) -> None:
+    async def speak(session: rtemo.Session, call: str) -> list[str]:
+        stream = session.stream(call)
+        stream.push(ramp(3 * HOP))
+        stream.end()
+        return [event.kind async for event in stream.events()]
+
+    async def everybody(session: rtemo.Session) -> list[list[str]]:
+        return await asyncio.gather(*(speak(session, f"c{number}") for number in range(4)))
+
+    with session_of(teller(), engine=EngineOptions(capacity=4)) as session:
+        said = asyncio.run(everybody(session))
+    assert said == [["stream_start", *["level"] * 4, "stream_end"]] * 4
+
+
+def test_an_iterator_that_nobody_holds_any_more_is_let_go(session_of: Make) -> None:
+    with session_of(teller(), engine=EngineOptions(capacity=1)) as session:
+        stream = session.stream()
+        held = weakref.ref(stream.events()._feed)
+        gc.collect()
+        assert held() is None
+        stream.push(ramp(5 * HOP))
+        stream.end()
+        assert session.wait(5.0)
+        assert session._hub._listeners == {}
+
+
 def test_events_nobody_asked_for_in_time_are_counted(session_of: Make) -> None:
     with session_of(teller(), mode="freewheel", engine=EngineOptions(capacity=1, outbox_events=20)) as session:
         stream = session.stream()

@@ -1,12 +1,14 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
+from rtemo.cli.checks.chain import tick
 from rtemo.cli.main import VERBS, cli
 from tests.fakes.program import call, command, start
 
@@ -74,7 +76,7 @@ def test_without_arguments_the_help_is_shown(capsys):
         (["analyze"], "Missing argument 'PATH...'; see rtemo analyze --help"),
         (["card", "emotoin"], "there is no model bundle 'emotoin'"),
         (["card", "/no/such/folder"], "is not a model bundle"),
-        (["plugins", "--chain", "levl"], "chain[0] is 'levl', which is not installed; did you mean 'level'?"),
+        (["plugins", "--chain", "levl"], "--chain: number 1 is 'levl', which is not installed; did you mean 'level'?"),
         (["config", "--set", "engine.capcity=3"], "unknown key engine.capcity; did you mean 'capacity'?"),
         (["config", "--config", "none.toml"], "--config names 'none.toml', which is not a file; correct the path"),
     ],
@@ -173,6 +175,64 @@ def test_plugins_are_listed_in_the_order_of_the_chain(capsys):
     table = call(capsys, "plugins").out
     for word in ("latency", "look-ahead", "provides", "requires", "vad"):
         assert word in table
+
+
+def test_no_word_of_the_plugins_is_cut_at_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = call(capsys, "plugins").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = {word.strip(",") for line in lines for word in line.split()}
+    assert words >= {"level.clipped_samples", "emotion.posterior", "vad.probability", "speech_start"}
+
+
+def test_a_kind_that_is_not_known_is_named_with_the_nearest(capsys):
+    words = ("subscribe", "tcp://127.0.0.1:9", "--wait", "0.1", "--kind")
+    done = call(capsys, *words, "emotoin")
+    assert done.code == 2
+    assert "! --kind emotoin is not known here, did you mean 'emotion'?; waiting" in done.err
+    assert "known here: alert, board, emotion" in call(capsys, *words, "zzz").err
+    assert "not known here" not in call(capsys, *words, "emotion").err
+
+
+@pytest.mark.parametrize("name", ["", ".", "a/b", "../a", "a\nb"])
+def test_keys_refuse_what_is_no_name_of_a_file(capsys, tmp_path, name):
+    assert "is no name for a key pair" in call(capsys, "keys", name, "--folder", tmp_path).complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_name_the_path_that_is_in_the_way_and_leave_nothing_behind(capsys, tmp_path):
+    done = call(capsys, "keys", "front", "--folder", tmp_path / "none")
+    assert f"the folder {tmp_path / 'none'} does not exist; make it: mkdir -p" in done.complaint
+    for suffix in (".key", ".key_secret"):
+        taken = tmp_path / f"front{suffix}"
+        taken.write_text("mine")
+        assert f"{taken} exists already" in call(capsys, "keys", "front", "--folder", tmp_path).complaint
+        assert list(tmp_path.iterdir()) == [taken]
+        assert taken.read_text() == "mine"
+        taken.unlink()
+
+
+def test_ctrl_c_while_the_command_line_is_imported_ends_in_silence():
+    program = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from rtemo.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "version"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    done = subprocess.run([sys.executable, "-m", "rtemo", "version"], capture_output=True, text=True, timeout=30)
+    assert done.stdout.startswith("rtemo ")
+
+
+def test_doctor_minds_ticks_that_take_longer_than_their_hop():
+    assert tick(12_100.0, 14_000.0, 10_000.0).verdict == "fail"
+    assert tick(900.0, 10_400.0, 10_000.0).verdict == "note"
+    assert tick(600.0, 900.0, 10_000.0) == ("tick", "pass", "0.6 ms (p50), 0.9 ms (p99) for each hop of 10 ms", "")
 
 
 def test_a_card_tells_licence_data_and_limits(capsys):

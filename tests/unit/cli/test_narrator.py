@@ -1,3 +1,5 @@
+import time
+
 import click
 import msgspec
 import pytest
@@ -18,6 +20,7 @@ from rtemo.api import (
 )
 from rtemo.cli.view.narrator import Narrator
 from rtemo.cli.view.paint import painted
+from rtemo.cli.view.plain import logged
 from tests.fakes.conversation import conversation, emotion, ended, event, health
 
 pytestmark = pytest.mark.unit
@@ -108,3 +111,27 @@ def test_colour_is_added_to_words_that_stay_the_same(monkeypatch):
     assert "\x1b[" in painted(line, event(emotion("angry")))
     monkeypatch.setenv("NO_COLOR", "1")
     assert painted(line, event(emotion("angry"))) == line
+
+
+def test_lines_stand_in_the_order_of_their_times_and_tell_what_they_are_about():
+    narrator = Narrator()
+    lines = [
+        narrator.line(event(StreamStart(), 0.0, 0.0)),
+        narrator.line(event(Level(rms_dbfs=-20.0, peak_dbfs=-8.0, clipped_ratio=0.0), 0.9, 1.0)),
+        narrator.line(event(SpeechStart(), 0.6, 0.62)),
+        narrator.line(event(emotion("angry"), 1.0, 3.2)),
+        narrator.line(event(SpeechEnd(speech_s=2.2), 0.6, 2.8)),
+        narrator.line(ended(4.0)),
+        narrator.line(event(StreamStart(), 0.0, 0.0)),
+    ]
+    assert [line.split()[0] for line in lines if line] == ["0:00.0", "0:01.0", "0:03.2", "0:03.2", "0:04.0", "0:00.0"]
+    assert lines[2].endswith("speech begins, at 0:00.6")
+    assert lines[4].endswith("(silence), at 0:02.8")
+    assert narrator._said == {}
+
+
+def test_a_log_of_many_calls_stands_under_the_time_of_day():
+    said = msgspec.structs.replace(event(StreamStart(source="a")), emit_ns=1_700_000_000_500_000_000)
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_000))
+    assert logged(said, 16_000).startswith(f"{stamp}  ")
+    assert logged(said, 16_000).endswith("call/0  stream opens from a")

@@ -92,3 +92,15 @@ def test_a_file_that_is_no_configuration_is_refused_in_one_line(places, content,
         load_config()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(places):
+    file = places / "bom.toml"
+    file.write_bytes(b"\xef\xbb\xbf[engine]\r\ncapacity = 7\r\n")
+    assert load_config(file).engine.capacity == 7
+
+
+def test_errors_of_the_chain_option_name_it_and_not_another(places):
+    with pytest.raises(ConfigError, match=r"^--chain: number 2 is 'vda', which is not installed; did you mean 'vad'"):
+        load_config(None, (), ["level", "vda"])
+    assert load_config(None, ("engine.capacity=3",), ["vad"]).chain == ("vad",)
