@@ -14,6 +14,6 @@ with rtemo.Session(mode="freewheel") as session:
     stream = session.stream("call-1", sample_rate_hz=rate_hz)
     stream.push(audio[:, 0])
     stream.end()
-    for event in session.events():
+    for event in stream.events():
         if event.kind == "emotion" and event.data.is_final:
-            print(f"{event.end_sample / 16_000:6.1f} s  {event.data.label:8}  arousal {event.data.arousal:+.2f}")
+            print(f"{event.end_s:6.1f} s  {event.data.label:8}  arousal {event.data.arousal:+.2f}")

@@ -123,4 +123,5 @@ def _phrase(data: Payload) -> str:
         case SessionEnd():
             trouble = counted(data.counters)
             return f"session ends ({data.reason}){f'  ! {trouble}' if trouble else ''}"
-    return kind_of(data)
+    fields = (f"{name} {clean(str(getattr(data, name)))}" for name in type(data).__struct_fields__)  # a plugin's own
+    return "  ".join((kind_of(data).replace("_", " "), *fields))
