@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import configured, enhancing, names, own_process, roles_for
+from rtemo.cli.options import NamedPath, configured, enhancing, names, own_process, roles_for
 from rtemo.cli.stopping import shielded, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _PERIOD_S = 0.1
 
 
 @click.command("analyze")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=NamedPath())
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Results file instead of standard output.")
 @click.option(
     "--enhanced",
@@ -62,6 +62,7 @@ def command(
     from rtemo.api import AudioInputError
     from rtemo.api.text import shown
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
+    from rtemo.cli.outputs import check_outputs
     from rtemo.cli.reports import Reports
     from rtemo.cli.streams import need_stdout
     from rtemo.io.sources.files import FileFailure, FilesSource
@@ -69,6 +70,8 @@ def command(
 
     if out is None:
         need_stdout("name a file with --out")
+
+    check_outputs(paths, {"--out": out, "--events": events})
 
     def complain(failure: FileFailure) -> None:
         say(str(failure.error))
@@ -107,12 +110,15 @@ def command(
     broken = [fault for fault in reports.faults if fault.action == "bypassed"]
     for fault in (*broken, *session.publisher_faults):
         say(f"! {fault.where} {fault.action}: {fault.problem}")
+    unwritten = files.failures.values() if files is not None else ()
+    for problem in unwritten:
+        say(f"! {problem}")
     trouble = reports.trouble
     if trouble:
         say(f"! {trouble}; the results rest on less than the whole audio")
     if not is_done:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if source.failures or trouble or reports.faults or session.publisher_faults else 0
+    return EXIT_FAILED if source.failures or trouble or reports.faults or session.publisher_faults or unwritten else 0
 
 
 def _enhanced(folder: Path, paths: tuple[Path, ...], source: "FilesSource") -> "EnhancedFiles":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtemo.cli.options import configured
+from rtemo.cli.options import Number, configured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("bench")
 @click.option("--streams", default="1,16,64,256", show_default=True, help="Numbers of streams to measure.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Audio per stream.")
+@click.option("--seconds", type=Number(min=1), default=10.0, show_default=True, help="Audio per stream.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams.")
 @configured
 def command(config: "Config", streams: str, seconds: float, as_json: bool) -> None:

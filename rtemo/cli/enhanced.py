@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import AudioInputError, ConfigError, ProcessedBlock, StreamFacts, StreamFormat
+from rtemo.api.text import shown
 from rtemo.cli.wave_file import WaveFile
 from rtemo.io.sources.files import FileTrack, FoundFile
 
@@ -30,6 +31,7 @@ class EnhancedFiles:
     Attributes:
         targets: Sound file → where its processed audio goes.
         failure: Why nothing more was written; empty while all is well.
+        failures: Sound file → why its processed audio alone could not be written.
 
     Raises:
         ConfigError: The folder holds files that are to be played, or it cannot be written into.
@@ -41,6 +43,8 @@ class EnhancedFiles:
     def __init__(self, folder: Path, found: Sequence[FoundFile], tracks: Mapping[tuple[str, str], FileTrack]) -> None:
         self.targets = {path: folder / name for path, name in name_targets(found).items()}
         self.failure = ""
+        self.failures: dict[Path, str] = {}
+        self._given_up: set[str] = set()
         self._tracks = tracks
         self._rate_hz = 0
         self._lanes: dict[StreamFacts, tuple[_Recording, int]] = {}
@@ -59,8 +63,13 @@ class EnhancedFiles:
             AudioInputError: A file cannot be written; `failure` says so too.
         """
         for row, stream in enumerate(block.streams):
+            if stream.call in self._given_up:
+                continue
             try:
-                recording, channel = self._lanes.get(stream) or self._begin(stream)
+                lane = self._lanes.get(stream) or self._begin(stream)
+                if lane is None:
+                    continue
+                recording, channel = lane
                 recording.append(channel, *block.audio(row))
                 if block.is_last[row]:
                     del self._lanes[stream]
@@ -80,11 +89,17 @@ class EnhancedFiles:
         self._recordings.clear()
         self._lanes.clear()
 
-    def _begin(self, stream: StreamFacts) -> "tuple[_Recording, int]":
+    def _begin(self, stream: StreamFacts) -> "tuple[_Recording, int] | None":
         track = self._tracks[stream.call, stream.channel]
         recording = self._recordings.get(stream.call)
         if recording is None:
-            recording = _Recording(WaveFile(self.targets[track.path], self._rate_hz, track.channels))
+            try:
+                recording = _Recording(WaveFile(self.targets[track.path], self._rate_hz, track.channels))
+            except (OSError, RuntimeError) as error:  # a name that is too long, a file where a folder should be
+                target = shown(self.targets.pop(track.path))
+                self.failures[track.path] = f"the processed audio {target} cannot be written ({_reason(error)})"
+                self._given_up.add(stream.call)
+                return None
             self._recordings[stream.call] = recording
         self._lanes[stream] = recording, track.channel_index
         return self._lanes[stream]
@@ -132,6 +147,10 @@ class _Recording:
             frames[: part.shape[0], channel] = part
             self._pending[channel] = [joined[count_samples:]] if joined.shape[0] > count_samples else []
         self._file.write(frames)
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    return getattr(error, "strerror", None) or str(error).rstrip(".").rpartition(": ")[2]
 
 
 def name_targets(found: Sequence[FoundFile]) -> dict[Path, Path]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rtemo.cli.options import Number
+
 if TYPE_CHECKING:
     from rtemo.api import Event
     from rtemo.client import Subscriber
@@ -23,7 +25,7 @@ def connected(command: Command) -> Command:
         click.option(
             "--wait",
             "wait_s",
-            type=click.FloatRange(min=0.0, min_open=True),
+            type=Number(min=0.0, min_open=True),
             default=5.0,
             show_default=True,
             metavar="SECONDS",

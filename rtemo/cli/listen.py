@@ -95,7 +95,7 @@ def command(
     elif source == "-":
         origin, title = _standard_input(config, rate, channels, sample_type, roles), "standard input"
     else:
-        origin, title = _file(config, str(source), roles), Path(str(source)).name
+        origin, title = _file(config, str(source), roles, {"--jsonl": jsonl, "--svg": svg}), Path(str(source)).name
     if jsonl is not None and str(jsonl) == "-":
         need_stdout("name a file with --jsonl")
     is_piped = jsonl is not None and str(jsonl) == "-"  # standard output belongs to the JSON then
@@ -166,14 +166,16 @@ def _show(state: "ViewState", console: "Console", config: "Config", plain: bool,
     return TextShow(state) if plain or not can_draw(console) else TerminalShow(state, console, config.listen)
 
 
-def _file(config: "Config", path: str, roles: str | None) -> "Source":
+def _file(config: "Config", path: str, roles: str | None, outputs: "dict[str, Path | None]") -> "Source":
     import msgspec
 
     from rtemo.api.text import shown
     from rtemo.cli.main import say
+    from rtemo.cli.outputs import check_outputs
     from rtemo.io.sources.audio_file import AudioFile
     from rtemo.io.sources.file import FileSource
 
+    check_outputs([Path(path)], outputs)
     audio = AudioFile(path)  # a wrong path is worth saying before the seconds of warming up
     audio.close()
     if audio.remark:

@@ -24,7 +24,7 @@ EXIT_CRASH = 70
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
 
-_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF)
+_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF, errno.EFBIG)
 
 VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),

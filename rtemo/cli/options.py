@@ -1,7 +1,9 @@
 """Options that several verbs share, and how they become a configuration."""
 
 import functools
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,6 +12,31 @@ if TYPE_CHECKING:
     from rtemo.config import Config
 
 _ENHANCER = "merit"
+
+
+class NamedPath(click.Path):
+    """A path that is not empty: pathlib takes an empty text, as of a variable that is not set, for the folder here."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty name."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range, which NaN is not in, nor infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what is no finite number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,12 +59,8 @@ def configured(command: Command) -> Command:
 def enhancing(command: Command) -> Command:
     """Give a command, under `configured`, the options of the plugin that enhances speech."""
 
-    @click.option(
-        "--wet", type=click.FloatRange(0.0, 1.0), help="Share of enhanced in the audio; the rest is as it came in."
-    )
-    @click.option(
-        "--attenuation-limit-db", type=click.FloatRange(min=0.0), metavar="DB", help="Lower nothing by more than this."
-    )
+    @click.option("--wet", type=Number(0.0, 1.0), help="Share of enhanced in the audio; the rest is as it came in.")
+    @click.option("--attenuation-limit-db", type=Number(min=0.0), metavar="DB", help="Lower nothing by more than this.")
     @functools.wraps(command)
     def wrapped(
         *args: Any, config: "Config", wet: float | None, attenuation_limit_db: float | None, **kwargs: Any

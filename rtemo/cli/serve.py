@@ -47,7 +47,9 @@ def command(
     import msgspec
 
     from rtemo.cli.audio_out import audio_out
+    from rtemo.io.endpoints import parse_endpoint
     from rtemo.io.publishers.zmq import ZmqPublisher
+    from rtemo.io.sockets import check_exposure
     from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
 
@@ -57,6 +59,11 @@ def command(
         ingest_options = msgspec.structs.replace(ingest_options, endpoint=ingest_endpoint)
     if publish_endpoint is not None:
         publish_options = msgspec.structs.replace(publish_options, events=publish_endpoint, state="", query="")
+    for endpoint, curve, plaintext, section in (
+        (ingest_options.endpoint, ingest_options.curve, ingest_options.insecure_plaintext, "ingest"),
+        (publish_options.events, publish_options.curve, publish_options.insecure_plaintext, "publish"),
+    ):
+        check_exposure(parse_endpoint(endpoint), curve, plaintext, section)  # before the seconds of warming up
     ingest = IngestSource(ingest_options)
     publisher = ZmqPublisher(publish_options, purpose=config.policy.purpose)
     publishers: list[Publisher] = [publisher]

@@ -1,6 +1,8 @@
 """WaveFile: a sound file that bears its name only when it is complete."""
 
 import contextlib
+import errno
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 
 from rtemo.io.pcm import as_int16
 from rtemo.io.sources.audio_file import file_name
+
+_LONGEST_NAME_BYTES = 255  # of nearly every file system
 
 
 class WaveFile:
@@ -33,8 +37,10 @@ class WaveFile:
         self.path = path
         self.channels = channels
         self.written_samples = 0
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = path.with_name(f".{path.name}.part")
+        self._part = path.with_name(_part_name(path.name))
         self._sound: Any = soundfile.SoundFile(
             file_name(self._part), "w", sample_rate_hz, channels, "PCM_16", format="WAV"
         )
@@ -64,3 +70,10 @@ class WaveFile:
         with contextlib.suppress(OSError, RuntimeError):
             self._sound.close()
         self._part.unlink(missing_ok=True)
+
+
+def _part_name(name: str) -> str:
+    part = f".{name}.part"
+    if len(os.fsencode(part)) > _LONGEST_NAME_BYTES:
+        part = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.part"
+    return part

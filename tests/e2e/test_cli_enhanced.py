@@ -216,6 +216,30 @@ def test_a_full_disk_is_named_and_what_was_analysed_is_reported(
     assert written(tmp_path / "out") == []
 
 
+def test_one_file_that_cannot_be_written_does_not_take_the_others_along(capsys: Any, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    for name in ("good.wav", "taken.wav", "deep/a.wav", f"{'n' * 250}.wav"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_sound(folder / name, tone(0.3, RATE_HZ), RATE_HZ)
+    (out / "taken.wav").mkdir(parents=True)
+    (out / "deep").write_text("a file where a folder should be")
+    done = enhance(capsys, out, folder, *PLAIN)
+    assert done.code == 1
+    complaints = sorted(done.err.splitlines())
+    assert complaints == [
+        f"rtemo: ! the processed audio {out}/deep/a.wav cannot be written (File exists)",
+        f"rtemo: ! the processed audio {out}/taken.wav cannot be written (Is a directory)",
+    ]
+    said = {Path(report["file"]).name: report.get("enhanced") for report in map(json.loads, done.out.splitlines())}
+    assert {name: place is not None for name, place in said.items()} == {
+        "good.wav": True,
+        f"{'n' * 250}.wav": True,
+        "taken.wav": False,
+        "a.wav": False,
+    }
+    assert sorted(path.name for path in out.iterdir()) == ["deep", "good.wav", f"{'n' * 250}.wav", "taken.wav"]
+
+
 def test_wet_and_attenuation_limit_reach_the_plugin(capsys: Any, tmp_path: Path, late: type[LatePlugin]) -> None:
     path = write_sound(tmp_path / "a.wav", tone(0.3, RATE_HZ), RATE_HZ)
     given = ("--wet", "0.7", "--attenuation-limit-db", "18")

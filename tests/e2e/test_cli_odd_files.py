@@ -58,7 +58,7 @@ def test_of_odd_names_every_file_is_done_on_an_ascii_terminal(odd, tmp_path):
     complaints = done.stderr.decode("ascii").splitlines()
     assert len(complaints) == 2
     assert all(line.startswith("rtemo: ") for line in complaints)
-    assert "pipe.wav is a pipe, expected a sound file; read it with: rtemo analyze - < " in done.stderr.decode()
+    assert "pipe.wav is a pipe, expected a sound file; pipe it in: rtemo analyze - < PIPE" in done.stderr.decode()
     assert "loop.wav cannot be looked at (Too many levels of symbolic links)" in done.stderr.decode()
     names = {os.path.basename(report["file"]) for report in reports(done.stdout.decode("utf-8"))}
     assert names == {
@@ -177,6 +177,56 @@ def test_roles_that_leave_a_channel_out_are_refused(capsys, tmp_path):
     assert [report["file"] for report in reports(done.out)] == [str(one)]
     assert "--roles names 1 of the 2 channels" in done.complaint
     assert call(capsys, "analyze", two, *CHAIN, "--roles", "customer,").code == 0
+
+
+def test_results_never_go_over_what_is_read_nor_over_each_other(capsys, tmp_path):
+    path = write_sound(tmp_path / "a.wav", tone(0.3, RATE_HZ), RATE_HZ)
+    (tmp_path / "link").symlink_to(path)
+    before = path.read_bytes()
+    for words in (
+        ("analyze", path, "--out", path),
+        ("analyze", path, "--events", tmp_path / "link"),
+        ("analyze", tmp_path, "--out", path),
+        ("listen", path, "--fast", "--jsonl", path),
+    ):
+        done = call(capsys, *words, *CHAIN)
+        assert done.code == 2
+        assert "would write over a file that is to be read; choose another" in done.complaint
+        assert path.read_bytes() == before
+    done = call(capsys, "analyze", path, *CHAIN, "--out", tmp_path / "x", "--events", tmp_path / "." / "x")
+    assert (done.code, (tmp_path / "x").exists()) == (2, False)
+    assert f"--events and --out name the same file {tmp_path / 'x'}" in done.complaint
+    assert call(capsys, "analyze", path, *CHAIN, "--out", "/dev/null", "--events", "/dev/null").code == 0
+
+
+def test_numbers_that_are_none_and_names_that_are_empty_are_refused(capsys):
+    assert "'nan' is not a finite number" in call(capsys, "subscribe", "--wait", "nan").complaint
+    assert "'inf' is not a finite number" in call(capsys, "bench", "--seconds", "inf").complaint
+    assert "'nan' is not a finite number" in call(capsys, "listen", "x.wav", "--wet", "nan").complaint
+    done = call(capsys, "analyze", "")
+    assert done.code == 2
+    assert "the name is empty" in done.complaint
+
+
+def test_a_file_is_named_whatever_is_wrong_with_it(capsys, tmp_path):
+    sound = tone(0.3, RATE_HZ)
+    write_sound(tmp_path / "prime.wav", sound, 767_999)
+    sound[3:7] = np.nan
+    write_sound(tmp_path / "holes.wav", sound, RATE_HZ, subtype="FLOAT")
+    write_sound(tmp_path / "loud.wav", tone(0.3, RATE_HZ) * 20_000, RATE_HZ, subtype="FLOAT")
+    done = call(capsys, "analyze", tmp_path, *CHAIN)
+    assert done.code == 1
+    assert f"rtemo: {tmp_path}/prime.wav: converting 767999 Hz to 16000 Hz would need" in done.err
+    assert f"rtemo: {tmp_path}/holes.wav holds 4 samples that are no numbers; they were taken for silence" in done.err
+    assert f"rtemo: {tmp_path}/loud.wav holds float samples of up to 10000 from 0.00 s on" in done.err
+    assert done.err.count("\n") == 3
+
+
+def test_serve_refuses_an_endpoint_before_it_warms_up(capsys):
+    for option in ("--ingest", "--publish"):
+        done = call(capsys, "serve", option, "nonsense")
+        assert (done.code, done.out) == (2, "")
+        assert "got endpoint 'nonsense'" in done.complaint
 
 
 def test_bytes_that_are_no_text_are_shown_as_escapes():

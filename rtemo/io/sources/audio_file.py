@@ -53,6 +53,7 @@ class AudioFile:
         channels: How many channels it has.
         frames: Samples per channel that the header announces and the file can hold; 0 where neither tells.
         position_samples: Samples per channel read so far.
+        bad_samples: Samples of all channels read so far that are NaN or infinite.
         remark: What a person should know although all is well, as a clause; empty most of the time.
         truncation: Why the audio ends early, as a clause; empty while all is well, final after the last block.
 
@@ -87,6 +88,7 @@ class AudioFile:
         self._is_float = self._sound.subtype in ("FLOAT", "DOUBLE")
         self.frames = int(self._sound.frames)
         self.position_samples = 0
+        self.bad_samples = 0
         self.remark = ""
         self.truncation = ""
         self._is_at_end = False
@@ -155,6 +157,8 @@ class AudioFile:
             )
             return np.empty((self.channels, 0), np.float32)
         self.position_samples += count
+        if self._is_float:
+            self.bad_samples += block[:count].size - int(np.count_nonzero(np.isfinite(block[:count])))
         if count < count_samples and not self._is_at_end:
             self._is_at_end = True
             self._check_end()
@@ -248,7 +252,7 @@ def _open(path: Path) -> BinaryIO:
     if stat.S_ISDIR(kind.st_mode):
         raise AudioInputError(f"{name} is a folder, expected a sound file", "name a file, or use `rtemo analyze`")
     if stat.S_ISFIFO(kind.st_mode):
-        raise AudioInputError(f"{name} is a pipe, expected a sound file", f"read it with: rtemo analyze - < {name}")
+        raise AudioInputError(f"{name} is a pipe, expected a sound file", "pipe it in: rtemo analyze - < PIPE")
     if not stat.S_ISREG(kind.st_mode):
         raise AudioInputError(f"{name} is a device or a socket, expected a sound file", "name a file")
     if kind.st_size == 0:

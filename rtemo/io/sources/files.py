@@ -213,8 +213,8 @@ class FilesSource:
                 return False
             self._drop_next(error)
             return True
-        except AudioInputError as error:
-            self._drop_next(error)
+        except AudioInputError as error:  # of a rate that cannot be converted; it does not know of whom
+            self._drop_next(AudioInputError(f"{_named(audio.path)}: {error.problem}", error.mend))
             return True
         self._next = None
         self._refused_with = -1
@@ -243,6 +243,9 @@ class FilesSource:
         self._done_s += playback.done_s
         self._files_done += 1
         audio = playback.audio
+        if audio.bad_samples and self._on_remark:
+            bad = f"{audio.bad_samples} samples that are no numbers"
+            self._on_remark(f"{_named(audio.path)} holds {bad}; they were taken for silence")
         if audio.truncation:
             self._durations_s[audio.path] = playback.done_s
             problem = AudioInputError(f"{_named(audio.path)} {audio.truncation}", "what could be decoded was analysed")
