@@ -36,7 +36,7 @@ def command(
     capacity: int | None,
     jsonl: Path | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Take audio of many calls in over ZeroMQ and publish their events, until Ctrl-C or SIGTERM.
 
     With --audio-out the processed audio of every stream goes out too, for rtemo subscribe --audio and others.
@@ -47,6 +47,7 @@ def command(
     import msgspec
 
     from rtemo.cli.audio_out import audio_out
+    from rtemo.cli.main import EXIT_FAILED
     from rtemo.io.endpoints import parse_endpoint
     from rtemo.io.publishers.zmq import ZmqPublisher
     from rtemo.io.sockets import check_exposure
@@ -87,6 +88,7 @@ def command(
             with shielded():
                 session.stop("stopped")
                 _say(session, quiet)
+    return EXIT_FAILED if session.publisher_faults else 0
 
 
 def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:

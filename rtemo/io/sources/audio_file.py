@@ -108,6 +108,10 @@ class AudioFile:
             # By its name where possible: libsndfile reads that without asking Python for every block.
             return soundfile.SoundFile(file_name(self.path) if is_on_disk else self._file)
         except soundfile.LibsndfileError as error:
+            if _reason(error) == "System error":  # it does not say which; the file itself could be opened just now
+                raise AudioInputError(
+                    f"{self._name} cannot be opened once more", "are too many files open? see `ulimit -n`, lower --jobs"
+                ) from None
             raise AudioInputError(
                 f"{self._name} is not audio that libsndfile can read ({_reason(error)})",
                 "check it with `ffprobe`, or convert it to WAV or FLAC",
