@@ -83,7 +83,9 @@ def test_feed_that_is_not_read_forgets_the_oldest_and_counts_them() -> None:
     feed = EventFeed(4)
     for seq in range(0, 12, 3):
         feed.put([event(seq), event(seq + 1), event(seq + 2)])
-    assert [entry.seq for entry in feed.take(0.0)] == [8, 9, 10, 11]
+    assert [entry.seq for entry in feed.kept()] == [8, 9, 10, 11]
+    assert [taken.seq for _ in range(4) if (taken := feed.take(0.0))] == [8, 9, 10, 11]
+    assert feed.take(0.0) is None
     assert feed.forgotten_events == 8
 
 
@@ -91,6 +93,6 @@ def test_closing_a_feed_lets_its_reader_go() -> None:
     feed = EventFeed(4)
     threading.Timer(0.05, feed.close).start()
     start_s = time.monotonic()
-    assert feed.take(5.0) == []
-    assert feed.take(5.0) == []
+    assert feed.take(5.0) is None
+    assert feed.take(5.0) is None
     assert time.monotonic() - start_s < 2.0
