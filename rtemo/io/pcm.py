@@ -16,6 +16,7 @@ BYTES_PER_SAMPLE: dict[str, int] = {"s16le": 2, "f32le": 4, "mulaw": 1, "alaw": 
 
 _FULL_SCALE = np.float32(32_768.0)
 _OVERSHOOT = 4.0
+_FEW_SAMPLES = 16
 
 T = TypeVar("T")
 
@@ -151,10 +152,10 @@ def whole_rate(sample_rate_hz: Any) -> int:
 def beyond_full_scale(samples: NDArray[np.float32]) -> float:
     """Tell how large samples are that cannot be meant for [-1, 1], such as 16-bit integers turned into floats.
 
-    A few samples beyond full scale are an overshoot or a fault of their own; here most of those that are not zero lie
-    beyond four times full scale.
+    A few samples beyond full scale are an overshoot or a fault of their own; here at least 16, and most of those that are
+    not zero, lie beyond four times full scale.
 
-    >>> beyond_full_scale(np.array([0.0, 900.0, -1200.0], np.float32))
+    >>> beyond_full_scale(np.full(160, -1200.0, np.float32))
     1200.0
     >>> beyond_full_scale(np.array([0.5, -1.5, 1e30], np.float32))
     0.0
@@ -169,7 +170,8 @@ def beyond_full_scale(samples: NDArray[np.float32]) -> float:
     if size.size == 0 or float(size.max()) <= _OVERSHOOT:  # NaN is not
         return 0.0
     size = size[np.isfinite(size) & (size > 0.0)]
-    if size.size == 0 or 2 * int(np.count_nonzero(size > _OVERSHOOT)) <= size.size:
+    beyond = int(np.count_nonzero(size > _OVERSHOOT))
+    if beyond < _FEW_SAMPLES or 2 * beyond <= size.size:
         return 0.0
     return float(size.max())
 

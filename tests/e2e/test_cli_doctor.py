@@ -29,6 +29,7 @@ def test_everything_that_rtemo_needs_is_looked_at(capsys):
         "configuration",
         "chain",
         "model merit-listen",
+        "tick",
         "sound through",
         "libzmq",
         "CURVE",

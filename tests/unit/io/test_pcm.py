@@ -1,10 +1,13 @@
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rtemo.io.pcm
 from rtemo.api import AudioInputError
-from rtemo.io.pcm import BYTES_PER_SAMPLE, decode_pcm, encode_pcm
+from rtemo.io.pcm import BYTES_PER_SAMPLE, as_float, beyond_full_scale, decode_pcm, encode_pcm
 
 pytestmark = pytest.mark.unit
 
@@ -46,3 +49,31 @@ def test_decoded_samples_do_not_share_memory_with_the_bytes() -> None:
         samples = decode_pcm(data, sample_type)
         data[0] = data[0] ^ 0xFF
         assert np.array_equal(samples, decode_pcm(bytes([data[0] ^ 0xFF]) + bytes(data[1:]), sample_type))
+
+
+@given(data=st.binary(max_size=64))
+def test_bytes_are_16_bit_samples_whatever_holds_them(data: bytes) -> None:
+    for held in (data, bytearray(data), memoryview(data)):
+        if len(data) % 2:
+            with pytest.raises(AudioInputError, match="an odd number"):
+                as_float(held)
+        else:
+            np.testing.assert_array_equal(as_float(held), decode_pcm(data, "s16le"))
+
+
+@given(scale=st.floats(0.0, 3.9), at=st.integers(0, 99), spike=st.floats(width=32))
+def test_one_wild_sample_among_good_ones_is_not_far_beyond_full_scale(scale: float, at: int, spike: float) -> None:
+    samples = np.full(100, scale, np.float32)
+    samples[at] = spike
+    assert beyond_full_scale(samples) == 0.0
+
+
+def test_integers_among_zeros_and_bad_samples_are_far_beyond_full_scale() -> None:
+    samples = np.zeros(160, np.float32)
+    samples[10:60] = -3_000.0
+    samples[70:75] = np.nan, np.inf, -np.inf, 1.0, 0.5
+    assert beyond_full_scale(samples) == 3_000.0
+
+
+def test_examples_in_docstrings_are_true() -> None:
+    assert doctest.testmod(rtemo.io.pcm).failed == 0

@@ -199,3 +199,11 @@ def test_the_standard_input_of_a_real_process_is_read_to_its_end() -> None:
         [sys.executable, "-c", code], input=data, capture_output=True, check=True, cwd=Path(__file__).parents[3]
     )
     assert process.stdout.split() == [b"24000", b"end_of_input"]
+
+
+def test_integers_given_as_floats_are_refused() -> None:
+    source = StdinSource(io.BytesIO((tone(0.1, 16_000) * 20_000).astype("<f4").tobytes()), sample_type="f32le")
+    desk = FakeDesk(is_live=False)
+    source.open(desk)
+    with pytest.raises(AudioInputError, match=r"float samples of up to \d+, expected \[-1, 1\]"):
+        source.pump()
