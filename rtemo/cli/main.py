@@ -24,6 +24,7 @@ EXIT_CRASH = 70
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
 
+_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 _OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF, errno.EFBIG)
 
 VERBS = {
@@ -94,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 _drop_stdout()
             where = error.filename or "the output"
             say(f"{where} cannot be written ({error.strerror}); make room or choose another place")
+            sys.exit(EXIT_USER)
+        if isinstance(error, OSError) and error.errno in _PATHS and error.filename:
+            say(f"{error.filename} cannot be used ({error.strerror}); check the path")
             sys.exit(EXIT_USER)
         if _is_ours(error):
             say(str(error))

@@ -152,8 +152,8 @@ def whole_rate(sample_rate_hz: Any) -> int:
 def beyond_full_scale(samples: NDArray[np.float32]) -> float:
     """Tell how large samples are that cannot be meant for [-1, 1], such as 16-bit integers turned into floats.
 
-    A few samples beyond full scale are an overshoot or a fault of their own; here at least 16, and most of those that are
-    not zero, lie beyond four times full scale.
+    A few samples beyond full scale are an overshoot or a fault of their own; here at least 16, and most of those that
+    are not zero, lie beyond four times full scale.
 
     >>> beyond_full_scale(np.full(160, -1200.0, np.float32))
     1200.0
