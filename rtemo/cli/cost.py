@@ -6,13 +6,12 @@ import time
 from functools import partial
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from rtemo.api import PluginTiming
 from rtemo.api.units import samples_to_ms
 from rtemo.cli.starting import StartLine
 from rtemo.config import Config
+from rtemo.dsp.voice import nonsense
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
 from rtemo.runtime.store import ModelStore
@@ -101,7 +100,7 @@ class _Feeder:
     def __init__(self, engine: Engine, streams: int) -> None:
         rate_hz = engine.format.sample_rate_hz
         self._chunk = _CHUNK_HOPS * engine.format.hop_samples
-        self._voices = [voice(_VOICE_S, rate_hz, seed) for seed in range(min(streams, _VOICES))]
+        self._voices = [nonsense(_VOICE_S, rate_hz, seed) for seed in range(min(streams, _VOICES))]
         self._writers = [engine.open_stream(f"call-{index}", "0") for index in range(streams)]
         self._at = 0
 
@@ -128,28 +127,6 @@ def _clear(engine: Engine) -> None:
     for stage in engine.chain.stages:
         stage.busy.clear()
         stage.wait.clear()
-
-
-def voice(duration_s: float, sample_rate_hz: int, seed: int) -> NDArray[np.float32]:
-    """Make sound that keeps every plugin busy: 3 s of syllables with gliding pitch, 1.5 s of faint noise, repeated.
-
-    Args:
-        duration_s: How long.
-        sample_rate_hz: At which rate.
-        seed: Which voice.
-
-    Returns:
-        float32 [k] in [-1, 1].
-    """
-    rng = np.random.default_rng(seed)
-    time_s = np.arange(round(duration_s * sample_rate_hz)) / sample_rate_hz
-    pitch_hz = rng.uniform(100, 220) * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * time_s + rng.uniform(0, 6)))
-    phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate_hz
-    buzz = np.sum([np.sin(harmonic * phase) / harmonic for harmonic in range(1, 20)], axis=0)
-    syllables = np.clip(np.sin(2 * np.pi * 4.0 * time_s), 0, 1)
-    is_turn = (time_s + rng.uniform(0, 4.5)) % 4.5 < 3.0
-    sound = 0.1 * buzz * syllables * is_turn + rng.normal(0, 1e-3, time_s.shape[0])
-    return np.asarray(sound, dtype=np.float32)
 
 
 def _peak_memory_mib() -> float:

@@ -113,7 +113,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
         rated), arousal, valence, counters; spoof (score and verdict at the end, alarms on the way), rank (attribute →
-        what it was at the end) and alerts (rule → how often) where a plugin provided them.
+        what it was at the end), alerts (rule → how often), tones (name → how often), digits that were dialled, and
+        quality (what is wrong with the sound → in words) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": shown(track.path) if track else "",
@@ -138,6 +139,12 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
         report["changes"] = tally.changes
     if tally.alerts:
         report["alerts"] = tally.alerts
+    if tally.tones:
+        report["tones"] = tally.tones
+    if tally.digits:
+        report["digits"] = tally.digits
+    if tally.quality:
+        report["quality"] = tally.quality
     return report
 
 

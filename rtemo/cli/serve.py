@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rtemo.session import Session
 
 _PATIENCE_S = 0.2
-_EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "fault", "session_end")
+_EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality", "fault", "session_end")
 
 
 @click.command("serve")
@@ -165,7 +165,7 @@ def _follow(session: "Session", drain: _Drain, quiet: bool) -> None:
 
 
 def _say(session: "Session", quiet: bool, drain: _Drain | None = None) -> None:
-    """Print what the operator should know: streams that come and go, sources lost, faults."""
+    """Print what the operator should know: streams that come and go, sources lost, sound that is wrong, faults."""
     from rtemo.cli.view.plain import logged
 
     for event in session.events(_PATIENCE_S):

@@ -1,10 +1,10 @@
 """Tally: what the events of one stream add up to."""
 
-from rtemo.api import Alert, Counters, Emotion, Event, Rank, SpeechEnd, Spoof, StreamEnd
+from rtemo.api import Alert, Counters, Emotion, Event, Quality, Rank, SpeechEnd, Spoof, StreamEnd, Tone
 
 
 class Tally:
-    """Adds up one stream: its speech, its emotions weighted by speech, its last spoof and rank findings, its alerts.
+    """Adds up one stream: speech, emotions weighted by speech, last spoof and rank, alerts, tones, trouble of sound.
 
     The emotion of a whole stream is the mean of the posteriors of its turns, each weighted by the speech it
     rests on, so a long turn counts for more than a short one and silence counts for nothing. Only the final
@@ -23,6 +23,9 @@ class Tally:
         self.ranks: dict[str, Rank] = {}
         self.changes = 0
         self.alerts: dict[str, int] = {}
+        self.tones: dict[str, int] = {}
+        self.digits = ""
+        self.quality: dict[str, str] = {}
         self._probabilities: dict[str, float] = {}
         self._arousal = 0.0
         self._valence = 0.0
@@ -44,6 +47,11 @@ class Tally:
             self.changes += data.change is not None
         elif isinstance(data, Alert):
             self.alerts[data.rule] = self.alerts.get(data.rule, 0) + 1
+        elif isinstance(data, Tone):
+            self.tones[data.name] = self.tones.get(data.name, 0) + 1
+            self.digits += data.digit
+        elif isinstance(data, Quality):
+            self.quality[data.problem] = data.detail
         elif isinstance(data, StreamEnd):
             self.duration_s = data.duration_s
             self.counters = data.counters

@@ -26,6 +26,7 @@ from rtemo.api import (
 )
 from rtemo.api.text import shown
 from rtemo.api.units import seconds_to_hops, seconds_to_samples
+from rtemo.dsp.voice import nonsense
 from rtemo.engine.chain import Chain
 from rtemo.engine.clock import Clock, Doorbell, SystemClock
 from rtemo.engine.driver import AudioTap, Driver
@@ -316,10 +317,7 @@ class Engine:
 
 
 def _warm_sound(count_samples: int, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Make a buzzing, syllable-like sound that voice activity detectors take for speech."""
-    time_s = np.arange(count_samples) / sample_rate_hz
-    buzz = sum(np.sin(2 * np.pi * 140.0 * k * time_s) / k for k in range(1, 25))
-    syllables = 0.5 - 0.5 * np.cos(2 * np.pi * 4.0 * time_s)
-    voice = 0.1 * buzz * syllables
-    voice[-count_samples // 5 :] = 0.0  # and an end, so that the end of speech is warmed too
-    return np.asarray(voice, dtype=np.float32)
+    """Make sound that voice activity detectors take for speech, and an end, so that the end of speech is warmed too."""
+    voice = nonsense(count_samples / sample_rate_hz, sample_rate_hz)[:count_samples]
+    voice[-count_samples // 5 :] = 0.0
+    return voice

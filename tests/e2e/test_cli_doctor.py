@@ -1,6 +1,9 @@
+import importlib.machinery
 import json
 import shutil
 import socket
+import sys
+import types
 
 import pytest
 
@@ -88,10 +91,22 @@ def test_weights_that_are_not_those_of_the_card_stop_every_verb(capsys, tmp_path
 
 
 def test_a_package_that_does_not_import_is_told_with_the_command_that_mends_it(capsys, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "webrtcvad", None)
+    monkeypatch.setitem(sys.modules, "webrtcvad", types.ModuleType("webrtcvad", "one without a detector"))
+    sys.modules["webrtcvad"].__spec__ = importlib.machinery.ModuleSpec("webrtcvad", None)
     _, found = findings(capsys)
     assert found["webrtcvad"]["verdict"] == "fail"
     assert "pip install --force-reinstall webrtcvad-wheels" in found["webrtcvad"]["mend"]
+
+
+def test_without_webrtcvad_everything_runs_but_the_option_that_names_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "webrtcvad", None)
+    code, found = findings(capsys)
+    assert code == 0
+    assert found["webrtcvad"]["verdict"] == "note"
+    file = tmp_path / "rtemo.toml"
+    file.write_text('chain = ["vad"]\n[plugins.vad]\nback_end = "webrtc"\n')
+    sound = write_sound(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)
+    assert "pip install webrtcvad-wheels" in call(capsys, "analyze", sound, "--config", file).complaint
 
 
 def test_ticks_and_mends_are_printed_for_people(capsys, tmp_path):

@@ -11,14 +11,16 @@ from rtemo.api import (
     Mark,
     PluginContext,
     PluginSpec,
+    Quality,
     StateTable,
     StreamFormat,
 )
 from rtemo.api.units import seconds_to_hops
 from rtemo.dsp.finite import finite_rows
-from rtemo.dsp.level import LevelMeter
+from rtemo.dsp.level import LevelMeter, amplitude_to_dbfs, power_to_dbfs
 from rtemo_plugins.level.options import LevelOptions
 from rtemo_plugins.level.tally import REPORT, TALLY, count
+from rtemo_plugins.level.watch import DETAILS, NOTICE, PROBLEMS, WATCH, watch
 from rtemo_plugins.shared.row_parts import RowParts
 
 
@@ -35,7 +37,7 @@ class LevelPlugin:
         """Facts about the plugin as configured."""
         return PluginSpec(
             name="level",
-            summary="Level, peak, clipping and background noise.",
+            summary="Level, peak, clipping and background noise; samples that look wrong.",
             version="1",
             provides=(
                 Mark("level.rms_dbfs", meaning="level of the hop; a full-scale sine reads -3"),
@@ -60,6 +62,10 @@ class LevelProcessor(RowParts):
         self._state = StateTable(capacity)
         self._tallies = self._state.add("tally", (), TALLY)
         self._reports = np.zeros(capacity, REPORT)
+        self._span_hops = seconds_to_hops(options.quality_s, format.sample_rate_hz, format.hop_samples)
+        self._least_hops = seconds_to_hops(1.0, format.sample_rate_hz, format.hop_samples)
+        self._watched = self._state.add("watch", (), WATCH)
+        self._notices = np.zeros(capacity, NOTICE)
         super().__init__(self._state, self._meter)
 
     def process(self, block: Block, emit: Emit) -> None:
@@ -82,3 +88,17 @@ class LevelProcessor(RowParts):
                     noise_dbfs=None if np.isnan(noise_dbfs[row]) else round(float(noise_dbfs[row]), 2),
                 )
                 emit(row, data, int(report["start"]), int(block.start_sample[row]) + self._hop_samples)
+        if watch(
+            level.power, level.peak, level.clipped_samples, block.flags, block.start_sample, self._hop_samples,
+            self._span_hops, self._least_hops, self._watched, self._notices,
+        ):  # fmt: skip
+            for row in np.flatnonzero(self._notices["problem"][: block.n]).tolist():
+                notice = self._notices[row]
+                quality = Quality(
+                    problem=PROBLEMS[notice["problem"]],
+                    detail=DETAILS[notice["problem"]],
+                    rms_dbfs=round(float(power_to_dbfs(notice["power"])), 2),
+                    peak_dbfs=round(float(amplitude_to_dbfs(notice["peak"])), 2),
+                    clipped_ratio=round(float(notice["clipped_ratio"]), 6),
+                )
+                emit(row, quality, int(notice["start"]), int(block.start_sample[row]) + self._hop_samples)

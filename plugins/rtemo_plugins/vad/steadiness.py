@@ -1,4 +1,4 @@
-"""Steadiness: music holds its notes, speech does not; what is steady is less likely speech."""
+"""Steadiness: music holds its notes, speech does not; what is steady, or begins at once, is less likely speech."""
 
 from typing import Any
 
@@ -25,18 +25,22 @@ SAID_AFTER_WINDOWS = 30
 """Windows without speech before it is named: 1 s."""
 CONSTANT = 0.001
 """Mean change of the spectrum below which it is a tone or a hum; music moves more."""
+START_SHIFT, START_WINDOWS = 3.0, 12
+"""By how much the log-odds are lower in the first window after silence, and in how many windows that fades: to a network
+that has heard silence any sound that begins at once is like speech for a moment."""
 TONE, MUSIC = 1, 2
 
 STEADY = np.dtype(
     [
         ("share", np.float32),  # of the windows of late that are like the one before
         ("change", np.float32),  # mean of one less the cosine
+        ("windows", np.int64),  # since silence
         ("is_said", np.bool_),
     ]
 )
 """One row's steadiness."""
 
-FRESH = np.array((0.5, 0.0, False), STEADY)
+FRESH = np.array((0.5, 0.0, 0, False), STEADY)
 """A fresh row begins half way between speech, about 0.3, and music, 0.9."""
 
 
@@ -94,6 +98,8 @@ def weigh_steadiness(
             now.change += np.float32(SHARE) * (np.float32(1.0) - likeness - now.change)
             began[row] = _begins(now, silent_windows[row], low > energy)
         shift = LONGEST_SHIFT * min(max((now.share - SPEECH_LIKE) / (MUSIC_LIKE - SPEECH_LIKE), 0.0), 1.0)
+        shift += START_SHIFT * max(0.0, 1.0 - now.windows / START_WINDOWS)
+        now.windows += 1
         p = probability[row]
         probability[row] = np.float32(p / (p + (1.0 - p) * np.exp(shift)))
 

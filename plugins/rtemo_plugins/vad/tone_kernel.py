@@ -29,6 +29,9 @@ LEAST_PROGRESS_HOPS = 4
 CONTINUOUS_HOPS = 300
 GONE_HOPS = 3
 ALIKE_HOPS = 4
+AGAIN_HOPS, AGAIN_SHARE, AGAIN_WITHIN_HOPS = 3, np.float32(0.7), 700
+"""A tone that has been heard in the last 7 s is known again by so few hops, before the detector of speech has judged
+its onset."""
 CADENCE_HOPS = 150
 """A short burst counts when one as long came not longer ago: a vowel may be as pure, but keeps no cadence."""
 
@@ -185,6 +188,22 @@ def _signal(partials: Any, energy: Any, newest: int, hop_samples: int, turn: Any
 
 
 @kernel
+def _sounds_again(partials: Any, energy: Any, newest: int, hop_samples: int, turn: Any, members: Any) -> bool:
+    """Whether the last `AGAIN_HOPS` hops are a tone of call progress that is known already."""
+    total = np.float32(0.0)
+    for age in range(AGAIN_HOPS):
+        total += energy[(newest - age) % PROGRESS_HOPS]
+    if energy[newest] == 0.0 or total == 0.0:
+        return False
+    scale = np.float32(2.0 / (AGAIN_HOPS * hop_samples)) / total
+    share = np.float32(0.0)
+    for k in range(members.size):
+        if members[k]:
+            share += scale * _power(partials, newest, AGAIN_HOPS, turn, DIGIT_FREQUENCIES + k)
+    return share >= AGAIN_SHARE
+
+
+@kernel
 def find_tones(
     position: NDArray[np.int64],
     hop_samples: int,
@@ -236,6 +255,9 @@ def find_tones(
         signal = _signal(partials[i], energy[i], newest, hop_samples, turn, members, power)
         if signal != 0:
             toned[i] |= np.uint32((1 << PROGRESS_HOPS) - 1)
+        elif row.burst_signal != 0 and row.burst_age <= AGAIN_WITHIN_HOPS:
+            if _sounds_again(partials[i], energy[i], newest, hop_samples, turn, members[row.burst_signal - 1]):
+                toned[i] |= np.uint32((1 << AGAIN_HOPS) - 1)
         if signal != 0 and (row.signal == 0 or signal == row.signal):
             if row.signal == 0:
                 row.signal = signal

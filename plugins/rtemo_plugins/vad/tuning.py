@@ -20,7 +20,7 @@ class Tuning(msgspec.Struct, frozen=True):
 
 TUNED = {
     "webrtc": Tuning(0.7, 0.5, 60.0, 30.0, -40.0),
-    "silero": Tuning(0.4, 0.35, 30.0, 30.0, -40.0),
+    "silero": Tuning(0.4, 0.35, 50.0, 30.0, -40.0),
 }
 """Within 0.003 of the best mean frame F1 over clean, 20, 10 and 0 dB on training noises, with the fewest short words
 lost among those; the pads bring the median errors of onset and offset near zero. WebRTC's decisions trail by its own

@@ -25,6 +25,9 @@ FALL_DB = 0.2
 """How fast the loudness falls in a window of sound, 6 dB/s: a bang is forgotten within a few words."""
 FLOOR_RISE_DB = 0.1
 OVER_FLOOR_DB = 6.0
+LEAST_OVER_FLOOR_DB = 20.0
+"""Before anybody has spoken, speech is presumed to lie that far above the floor: a network that has heard a room
+amplified to the level of speech takes the first loud words for more of the same."""
 
 LOUDNESS = np.dtype(
     [
@@ -99,7 +102,8 @@ def _follow(loud: Any, level_db: np.float32) -> None:
         loud.loud_db = level_db
     elif level_db > loud.floor_db + np.float32(OVER_FLOOR_DB):
         loud.loud_db = max(level_db, loud.loud_db - np.float32(FALL_DB))
-    gain_db = min(max(TARGET_DB - loud.loud_db, 0.0), LONGEST_GAIN_DB)
+    speech_db = max(loud.loud_db, loud.floor_db + np.float32(LEAST_OVER_FLOOR_DB))
+    gain_db = min(max(TARGET_DB - speech_db, 0.0), LONGEST_GAIN_DB)
     loud.gain = np.float32(10.0 ** (gain_db / 20.0))
 
 
@@ -157,7 +161,8 @@ def settle(
 ) -> None:
     """Let the results whose time has come count, drop their audio, and write every row's judgement.
 
-    A window in which a tone of the line was heard, or just after one, is no speech: bit k of `toned` says so of the hop k hops ago.
+    A window in which a tone of the line was heard, or just after one, is no speech: bit k of `toned` says so of the hop
+    k hops ago.
     """
     hops = -(-WINDOW_SAMPLES // hop_samples) + 1 + TONE_TAIL_HOPS
     window_bits = np.uint32(((1 << hops) - 1) << SPREAD_HOPS)

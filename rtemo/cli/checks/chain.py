@@ -65,8 +65,8 @@ def tick(p50_us: float, p99_us: float, hop_us: float) -> Finding:
 
 def sound_through(config: Config) -> Iterator[Finding]:
     """Whether events come out when speech-like sound goes in."""
-    from rtemo.cli.cost import voice
     from rtemo.cli.starting import StartLine
+    from rtemo.dsp.voice import nonsense
     from rtemo.session import Session
 
     engine = msgspec.structs.replace(config.engine, capacity=1)
@@ -74,7 +74,7 @@ def sound_through(config: Config) -> Iterator[Finding]:
     with Session(msgspec.structs.replace(config, engine=engine), mode="freewheel", on_progress=StartLine()) as session:
         ready_s = time.perf_counter() - start_s
         stream = session.stream("doctor")
-        stream.push(voice(_SOUND_S, 16_000, seed=1))
+        stream.push(nonsense(_SOUND_S, seed=1))
         stream.end()
         events = list(session.events(timeout_s=5.0))
         health = session.health()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from rtemo.cli.checks.finding import Finding
@@ -38,7 +39,16 @@ def packages() -> Iterator[Finding]:
 
 
 def voice_activity() -> Iterator[Finding]:
-    """Whether the voice activity detector can be imported: its package has the name of an older one without wheels."""
+    """Whether the voice activity detector of WebRTC, which is optional, can be imported if it is there.
+
+    Its package has the name of an older one without wheels.
+    """
+    if find_spec("webrtcvad") is None:
+        mend = "only for `back_end = 'webrtc'`: pip install webrtcvad-wheels"
+        yield Finding(
+            "webrtcvad", "note", "not installed; the voice activity detector in use by default is silero", mend
+        )
+        return
     try:
         detector = import_module("webrtcvad").Vad(2)
         detector.is_speech(bytes(320), 16_000)

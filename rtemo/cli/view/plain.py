@@ -12,6 +12,7 @@ from rtemo.api import (
     Level,
     Payload,
     Prosody,
+    Quality,
     Rank,
     SessionEnd,
     SessionStart,
@@ -21,6 +22,7 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Tone,
     kind_of,
 )
 from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, signed
@@ -107,6 +109,11 @@ def _phrase(data: Payload) -> str:
         case Alert():
             found = ", ".join(f"{clean(name)} {signed(value)}" for name, value in data.values.items())
             return f"! alert: {clean(data.rule)}{f' ({found})' if found else ''}"
+        case Tone():
+            what = f"{data.name} {data.digit}".strip()
+            return f"tone: {clean(what)}"
+        case Quality():
+            return f"! sound {clean(data.problem.replace('_', ' '))}: {clean(data.detail)}"
         case Fault():
             return f"! {clean(data.where)} {data.action}: {clean(data.problem)}"
         case SourceState():

@@ -33,6 +33,9 @@ def print_summary(console: Console, state: ViewState, health: Health, wall_s: fl
         for stream in state.streams.values():
             table.add_row(*_row(stream, 3 if is_wide else 1))
         console.print(table)
+    for stream in state.streams.values():
+        for detail in stream.tally.quality.values():
+            console.print(Text(f"! {clean(stream.call)}/{clean(stream.channel)}: {clean(detail)}"), soft_wrap=True)
     for fault in state.faults:
         console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"), soft_wrap=True)
     trouble = ", ".join(filter(None, (counted(health.counters), counted_sinks(health.sinks))))
