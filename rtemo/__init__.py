@@ -6,10 +6,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rtemo.telemetry import switch_off
+
 if TYPE_CHECKING:
     from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
     from rtemo.session import PushStream, Session
+
+switch_off()  # before anything here or on top of it can import a runtime that would send something home
 
 __version__ = "0.1.0"
 __all__ = ["AudioReceiver", "AudioSender", "Config", "PushStream", "Session", "Subscriber", "__version__"]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from rtemo.cli.lazy import LazyGroup, Verb
+from rtemo.telemetry import stay_offline
 
 ADVISORY = """rtemo estimates perceived vocal expression, not what a person feels, and it is often wrong. Its results
 are advice to a human. Do not use them for hiring, pay, discipline, credit, housing or education; inferring the
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     _tolerate_terminals()
+    stay_offline()
     try:
         code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
         if sys.stdout is not None:

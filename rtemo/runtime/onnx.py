@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rtemo.api import ModelCard, ModelError, StateTable, TensorSpec
 from rtemo.runtime.plan import Bench, graph_shape
 
+onnxruntime.disable_telemetry_events()  # `rtemo.telemetry` does more, unless the program imported the runtime first
+
 _ONNX_TYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
