@@ -83,6 +83,8 @@ def command(
         is_done = _run(config, source, publishers, files, is_quiet=quiet or not sys.stderr.isatty())
     if files is not None and files.failure:
         raise AudioInputError(files.failure, "free some space or choose another folder, and run again")
+    for fault in reports.faults:
+        say(f"! {fault.where} {fault.action}: {fault.problem}")
     trouble = reports.trouble
     if trouble:
         say(f"! {trouble}; the results rest on less than the whole audio")

@@ -33,6 +33,7 @@ from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
+from rtemo.engine.outlet import checked_report
 from rtemo.engine.ring import RingRows
 from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.watchdog import Watchdog
@@ -167,9 +168,18 @@ class Engine:
         self._watchdog.start()
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        analysis: str = "person",
     ) -> StreamWriter:
         """Admit a stream; see `rtemo.api.StreamDesk`.
+
+        With `analysis` `timing` only plugins that say nothing about persons hear it.
 
         Raises:
             CapacityError: The engine is full, or does not run.
@@ -186,12 +196,12 @@ class Engine:
                 f"{prefill_s:g} s of audio cannot be kept in hand, the ring holds {self.options.ring_s:g} s",
                 "raise `engine.ring_s` to more than twice as much",
             )
-        stream = self.floor.open(call, channel, source, role, prefill, self._drain_hops)
+        stream = self.floor.open(call, channel, source, role, prefill, self._drain_hops, analysis)
         return RingWriter(stream, self._ring, self._bell, self.clock, self.outbox, self.is_live)
 
     def report(self, data: Payload) -> None:
         """Emit an event about the engine's surroundings (a source, a publisher)."""
-        self.outbox.post(None, "source", data, 0, 0)
+        self.outbox.post(None, "source", checked_report(data), 0, 0)
 
     def open_sinks(self) -> None:
         """Open all sinks and start their threads, before `start`; raises what one's `open` raises."""

@@ -9,12 +9,13 @@ class Stream:
     The slot stays the same for the stream's life; its row in the block may change at every retirement.
     """
 
-    def __init__(self, call: str, channel: str, slot: int, source: str, role: str) -> None:
+    def __init__(self, call: str, channel: str, slot: int, source: str, role: str, analysis: str = "person") -> None:
         self.call = call
         self.channel = channel
         self.slot = slot
         self.source = source
         self.role = role
+        self.analysis = analysis
         self.seq = 0
         self.end_reason = ""
         self.is_closed = False
