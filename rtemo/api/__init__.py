@@ -9,6 +9,7 @@ from rtemo.api.errors import (
     EndpointError,
     ModelError,
     PluginError,
+    PolicyError,
     RtemoError,
 )
 from rtemo.api.events import (
@@ -52,7 +53,7 @@ from rtemo.api.plugin import (
     StreamProcessor,
 )
 from rtemo.api.publisher import Publisher
-from rtemo.api.roles import AGENT_ROLES, is_agent
+from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.rows import StateTable
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
@@ -92,6 +93,7 @@ __all__ = [
     "PluginError",
     "PluginSpec",
     "PluginTiming",
+    "PolicyError",
     "ProcessedBlock",
     "Processor",
     "Prosody",
@@ -116,6 +118,7 @@ __all__ = [
     "StreamStart",
     "StreamWriter",
     "TensorSpec",
+    "canonical_role",
     "is_agent",
     "kind_of",
 ]

@@ -13,8 +13,8 @@ from rtemo.telemetry import stay_offline
 
 ADVISORY = """rtemo estimates perceived vocal expression, not what a person feels, and it is often wrong. Its results
 are advice to a human. Do not use them for hiring, pay, discipline, credit, housing or education; inferring the
-emotions of people at work is banned in the EU outside medical and safety use. Streams of role 'agent' are refused
-unless [policy] says otherwise."""
+emotions of people at work is banned in the EU outside medical and safety use. People whose role
+is not listed in [policy], people at work above all, are not analysed: no more is told than when they speak."""
 
 EXIT_FAILED = 1
 """Some of the work failed; the rest was done."""

@@ -41,8 +41,9 @@ def command(
 
     With --audio-out the processed audio of every stream goes out too, for rtemo subscribe --audio and others.
 
-    Streams whose role is 'agent' are refused unless policy.purpose allows them. One more stream than capacity is
-    refused with a reason; rtemo bench tells what this machine can carry.
+    Streams are analysed whose role is among policy.analysed_roles ('customer', 'caller', ...); of all others, and of
+    those without a role, only speech and silence are told. One more stream than capacity is refused with a reason;
+    rtemo bench tells what this machine can carry.
     """
     import msgspec
 

@@ -213,7 +213,10 @@ class Refused(msgspec.Struct, tag_field="op", tag="refused"):
 
     call: str
     channel: str
-    code: Annotated[str, Meta(description="`capacity` (try again later), `in_use`, or `bad_request`.")]
+    code: Annotated[
+        str,
+        Meta(description="`capacity` (try again later), `in_use`, `policy` (not as this role), or `bad_request`."),
+    ]
     problem: str
     mend: str
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api.errors import AudioInputError, CapacityError
+from rtemo.api.errors import AudioInputError, CapacityError, PolicyError
 from rtemo.io.audio_wire import (
     Alive,
     Credit,
@@ -127,7 +127,8 @@ class SenderStream:
             now_s = time.monotonic()
             trouble = self._trouble
             if isinstance(trouble, Refused) and (trouble.code != "in_use" or now_s > deadline_s):
-                raise CapacityError(trouble.problem, trouble.mend)
+                refusal = PolicyError if trouble.code == "policy" else CapacityError
+                raise refusal(trouble.problem, trouble.mend)
             if now_s > deadline_s:
                 raise self._link.unreachable()
             if now_s - self._asked_s > _RETRY_S:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rtemo.api import AudioInputError, CapacityError, Fault, RtemoError, StreamDesk, StreamWriter
+from rtemo.api import AudioInputError, CapacityError, Fault, PolicyError, RtemoError, StreamDesk, StreamWriter
 from rtemo.io.sources.audio_file import SUFFIXES, AudioFile
 from rtemo.io.sources.playback import Playback
 
@@ -70,6 +70,7 @@ class FilesSource:
     """
 
     name = "files"
+    is_local = True
 
     def __init__(
         self,
@@ -193,7 +194,7 @@ class FilesSource:
                 return False
             self._drop_next(error)
             return True
-        except AudioInputError as error:
+        except (AudioInputError, PolicyError) as error:
             self._drop_next(error)
             return True
         self._next = None

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import zmq
 
-from rtemo.api import CapacityError, RtemoError, StreamDesk
+from rtemo.api import CapacityError, PolicyError, RtemoError, StreamDesk, canonical_role
 from rtemo.io.audio_wire import (
     CODECS,
     INGEST_SCHEMA,
@@ -202,6 +202,9 @@ class IngestSource:
         call, channel = request.call, request.channel
         held = self._by_name.get(names)
         if held == key:
+            if canonical_role(request.role) != self._streams[key].role:
+                problem = f"call {call!r} channel {channel!r} is open under another role"
+                return Refused(call, channel, "policy", problem, "end it first")
             return Opened(call=call, channel=channel, limit_bytes=self._streams[key].limit_bytes)
         if held is not None:
             problem = f"call {call!r} channel {channel!r} is open from another client"
@@ -215,7 +218,9 @@ class IngestSource:
         try:
             writer = self._desk.open_stream(call, channel, source="ingest", role=request.role, prefill_s=prefill_s)
         except RtemoError as error:
-            code = "capacity" if isinstance(error, CapacityError) else "bad_request"
+            code = "policy" if isinstance(error, PolicyError) else "bad_request"
+            if isinstance(error, CapacityError):
+                code = "capacity"
             return Refused(call, channel, code, error.problem, error.mend)
         placement = Placement(
             writer,
@@ -226,6 +231,7 @@ class IngestSource:
             reorder_s=self._options.reorder_s,
         )
         stream = IngestStream(client, writer, placement, request.codec, self._options, now_s)
+        stream.role = canonical_role(request.role)
         self._streams[key] = stream
         self._by_name[names] = key
         return Opened(call=call, channel=channel, limit_bytes=stream.limit_bytes)

@@ -27,6 +27,7 @@ class IngestStream:
         heard_s: Monotonic time of the last message.
         complained_s: Monotonic time at which the client was last told that it exceeds its credit.
         end_reason: Why the client ended the stream; empty while it has not.
+        role: Role under which it was opened, in its canonical form.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class IngestStream:
         self.heard_s = now_s
         self.complained_s = 0.0
         self.end_reason = ""
+        self.role = ""
         self._placement = placement
         self._options = options
         self._room_samples = writer.space_samples()
