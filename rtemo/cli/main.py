@@ -105,7 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def say(text: str) -> None:
     """Print one line for a person on standard error, under the program's name."""
-    print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
+    line = " ".join(text.split())
+    if not line.isprintable():  # what came from outside may be in it
+        from rtemo.api.text import plain
+
+        line = plain(line)
+    print(f"rtemo: {line}", file=sys.stderr)
 
 
 def _tolerate_terminals() -> None:

@@ -1,6 +1,7 @@
 """WaveFile: a sound file that bears its name only when it is complete."""
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from rtemo.io.pcm import as_int16
 class WaveFile:
     """A 16-bit WAV file, written beside its place and moved there when it is finished.
 
-    So a run that breaks off leaves neither half a file behind nor half a file in place of a whole one.
+    So a run that breaks off leaves neither half a file behind nor half a file in place of a whole one. Only its owner
+    may read it (mode 0600): it is what people said.
 
     Args:
         path: Its place; folders are made.
@@ -33,7 +35,10 @@ class WaveFile:
         self.channels = channels
         self.written_samples = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = path.with_name(f".{path.name}.part")
+        # Short, so that every name that fits its folder has room for it; two of one name at a time are never written.
+        self._part = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:24]}.part")
+        self._part.unlink(missing_ok=True)
+        os.close(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._sound: Any = soundfile.SoundFile(self._part, "w", sample_rate_hz, channels, "PCM_16", format="WAV")
 
     def write(self, samples: NDArray[np.float32]) -> None:
