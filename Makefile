@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENDPOINT ?= tcp://127.0.0.1:5570
 
-.PHONY: demo test lint types contracts pytest bench schema clean help
+.PHONY: demo test lint types contracts pytest attack bundles bench schema clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,8 +38,14 @@ contracts: $(VENV)/.test ## who may import whom
 pytest: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest
 
+attack: $(VENV)/.test ## the long form of the attacks: minutes to hours, floods and faults
+	$(BIN)/python -m pytest -m attack tests/attack
+
 schema: $(VENV)/.base ## write the JSON Schema of every event anew
 	$(BIN)/python -m rtemo.io.schema --out docs/schema
+
+bundles: $(VENV)/.base ## write the list of known model bundles anew, before a release
+	$(BIN)/python -m rtemo.runtime.known
 
 bench: $(VENV)/.base ## cost of the chain on this machine
 	$(BIN)/rtemo bench

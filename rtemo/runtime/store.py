@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import importlib.util
+import logging
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rtemo.api import ModelCard, ModelError, ModelHandle
+from rtemo.runtime.card import fault_of
 from rtemo.runtime.graph import GraphError, check_graph
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 GROUP = "rtemo.bundles"
 CARD_FILE = "card.json"
+_LOG = logging.getLogger("rtemo.runtime")
+
 MAX_CARD_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 2 << 30
 
@@ -151,6 +155,7 @@ class ModelStore:
                 raise ModelError(
                     f"the weights of {bundle.card.name!r} {error}", "export the model again as one ONNX file"
                 ) from error
+            _warn_of_stranger(bundle)
             self._handles[name] = OnnxHandle(bundle.card, data)
         return self._handles[name]
 
@@ -158,6 +163,17 @@ class ModelStore:
     def hashes(self) -> dict[str, str]:
         """Name → sha256 of what has been loaded."""
         return {name: handle.card.sha256 for name, handle in self._handles.items()}
+
+
+def _warn_of_stranger(bundle: Bundle) -> None:
+    from rtemo.runtime.known import standing
+
+    found = standing(bundle)
+    if found != "known":
+        what = "not known to this release" if found == "unknown" else "not the one of this name that this release knows"
+        _LOG.warning(
+            "the model bundle %r in %s is %s; `rtemo bundle verify` tells more", bundle.card.name, bundle.folder, what
+        )
 
 
 def _module_folder(point: EntryPoint) -> Path:
@@ -192,4 +208,7 @@ def _read_card(folder: Path) -> ModelCard:
     names = [*card.inputs, *card.states, *card.constants]
     if len(set(names)) < len(names):
         raise ModelError(f"the card {path} names an input twice", mend)
+    problem = fault_of(card)
+    if problem:
+        raise ModelError(f"the card {path} {problem}", mend)
     return card
