@@ -66,6 +66,7 @@ def command(
 
         publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
     feed = audio_out(config, audio_endpoint or config.audio_out.endpoint)
+    _read_keys_on_hangup(config)
     session = Session(config, sources=[ingest], publishers=publishers, sinks=[feed] if feed else [])
     with term_as_interrupt():
         try:
@@ -81,6 +82,17 @@ def command(
             with shielded():
                 session.stop("stopped")
                 _say(session, quiet)
+
+
+def _read_keys_on_hangup(config: "Config") -> None:
+    """Let SIGHUP read the lists of clients again, where there are any; otherwise it ends the program as always."""
+    import signal
+
+    from rtemo.io.curve import read_keys_again
+
+    curves = (config.ingest.curve, config.publish.curve, config.audio_out.curve)
+    if hasattr(signal, "SIGHUP") and any(curve.key_file for curve in curves):
+        signal.signal(signal.SIGHUP, lambda number, frame: read_keys_again())
 
 
 def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:
