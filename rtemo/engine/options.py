@@ -40,3 +40,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     owns_process: Annotated[
         bool, Meta(description="Tune the interpreter for the driver thread: switch interval and frozen heap.")
     ] = False
+    core_dumps: Annotated[
+        bool,
+        Meta(
+            description="Let the system keep the memory of a crashed `listen`, `analyze` or `serve`, with the audio "
+            "that is in it; for developers. An embedding program decides that for itself."
+        ),
+    ] = False

@@ -75,6 +75,7 @@ def decode_note(message: bytes) -> Note:
         WireError: It is none.
     """
     try:
-        return _NOTE.decode(message)  # type: ignore[no-any-return]
+        note: Note = _NOTE.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no note of an audio feed: {error}") from None
+    return note
