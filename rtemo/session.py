@@ -317,7 +317,11 @@ class _Desk:
         """Admit a stream as far as the policy allows."""
         role = plain(role.strip())
         analysis = self._admission.admit(call, channel, role, is_local=self._is_local)
-        return self._engine.open_stream(call, channel, source=source, role=role, prefill_s=prefill_s, analysis=analysis)
+        writer = self._engine.open_stream(
+            call, channel, source=source, role=role, prefill_s=prefill_s, analysis=analysis
+        )
+        self._admission.remember(call, channel, role, analysis)
+        return writer
 
     def report(self, data: Payload) -> None:
         """Emit an event about a source."""

@@ -56,10 +56,15 @@ class Admission:
                     f"call {call!r} channel {channel!r} was announced as {before.role!r} and cannot become {role!r}",
                     "use another name for another person",
                 )
-            self._announced[call, channel] = _Announced(name, ruling.analysis, now_s)
+        if ruling.analysis == "refused":
+            self.remember(call, channel, role, "refused")
+            raise PolicyError(ruling.reason, "see `[policy]` in the configuration")
+        return ruling.analysis
+
+    def remember(self, call: str, channel: str, role: str, analysis: Analysis) -> None:
+        """Note under which role a stream was opened, once it was: what the engine had no room for binds nobody."""
+        with self._lock:
+            self._announced[call, channel] = _Announced(canonical_role(role), analysis, time.monotonic())
             self._announced.move_to_end((call, channel))
             if len(self._announced) > _MOST_NAMES:
                 self._announced.popitem(last=False)
-        if ruling.analysis == "refused":
-            raise PolicyError(ruling.reason, "see `[policy]` in the configuration")
-        return ruling.analysis

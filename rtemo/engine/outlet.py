@@ -46,7 +46,7 @@ def checked(data: object) -> Payload:
         raise PluginError(f"it emitted {kind_of(cls)!r}, which only the engine may send")
     try:
         values = msgspec.to_builtins(data, enc_hook=_as_builtin)
-        _check_numbers(values, kind_of(cls), [_MOST_ITEMS])
+        _check_numbers(values)
         payload: Payload = msgspec.convert(values, cls)
         return payload
     except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
@@ -128,19 +128,21 @@ def _as_builtin(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written in an event")
 
 
-def _check_numbers(value: Any, where: str, left: list[int]) -> None:
-    left[0] -= 1
-    if left[0] < 0:
-        raise ValueError(f"it has more than {_MOST_ITEMS} values")
-    if isinstance(value, str):
-        if len(value) > _LONGEST_CHARS:
-            raise ValueError(f"{where} has {len(value)} characters, at most {_LONGEST_CHARS} are taken")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{where} is {value}")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_numbers(item, f"{where}.{key}", left)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_numbers(item, where, left)
+def _check_numbers(values: Any) -> None:
+    """Refuse numbers that are not finite, and more values or longer texts than an event can mean."""
+    waiting, count = [values], 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        kind = type(value)
+        if kind is float:
+            if not math.isfinite(value):
+                raise ValueError(f"a number is {value}")
+        elif kind is dict:
+            waiting.extend(value.values())
+        elif kind is list or kind is tuple:
+            waiting.extend(value)
+        elif kind is str and len(value) > _LONGEST_CHARS:
+            raise ValueError(f"a text has {len(value)} characters, at most {_LONGEST_CHARS} are taken")
+        if count > _MOST_ITEMS:
+            raise ValueError(f"it has more than {_MOST_ITEMS} values")

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - what looks alike is the attack
 """No spelling of a role gets a person at work analysed, over any road."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import IngestOptions
 from tests.engine.plugins import FakePlugin, TellerProcessor
 from tests.engine.rig import noise
+from tests.fakes.program import ROOT, call
 
 pytestmark = pytest.mark.e2e
 
@@ -94,32 +96,47 @@ def test_invisible_characters_around_and_within_a_word_change_nothing_for_the_ra
     assert is_agent(unspaced.join(word))
 
 
+def opened(admission: Admission, call: str, channel: str, role: str) -> str:
+    analysis = admission.admit(call, channel, role, is_local=False)
+    admission.remember(call, channel, role, analysis)
+    return analysis
+
+
 def test_a_party_cannot_become_another_by_opening_its_stream_again() -> None:
     admission = Admission(Policy())
-    assert admission.admit("call", "1", "agent", is_local=False) == "timing"
+    assert opened(admission, "call", "1", "agent") == "timing"
     with pytest.raises(PolicyError, match="was announced as 'agent' and cannot become 'customer'"):
-        admission.admit("call", "1", "customer", is_local=False)
-    assert admission.admit("call", "1", "Agent ", is_local=False) == "timing"
-    assert admission.admit("call", "2", "customer", is_local=False) == "person"
-    assert admission.admit("call", "2", "agent", is_local=False) == "timing"  # less may be found out, never more
+        opened(admission, "call", "1", "customer")
+    assert opened(admission, "call", "1", "Agent ") == "timing"
+    assert opened(admission, "call", "2", "customer") == "person"
+    assert opened(admission, "call", "2", "agent") == "timing"  # less may be found out, never more
     with pytest.raises(PolicyError):
-        admission.admit("call", "2", "customer", is_local=False)
+        opened(admission, "call", "2", "customer")
 
 
 def test_a_party_that_was_turned_away_cannot_come_in_under_another_role() -> None:
     admission = Admission(Policy(others="refuse"))
     with pytest.raises(PolicyError, match="role 'agent' is not analysed"):
-        admission.admit("call", "1", "agent", is_local=False)
+        opened(admission, "call", "1", "agent")
     with pytest.raises(PolicyError, match="was announced as 'agent'"):
-        admission.admit("call", "1", "customer", is_local=False)
+        opened(admission, "call", "1", "customer")
 
 
 def test_memory_of_roles_is_bounded(monkeypatch) -> None:
     monkeypatch.setattr("rtemo.config.admission._MOST_NAMES", 3)
     admission = Admission(Policy())
-    for call in range(10):
-        admission.admit(str(call), "0", "agent", is_local=False)
+    for number in range(10):
+        opened(admission, str(number), "0", "agent")
     assert len(admission._announced) == 3
+
+
+def test_a_stream_that_there_was_no_room_for_binds_nobody() -> None:
+    with rtemo.Session(Config(chain=())) as session:
+        session.stream("call", "0", role="customer")
+        with pytest.raises(CapacityError, match="already open"):
+            session.stream("call", "0", role="agent")
+        with pytest.raises(CapacityError, match="already open"):  # and not: was announced as an agent
+            session.stream("call", "0", role="customer")
 
 
 class Persons(FakePlugin):
@@ -205,3 +222,18 @@ def test_embedding_program_is_asked_for_no_role_but_held_to_the_one_it_gives(mon
         with pytest.raises(PolicyError) as caught:
             session.stream(role="agents")
         assert not isinstance(caught.value, CapacityError)
+
+
+def test_each_channel_of_a_file_is_somebody_else(capsys) -> None:
+    command = ("analyze", ROOT / "examples/call.flac", "--chain", "level,vad", "--roles", "agent,caller", "--quiet")
+    done = call(capsys, *command)
+    assert done.code == 0, done.err
+    agent, caller = (json.loads(line) for line in done.out.splitlines())
+    assert agent["speech_s"] > 1.0
+    assert caller["speech_s"] > 1.0
+    refusing = call(capsys, *command, "--set", "policy.others=refuse")
+    assert refusing.code == 1
+    assert "call.flac channel 0 refused: role 'agent' is not analysed" in refusing.complaint
+    (line,) = refusing.out.splitlines()
+    assert json.loads(line)["channel"] == "1"
+    assert json.loads(line)["speech_s"] == caller["speech_s"]
