@@ -67,6 +67,9 @@ test-newest: ## everything, with the newest releases that pyproject.toml allows 
 schema: $(VENV)/.base ## write the JSON Schema of every event anew
 	$(BIN)/python -m rtemo.io.schema --out docs/schema
 
+bundles: $(VENV)/.base ## write the list of known model bundles anew, before a release
+	$(BIN)/python -m rtemo.runtime.known
+
 bench: $(VENV)/.base ## cost of the chain on this machine
 	$(BIN)/rtemo bench
 

@@ -1,4 +1,4 @@
-"""Send a file as a live call to `rtemo serve`. Run: python examples/send_audio.py [FILE] [ENDPOINT]."""
+"""Send a file as a live call to `rtemo serve`. Run: python examples/send_audio.py [FILE] [ENDPOINT] [ROLES]."""
 
 import sys
 import time
@@ -10,12 +10,17 @@ from rtemo import AudioSender
 
 path = sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).with_name("call.flac"))
 endpoint = sys.argv[2] if len(sys.argv) > 2 else "tcp://127.0.0.1:5575"
+# Who speaks on each channel. Roles that the server's [policy] lists are analysed; of others it tells when they speak.
+roles = (sys.argv[3] if len(sys.argv) > 3 else "agent,caller").split(",")
 audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
 packet_samples = rate_hz // 50
 
 with AudioSender(endpoint) as sender:
     call = Path(path).stem
-    streams = [sender.open(call, str(channel), sample_rate_hz=rate_hz) for channel in range(audio.shape[1])]
+    streams = [
+        sender.open(call, str(channel), sample_rate_hz=rate_hz, role=role)
+        for channel, role in zip(range(audio.shape[1]), roles, strict=False)
+    ]
     start_s = time.monotonic()
     for begin in range(0, len(audio), packet_samples):
         # Audio exists only after it was captured: packet n is due when its last sample would have been.

@@ -4,12 +4,16 @@
 >>> session = rtemo.Session()
 """
 
+from rtemo.telemetry import switch_off
+
 TYPE_CHECKING = False  # as in typing, which would be the slowest import of `rtemo --help`
 if TYPE_CHECKING:
     from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
     from rtemo.session import PushStream, Session
     from rtemo.warming import WarmProgress, warm
+
+switch_off()  # before anything here or on top of it can import a runtime that would send something home
 
 __version__ = "0.1.0"
 __all__ = [

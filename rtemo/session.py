@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rtemo.api import (
     AudioInputError,
     AudioSink,
-    CapacityError,
     Fault,
     Health,
     Payload,
@@ -21,7 +20,9 @@ from rtemo.api import (
     Source,
     StreamWriter,
 )
+from rtemo.api.text import plain
 from rtemo.config import Config
+from rtemo.config.admission import Admission
 from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.dsp.warmup import compile_kernels
 from rtemo.engine.driver import AudioTap
@@ -165,8 +166,12 @@ class Session:
             on_audio=on_audio,
             sinks=sinks,
         )
-        self._desk = _Desk(self)
-        self._sources = [SourceThread(source, self._desk) for source in sources]
+        admission = Admission(self.config.policy)
+        self._desk = _Desk(self.engine, admission, is_local=True)
+        self._sources = [
+            SourceThread(source, _Desk(self.engine, admission, is_local=getattr(source, "is_local", False)))
+            for source in sources
+        ]
         self._hub = EventHub(self.config.engine.outbox_events)
         self._publishing = PublishThread(self.engine.outbox, publishers, self._hub.put)
         self._health: Health | None = None
@@ -275,10 +280,12 @@ class Session:
             call: Name of the call.
             channel: Channel within the call.
             sample_rate_hz: Rate of the audio that will be pushed, a whole number.
-            role: Who speaks, if known.
+            role: Who speaks. Without it the stream is analysed, unless `[policy]` says otherwise: a program that
+                passes on what others send it must say whose voice it is.
             prefill_s: Audio held back against jitter (live only).
 
         Raises:
+            PolicyError: The policy does not let this role in.
             CapacityError: The engine is full, or does not run.
             AudioInputError: The rate cannot be converted.
         """
@@ -333,20 +340,24 @@ class Session:
 class _Desk:
     """The engine's desk with the policy in front of it."""
 
-    def __init__(self, session: Session) -> None:
-        self._engine = session.engine
-        self._policy = session.config.policy
-        self.format = self._engine.format
-        self.is_live = self._engine.is_live
+    def __init__(self, engine: Engine, admission: Admission, *, is_local: bool) -> None:
+        self._engine = engine
+        self._admission = admission
+        self._is_local = is_local
+        self.format = engine.format
+        self.is_live = engine.is_live
 
     def open_stream(
         self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
     ) -> StreamWriter:
-        """Admit a stream, unless the policy says that this role is not to be analysed."""
-        refusal = self._policy.refusal(role)
-        if refusal:
-            raise CapacityError(refusal, "see `[policy]` in the configuration")
-        return self._engine.open_stream(call, channel, source=source, role=role, prefill_s=prefill_s)
+        """Admit a stream as far as the policy allows."""
+        role = plain(role.strip())
+        analysis = self._admission.admit(call, channel, role, is_local=self._is_local)
+        writer = self._engine.open_stream(
+            call, channel, source=source, role=role, prefill_s=prefill_s, analysis=analysis
+        )
+        self._admission.remember(call, channel, role, analysis)
+        return writer
 
     def report(self, data: Payload) -> None:
         """Emit an event about a source."""

@@ -11,6 +11,7 @@ from rtemo.api.errors import (
     ModelError,
     NameTakenError,
     PluginError,
+    PolicyError,
     RtemoError,
 )
 from rtemo.api.events import (
@@ -58,7 +59,7 @@ from rtemo.api.plugin import (
     StreamProcessor,
 )
 from rtemo.api.publisher import Publisher
-from rtemo.api.roles import AGENT_ROLES, is_agent
+from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.rows import StateTable
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
@@ -105,6 +106,7 @@ __all__ = [
     "PluginError",
     "PluginSpec",
     "PluginTiming",
+    "PolicyError",
     "ProcessedBlock",
     "Processor",
     "Prosody",
@@ -132,6 +134,7 @@ __all__ = [
     "TensorSpec",
     "Tone",
     "Window",
+    "canonical_role",
     "is_agent",
     "kind_of",
 ]

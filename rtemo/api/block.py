@@ -1,7 +1,7 @@
 """Block: one hop of every live stream, the unit that flows through the chain."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class Block:
             delay of the processors before.
         flags: uint8 [n] of `HopFlag` bits.
         marks: name → array [n, ...]: what earlier plugins declared in `provides`.
+            Arrays are written into, never replaced.
         is_doubted: bool [n], whether a plugin that guards the stream holds its voice for synthetic. The engine keeps it
             from tick to tick; emotion events of a doubted stream go out with `is_trusted` false.
         streams: Who the streams are, in order of rows, for a plugin that speaks of several at once; empty while the
@@ -58,7 +59,7 @@ class Block:
         rows: NDArray[np.int64],
         start_sample: NDArray[np.int64],
         flags: NDArray[np.uint8],
-        marks: dict[str, NDArray[np.generic]],
+        marks: Mapping[str, NDArray[np.generic]],
         heard: NDArray[np.float32] | None = None,
         is_doubted: NDArray[np.bool_] | None = None,
         streams: Sequence[StreamFacts] = (),

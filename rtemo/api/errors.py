@@ -50,5 +50,9 @@ class ModelError(RtemoError):
     """A model bundle that is missing, damaged, of the wrong hash or of the wrong shape."""
 
 
+class PolicyError(RtemoError):
+    """A stream that the policy does not let in; to try again is of no use."""
+
+
 class PluginError(RtemoError):
     """A plugin that is unknown, wrongly ordered, or breaks the contract."""

@@ -306,6 +306,8 @@ class StreamStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 
     source: str = ""
     role: str = ""
+    analysis: str = "person"
+    """`person`, or `timing` when the policy allows no more than to tell speech from silence."""
 
 
 class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stream_end"):

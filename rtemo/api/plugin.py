@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -46,6 +46,9 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
         is_optional: Whether the engine may skip the plugin for a tick when it runs late.
         provides: Marks this plugin writes at every tick.
         requires: Names of marks that earlier plugins must provide.
+        analyses: What the findings are about. `person`: the one who speaks; streams that the policy lets nobody analyse
+            are then kept from the plugin altogether. `timing`: only when somebody speaks, is silent or talks over
+            another; such a plugin hears every stream, so it must say nothing else.
     """
 
     name: str
@@ -59,6 +62,7 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     is_optional: bool = False
     provides: tuple[Mark, ...] = ()
     requires: tuple[str, ...] = ()
+    analyses: Literal["person", "timing"] = "person"
 
 
 class ResetReason(enum.StrEnum):

@@ -27,6 +27,10 @@ class StreamFacts(Protocol):
     def role(self) -> str:
         """Who speaks, if known."""
 
+    @property
+    def analysis(self) -> str:
+        """What may be found out: `person`, or only the `timing` of speech and silence."""
+
 
 class ProcessedBlock:
     """One tick of audio as it leaves the chain: one hop of each of n streams.

@@ -83,6 +83,7 @@ class StreamDesk(Protocol):
 
         Raises:
             CapacityError: The engine is full; the text says how many streams it holds.
+            PolicyError: The policy does not let this role in.
         """
 
     def report(self, data: Payload) -> None:
@@ -90,7 +91,11 @@ class StreamDesk(Protocol):
 
 
 class Source(Protocol):
-    """A producer of one or more streams; the session runs each source on a thread of its own."""
+    """A producer of one or more streams; the session runs each source on a thread of its own.
+
+    A source whose streams somebody on this machine chose (a file, the microphone) says so with `is_local = True`:
+    a stream without a role is analysed then. Of what comes over a network nobody here knows whose voice it is.
+    """
 
     @property
     def name(self) -> str:

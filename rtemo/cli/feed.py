@@ -1,19 +1,23 @@
 """What `subscribe`, `top` and `board` share: connecting to a publisher, and its events as the engine made them."""
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from rtemo.cli.options import Number
 
 if TYPE_CHECKING:
-    from rtemo.api import Event
+    from rtemo.api import Event, Payload
     from rtemo.client import Subscriber
     from rtemo.config import Config
     from rtemo.io.wire import WireEvent
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LATEST_MS = 1e13  # the year 2286
+_FARTHEST_SAMPLE = 1 << 62
 
 
 def connected(command: Command) -> Command:
@@ -70,19 +74,35 @@ def connect(
 
 
 def as_event(wire: "WireEvent[Any]") -> "Event | None":
-    """Turn a received event into the one the engine made; None when its kind is not known here."""
-    from rtemo.api import Event
+    """Turn a received event into the one the engine made, its texts cleaned; None when it is of no kind known here."""
+    import msgspec
 
-    if isinstance(wire.data, dict):
+    from rtemo.api import Event
+    from rtemo.api.text import plain, plain_struct
+
+    if not isinstance(wire.data, msgspec.Struct) or not _is_sane(wire):
         return None
     return Event(
-        call=wire.call,
-        channel=wire.channel,
-        plugin=wire.plugin,
+        call=plain(wire.call),
+        channel=plain(wire.channel),
+        plugin=plain(wire.plugin),
         seq=wire.stream_seq,
         start_sample=wire.start_sample,
         end_sample=wire.end_sample,
         capture_ns=round((wire.t_capture_ms or 0.0) * 1e6),
         emit_ns=round(wire.t_pub_ms * 1e6),
-        data=wire.data,
+        data=cast("Payload", plain_struct(wire.data)),
     )
+
+
+def _is_sane(wire: "WireEvent[Any]") -> bool:
+    """Tell whether numbers that everything is divided by or printed as are what a publisher of ours sends."""
+    from rtemo.api import SessionStart
+
+    times_ms = (wire.t_pub_ms, wire.t_capture_ms or 0.0)
+    is_timed = all(math.isfinite(time_ms) and 0.0 <= time_ms < _LATEST_MS for time_ms in times_ms)
+    positions = (wire.start_sample, wire.end_sample)
+    is_placed = all(-_FARTHEST_SAMPLE < position < _FARTHEST_SAMPLE for position in positions)
+    if isinstance(wire.data, SessionStart):
+        is_placed = is_placed and wire.data.sample_rate_hz > 0 and wire.data.hop_samples > 0
+    return is_timed and is_placed

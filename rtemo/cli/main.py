@@ -9,11 +9,12 @@ import click
 
 from rtemo.cli.lazy import LazyGroup, Verb
 from rtemo.cli.streams import fill_closed, tolerate_terminals
+from rtemo.telemetry import stay_offline
 
 ADVISORY = """rtemo estimates perceived vocal expression, not what a person feels, and it is often wrong. Its results
 are advice to a human. Do not use them for hiring, pay, discipline, credit, housing or education; inferring the
-emotions of people at work is banned in the EU outside medical and safety use. Streams of role 'agent' are refused
-unless [policy] says otherwise."""
+emotions of people at work is banned in the EU outside medical and safety use. People whose role
+is not listed in [policy], people at work above all, are not analysed: no more is told than when they speak."""
 
 EXIT_FAILED = 1
 """Some of the work failed; the rest was done."""
@@ -41,6 +42,7 @@ VERBS = {
     "plugins": Verb("rtemo.cli.plugins", "List the installed plugins.", "Look inside"),
     "config": Verb("rtemo.cli.config", "Print the configuration with a comment on every key.", "Look inside"),
     "card": Verb("rtemo.cli.card", "Print the card of a model bundle.", "Look inside"),
+    "bundle": Verb("rtemo.cli.bundle", "Prove that model bundles are those of this release.", "Look inside"),
     "bench": Verb("rtemo.cli.bench", "Measure what the chain costs on this machine.", "Look inside"),
     "version": Verb("rtemo.cli.version", "Print the versions of rtemo and of what it runs on.", "Look inside"),
 }
@@ -71,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     fill_closed()
     tolerate_terminals()
+    stay_offline()
     try:
         code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
         if sys.stdout is not None:
@@ -110,7 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def say(text: str) -> None:
     """Print one line for a person on standard error, under the program's name."""
-    print(f"rtemo: {' '.join(text.split())}", file=sys.stderr)
+    line = " ".join(text.split())
+    if not line.isprintable():  # what came from outside may be in it
+        from rtemo.api.text import plain
+
+        line = plain(line)
+    print(f"rtemo: {line}", file=sys.stderr)
 
 
 def _is_ours(error: Exception) -> bool:

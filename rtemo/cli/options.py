@@ -136,8 +136,22 @@ def roles_for(roles: "tuple[str, ...]", channels: int, what: str) -> "tuple[str,
 
 
 def own_process(config: "Config", **engine: Any) -> "Config":
-    """Tell the engine that the process is its own, and change other engine settings as needed."""
+    """Tell the engine that the process is its own, and change other engine settings as needed.
+
+    A process that holds what people say leaves no copy of its memory behind when it crashes, unless that is asked for.
+    """
     import msgspec
 
+    if not config.engine.core_dumps:
+        _forbid_core_dumps()
     changed = msgspec.structs.replace(config.engine, owns_process=True, **engine)
     return msgspec.structs.replace(config, engine=changed)
+
+
+def _forbid_core_dumps() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows writes none unless somebody has set that up
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))

@@ -1,5 +1,7 @@
 """Saving of received audio: one WAV file per stream."""
 
+import errno
+import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _LONGEST_HOLE_S = 60.0
+_LONGEST_STEM_BYTES = 200  # file systems hold 255 bytes per name; a number and the suffix follow
+_FOLDER_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE)
+_MOST_LEFT_OUT = 65_536
 _USUAL_ENDPOINT = "tcp://127.0.0.1:5576"
 
 
@@ -58,7 +63,9 @@ def save(
 class ReceivedFiles:
     """Writes each stream as `<call>.<channel>.wav`, from the first sample that came; nothing is overwritten.
 
-    What was lost stands as silence, so that times within the file hold; a long hole begins another file.
+    What was lost stands as silence, so that times within the file hold; a long hole begins another file. A name that is
+    too long for a file is cut, and told apart from others by a hash. A stream of which no file can be made is named on
+    standard error once and left out; the others go on.
 
     Args:
         folder: Where to; made when it is not there.
@@ -70,6 +77,7 @@ class ReceivedFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._saved: dict[tuple[str, str], _Saved] = {}
+        self._left_out: set[tuple[str, str]] = set()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -80,9 +88,13 @@ class ReceivedFiles:
         """Append a stretch of audio; the end of a stream finishes its file.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: Nothing can be written into the folder any more.
         """
         key = audio.call, audio.channel
+        if key in self._left_out:
+            if audio.is_last:
+                self._left_out.discard(key)
+            return
         try:
             saved = self._saved.get(key)
             if saved is not None and not saved.takes(audio):
@@ -96,7 +108,12 @@ class ReceivedFiles:
                     self._finish(key)
         except (OSError, RuntimeError) as error:
             problem = f"the audio of {audio.call}/{audio.channel} cannot be written ({error})"
-            raise ConfigError(problem, "make room, or choose another folder") from None
+            if not isinstance(error, OSError) or error.errno in _FOLDER_TROUBLE:
+                raise ConfigError(problem, "make room, or choose another folder") from None
+            say(f"! {problem}; it is left out")
+            self._saved.pop(key, None)
+            if not audio.is_last and len(self._left_out) < _MOST_LEFT_OUT:
+                self._left_out.add(key)
 
     def close(self) -> None:
         """Finish what is still open."""
@@ -104,7 +121,7 @@ class ReceivedFiles:
             self._finish(key)
 
     def _begin(self, key: tuple[str, str], audio: ReceivedAudio) -> "_Saved":
-        stem = ".".join(_UNSAFE.sub("_", part).strip(".") or "_" for part in key)
+        stem = _stem(key)
         used = {saved.file.path.name for saved in self._saved.values()}
         number, name = 1, f"{stem}.wav"
         while name in used or (self._folder / name).exists():
@@ -119,6 +136,16 @@ class ReceivedFiles:
         rate_hz = saved.rate_hz
         begin = f", from {clock(saved.origin_sample / rate_hz)} of the stream on" if saved.origin_sample else ""
         print(f"{saved.file.path}  {saved.file.written_samples / rate_hz:.2f} s{begin}", flush=True)
+
+
+def _stem(key: tuple[str, str]) -> str:
+    """Make a file name of call and channel that any file system takes."""
+    stem = ".".join(_UNSAFE.sub("_", part).strip(".") or "_" for part in key)
+    data = stem.encode("utf-8", "replace")
+    if len(data) <= _LONGEST_STEM_BYTES:
+        return stem
+    digest = hashlib.sha256("\0".join(key).encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{data[: _LONGEST_STEM_BYTES - 17].decode('utf-8', 'ignore')}-{digest}"
 
 
 class _Saved(NamedTuple):

@@ -53,8 +53,9 @@ def command(
 
     With --audio-out the processed audio of every stream goes out too, for rtemo subscribe --audio and others.
 
-    Streams whose role is 'agent' are refused unless policy.purpose allows them. One more stream than capacity is
-    refused with a reason; rtemo bench tells what this machine can carry.
+    Streams are analysed whose role is among policy.analysed_roles ('customer', 'caller', ...); of all others, and of
+    those without a role, only speech and silence are told. One more stream than capacity is refused with a reason;
+    rtemo bench tells what this machine can carry.
 
     Clients whose calls are cut off by a stop open them again by themselves, here or where the address leads them then.
     With --drain the first SIGTERM lets the calls that run come to their end within that time; a second one, or
@@ -98,6 +99,7 @@ def command(
 
         publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
     feed = audio_out(config, audio_endpoint or config.audio_out.endpoint)
+    _read_keys_on_hangup(config)
     session = Session(
         config,
         sources=[ingest],
@@ -120,6 +122,17 @@ def command(
                 session.stop("stopped")
                 _say(session, quiet)
     return EXIT_FAILED if session.publisher_faults else 0
+
+
+def _read_keys_on_hangup(config: "Config") -> None:
+    """Let SIGHUP read the lists of clients again, where there are any; otherwise it ends the program as always."""
+    import signal
+
+    from rtemo.io.curve import read_keys_again
+
+    curves = (config.ingest.curve, config.publish.curve, config.audio_out.curve)
+    if hasattr(signal, "SIGHUP") and any(curve.key_file for curve in curves):
+        signal.signal(signal.SIGHUP, lambda number, frame: read_keys_again())
 
 
 def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:

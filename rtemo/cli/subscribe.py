@@ -11,7 +11,9 @@ from rtemo.cli.options import configured
 from rtemo.cli.stopping import term_as_interrupt
 
 if TYPE_CHECKING:
+    from rtemo.api import Event
     from rtemo.cli.view.live import Show
+    from rtemo.cli.view.narrator import Narrator
     from rtemo.client import Subscriber
     from rtemo.config import Config
     from rtemo.io.wire import WireEvent
@@ -95,6 +97,7 @@ def _mind_kind(kind: str) -> None:
 def _print(
     config: "Config", feed: "Subscriber", kinds: tuple[str, ...], as_json: bool, view: bool, count: int | None
 ) -> None:
+    from rtemo.api.text import plain_json
     from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.live import TerminalShow, can_draw
     from rtemo.cli.view.narrator import Narrator
@@ -105,7 +108,7 @@ def _print(
 
     if as_json:
         for wire in _limited(feed, count):
-            click.echo(encode(wire))
+            click.echo(plain_json(encode(wire).decode()))
         return
     console = plain_console()
     if view and can_draw(console):
@@ -118,8 +121,20 @@ def _print(
         if event is None:
             text = f"{wire.call}/{wire.channel}  {wire.kind}: {wire.data}"  # a kind that this version does not know
             click.echo(f"{'':>9}  {clean(text)}")
-        elif line := narrator.line(event):
+        elif line := _line(narrator, event):
             click.echo(painted(line, event))
+
+
+def _line(narrator: "Narrator", event: "Event") -> str:
+    """Say an event; one that cannot be said (a publisher may send any numbers) is one line, and the feed goes on."""
+    from rtemo.cli.view.plain import clean
+
+    try:
+        return narrator.line(event) or ""
+    except (ArithmeticError, ValueError, TypeError, LookupError) as error:
+        return (
+            f"{'':>9}  {clean(f'{event.call}/{event.channel}')}  {event.kind} that makes no sense ({clean(str(error))})"
+        )
 
 
 def _show(feed: "Subscriber", show: "Show", count: int | None) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtemo.cli.feed import connect, connected
+from rtemo.cli.feed import as_event, connect, connected
 from rtemo.cli.options import configured
 from rtemo.cli.stopping import term_as_interrupt
 
@@ -41,14 +41,15 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
             if live is not None:
                 live.start()
             for wire in feed:
-                if not isinstance(wire.data, Health):
+                event = as_event(wire)
+                if event is None or not isinstance(event.data, Health):
                     continue
                 if as_json:
-                    click.echo(msgspec.json.encode(wire.data))
+                    click.echo(msgspec.json.encode(event.data))
                 elif live is None:
-                    console.print(_screen(wire.data, title))
+                    console.print(_screen(event.data, title))
                 else:
-                    live.update(_screen(wire.data, title), refresh=True)
+                    live.update(_screen(event.data, title), refresh=True)
                 if once:
                     return
         except KeyboardInterrupt:

@@ -19,7 +19,8 @@ _LONGEST_NAME_BYTES = 255  # of nearly every file system
 class WaveFile:
     """A 16-bit WAV file, written beside its place and moved there when it is finished.
 
-    So a run that breaks off leaves neither half a file behind nor half a file in place of a whole one.
+    So a run that breaks off leaves neither half a file behind nor half a file in place of a whole one. Only its owner
+    may read it (mode 0600): it is what people said.
 
     Args:
         path: Its place; folders are made.
@@ -41,6 +42,8 @@ class WaveFile:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part = path.with_name(_part_name(path.name))
+        self._part.unlink(missing_ok=True)
+        os.close(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # a voice is its owner's alone
         self._sound: Any = soundfile.SoundFile(
             file_name(self._part), "w", sample_rate_hz, channels, "PCM_16", format="WAV"
         )

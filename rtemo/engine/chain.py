@@ -1,37 +1,41 @@
 """Chain: the plugins in order, checked when it is built and kept alive when one of them fails."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
     Emit,
-    Emotion,
     Finding,
     HopFlag,
     LaneContext,
     LaneSpec,
     Mark,
     ModelHandle,
-    Payload,
     Plugin,
     PluginError,
     PluginSpec,
     RtemoError,
-    StreamFacts,
     StreamFormat,
 )
 from rtemo.api.lane import OpenLane
 from rtemo.engine.clock import Clock
 from rtemo.engine.lanes import Lane, Lanes, Tell
+from rtemo.engine.outlet import Outlet
+from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
+from rtemo.engine.trouble import describe, is_theirs, quietly
+
+_LOUDEST = 1e3
+"""Largest sample that a plugin may hand on: 60 dB above full scale, where squares and sums still fit a float32."""
+
+_LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams")
 
 
 class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
@@ -41,10 +45,10 @@ class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread,
 class PluginLoan:
     """The engine's loan to one plugin, which is known by name to its lanes."""
 
-    def __init__(self, context: LaneContext, plugin: str, lanes: Lanes | None) -> None:
+    def __init__(self, context: LaneContext, spec: PluginSpec, lanes: Lanes | None) -> None:
         self.format = context.format
         self._context = context
-        self._plugin = plugin
+        self._plugin = spec
         self._lanes = lanes
 
     def model(self, name: str) -> ModelHandle:
@@ -54,8 +58,8 @@ class PluginLoan:
     def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
         """Ask for a worker lane; see `rtemo.api.PluginContext`."""
         if self._lanes is None:
-            raise PluginError(f"plugin {self._plugin!r} asks for a lane, but this chain has none")
-        self._lanes.ask(self._plugin, spec, open_work, options, tell)
+            raise PluginError(f"plugin {self._plugin.name!r} asks for a lane, but this chain has none")
+        self._lanes.ask(self._plugin.name, self._plugin.analyses == "timing", spec, open_work, options, tell)
 
 
 class Turn:
@@ -134,28 +138,33 @@ class Chain:
         self.n = 0
         self._clock = clock
         self._on_fault = on_fault
-        self._outlets: list[_Outlet] = []
+        self._outlets: list[Outlet] = []
         self._block: Block | None = None
         self._tables: list[MarkTable] = []
+        self._count_tables: list[int] = []
         self._doubts = MarkTable(Mark("doubted", "bool", unknown=False), capacity)
         hearing = [index for index, plugin in enumerate(plugins) if plugin.spec.hears_input]
         self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
+        self._selection = Selection(capacity, self.format.hop_samples, bool(hearing))
         for index, plugin in enumerate(plugins):
             try:
-                processor = plugin.open(PluginLoan(context, plugin.spec.name, lanes), capacity)
+                processor = plugin.open(PluginLoan(context, plugin.spec, lanes), capacity)
             except RtemoError:
                 self.close()
                 raise
-            except Exception as error:
+            except BaseException as error:
                 self.close()
+                if not is_theirs(error):
+                    raise
                 raise PluginError(
-                    f"plugin {plugin.spec.name!r} cannot be opened ({_describe(error)})", "take it out of `chain`"
+                    f"plugin {plugin.spec.name!r} cannot be opened ({describe(error)})", "take it out of `chain`"
                 ) from error
             heard = self._heard if hearing and index < hearing[-1] else None
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard)
             self._tables += stage.tables
+            self._count_tables.append(len(self._tables))
             self.stages.append(stage)
-            self._outlets.append(_Outlet(stage, emit_for(plugin.spec.name), self._doubts))
+            self._outlets.append(Outlet(stage, emit_for(plugin.spec.name), self._doubts, self._selection))
         if lanes is None:
             return
         try:
@@ -176,9 +185,9 @@ class Chain:
         """Number of running plugins that may be left out under overload."""
         return sum(stage.spec.is_optional and not stage.is_bypassed for stage in self.stages)
 
-    def marks(self, n: int) -> dict[str, NDArray[np.generic]]:
-        """Views of all marks for n rows."""
-        return {table.mark.name: table.values[:n] for table in self._tables}
+    def marks(self, n: int) -> MappingProxyType[str, NDArray[np.generic]]:
+        """Views of all marks for n rows; who would put another array in its place fails there, not whoever reads it."""
+        return MappingProxyType({table.mark.name: table.values[:n] for table in self._tables})
 
     def heard(self, n: int) -> NDArray[np.float32] | None:
         """View of the audio as it entered the chain for n rows; None when no plugin wants it."""
@@ -217,8 +226,11 @@ class Chain:
                 stage.shift(block)
                 continue
             self._take(holder, index, start_ns)
-            problem = self._run(stage, block, self._outlets[index])
-            self._take(holder, None, 0)
+            if stage.is_timing or self._selection.is_all:
+                problem = self._run(stage, block, self._outlets[index])
+                self._take(holder, None, 0)
+            else:
+                problem = self._run_selected(holder, index, block)
             if problem:
                 stage.is_bypassed = True
                 self._on_fault(stage.spec.name, problem)
@@ -246,24 +258,28 @@ class Chain:
                 continue
             self.turn.is_telling = True
             self._take(holder, index, self._clock.now_ns())
-            problem = _problem_of(partial(lane.tell, finding, self._outlets[index]))
+            outlet = self._outlets[index]
+            problem = _problem_of(partial(lane.tell, finding, outlet))
+            problem = outlet.problem or problem
             self._take(holder, None, 0)
             self.turn.is_telling = False
             if problem:
                 stage.is_bypassed = True
                 self._on_fault(stage.spec.name, problem)
 
-    def admit(self, row: int) -> None:
-        """Prepare a row in every stage."""
+    def admit(self, row: int, analysis: str = "person") -> None:
+        """Prepare a row in every stage; plugins about persons never meet a stream whose `analysis` is `timing`."""
         self.n += 1
         self._doubts.forget_row(row)
-        self._each("admit", lambda stage: stage.admit(row))
+        place = self._selection.admit(row, analysis == "person")
+        self._each("admit", lambda stage: stage.admit(row, row if stage.is_timing else place))
 
     def retire(self, row: int) -> None:
         """Forget a row in every stage; the last row takes its place."""
         last = self.n - 1
         self._doubts.values[row] = self._doubts.values[last]
-        self._each("retire", lambda stage: stage.retire(row, last))
+        places = self._selection.retire(row, last)
+        self._each("retire", lambda stage: stage.retire(row, last, (row, last) if stage.is_timing else places))
         self.n -= 1
 
     def give_up(self, index: int, problem: str) -> None:
@@ -275,6 +291,7 @@ class Chain:
         stage.is_bypassed = stage.is_hung = True
         for table in (*self._tables, self._doubts):
             table.values = table.values.copy()
+        self._selection.renew()
         if self._block is not None and not self.turn.is_telling:
             stage.shift(self._block)
         self.turn.is_telling = False
@@ -284,10 +301,22 @@ class Chain:
         """Close every processor that still answers."""
         for stage in self.stages:
             if not stage.is_hung:
-                with contextlib.suppress(Exception):  # the others are still to be closed
+                with quietly():
                     stage.processor.close()
 
-    def _run(self, stage: Stage, block: Block, emit: Emit) -> str:
+    def _run_selected(self, holder: int, index: int, block: Block) -> str:
+        """Run a stage over the streams it may hear; to all others it is as if it were bypassed."""
+        stage, selection = self.stages[index], self._selection
+        tables = self._tables[: self._count_tables[index]]
+        part = selection.gather(block, tables)
+        problem = self._run(stage, part, self._outlets[index]) if part.n else ""
+        self._take(holder, None, 0)
+        if not problem:
+            stage.bypass(block)
+            selection.scatter(part, block, stage.tables, stage.spec.edits_audio)
+        return problem
+
+    def _run(self, stage: Stage, block: Block, emit: Outlet) -> str:
         if stage.was_skipped:
             stage.was_skipped = False
             flags = block.flags.copy()
@@ -309,50 +338,42 @@ class Chain:
         for stage in self.stages:
             try:
                 act(stage)
-            except Exception as error:
+            except BaseException as error:
+                if not is_theirs(error):
+                    raise
                 stage.is_bypassed = True
-                self._on_fault(stage.spec.name, f"{verb}: {_describe(error)}")
+                self._on_fault(stage.spec.name, f"{verb}: {describe(error)}")
                 act(stage)  # the stage's own tables still need the row; the processor is left out now
-
-
-class _Outlet:
-    """What a processor emits through; shut once it is bypassed, whatever thread it still has running."""
-
-    __slots__ = ("_doubts", "_emit", "_stage")
-
-    def __init__(self, stage: Stage, emit: Emit, doubts: MarkTable) -> None:
-        self._stage = stage
-        self._emit = emit
-        self._doubts = doubts
-
-    def __call__(self, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int) -> None:
-        if self._stage.is_bypassed:
-            return
-        place = row if isinstance(row, int) else getattr(row, "row", None)
-        if place is not None and isinstance(data, Emotion) and self._doubts.values[place]:
-            data = msgspec.structs.replace(data, is_trusted=False)
-        self._emit(row, data, start_sample, end_sample)
 
 
 def _problem_of(act: Callable[[], None]) -> str:
     try:
         act()
-    except Exception as error:
-        return _describe(error)
+    except BaseException as error:
+        if not is_theirs(error):
+            raise
+        return describe(error)
     return ""
 
 
-def _attempt(stage: Stage, block: Block, emit: Emit) -> str:
-    samples = block.samples
-    if problem := _problem_of(partial(stage.processor.process, block, emit)):
-        return problem
-    if block.samples is not samples:
-        block.samples = samples
-        return "it replaced `block.samples` instead of writing into it (`block.samples[:] = …`)"
-    if stage.spec.edits_audio and not np.isfinite(block.samples).all():
+def _attempt(stage: Stage, block: Block, emit: Outlet) -> str:
+    lent = [getattr(block, name) for name in _LENT]
+    problem = _problem_of(partial(stage.processor.process, block, emit))
+    for name, array in zip(_LENT, lent, strict=True):
+        if getattr(block, name) is not array:
+            setattr(block, name, array)
+            problem = problem or f"it replaced `block.{name}` instead of writing into it (`block.{name}[:] = …`)"
+    problem = emit.problem or problem
+    if not problem and stage.spec.edits_audio:
+        problem = _fault_of(block.samples)
+    return problem
+
+
+def _fault_of(samples: NDArray[np.float32]) -> str:
+    """Tell what is wrong with audio that a plugin hands on; empty when nothing is."""
+    low, high = samples.min(initial=0.0), samples.max(initial=0.0)
+    if low >= -_LOUDEST and high <= _LOUDEST:  # false for NaN too
+        return ""
+    if not np.isfinite(samples).all():
         return "its output is not finite"
-    return ""
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"its output reaches {max(-low, high):.3g}, expected samples in [-1, 1]"

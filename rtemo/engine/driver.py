@@ -31,6 +31,7 @@ from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
 from rtemo.engine.stream import Stream
+from rtemo.engine.trouble import describe, is_theirs
 
 _BELL_ROWS = 8  # with more live streams some packet always rings; looking four times a hop costs less
 _CATCH_UP_NS = 1_000_000
@@ -111,9 +112,9 @@ class Driver:
                 self.step(holder)
         except TurnLost:
             return
-        except Exception as error:
+        except BaseException as error:
             self.has_failed = True
-            self.report_fault("engine", f"{type(error).__name__}: {error}", action="stopped")
+            self.report_fault("engine", describe(error), action="stopped")
             raise
 
     def stop(self) -> None:
@@ -271,9 +272,11 @@ class Driver:
         try:
             for row, stream in enumerate(self._floor.rows):
                 self._on_audio(stream.call, stream.channel, int(block.start_sample[row]), block.samples[row].copy())
-        except Exception as error:
+        except BaseException as error:
+            if not is_theirs(error):
+                raise
             self._on_audio = None
-            self.report_fault("on_audio", f"{type(error).__name__}: {error}", action="closed")
+            self.report_fault("on_audio", describe(error), action="closed")
 
     def emit(
         self, plugin: str, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int

@@ -36,6 +36,7 @@ from rtemo.engine.lane_worker import LentContext, ModelLender
 from rtemo.engine.lanes import Lanes
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
+from rtemo.engine.outlet import checked_report
 from rtemo.engine.precedence import Precedence
 from rtemo.engine.ring import RingRows
 from rtemo.engine.sink_thread import SinkThread
@@ -193,9 +194,18 @@ class Engine:
             self._precedence.take()
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        analysis: str = "person",
     ) -> StreamWriter:
         """Admit a stream; see `rtemo.api.StreamDesk`.
+
+        With `analysis` `timing` only plugins that say nothing about persons hear it.
 
         Raises:
             CapacityError: The engine is full, or does not run.
@@ -214,12 +224,12 @@ class Engine:
             )
         # Names come from outside, and everything that is said about them must be fit for JSON.
         names = (shown(call), shown(channel), shown(source), shown(role))
-        stream = self.floor.open(*names, prefill, self._drain_hops)
+        stream = self.floor.open(*names, prefill, self._drain_hops, analysis)
         return RingWriter(stream, self._ring, self._bell, self.clock, self.outbox, self.is_live)
 
     def report(self, data: Payload) -> None:
         """Emit an event about the engine's surroundings (a source, a publisher)."""
-        self.outbox.post(None, "source", data, 0, 0)
+        self.outbox.post(None, "source", checked_report(data), 0, 0)
 
     def open_sinks(self) -> None:
         """Open all sinks and start their threads, before `start`; raises what one's `open` raises."""

@@ -55,7 +55,16 @@ class Floor:
         # By name, which is given back last: a stream on its way from the lobby to a row stands in neither.
         return not self._names
 
-    def open(self, call: str, channel: str, source: str, role: str, prefill_samples: int, drain_hops: int) -> Stream:
+    def open(
+        self,
+        call: str,
+        channel: str,
+        source: str,
+        role: str,
+        prefill_samples: int,
+        drain_hops: int,
+        analysis: str = "person",
+    ) -> Stream:
         """Take a slot for a new stream; it gets a row once it has audio. Any thread.
 
         Raises:
@@ -78,8 +87,8 @@ class Floor:
             number = self.streams_total
         self._ring.clear(slot)
         self._intake.clear(slot, prefill_samples, drain_hops)
-        stream = Stream(call, channel, slot, source, role, number)
-        self._outbox.post(stream, "engine", StreamStart(source=source, role=role), 0, 0)
+        stream = Stream(call, channel, slot, source, role, analysis, number)
+        self._outbox.post(stream, "engine", StreamStart(source=source, role=role, analysis=analysis), 0, 0)
         self._lobby.append(stream)
         return stream
 
@@ -112,7 +121,7 @@ class Floor:
                 self._lobby.append(stream)
                 continue
             row = len(self.rows)
-            chain.admit(row)
+            chain.admit(row, stream.analysis)
             stream.row = row
             self._slots[row] = stream.slot
             self.rows.append(stream)

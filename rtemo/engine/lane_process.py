@@ -42,6 +42,7 @@ class Told(msgspec.Struct, frozen=True):
     call: str
     channel: str
     role: str
+    analysis: str
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -205,7 +206,7 @@ def _store_words(open_store: Any) -> dict[str, Any]:
 
 def _told(window: Window) -> Told:
     stream = window.stream
-    return Told(stream.id, stream.call, stream.channel, stream.role)
+    return Told(stream.id, stream.call, stream.channel, stream.role, stream.analysis)
 
 
 def _array_out(value: Any) -> Any:

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rtemo.api import Fault, ModelError, ModelHandle, Payload, RtemoError, StreamFormat
+from rtemo.api import Fault, ModelError, ModelHandle, Payload, StreamFormat
 from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
 from rtemo.engine.history import History
 from rtemo.engine.lane_process import RemoteWork
 from rtemo.engine.lane_queue import LaneJob, LaneQueue
 from rtemo.engine.stats import Histogram
+from rtemo.engine.trouble import describe, is_theirs
 
 _POLL_S = 0.1
 _FIRST_PAUSE_S = 0.25
@@ -138,12 +139,13 @@ class LaneWorker:
                     return
                 self.state = "running"
                 self._serve(work, turn)
-            except Exception as error:
+            except BaseException as error:
+                if not is_theirs(error):
+                    raise
                 if turn != self._turn or self._stop.is_set():
                     return
                 self._busy_since_s = 0.0
-                problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
-                self._fail(problem)
+                self._fail(describe(error))
             finally:
                 if turn == self._turn and self._remote is not None:
                     self._remote.close()

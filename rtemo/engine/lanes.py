@@ -28,6 +28,7 @@ class Lane:
 
     Args:
         plugin: Who asked for it.
+        is_timing: Whether it may work on streams of which only the timing may be known.
         spec: Its facts.
         tell: What the plugin makes of a finding.
         worker: Who works on it.
@@ -39,6 +40,7 @@ class Lane:
     def __init__(
         self,
         plugin: str,
+        is_timing: bool,
         spec: LaneSpec,
         tell: Tell,
         worker: LaneWorker,
@@ -48,6 +50,7 @@ class Lane:
     ) -> None:
         rate_hz, hop = format.sample_rate_hz, format.hop_samples
         self.plugin = plugin
+        self.is_timing = is_timing
         self.spec = spec
         self.tell = tell
         self.worker = worker
@@ -134,24 +137,24 @@ class Lanes:
         self._ring = ring
         self._report = report
         self._open_store = open_store
-        self._asked: list[tuple[str, LaneSpec, OpenLane, Any, Tell]] = []
+        self._asked: list[tuple[str, bool, LaneSpec, OpenLane, Any, Tell]] = []
         self.all: list[Lane] = []
         self._histories: dict[str, History] = {}
         self._landing: list[tuple[LaneJob, Lane]] = []
         self.waits_for: frozenset[str] = frozenset()
         """Kinds of events that cut a window."""
 
-    def ask(self, plugin: str, spec: LaneSpec, open_work: OpenLane, options: Any, tell: Tell) -> None:
+    def ask(self, plugin: str, is_timing: bool, spec: LaneSpec, open_work: OpenLane, options: Any, tell: Tell) -> None:
         """Note a lane that a plugin wants; it is made by `open`.
 
         Raises:
             PluginError: The plugin has one of that name already, or its facts contradict each other.
         """
-        if any(plugin == other and spec.name == has.name for other, has, *_ in self._asked):
+        if any(plugin == other and spec.name == has.name for other, _, has, *_ in self._asked):
             raise PluginError(f"plugin {plugin!r} asks for two lanes named {spec.name!r}", "name each lane once")
         if not spec.on:
             raise PluginError(f"lane {spec.name!r} of {plugin!r} is never given a window", "name a trigger in `on`")
-        self._asked.append((plugin, spec, open_work, options, tell))
+        self._asked.append((plugin, is_timing, spec, open_work, options, tell))
 
     def open(self, marks: frozenset[str]) -> None:
         """Make what was asked for.
@@ -164,7 +167,7 @@ class Lanes:
         """
         rate_hz, hop = self._format.sample_rate_hz, self._format.hop_samples
         longest_s: dict[str, float] = {}
-        for plugin, spec, *_ in self._asked:
+        for plugin, _, spec, *_ in self._asked:
             if spec.while_mark and spec.while_mark not in marks:
                 raise PluginError(
                     f"lane {spec.name!r} of {plugin!r} looks at {spec.while_mark!r}, which nobody provides",
@@ -174,7 +177,7 @@ class Lanes:
             longest_s[spec.audio] = max(longest_s.get(spec.audio, 0.0), kept_s)
         for audio, kept_s in longest_s.items():
             self._histories[audio] = History(self._slots, seconds_to_hops(kept_s, rate_hz, hop) + 2, hop)
-        for plugin, spec, open_work, options, tell in self._asked:
+        for plugin, is_timing, spec, open_work, options, tell in self._asked:
             queue = LaneQueue(
                 _QUEUE_PER_STREAM * self._slots, self._is_live, round(spec.max_age_s * 1e9), self._now_ns, self._ring
             )
@@ -191,7 +194,7 @@ class Lanes:
                 history,
                 self._report,
             )
-            self.all.append(Lane(plugin, spec, tell, worker, history, self._slots, self._format))
+            self.all.append(Lane(plugin, is_timing, spec, tell, worker, history, self._slots, self._format))
         self.waits_for = frozenset().union(*(lane.waits_for for lane in self.all))
 
     def start(self) -> None:
@@ -240,6 +243,8 @@ class Lanes:
                         self._put(lane, stream, max(start, end - lane.window_samples), end, kind)
 
     def _put(self, lane: Lane, stream: Stream, start_sample: int, end_sample: int, trigger: str) -> None:
+        if not (lane.is_timing or stream.analysis == "person"):
+            return
         start_sample = max(start_sample, 0)
         if end_sample - start_sample < max(lane.least_samples, 1):
             return

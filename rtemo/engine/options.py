@@ -56,3 +56,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         bool,
         Meta(description="A live engine that owns its process runs before other programs, where that is permitted."),
     ] = True
+    core_dumps: Annotated[
+        bool,
+        Meta(
+            description="Let the system keep the memory of a crashed `listen`, `analyze` or `serve`, with the audio "
+            "that is in it; for developers. An embedding program decides that for itself."
+        ),
+    ] = False

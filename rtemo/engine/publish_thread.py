@@ -1,11 +1,11 @@
 """PublishThread: takes events from the outbox to every publisher, off the driver thread."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
-from rtemo.api import Event, Fault, Publisher, RtemoError
+from rtemo.api import Event, Fault, Publisher
 from rtemo.engine.outbox import Outbox
+from rtemo.engine.trouble import as_error, describe, quietly
 
 _TICK_S = 0.02
 
@@ -43,7 +43,7 @@ class PublishThread:
         self._opened.wait()
         if self._error is not None:
             self._thread.join()
-            raise self._error
+            raise as_error(self._error, "a publisher")
 
     def stop(self, timeout_s: float) -> bool:
         """Publish what is left, close everything, and tell whether that was done within `timeout_s`."""
@@ -84,10 +84,9 @@ class PublishThread:
             if events:
                 publisher.publish(events)
             publisher.tick()
-        except Exception as error:
+        except BaseException as error:
             self._publishers.remove(publisher)
-            problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
-            fault = Fault(where=publisher.name, problem=problem, action="closed")
+            fault = Fault(where=publisher.name, problem=describe(error), action="closed")
             self.faults = (*self.faults, fault)
             self._outbox.post(None, "engine", fault, 0, 0)
             _close(publisher)
@@ -95,5 +94,5 @@ class PublishThread:
 
 def _close(publisher: Publisher) -> None:
     # One that cannot even be closed must not keep the others from being served and closed.
-    with contextlib.suppress(Exception):
+    with quietly():
         publisher.close()

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from rtemo.api import Plugin, PluginError
+from rtemo.api import Plugin, PluginError, RtemoError
+from rtemo.engine.trouble import describe, is_theirs
 
 GROUP = "rtemo.plugins"
 
@@ -27,9 +28,11 @@ def load(name: str) -> type[Plugin]:
         raise PluginError(f"there is no plugin {name!r} (installed: {known})", "correct `chain` or install the plugin")
     try:
         cls: type[Plugin] = points[name].load()
-    except Exception as error:
+    except BaseException as error:
+        if not is_theirs(error):
+            raise
         raise PluginError(
-            f"plugin {name!r} cannot be imported ({error})", "reinstall it, or take it out of `chain`"
+            f"plugin {name!r} cannot be imported ({describe(error)})", "reinstall it, or take it out of `chain`"
         ) from error
     return cls
 
@@ -50,7 +53,14 @@ def make(name: str, options: Any = None) -> Plugin:
             options = msgspec.convert(options or {}, cls.options_type)
         except msgspec.ValidationError as error:
             raise PluginError(f"plugin {name!r} refuses its options ({error})", "see `rtemo config`") from error
-    plugin = cls(options)
+    try:
+        plugin = cls(options)
+    except RtemoError:
+        raise
+    except BaseException as error:
+        if not is_theirs(error):
+            raise
+        raise PluginError(f"plugin {name!r} cannot be made ({describe(error)})", "take it out of `chain`") from error
     if plugin.spec.name != name:
         raise PluginError(
             f"the plugin installed as {name!r} calls itself {plugin.spec.name!r}", "its author must make them equal"

@@ -1,12 +1,12 @@
 """SinkThread: runs one sink of processed audio on a thread of its own."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 
-from rtemo.api import AudioSink, Fault, Payload, RtemoError, SinkState, StreamFormat
+from rtemo.api import AudioSink, Fault, Payload, SinkState, StreamFormat
 from rtemo.engine.audio_outbox import AudioOutbox
+from rtemo.engine.trouble import as_error, describe, quietly
 
 _TICK_S = 0.02
 
@@ -56,7 +56,7 @@ class SinkThread:
         self._opened.wait()
         if self._error is not None:
             self._thread.join()
-            raise self._error
+            raise as_error(self._error, self._sink.name)
 
     def stop(self, timeout_s: float) -> bool:
         """Write what is left, close the sink, and tell whether that was done within `timeout_s`."""
@@ -77,10 +77,9 @@ class SinkThread:
             self._opened.set()
         try:
             self._serve()
-        except Exception as error:
+        except BaseException as error:
             self._has_failed = True
-            problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
-            self._report(Fault(where=self._sink.name, problem=problem, action="closed"))
+            self._report(Fault(where=self._sink.name, problem=describe(error), action="closed"))
         finally:
             self._close()
 
@@ -102,5 +101,5 @@ class SinkThread:
 
     def _close(self) -> None:
         self.outbox.is_closed = True
-        with contextlib.suppress(Exception):  # one that cannot even be closed must not keep the session from ending
+        with quietly():  # one that cannot even be closed must not keep the session from ending
             self._sink.close()

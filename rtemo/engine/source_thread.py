@@ -1,9 +1,9 @@
 """SourceThread: runs one source on a thread of its own."""
 
-import contextlib
 import threading
 
-from rtemo.api import Fault, Payload, RtemoError, Source, StreamDesk, StreamWriter
+from rtemo.api import Fault, Payload, Source, StreamDesk, StreamWriter
+from rtemo.engine.trouble import as_error, describe, quietly
 
 
 class SourceThread:
@@ -27,7 +27,7 @@ class SourceThread:
         self._thread.start()
         self._opened.wait()
         if self._error is not None:
-            raise self._error
+            raise as_error(self._error, self.source.name)
 
     def stop(self, timeout_s: float) -> None:
         """Ask the source to end and wait for it, within a bound."""
@@ -52,15 +52,14 @@ class SourceThread:
                     break
                 if delay_s > 0:
                     self._stop.wait(delay_s)
-        except Exception as error:
+        except BaseException as error:
             reason = "source failed"
-            problem = str(error) if isinstance(error, RtemoError) else f"{type(error).__name__}: {error}"
-            self._desk.report(Fault(where=self.source.name, problem=problem, action="closed"))
+            self._desk.report(Fault(where=self.source.name, problem=describe(error), action="closed"))
         finally:
             self._close(reason)
 
     def _close(self, reason: str) -> None:
-        with contextlib.suppress(Exception):  # a source that cannot be closed is over all the same
+        with quietly():  # a source that cannot be closed is over all the same
             self.source.close()
         self._desk.end_all(reason)
 

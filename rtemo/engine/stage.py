@@ -34,6 +34,7 @@ class Stage:
         spec: The plugin's facts.
         processor: The running plugin.
         tables: Marks this stage provides.
+        is_timing: Whether its findings are about who speaks when, and so may be about anybody.
         is_bypassed: Whether the processor is no longer called.
         is_hung: Whether it never returned from its last call, so that it cannot be closed either.
         busy: Time spent in the processor, per tick.
@@ -61,6 +62,7 @@ class Stage:
     ) -> None:
         self.spec = spec
         self.processor = processor
+        self.is_timing = spec.analyses == "timing"
         self.is_bypassed = False
         self.is_hung = False
         self.was_skipped = False
@@ -122,19 +124,24 @@ class Stage:
             self._late_flags.exchange(held)
             block.flags[:] = held | last
 
-    def admit(self, row: int) -> None:
-        """Prepare a fresh row everywhere; a bypassed processor is left alone."""
-        if not self.is_bypassed:
-            self.processor.admit(row)
+    def admit(self, row: int, place: int | None) -> None:
+        """Prepare a fresh row everywhere; a bypassed processor is left alone.
+
+        Args:
+            row: Row in the block.
+            place: Row among those that the processor sees; None when it does not see this one.
+        """
+        if place is not None and not self.is_bypassed:
+            self.processor.admit(place)
         for table in self.tables:
             table.forget_row(row)
         for delay in self._delays():
             delay.admit(row)
 
-    def retire(self, row: int, last: int) -> None:
-        """Compact a row everywhere."""
-        if not self.is_bypassed:
-            self.processor.retire(row, last)
+    def retire(self, row: int, last: int, places: tuple[int, int] | None) -> None:
+        """Compact a row everywhere; `places` is the same among the rows that the processor sees, None for neither."""
+        if places is not None and not self.is_bypassed:
+            self.processor.retire(*places)
         for table in self.tables:
             table.values[row] = table.values[last]
         for delay in self._delays():

@@ -10,7 +10,9 @@ class Stream:
     before it has one and after it has left.
     """
 
-    def __init__(self, call: str, channel: str, slot: int, source: str, role: str, id: int = 0) -> None:
+    def __init__(
+        self, call: str, channel: str, slot: int, source: str, role: str, analysis: str = "person", id: int = 0
+    ) -> None:
         self.id = id
         self.row: int | None = None
         self.call = call
@@ -18,6 +20,7 @@ class Stream:
         self.slot = slot
         self.source = source
         self.role = role
+        self.analysis = analysis
         self.seq = 0
         self.end_reason = ""
         self.is_closed = False

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from rtemo.api import Payload
 from rtemo.engine.clock import Clock, Doorbell
 from rtemo.engine.outbox import Outbox
+from rtemo.engine.outlet import checked_report
 from rtemo.engine.ring import RingRows
 from rtemo.engine.stream import Stream
 
@@ -78,7 +79,7 @@ class RingWriter:
         if self._stream.is_closed:
             return
         position = self.position_samples
-        self._outbox.post(self._stream, "source", data, position, position)
+        self._outbox.post(self._stream, "source", checked_report(data), position, position)
 
     def end(self, reason: str) -> None:
         """Say that no more audio follows."""

@@ -67,6 +67,7 @@ class AudioSender:
         Raises:
             AudioInputError: The rate or codec is none of those that can be sent.
             CapacityError: The server is full, or does not take this stream; the text says why.
+            PolicyError: The server does not let this role in.
             EndpointError: Nobody answers.
         """
         sample_rate_hz = whole_rate(sample_rate_hz)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from rtemo.api.text import plain
 from rtemo.io.pcm import BYTES_PER_SAMPLE, SampleType
 from rtemo.io.wire import WireError
 
@@ -34,7 +35,8 @@ _SEQUENCE_MASK = 0xFFFF_FFFF
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# C0, DEL, C1, line separators, and controls of writing direction: nobody's name, and what a terminal would obey.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 class AudioPacket(NamedTuple):
@@ -236,7 +238,8 @@ class Refused(msgspec.Struct, tag_field="op", tag="refused"):
         str,
         Meta(
             description="`capacity` (try again later), `in_use`, `rate` (this client opens too many streams a second), "
-            "`draining` (the server is about to stop; another one, or the next, takes the call), or `bad_request`."
+            "`policy` (not as this role), `draining` (the server is about to stop; another one, or the next, takes the "
+            "call), or `bad_request`."
         ),
     ]
     problem: str
@@ -301,6 +304,10 @@ def decode_request(message: bytes) -> Request:
         request: Request = _REQUEST.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no request: {error}", "see docs/wire.md") from None
+    if isinstance(request, Open):
+        request.role = plain(request.role)
+    elif isinstance(request, End):
+        request.reason = plain(request.reason)
     return request
 
 
@@ -314,4 +321,8 @@ def decode_response(message: bytes) -> Response:
         response: Response = _RESPONSE.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no response: {error}") from None
+    if isinstance(response, Refused | Error):
+        response.problem, response.mend = plain(response.problem), plain(response.mend)
+    elif isinstance(response, Ended):
+        response.reason = plain(response.reason)
     return response

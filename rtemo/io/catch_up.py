@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Literal, NamedTuple, Protocol
 
+from rtemo.api.text import plain
 from rtemo.io.gaps import GapCount
 from rtemo.io.query_wire import QueryReply
 from rtemo.io.topics import event_topic
@@ -15,6 +16,7 @@ LAG_LIMIT_MS = 2000.0
 """Events older than this when they arrive mean that we cannot keep up: drop what is queued, take a snapshot."""
 
 _SILENT_BEATS = 3.0
+_LEAST_BEAT_S, _MOST_BEAT_S = 0.01, 600.0
 _ASK_BEAT_S = 0.1
 _RETRY_S = 1.0
 _GIVE_UP_S = 5.0
@@ -115,7 +117,9 @@ class CatchUp:
     def heartbeat(self, beat: Heartbeat, now_s: float) -> list[WireEvent[Any]]:
         """Take a heartbeat; returns events that are now due."""
         self._beat_s = now_s
-        self._beat_interval_s = beat.interval_ms / 1000.0
+        interval_s = beat.interval_ms / 1000.0
+        if _LEAST_BEAT_S <= interval_s <= _MOST_BEAT_S:  # false for NaN too; anything else is no publisher of ours
+            self._beat_interval_s = interval_s
         if self._is_silent:
             self._is_silent = False
             self._tell("back", "the publisher is heard again")
@@ -241,4 +245,4 @@ class CatchUp:
         return due
 
     def _tell(self, kind: NoticeKind, detail: str) -> None:
-        self._on_notice(Notice(kind, detail))
+        self._on_notice(Notice(kind, plain(detail)))

@@ -1,7 +1,9 @@
 """CURVE: key files, and the door that lets only known clients in."""
 
+import logging
 import os
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +21,9 @@ _HANDSHAKES = 64  # answered in one turn: who knocks all the time must not keep 
 _ZAP_ENDPOINT = "inproc://zeromq.zap.01"  # fixed by ZeroMQ RFC 27
 _Z85_KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _FIELD = re.compile(r'^\s*(public-key|secret-key)\s*=\s*"([^"]*)"\s*$', re.MULTILINE)
+_LOOK_S = 1.0
+_LOG = logging.getLogger("rtemo.io")
+_reads_wanted = 0
 _PUBLIC_SUFFIX, _SECRET_SUFFIX = ".key", ".key_secret"
 
 
@@ -106,9 +111,7 @@ def load_allowed_keys(entries: Iterable[str]) -> frozenset[bytes]:
     """
     keys: set[bytes] = set()
     for entry in entries:
-        folder = Path(entry)
-        files = sorted(folder.glob("*" + _PUBLIC_SUFFIX)) if folder.is_dir() else [entry]
-        keys.update(load_public_key(file) for file in files)
+        keys.update(load_public_key(file) for file in _files_of(entry))
     if not keys:
         raise EndpointError(
             "CURVE is on but no client is allowed", "list public keys or their files in `curve.allowed_clients`"
@@ -122,11 +125,27 @@ class Door:
     It is served by the thread that owns the sockets, so there is no authentication thread that could die
     unnoticed; a handshake waits for the next turn of that thread while everything else goes on. Without a
     door nobody gets in, because the sockets enforce their ZAP domain.
+
+    The list of clients is read again when one of its files or folders changes, looked at once a second, and after
+    `read_keys_again`. ZeroMQ asks about a client only when it connects and cannot turn out a single one, so where a
+    client that was let in is no longer listed, its sockets are unbound and bound again: all connections end, all
+    clients connect again within a fraction of a second, and who is not listed any more is refused. A file that has gone
+    or is damaged lets nobody in; that is logged and ends nothing else.
+
+    Attributes:
+        refused_clients: Handshakes refused so far.
     """
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", options: CurveOptions) -> None:
         self._keys = load_keys(options.key_file)
-        self._allowed = {zmq.utils.z85.decode(key) for key in load_allowed_keys(options.allowed_clients)}
+        self._entries = options.allowed_clients
+        self._allowed = _decoded(load_allowed_keys(self._entries))
+        self._traces = _traces(self._entries)
+        self._looked_s = time.monotonic()
+        self._reads = _reads_wanted
+        self._admitted: set[bytes] = set()
+        self._guarded: list[zmq.Socket[bytes]] = []
+        self._unbound: list[tuple[zmq.Socket[bytes], str]] = []
         self.refused_clients = 0
         self._socket = context.socket(zmq.REP)
         self._socket.linger = 0
@@ -138,9 +157,11 @@ class Door:
         socket.curve_publickey, socket.curve_secretkey = self._keys
         socket.zap_domain = ZAP_DOMAIN.encode()
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        self._guarded.append(socket)
 
     def serve(self) -> None:
-        """Answer who is waiting, so many in one turn; never blocks."""
+        """Answer who is waiting, so many in one turn, and keep the list of clients up to date; never blocks."""
+        self._look()
         for _ in range(_HANDSHAKES):
             try:
                 request = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -157,9 +178,60 @@ class Door:
         key = credentials[0] if credentials else b""
         known = domain == ZAP_DOMAIN.encode() and mechanism == b"CURVE" and key in self._allowed
         if known:
+            self._admitted.add(key)
             return [version, request_id, b"200", b"OK", zmq.utils.z85.encode(key), b""]
         self.refused_clients += 1
-        return [version, request_id, b"400", b"this key is not allowed", b"", b""]
+        # 300 and not 400: a client that hears the latter never tries again, so a list that was wrong for a moment,
+        # while somebody edited it, would lock clients out until they are restarted.
+        return [version, request_id, b"300", b"this key is not allowed", b"", b""]
+
+    def _look(self) -> None:
+        if self._unbound:
+            self._bind_again()
+        now_s = time.monotonic()
+        is_asked = self._reads != _reads_wanted
+        if not is_asked and now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s, self._reads = now_s, _reads_wanted
+        traces = _traces(self._entries)
+        if is_asked or traces != self._traces:
+            self._traces = traces
+            self._take(_decoded(_listed_keys(self._entries)))
+
+    def _take(self, allowed: set[bytes]) -> None:
+        """Let the clients of a new list in, and those that are on it no longer out."""
+        removed, added = len(self._allowed - allowed), len(allowed - self._allowed)
+        self._allowed = allowed
+        revoked = self._admitted - allowed
+        if removed or added:
+            _LOG.warning("client keys were read again: %d allowed, %d new, %d removed", len(allowed), added, removed)
+        if not revoked:
+            return
+        self._admitted -= revoked
+        for socket in self._guarded:
+            if socket.closed:
+                continue
+            endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            socket.unbind(endpoint)
+            self._unbound.append((socket, endpoint))
+        self._bind_again()
+
+    def _bind_again(self) -> None:
+        """Bind what was unbound; it takes ZeroMQ some milliseconds to let go of an address, so this is tried again."""
+        waiting, self._unbound = self._unbound, []
+        for socket, endpoint in waiting:
+            if socket.closed:
+                continue
+            try:
+                socket.bind(endpoint)
+            except zmq.ZMQError:
+                self._unbound.append((socket, endpoint))
+
+
+def read_keys_again() -> None:
+    """Make every door of this process read its list of clients again at its next turn; safe in a signal handler."""
+    global _reads_wanted
+    _reads_wanted += 1
 
 
 class ClientKeys:
@@ -181,6 +253,40 @@ class ClientKeys:
         """Make a socket, before it connects, encrypt to the server and prove who it is."""
         socket.curve_serverkey = self._server_key
         socket.curve_publickey, socket.curve_secretkey = self._keys
+
+
+def _decoded(keys: Iterable[bytes]) -> set[bytes]:
+    return {zmq.utils.z85.decode(key) for key in keys}
+
+
+def _listed_keys(entries: Iterable[str]) -> set[bytes]:
+    """Collect the keys that can be read; what cannot be lets nobody in."""
+    keys: set[bytes] = set()
+    for entry in entries:
+        for file in _files_of(entry):
+            try:
+                keys.add(load_public_key(file))
+            except EndpointError as error:
+                _LOG.warning("a client key is left out: %s", error)
+    return keys
+
+
+def _files_of(entry: str) -> list[str | Path]:
+    folder = Path(entry)
+    return [*sorted(folder.glob("*" + _PUBLIC_SUFFIX))] if folder.is_dir() else [entry]
+
+
+def _traces(entries: Iterable[str]) -> list[tuple[str, int, int, int]]:
+    """Tell what shows whether a file of the list has changed, without reading any."""
+    traces = []
+    for entry in entries:
+        for file in (entry, *_files_of(entry)):
+            try:
+                status = os.stat(file)
+                traces.append((str(file), status.st_mtime_ns, status.st_size, status.st_ino))
+            except OSError:
+                traces.append((str(file), 0, 0, 0))  # a key itself, or a file that has gone
+    return traces
 
 
 def _write_new(path: Path, text: str, mode: int) -> None:

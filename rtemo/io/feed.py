@@ -62,7 +62,10 @@ class Feed:
 
     def wants(self, topic: str) -> bool:
         """Tell whether a topic is of a kind that is wanted."""
-        return not self._kinds or topic.rsplit("/", 2)[-2] in self._kinds
+        if not self._kinds:
+            return True
+        parts = topic.rsplit("/", 2)  # of a publisher's choosing: it may be anything
+        return len(parts) == 3 and parts[-2] in self._kinds
 
     def receive(self) -> Iterator[Message]:
         """Take what is there, in batches of bounded size; never blocks."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api.errors import AudioInputError, CapacityError, EndpointError
+from rtemo.api.errors import AudioInputError, CapacityError, EndpointError, PolicyError
 from rtemo.io.audio_wire import (
     Alive,
     Credit,
@@ -177,7 +177,8 @@ class SenderStream:
             now_s = self._link.now_s()
             trouble = self._trouble
             if isinstance(trouble, Refused) and (trouble.code not in _PASSING or now_s > deadline_s):
-                raise CapacityError(trouble.problem, trouble.mend)
+                refusal = PolicyError if trouble.code == "policy" else CapacityError
+                raise refusal(trouble.problem, trouble.mend)
             if now_s > deadline_s:
                 raise self._link.unreachable()
             if now_s - self._asked_s > _RETRY_S:

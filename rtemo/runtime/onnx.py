@@ -1,5 +1,6 @@
 """OnnxHandle: a model run by ONNX Runtime on one thread, its state bound in place."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from rtemo.api import ModelCard, ModelError, StateTable, TensorSpec
 from rtemo.runtime.plan import Bench, graph_shape
+
+onnxruntime.disable_telemetry_events()  # `rtemo.telemetry` does more, unless the program imported the runtime first
 
 _ONNX_TYPES = {
     "tensor(float)": "float32",
@@ -184,6 +187,9 @@ def _open_session(card: ModelCard, data: bytes, providers: list[Any]) -> onnxrun
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False  # it never shrinks, and at these sizes it is not faster
     options.log_severity_level = 3
+    # `check_graph` has refused external data and other formats; should any slip past it, no file lies below this.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         return onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import importlib.util
+import logging
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import msgspec
 
 from rtemo.api import ModelCard, ModelError, ModelHandle
+from rtemo.runtime.card import fault_of
 from rtemo.runtime.graph import GraphError, check_graph
 from rtemo.runtime.options import RuntimeOptions
 
 GROUP = "rtemo.bundles"
 SHIPPED = "rtemo-weights"
 CARD_FILE = "card.json"
+_LOG = logging.getLogger("rtemo.runtime")
+
 MAX_CARD_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 2 << 30
 
@@ -152,6 +156,7 @@ class ModelStore:
                 raise ModelError(
                     f"the weights of {bundle.card.name!r} {error}", "export the model again as one ONNX file"
                 ) from error
+            _warn_of_stranger(bundle)
             self._handles[name] = _open_handle(bundle.card, data, self._options)
         return self._handles[name]
 
@@ -183,6 +188,17 @@ def _open_handle(card: ModelCard, data: bytes, options: RuntimeOptions) -> Model
             "install the extra, as `pip install 'rtemo[gpu]'`, or use runtime.device = 'cpu'",
         ) from error
     return TorchHandle(card, data, options.device, half=options.half and not is_on_cpu, exact=is_on_cpu)
+
+
+def _warn_of_stranger(bundle: Bundle) -> None:
+    from rtemo.runtime.known import standing
+
+    found = standing(bundle)
+    if found != "known":
+        what = "not known to this release" if found == "unknown" else "not the one of this name that this release knows"
+        _LOG.warning(
+            "the model bundle %r in %s is %s; `rtemo bundle verify` tells more", bundle.card.name, bundle.folder, what
+        )
 
 
 def _module_folder(point: EntryPoint) -> Path:
@@ -217,4 +233,7 @@ def _read_card(folder: Path) -> ModelCard:
     names = [*card.inputs, *card.states, *card.constants]
     if len(set(names)) < len(names):
         raise ModelError(f"the card {path} names an input twice", mend)
+    problem = fault_of(card)
+    if problem:
+        raise ModelError(f"the card {path} {problem}", mend)
     return card

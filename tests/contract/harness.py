@@ -9,10 +9,13 @@ import numpy as np
 from rtemo.api import Block, HopFlag, Payload, Plugin, ResetReason, StreamFormat
 from rtemo.engine import registry
 from rtemo.engine.delay import AudioDelay
+from rtemo.engine.outlet import checked
 from rtemo.runtime import ModelStore
 
 FORMAT = StreamFormat()
 HOP = FORMAT.hop_samples
+LOUDEST = 1e3
+"""As the engine has it: louder audio takes a plugin out of the chain."""
 
 _MODELS = ModelStore()
 
@@ -139,6 +142,7 @@ class Rig:
             position[row] = self._position[stream]
             self._position[stream] += HOP
         marks = {name: array[:n] for name, (_, array) in self._marks.items()}
+        lent = dict(marks)
         entered = samples.copy()
         block = Block(self._tick, samples, np.arange(n)[::-1].copy(), position, flag_bits, marks, entered)
         self._tick += 1
@@ -146,6 +150,11 @@ class Rig:
             is_under_test = plugin is self.plugin
             before = None if plugin.spec.edits_audio else samples.copy()
             processor.process(block, self._hear if is_under_test else _ignore)
+            assert np.abs(samples).max(initial=0.0) <= LOUDEST, (
+                f"{plugin.spec.name} hands on what nobody can compute with"
+            )
+            for mark in plugin.spec.provides:
+                assert marks[mark.name] is lent[mark.name], f"{plugin.spec.name} replaced the array of {mark.name}"
             if before is not None:
                 np.testing.assert_array_equal(samples, before, f"{plugin.spec.name} edits audio without saying so")
             elif plugin.spec.latency_samples:
@@ -192,6 +201,7 @@ class Rig:
             processor.close()
 
     def _hear(self, row: int, data: Payload, start_sample: int, end_sample: int) -> None:
+        assert checked(data) == data, "a payload holds what the engine would refuse"
         assert type(row) is int
         assert type(start_sample) is int
         assert type(end_sample) is int

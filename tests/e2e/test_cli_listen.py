@@ -202,8 +202,8 @@ def test_interrupting_ends_with_a_summary_at_once(speech, number):
     assert "nothing lost" in out or "! " in out.splitlines()[-1]
 
 
-def test_an_agent_is_refused_unless_the_policy_allows_it(capsys, speech):
-    done = call(capsys, "listen", speech, "--fast", *CHAIN, "--roles", "agent")
+def test_an_agent_is_refused_where_the_policy_says_so(capsys, speech):
+    done = call(capsys, "listen", speech, "--fast", *CHAIN, "--roles", "agent", "--set", "policy.others=refuse")
     assert done.code == 2
     assert "role 'agent' is not analysed for the purpose 'customer_care'" in done.complaint
     allowed = call(

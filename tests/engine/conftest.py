@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import rtemo
-from rtemo.config import Config
+from rtemo.config import Config, Policy
 from rtemo.engine.options import EngineOptions
 from tests.engine.plugins import FakePlugin
 
@@ -19,10 +19,12 @@ Make = Callable[..., rtemo.Session]
 def session_of(monkeypatch: pytest.MonkeyPatch) -> Make:
     """Make a session whose chain is given as plugins."""
 
-    def make(*plugins: FakePlugin, engine: EngineOptions | None = None, **options: Any) -> rtemo.Session:
+    def make(
+        *plugins: FakePlugin, engine: EngineOptions | None = None, policy: Policy | None = None, **options: Any
+    ) -> rtemo.Session:
         named = {plugin.spec.name: plugin for plugin in plugins}
         monkeypatch.setattr("rtemo.session.make", lambda name, options=None: named[name])
-        config = Config(chain=tuple(named), engine=engine or EngineOptions(capacity=8))
+        config = Config(chain=tuple(named), engine=engine or EngineOptions(capacity=8), policy=policy or Policy())
         return rtemo.Session(config, **options)
 
     return make

@@ -50,6 +50,8 @@ class FakePublisher:
 class FakeSource:
     """Opens streams and runs a script of chunks; can raise, hang or forget to end its streams."""
 
+    is_local = True
+
     def __init__(self, name: str = "fake", *, calls: Sequence[str] = ("a",), chunks: Sequence[Any] = ()) -> None:
         self.name = name
         self.calls = calls

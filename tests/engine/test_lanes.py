@@ -340,3 +340,19 @@ def test_history_gives_the_contiguous_end_of_what_was_asked_for_and_nothing_of_a
     history.clear(1)
     assert history.read(1, 0, 60, 80) is None
     assert history.end_sample(1) == 0
+
+
+def test_a_stream_that_is_timed_only_is_never_shown_to_the_lane_of_a_plugin_about_persons(
+    rigs: Callable[..., Rig],
+) -> None:
+    plugin = lane_plugin()
+    rig = rigs(plugin, live=False)
+    writers = {
+        analysis: rig.engine.open_stream(f"call-{analysis}", "0", analysis=analysis)
+        for analysis in ("person", "timing")
+    }
+    for writer in writers.values():
+        writer.write(ramp(60 * HOP))
+        writer.end("end")
+    rig.run_dry()
+    assert {finding.stream.call for finding in plugin.processor.findings} == {"call-person"}

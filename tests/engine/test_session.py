@@ -10,8 +10,8 @@ import pytest
 
 import rtemo
 import rtemo.session
-from rtemo.api import CapacityError, Event, RtemoError
-from rtemo.config import Config
+from rtemo.api import CapacityError, Event, PolicyError, RtemoError
+from rtemo.config import Config, Policy
 from rtemo.engine.options import EngineOptions
 from tests.engine.edges import EndlessSource, FakePublisher, FakeSource
 from tests.engine.plugins import FakeProcessor, delay, hanging, listener, teller
@@ -297,7 +297,7 @@ def test_stopped_session_is_freed_with_its_rings(session_of: Make) -> None:
 
 
 def test_role_that_the_policy_excludes_is_refused(session_of: Make) -> None:
-    with session_of() as session:
-        with pytest.raises(CapacityError, match=r"role 'agent' is not analysed .*\[policy\]"):
+    with session_of(policy=Policy(others="refuse")) as session:
+        with pytest.raises(PolicyError, match=r"role 'agent' is not analysed .*\[policy\]"):
             session.stream(role="agent")
-        session.stream(role="customer")
+        session.stream("another", role="customer")

@@ -25,6 +25,7 @@ from rtemo.api import (
     Tone,
     kind_of,
 )
+from rtemo.api.text import plain
 from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, signed
 
 
@@ -38,7 +39,7 @@ def sentence(event: Event, sample_rate_hz: int, name: str = "", said_sample: int
         said_sample: How far the stream had come when this was said. The line stands there where that is later than
             what it is about, so that lines stand in the order of their times.
     """
-    text = _phrase(event.data)
+    text = clean(_phrase(event.data))  # whole: any part of it may come from outside
     if not event.call:
         return f"{'':>9}  {text}"
     at_sample = event.start_sample if isinstance(event.data, SpeechStart) else event.end_sample
@@ -60,13 +61,7 @@ def best_label(emotion: Emotion) -> str:
     return max(emotion.probabilities, key=emotion.probabilities.__getitem__, default=emotion.label)
 
 
-def clean(text: str) -> str:
-    r"""Replace what a terminal would obey instead of showing it: names come from outside.
-
-    >>> clean("call\x1b[2J")
-    'call�[2J'
-    """
-    return "".join(char if char.isprintable() else "�" for char in text)
+clean = plain
 
 
 def _phrase(data: Payload) -> str:
@@ -120,7 +115,8 @@ def _phrase(data: Payload) -> str:
             return f"! source {data.state}{': ' if data.detail else ''}{clean(data.detail)}"
         case StreamStart():
             source = f" from {clean(data.source)}" if data.source else ""
-            return f"stream opens{source}{f' ({clean(data.role)})' if data.role else ''}"
+            facts = ", ".join(filter(None, (clean(data.role), "timing only" if data.analysis == "timing" else "")))
+            return f"stream opens{source}{f' ({facts})' if facts else ''}"
         case StreamEnd():
             trouble = counted(data.counters)
             return f"stream ends ({data.reason.replace('_', ' ')}){f'  ! {trouble}' if trouble else ''}"

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 import msgspec
 
 from rtemo.api import Event, RtemoError, SessionStart, StreamFormat, kind_of
+from rtemo.api.text import plain
 from rtemo.api.units import samples_to_seconds
 
 
@@ -72,8 +73,7 @@ def line_of(event: Event, rate_hz: int) -> str:
     where = f"{event.call}/{event.channel}" if event.call else "-"
     fields = " ".join(f"{name}={_short(getattr(event.data, name))}" for name in type(event.data).__struct_fields__)
     text = f"{samples_to_seconds(event.end_sample, rate_hz):8.3f} {where} {kind_of(event.data)} {fields}".rstrip()
-    # Names come from outside: a terminal must not obey them.
-    return "".join(char if char.isprintable() else "�" for char in text)
+    return plain(text)  # names come from outside: a terminal must not obey them
 
 
 def _short(value: Any) -> str:

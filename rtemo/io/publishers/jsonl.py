@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rtemo.api import Event, RtemoError, StreamEnd, StreamFormat
+from rtemo.api.text import plain_json
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.wire import encode
 
@@ -73,7 +74,7 @@ class JsonlPublisher:
         """
         if self._file is None:
             return
-        lines = b"".join(encode(self._numbering.number(event)[1]) + b"\n" for event in events)
+        lines = b"".join(_line(encode(self._numbering.number(event)[1])) for event in events)
         try:
             self._file.write(lines)
             self._file.flush()
@@ -94,3 +95,8 @@ class JsonlPublisher:
             with contextlib.suppress(OSError):
                 self._file.close()
             self._file = None
+
+
+def _line(message: bytes) -> bytes:
+    """End a line; what a terminal would obey is escaped, since a file is looked at with one sooner or later."""
+    return (message if message.isascii() else plain_json(message.decode()).encode()) + b"\n"

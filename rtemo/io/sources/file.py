@@ -30,6 +30,8 @@ class FileSource:
         clock_ns: Monotonic time in ns; tests inject their own.
     """
 
+    is_local = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rtemo.api import AudioInputError, CapacityError, Fault, RtemoError, StreamDesk, StreamWriter
+from rtemo.api import AudioInputError, CapacityError, Fault, PolicyError, RtemoError, StreamDesk, StreamWriter
 from rtemo.api.text import shown
 from rtemo.io.sources.audio_file import SUFFIXES, AudioFile
 from rtemo.io.sources.playback import Playback
@@ -82,6 +82,7 @@ class FilesSource:
     """
 
     name = "files"
+    is_local = True
 
     def __init__(
         self,
@@ -215,6 +216,9 @@ class FilesSource:
             return True
         except AudioInputError as error:  # of a rate that cannot be converted; it does not know of whom
             self._drop_next(AudioInputError(f"{_named(audio.path)}: {error.problem}", error.mend))
+            return True
+        except PolicyError as error:
+            self._drop_next(error)
             return True
         self._next = None
         self._refused_with = -1

@@ -4,7 +4,15 @@ import secrets
 import time
 from collections.abc import Callable
 
-from rtemo.api import CapacityError, FullError, NameTakenError, RtemoError, StreamDesk
+from rtemo.api import (
+    CapacityError,
+    FullError,
+    NameTakenError,
+    PolicyError,
+    RtemoError,
+    StreamDesk,
+    canonical_role,
+)
 from rtemo.io.audio_wire import (
     CODECS,
     INGEST_SCHEMA,
@@ -184,7 +192,11 @@ class IngestDesk:
         call, channel = request.call, request.channel
         held = self._by_name.get(names)
         if held == key and not self._streams[key].end_reason:
-            self._send(client, self._streams[key].opened)
+            if canonical_role(request.role) == self._streams[key].role:
+                self._send(client, self._streams[key].opened)
+            else:
+                problem = f"call {call!r} channel {channel!r} is open under another role"
+                self._send(client, Refused(call, channel, "policy", problem, "end it first"))
             return
         if key in self._pending:
             return
@@ -230,7 +242,9 @@ class IngestDesk:
                 return None
             if isinstance(error, FullError) and not is_last and (key in self._pending or self._make_room(key, now_s)):
                 return None
-            code = "capacity" if isinstance(error, CapacityError) else "bad_request"
+            code = "policy" if isinstance(error, PolicyError) else "bad_request"
+            if isinstance(error, CapacityError):
+                code = "capacity"
             return Refused(request.call, request.channel, code, error.problem, error.mend)
         placement = Placement(
             writer,
@@ -243,6 +257,7 @@ class IngestDesk:
         stream = IngestStream(
             key[0], writer, placement, request.codec, self._options, now_s, secrets.token_hex(4), request.from_sample
         )
+        stream.role = canonical_role(request.role)
         self._streams[key] = stream
         self._by_name[key[1]] = key
         self._clients.of(key[0], now_s).streams += 1

@@ -34,6 +34,7 @@ class IngestStream:
         audio_s: Monotonic time of the last audio; of the opening until there was any.
         complained_s: Monotonic time at which the client was last told what is wrong with its audio.
         end_reason: Why the client ended the stream; empty while it has not.
+        role: Role under which it was opened, in its canonical form.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class IngestStream:
         self.end_reason = ""
         self._opening = opening
         self._from_sample = from_sample
+        self.role = ""
         self._placement = placement
         self._options = options
         self._room_samples = writer.space_samples()

@@ -40,6 +40,8 @@ class MicrophoneSource:
         hang_s: How long closing a lost device may take before it is given up.
     """
 
+    is_local = True
+
     def __init__(
         self,
         options: MicrophoneOptions | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import CapacityError, Fault, StreamDesk, StreamWriter
+from rtemo.api import CapacityError, Fault, Payload, PolicyError, StreamDesk, StreamWriter
 from rtemo.api.text import shown
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.conversion import RateConversion
@@ -38,6 +38,7 @@ class Playback:
 
     Raises:
         CapacityError: The engine has no room for all channels; none is left open.
+        PolicyError: None of the channels may be let in.
         AudioInputError: The file's rate cannot be converted.
     """
 
@@ -64,17 +65,28 @@ class Playback:
         # Channels are written one after the other; a hop in hand keeps the engine from ticking in between.
         prefill_s = desk.format.hop_s if audio.channels > 1 else 0.0
         source = f"file:{shown(audio.path.name)}"
+        refusals: list[tuple[str, PolicyError]] = []
         try:
             for channel in range(audio.channels):
                 name = channel_names[channel] if channel < len(channel_names) else str(channel)
                 role = roles[channel] if channel < len(roles) else ""
-                self.writers.append(desk.open_stream(call, name, source=source, role=role, prefill_s=prefill_s))
+                try:
+                    self.writers.append(desk.open_stream(call, name, source=source, role=role, prefill_s=prefill_s))
+                except PolicyError as refused:  # the other channels are other people
+                    self.writers.append(_Unheard(call, name))
+                    refusals.append((name, refused))
         except CapacityError as error:
             for writer in self.writers:
                 writer.end("refused")
             raise CapacityError(
                 f"no room for the {audio.channels} channel(s) of {shown(audio.path.name)}: {error.problem}", error.mend
             ) from None
+
+        if len(refusals) == audio.channels:
+            raise refusals[0][1]
+        for name, refusal in refusals:
+            where = f"{audio.path.name} channel {name}"
+            desk.report(Fault(where=where, problem=str(refusal), action="refused"))
 
     @property
     def done_s(self) -> float:
@@ -144,3 +156,28 @@ class Playback:
                 if not writer.is_closed:
                     writer.report(fault)
         self.close("truncated" if self.audio.truncation else "end_of_file")
+
+
+class _Unheard:
+    """The writing end of a channel that the policy does not let in: closed from the beginning."""
+
+    is_closed = True
+    position_samples = 0
+
+    def __init__(self, call: str, channel: str) -> None:
+        self.call = call
+        self.channel = channel
+
+    def write(self, samples: NDArray[np.float32], capture_ns: int = 0) -> int:
+        return 0
+
+    def write_gap(self, gap_samples: int) -> None: ...
+
+    def count_lost(self, lost_samples: int) -> None: ...
+
+    def space_samples(self) -> int:
+        return 0
+
+    def report(self, data: Payload) -> None: ...
+
+    def end(self, reason: str) -> None: ...

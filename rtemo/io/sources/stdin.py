@@ -44,6 +44,7 @@ class StdinSource:
     """
 
     name = "stdin"
+    is_local = True
 
     def __init__(
         self,

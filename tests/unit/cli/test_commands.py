@@ -46,7 +46,7 @@ def test_help_lists_every_verb_and_the_caution(capsys):
         assert verb.summary in done.out
     text = " ".join(done.out.split())
     assert "estimates perceived vocal expression, not what a person feels" in text
-    assert "Streams of role 'agent' are refused" in text
+    assert "People whose role is not listed in [policy], people at work above all, are not analysed" in text
 
 
 @pytest.mark.parametrize("name", VERBS)
