@@ -1,5 +1,6 @@
 """Outlet: what a plugin says is checked where it is said, so that nobody behind it can be brought down by it."""
 
+import functools
 import math
 import operator
 from typing import Any
@@ -25,7 +26,7 @@ from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.stream import Stream
 
-_KINDS = frozenset(Payload.__args__)
+_OURS = {kind_of(cls): cls for cls in Payload.__args__}
 _ENGINE_ONLY = frozenset({SessionStart, SessionEnd, StreamStart, StreamEnd, Health})
 _FARTHEST_SAMPLE = 1 << 62
 _MOST_ITEMS = 10_000
@@ -42,8 +43,10 @@ def checked(data: object) -> Payload:
             not finite, or endless.
     """
     cls: Any = type(data)
-    if cls not in _KINDS:
-        raise PluginError(f"it emitted {cls.__name__}, expected an event payload of rtemo.api")
+    if not _is_payload(cls):
+        raise PluginError(
+            f"it emitted {cls.__name__}, expected an event payload of rtemo.api or a struct with a `kind` of its own"
+        )
     if cls in _ENGINE_ONLY:
         raise PluginError(f"it emitted {kind_of(cls)!r}, which only the engine may send")
     try:
@@ -53,6 +56,15 @@ def checked(data: object) -> Payload:
         return payload
     except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
         raise PluginError(f"it emitted {kind_of(cls)!r} with a wrong value ({error})") from None
+
+
+@functools.cache
+def _is_payload(cls: type) -> bool:
+    """Whether a type is an event of ours, or a stranger's with a kind that is not ours."""
+    if not issubclass(cls, msgspec.Struct) or cls.__struct_config__.tag_field != "kind":
+        return False
+    kind = cls.__struct_config__.tag
+    return isinstance(kind, str) and kind.isidentifier() and _OURS.get(kind, cls) is cls
 
 
 def checked_report(data: object) -> Payload:

@@ -253,4 +253,4 @@ def test_file_is_reported_and_the_plugin_named_when_one_breaks_the_contract(caps
     done = call(capsys, "analyze", ROOT / "examples/call.flac", "--chain", "bad,vad", "--out", out, "--quiet")
     assert done.code == 1
     assert done.complaint.startswith("rtemo: ! bad bypassed: it emitted str, expected an event payload")
-    assert len(out.read_text().splitlines()) == 2
+    assert len(out.read_text().splitlines()) == 3, "a line for each channel"

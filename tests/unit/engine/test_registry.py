@@ -56,7 +56,10 @@ def test_unknown_plugin_is_refused_with_what_is_installed() -> None:
 
 
 def test_plugin_that_cannot_be_imported_is_named() -> None:
-    with pytest.raises(PluginError, match=r"plugin 'broken' cannot be imported \(No module named 'no_such_package'\)"):
+    with pytest.raises(
+        PluginError,
+        match=r"plugin 'broken' cannot be imported \(ModuleNotFoundError: No module named 'no_such_package'\)",
+    ):
         registry.make("broken")
 
 
