@@ -83,8 +83,10 @@ def command(
         is_done = _run(config, source, publishers, files, is_quiet=quiet or not sys.stderr.isatty())
     if files is not None and files.failure:
         raise AudioInputError(files.failure, "free some space or choose another folder, and run again")
+    said = {str(failure.error) for failure in source.failures}
     for fault in reports.faults:
-        say(f"! {fault.where} {fault.action}: {fault.problem}")
+        if fault.problem not in said:
+            say(f"! {fault.where} {fault.action}: {fault.problem}")
     trouble = reports.trouble
     if trouble:
         say(f"! {trouble}; the results rest on less than the whole audio")
