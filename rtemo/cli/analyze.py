@@ -113,8 +113,9 @@ def command(
         raise reports.failure
     if files is not None and files.failure:
         raise AudioInputError(files.failure, "free some space or choose another folder, and run again")
-    broken = [fault for fault in reports.faults if fault.action == "bypassed"]
-    for fault in (*broken, *session.publisher_faults):
+    said = {str(failure.error) for failure in source.failures}
+    broken = [fault for fault in reports.faults if fault.problem not in said]
+    for fault in dict.fromkeys((*broken, *session.publisher_faults)):
         say(f"! {fault.where} {fault.action}: {fault.problem}")
     unwritten = files.failures.values() if files is not None else ()
     for problem in unwritten:

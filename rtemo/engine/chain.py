@@ -25,15 +25,13 @@ from rtemo.api import (
     StreamFormat,
 )
 from rtemo.api.lane import OpenLane
+from rtemo.dsp.finite import SANE
 from rtemo.engine.clock import Clock
 from rtemo.engine.lanes import Lane, Lanes, Tell
 from rtemo.engine.outlet import Outlet
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.trouble import describe, is_theirs, quietly
-
-_LOUDEST = 1e3
-"""Largest sample that a plugin may hand on: 60 dB above full scale, where squares and sums still fit a float32."""
 
 _LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams")
 
@@ -372,7 +370,7 @@ def _attempt(stage: Stage, block: Block, emit: Outlet) -> str:
 def _fault_of(samples: NDArray[np.float32]) -> str:
     """Tell what is wrong with audio that a plugin hands on; empty when nothing is."""
     low, high = samples.min(initial=0.0), samples.max(initial=0.0)
-    if low >= -_LOUDEST and high <= _LOUDEST:  # false for NaN too
+    if low >= -SANE and high <= SANE:  # false for NaN too
         return ""
     if not np.isfinite(samples).all():
         return "its output is not finite"

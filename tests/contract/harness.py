@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtemo.api import Block, HopFlag, Payload, Plugin, ResetReason, StreamFormat
+from rtemo.dsp.finite import SANE
 from rtemo.engine import registry
 from rtemo.engine.delay import AudioDelay
 from rtemo.engine.outlet import checked
@@ -14,8 +15,6 @@ from rtemo.runtime import ModelStore
 
 FORMAT = StreamFormat()
 HOP = FORMAT.hop_samples
-LOUDEST = 1e3
-"""As the engine has it: louder audio takes a plugin out of the chain."""
 
 _MODELS = ModelStore()
 
@@ -144,15 +143,15 @@ class Rig:
         marks = {name: array[:n] for name, (_, array) in self._marks.items()}
         lent = dict(marks)
         entered = samples.copy()
+        is_sane = bool((np.abs(samples) <= SANE).all())
         block = Block(self._tick, samples, np.arange(n)[::-1].copy(), position, flag_bits, marks, entered)
         self._tick += 1
         for plugin, processor in zip(self.chain, self.processors, strict=True):
             is_under_test = plugin is self.plugin
             before = None if plugin.spec.edits_audio else samples.copy()
             processor.process(block, self._hear if is_under_test else _ignore)
-            assert np.abs(samples).max(initial=0.0) <= LOUDEST, (
-                f"{plugin.spec.name} hands on what nobody can compute with"
-            )
+            if is_sane and plugin.spec.edits_audio:
+                assert np.abs(samples).max(initial=0.0) <= SANE, f"{plugin.spec.name} would be taken out for its audio"
             for mark in plugin.spec.provides:
                 assert marks[mark.name] is lent[mark.name], f"{plugin.spec.name} replaced the array of {mark.name}"
             if before is not None:
