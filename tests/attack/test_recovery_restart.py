@@ -1,4 +1,4 @@
-"""A server that is killed, stopped as planned, or drained: every client comes back by itself, and what was lost is told."""
+"""A server that is killed, stopped as planned, or drained: every client comes back by itself, and loss is told."""
 
 import signal
 import time
