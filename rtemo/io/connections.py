@@ -10,7 +10,7 @@ import zmq
 
 from rtemo.io.sockets import Socket
 
-_EVENTS = 256  # taken in one turn
+_EVENTS = 2_048  # taken in one turn
 _EVENT = struct.Struct("=HI")
 _OWN_FILES = 128  # what a process needs besides: models, logs, sockets between threads, one log or sound file per call
 _SOCKETS = 5  # events, state, query, ingest, audio out
@@ -58,7 +58,7 @@ class Connections:
         self.count = 0
         self.refused = 0
         self._monitor = socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
-        self._open: set[int] = set()
+        self._open: dict[int, None] = {}
 
     def serve(self) -> None:
         """Take note of who has come and gone, and turn away who is too many; never blocks."""
@@ -66,16 +66,16 @@ class Connections:
             try:
                 frames = self._monitor.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                break
             event, descriptor = _EVENT.unpack_from(frames[0])
-            if event != zmq.EVENT_ACCEPTED:
-                self._open.discard(descriptor)
-            elif len(self._open) >= self.limit:
-                self.refused += 1
-                shut(descriptor)
-            else:
-                self._open.add(descriptor)
-            self.count = len(self._open)
+            self._open.pop(descriptor, None)
+            if event == zmq.EVENT_ACCEPTED:
+                self._open[descriptor] = None
+        # Only now: of those that came, some have gone, and their descriptors may be somebody else's by now.
+        while len(self._open) > self.limit:
+            self.refused += 1
+            shut(self._open.popitem()[0])
+        self.count = len(self._open)
 
 
 def shut(descriptor: int) -> None:

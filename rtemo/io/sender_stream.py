@@ -157,9 +157,15 @@ class SenderStream:
         self._asked_s = -1e9
         while self.account is None:
             now_s = self._link.now_s()
-            if now_s > deadline_s or (isinstance(self._trouble, Error) and self._trouble.code == "not_open"):
+            is_forgotten = isinstance(self._trouble, Error) and self._trouble.code == "not_open"
+            if is_forgotten or now_s > deadline_s:
                 self._link.listeners.pop((self.call, self.channel), None)
-                raise self._link.unreachable()
+                if not is_forgotten:
+                    raise self._link.unreachable()
+                raise EndpointError(
+                    f"the server knows nothing of call {self.call!r}: it was restarted, or the connection was lost",
+                    "what it heard stands in the `stream_end` event of the call",
+                )
             if now_s - self._asked_s > _RETRY_S:
                 self._asked_s = now_s
                 self._link.post(End(call=self.call, channel=self.channel, reason=reason))

@@ -1,6 +1,7 @@
 """Subscriptions: what is subscribed to on an XPUB socket, and how much each subscriber may ask for."""
 
 import contextlib
+import ctypes
 import time
 from collections import Counter
 
@@ -24,6 +25,7 @@ ALL_PREFIX_BYTES = 1 << 22
 _QUEUE = 100  # read from the network at once: libzmq works through its queue before it returns
 _MESSAGES = 256  # taken in one turn
 _TURN_S = 0.002
+_TRIM_BYTES = CLIENT_PREFIX_BYTES // 4
 
 
 class Subscriptions:
@@ -43,6 +45,7 @@ class Subscriptions:
         self._owner: dict[bytes, int] = {}  # prefix → descriptor of the connection that was first to ask for it
         self._owned_bytes: Counter[int] = Counter()
         self._all_bytes = 0
+        self._most_bytes = 0
         self._lengths: Counter[int] = Counter()
 
     def __len__(self) -> int:
@@ -65,6 +68,9 @@ class Subscriptions:
                 self._remove(message[1:])
             if time.monotonic() > until_s:
                 break
+        if self._most_bytes - self._all_bytes > _TRIM_BYTES:
+            self._most_bytes = self._all_bytes
+            _return_memory()
         return new
 
     def wants(self, topic: bytes) -> bool:
@@ -80,6 +86,7 @@ class Subscriptions:
             self._owner[prefix] = descriptor
             self._owned_bytes[descriptor] += len(prefix)
             self._all_bytes += len(prefix)
+            self._most_bytes = max(self._most_bytes, self._all_bytes)
             self._lengths[len(prefix)] += 1
         is_too_much = self._owned_bytes[descriptor] > CLIENT_PREFIX_BYTES or self._all_bytes > ALL_PREFIX_BYTES
         if is_too_much and descriptor >= 0:
@@ -97,3 +104,9 @@ class Subscriptions:
         self._lengths[len(prefix)] -= 1
         if not self._lengths[len(prefix)]:
             del self._lengths[len(prefix)]
+
+
+def _return_memory() -> None:
+    """Give memory that was freed back to the system; the C library keeps the small pieces of a prefix otherwise."""
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)

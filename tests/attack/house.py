@@ -7,7 +7,7 @@ import numpy as np
 
 from rtemo.api.errors import EndpointError
 from rtemo.engine.clock import Doorbell
-from rtemo.io.audio_wire import Open, Request, Response, decode_response, encode_control
+from rtemo.io.audio_wire import End, Open, Request, Response, decode_response, encode_control
 from rtemo.io.sender_link import Listener
 from rtemo.io.sender_stream import SenderStream
 from rtemo.io.sources.ingest_desk import IngestDesk
@@ -28,6 +28,8 @@ class WireLink:
         self.timeout_s = 5.0
         self.listeners: dict[tuple[str, str], Listener] = {}
         self.answers: list[tuple[int, bytes]] = []
+        self.heard: list[tuple[int, Response]] = []
+        self.change: Callable[[bytes], list[bytes]] | None = None
         self._house = house
         self._client = client
 
@@ -38,13 +40,18 @@ class WireLink:
         self._house.carry(self._client, encode_control(request))
 
     def send(self, packet: bytes, wait_s: float) -> bool:
-        self._house.carry(self._client, packet)
+        for message in [packet] if self.change is None else self.change(packet):
+            self._house.carry(self._client, message)
         return True
+
+    def post_end(self, call: str) -> None:
+        self.post(End(call=call))
 
     def listen(self, wait_s: float = 0.0) -> None:
         now_ns = self._house.clock.now_ns()
         while self.answers and self.answers[0][0] <= now_ns:
             response = decode_response(self.answers.pop(0)[1])
+            self.heard.append((now_ns, response))
             listener = self.listeners.get((getattr(response, "call", ""), getattr(response, "channel", "")))
             if listener is not None:
                 listener.hear(response)
@@ -59,6 +66,8 @@ class Caller:
     Attributes:
         sent_ns: When each packet was made.
         heard_ns: When the engine worked on its first hop; 0 while it has not.
+        is_held: Whether the client is stopped.
+        is_over: Whether it sends nothing any more.
     """
 
     def __init__(self, house: "House", call: str) -> None:
@@ -66,6 +75,7 @@ class Caller:
         self.sent_ns: list[int] = []
         self.heard_ns: list[int] = []
         self.is_held = False
+        self.is_over = False
         self.link = WireLink(house, call.encode())
         self.stream = SenderStream(self.link, Open(call=call, sample_rate_hz=RATE_HZ))
         self._house = house
@@ -74,6 +84,8 @@ class Caller:
 
     def speak(self) -> None:
         """Send the packet that is due; a client that was held sends what it captured meanwhile at once."""
+        if self.is_over:
+            return
         self.sent_ns.append(self._house.clock.now_ns())
         self.heard_ns.append(0)
         if self.is_held:

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -12,31 +14,52 @@ from typing import Self
 import numpy as np
 
 from rtemo.client import AudioSender, SenderStream
-from tests.fakes.program import start
-from tests.fakes.zmq_ends import free_ports
+from tests.fakes.program import ROOT, command, start
 
 RATE_HZ = 8_000
 PACKET = RATE_HZ // 50
 LOUD = (8_000 * np.sin(np.arange(PACKET) * 0.3)).astype(np.int16)
 
 
+def _free_ports(count: int) -> int:
+    """Find consecutive free ports, anywhere: other servers of ours may be about to start."""
+    for _ in range(1_000):
+        first = random.randrange(20_000, 32_000)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise AssertionError("no free ports")
+
+
 class Server:
     """`rtemo serve` with a cheap chain on ports of its own; it can be killed and started again on the same."""
 
-    def __init__(self, *arguments: str, capacity: int = 64) -> None:
-        port = free_ports(4)
+    def __init__(self, *arguments: str, capacity: int = 64, audio: bool = False, files: int = 0) -> None:
+        port = _free_ports(5)
         self.events = f"tcp://127.0.0.1:{port}"
         self.state = f"tcp://127.0.0.1:{port + 1}"
         self.query = f"tcp://127.0.0.1:{port + 2}"
         self.ingest = f"tcp://127.0.0.1:{port + 3}"
+        self.audio = f"tcp://127.0.0.1:{port + 4}"
         self.ready_s = 0.0
         self.said: list[str] = []
-        self._arguments = ("--chain", "level", "--capacity", str(capacity), *arguments)
+        self._arguments: tuple[str, ...] = ("--chain", "level", "--capacity", str(capacity), *arguments)
+        if audio:
+            self._arguments += ("--audio-out", self.audio)
+        self._files = files
         self.process: subprocess.Popen[str]
         self.start()
 
     def start(self) -> None:
-        self.process = start("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
+        words = ("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
+        if self._files:
+            limited = ("bash", "-c", f'ulimit -n {self._files} && exec "$@"', "--", *command(*words))
+            self.process = subprocess.Popen(
+                limited, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        else:
+            self.process = start(*words)
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append(line.rstrip())

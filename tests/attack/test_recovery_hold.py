@@ -1,11 +1,14 @@
 """After a hold of server, clients or network every call is whole again within two seconds, and its delay is back."""
 
 import itertools
+import signal
+import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.attack.house import MS, House, S
+from tests.attack.server import Crowd, Server
 
 WHOLE_AFTER_S = 2.0
 MORE_DELAY_MS = 100.0
@@ -71,6 +74,33 @@ def test_calls_are_whole_two_seconds_after_a_hold_of_five_seconds() -> None:
     lost, more_ms = attack(8, 1, "server", 5.0, 0.0, loaded, seed=1)
     assert lost == 0
     assert more_ms <= MORE_DELAY_MS
+
+
+def hold_for_real(calls: int, hold_s: float) -> None:
+    """Stop a real server with SIGSTOP, let others come in, and see that after two seconds nobody leaves audio out."""
+    with Server() as server, Crowd(server.ingest, calls) as crowd:
+        time.sleep(1.0)
+        server.signal(signal.SIGSTOP)
+        time.sleep(hold_s)
+        server.signal(signal.SIGCONT)
+        time.sleep(0.1)
+        with Crowd(server.ingest, 2, "new"):
+            time.sleep(WHOLE_AFTER_S)
+            dropped = [stream.dropped_samples for stream in crowd.streams]
+            assert min(dropped) > 0, "the hold was felt"
+            time.sleep(2.0)
+            assert [stream.dropped_samples for stream in crowd.streams] == dropped
+
+
+def test_real_server_is_whole_two_seconds_after_it_was_stopped_for_one() -> None:
+    hold_for_real(4, 1.0)
+
+
+@pytest.mark.attack
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("calls", [1, 8, 32])
+def test_real_server_is_whole_two_seconds_after_it_was_stopped_for_five(calls: int) -> None:
+    hold_for_real(calls, 5.0)
 
 
 @pytest.mark.attack
