@@ -242,6 +242,7 @@ def test_silero_does_not_compute_silence():
     context.model = lambda name: handle
     rig = Rig(vad(back_end="silero"))
     rig.processors = [rig.plugin.open(context, 6)]
+    handle.counts.clear()
     probability = rig.play({"a": np.zeros(RATE_HZ, np.float32)})["a"].mark("vad.probability")
     assert handle.counts == []
     assert np.nanmax(probability) == 0.0
