@@ -13,6 +13,7 @@ from rtemo.api import Counters, Event, StreamEnd, StreamWriter
 from rtemo.engine.clock import Doorbell, VirtualClock
 from rtemo.engine.engine import Engine
 from rtemo.engine.options import EngineOptions
+from rtemo.runtime import ModelStore
 
 HOP = 160
 HOP_NS = 10_000_000
@@ -73,7 +74,14 @@ class Rig:
     def __init__(self, *plugins: Any, live: bool = True, clock: Timetable | None = None, **options: Any) -> None:
         self.clock = clock or Timetable()
         self.heard: dict[tuple[str, str], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
-        self.engine = Engine(plugins, EngineOptions(**options), is_live=live, clock=self.clock, on_audio=self._hear)
+        self.engine = Engine(
+            plugins,
+            EngineOptions(**options),
+            is_live=live,
+            clock=self.clock,
+            load_model=ModelStore().load,
+            on_audio=self._hear,
+        )
         self.engine.open()
         self.events: list[Event] = []
 
