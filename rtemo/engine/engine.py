@@ -328,6 +328,6 @@ class Engine:
 
 def _warm_sound(count_samples: int, sample_rate_hz: int) -> NDArray[np.float32]:
     """Make sound that voice activity detectors take for speech, and an end, so that the end of speech is warmed too."""
-    voice = nonsense(count_samples / sample_rate_hz, sample_rate_hz)[:count_samples]
-    voice[-count_samples // 5 :] = 0.0
+    voice = nonsense(count_samples / sample_rate_hz + 0.3, sample_rate_hz)[-count_samples:].copy()
+    voice[-count_samples // 4 :] = 0.0  # a hangover, and the time until it is known
     return voice

@@ -35,7 +35,7 @@ class Case(NamedTuple):
 ELSEWHERE = {"gem", "ranker"}
 """Tested beside this file: behind the real listener the same checks would take minutes."""
 CASES = [Case(name, {}) for name in registry.installed() if name not in ELSEWHERE] + [
-    Case("vad", {"back_end": "silero"})
+    Case("vad", {"back_end": "webrtc"})
 ]
 
 

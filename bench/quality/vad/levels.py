@@ -59,8 +59,7 @@ def silence_table(data: Path, split: str, seed: int, systems: dict[str, System],
     groups: dict[str, list[np.ndarray]] = {}
     for group, _, sound in unspoken(seed=seed):
         groups.setdefault(group, []).append(sound)
-    for group, sounds in _noises(data, split).items():
-        groups[group] = sounds
+    groups |= _noises(data, split)
     report("| system | " + " | ".join(f"{name} ({_minutes(x):.0f} min)" for name, x in groups.items()) + " |")
     report("|---|" + "---|" * len(groups))
     for name, system in systems.items():

@@ -27,8 +27,8 @@ from rtemo_plugins.vad.windows import (
 
 MODEL = "silero-vad"
 REST_WINDOWS = 62
-"""Windows of digital silence that a fresh memory has heard, 2 s: one that begins from nothing takes loud first words for
-noise (of 360 clips of training speakers 9 instead of 17 have less than a second of speech)."""
+"""Windows of digital silence that a fresh memory has heard, 2 s: one that begins from nothing takes loud first words
+for noise (of 360 clips of training speakers 9 instead of 18 have less than a second of speech then)."""
 
 
 def longest_lag_samples(hop_samples: int) -> int:
@@ -42,7 +42,8 @@ class SileroBackEnd:
     The network is a short-time spectrum, four convolutions and an LSTM (Silero team, "Silero VAD", version 6). It hears
     a copy that is amplified to the level of near speech (`windows.take_in`), and what it says is weighed against how
     steady the sound has been (`steadiness`), because music has stretches that it takes for speech. It drifts on endless
-    streams, so the state of a row goes back to that of silence after a long silence. Windows of obvious silence are not computed.
+    streams, so the state of a row goes back to that of silence after a long silence. Windows of obvious silence are not
+    computed.
 
     Args:
         format: Must have 16 kHz.

@@ -26,8 +26,8 @@ SAID_AFTER_WINDOWS = 30
 CONSTANT = 0.001
 """Mean change of the spectrum below which it is a tone or a hum; music moves more."""
 START_SHIFT, START_WINDOWS = 3.0, 12
-"""By how much the log-odds are lower in the first window after silence, and in how many windows that fades: to a network
-that has heard silence any sound that begins at once is like speech for a moment."""
+"""By how much the log-odds are lower in the first window after silence, and in how many windows that fades: to a
+network that has heard silence any sound that begins at once is like speech for a moment."""
 TONE, MUSIC = 1, 2
 
 STEADY = np.dtype(

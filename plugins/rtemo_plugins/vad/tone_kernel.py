@@ -255,9 +255,12 @@ def find_tones(
         signal = _signal(partials[i], energy[i], newest, hop_samples, turn, members, power)
         if signal != 0:
             toned[i] |= np.uint32((1 << PROGRESS_HOPS) - 1)
-        elif row.burst_signal != 0 and row.burst_age <= AGAIN_WITHIN_HOPS:
-            if _sounds_again(partials[i], energy[i], newest, hop_samples, turn, members[row.burst_signal - 1]):
-                toned[i] |= np.uint32((1 << AGAIN_HOPS) - 1)
+        elif (
+            row.burst_signal != 0
+            and row.burst_age <= AGAIN_WITHIN_HOPS
+            and _sounds_again(partials[i], energy[i], newest, hop_samples, turn, members[row.burst_signal - 1])
+        ):
+            toned[i] |= np.uint32((1 << AGAIN_HOPS) - 1)
         if signal != 0 and (row.signal == 0 or signal == row.signal):
             if row.signal == 0:
                 row.signal = signal

@@ -165,6 +165,33 @@ def test_webrtc_refuses_a_hop_it_cannot_take():
         vad(back_end="webrtc").open(context, 1)
 
 
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+def test_start_is_known_soon_and_the_end_after_the_hangover(back_end):
+    turn = voice(2.2, 1)[: round(1.9 * RATE_HZ)]
+    first = np.flatnonzero(np.abs(turn) > 0.02)[0]
+    sound = np.concatenate([quiet(1.0), turn, quiet(1.5)]).astype(np.float32)
+    rig = Rig(vad(back_end=back_end))
+    rig.admit("a")
+    known_s: list[float] = []
+    for k, hop in enumerate(sound[: len(sound) // HOP * HOP].reshape(-1, HOP)):
+        rig.tick({"a": hop})
+        known_s += [(k + 1) * HOP / RATE_HZ] * (len(rig.heard["a"].events) - len(known_s))
+    start_s, end_s = known_s
+    assert 0.03 < start_s - (1.0 + first / RATE_HZ) < 0.2
+    assert 0.4 < end_s - 2.9 < 0.4 + 0.15
+
+
+def test_lookahead_is_the_most_that_a_judgement_lags_behind():
+    rig = Rig(vad())
+    rig.admit("a")
+    lags = []
+    for hop in voice(3.0, 1).reshape(-1, HOP):
+        rig.tick({"a": hop})
+        lags.append(int(rig.processors[0]._back_end.lag_samples[0]))
+    assert 0 <= rig.plugin.spec.lookahead_samples - (max(lags) + HOP) < 2 * HOP
+    assert rig.plugin.spec.latency_samples == 0
+
+
 def test_stop_above_start_is_refused():
     with pytest.raises(ConfigError, match=r"stop_probability 0\.9 is above start_probability 0\.7"):
         vad(start_probability=0.7, stop_probability=0.9).open(Context(), 1)
@@ -242,6 +269,7 @@ def test_silero_does_not_compute_silence():
     context.model = lambda name: handle
     rig = Rig(vad(back_end="silero"))
     rig.processors = [rig.plugin.open(context, 6)]
+    handle.counts.clear()
     probability = rig.play({"a": np.zeros(RATE_HZ, np.float32)})["a"].mark("vad.probability")
     assert handle.counts == []
     assert np.nanmax(probability) == 0.0
