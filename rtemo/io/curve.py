@@ -170,7 +170,8 @@ class Door:
             return [version, request_id, b"200", b"OK", zmq.utils.z85.encode(key), b""]
         self.refused_clients += 1
         # 300 and not 400: a client that hears the latter never tries again, so a list that was wrong for a moment,
-        # while somebody edited it, would lock clients out until they are restarted.
+        # while somebody edited it, would lock clients out until they are restarted. It tries again after 5 s, when the
+        # handshake is given up.
         return [version, request_id, b"300", b"this key is not allowed", b"", b""]
 
     def _look(self) -> None:
