@@ -122,6 +122,7 @@ class Door:
 
     Attributes:
         refused_clients: Handshakes refused so far.
+        rebinds: How often all connections were ended; the monitor of a socket says nothing about that.
     """
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", options: CurveOptions) -> None:
@@ -135,6 +136,7 @@ class Door:
         self._guarded: list[zmq.Socket[bytes]] = []
         self._unbound: list[tuple[zmq.Socket[bytes], str]] = []
         self.refused_clients = 0
+        self.rebinds = 0
         self._socket = context.socket(zmq.REP)
         self._socket.linger = 0
         self._socket.bind(_ZAP_ENDPOINT)
@@ -197,6 +199,7 @@ class Door:
         if not revoked:
             return
         self._admitted -= revoked
+        self.rebinds += 1
         for socket in self._guarded:
             if socket.closed:
                 continue
