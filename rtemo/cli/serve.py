@@ -136,7 +136,9 @@ def _read_keys_on_hangup(config: "Config") -> None:
 
 
 def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:
-    rows = {"audio in": ingest, **endpoints, "purpose": config.policy.purpose, "streams": str(config.engine.capacity)}
+    policy = config.policy
+    rows = {"audio in": ingest, **endpoints, "purpose": policy.purpose, "streams": str(config.engine.capacity)}
+    rows["analysed"] = f"{', '.join(policy.analysed_roles) or 'nobody'}; others: {policy.others}"
     for name, value in rows.items():
         print(f"{name:<9} {value}", flush=True)
     ends = ", ".join(f"{name} {end}" for name, end in {"audio in": ingest, **endpoints}.items())

@@ -134,6 +134,7 @@ class Door:
 
     Attributes:
         refused_clients: Handshakes refused so far.
+        rebinds: How often all connections were ended; the monitor of a socket says nothing about that.
     """
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", options: CurveOptions) -> None:
@@ -147,6 +148,7 @@ class Door:
         self._guarded: list[zmq.Socket[bytes]] = []
         self._unbound: list[tuple[zmq.Socket[bytes], str]] = []
         self.refused_clients = 0
+        self.rebinds = 0
         self._socket = context.socket(zmq.REP)
         self._socket.linger = 0
         self._socket.bind(_ZAP_ENDPOINT)
@@ -182,7 +184,8 @@ class Door:
             return [version, request_id, b"200", b"OK", zmq.utils.z85.encode(key), b""]
         self.refused_clients += 1
         # 300 and not 400: a client that hears the latter never tries again, so a list that was wrong for a moment,
-        # while somebody edited it, would lock clients out until they are restarted.
+        # while somebody edited it, would lock clients out until they are restarted. It tries again after 5 s, when the
+        # handshake is given up.
         return [version, request_id, b"300", b"this key is not allowed", b"", b""]
 
     def _look(self) -> None:
@@ -208,6 +211,7 @@ class Door:
         if not revoked:
             return
         self._admitted -= revoked
+        self.rebinds += 1
         for socket in self._guarded:
             if socket.closed:
                 continue

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtemo.api import Block, Emit, Mark, PluginSpec
+from rtemo.api import Block, Emit, Level, Mark, PluginError, PluginSpec
 from tests.contract.harness import HOP, Rig
 from tests.contract.test_plugins import assert_same, measured_latency
 from tests.fakes.plugins import DelayPlugin, FakePlugin, FakeProcessor, GainPlugin, RaisingPlugin
@@ -95,3 +95,30 @@ def test_state_in_a_table_follows_compaction():
 def test_plugin_that_raises_is_not_swallowed():
     with pytest.raises(RuntimeError, match="out of luck"):
         Rig(RaisingPlugin(at_call=3)).play({"a": np.zeros(10 * HOP, np.float32)})
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["text", *(Level(rms_dbfs=value, peak_dbfs=0.0, clipped_ratio=0.0) for value in ("loud", np.nan))],
+)
+def test_payload_that_the_engine_would_refuse_is_found(data):
+    class Processor(FakeProcessor):
+        def work(self, block: Block, emit: Emit) -> None:
+            emit(0, data, 0, HOP)
+
+    class Plugin(FakePlugin):
+        make = Processor
+
+    with pytest.raises((PluginError, AssertionError)):
+        Rig(Plugin()).play({"a": voice(0.1)})
+
+
+def test_audio_that_would_take_the_plugin_out_and_a_replaced_mark_are_found():
+    with pytest.raises(AssertionError, match="taken out for its audio"):
+        Rig(plugin_of(lambda self, block: block.samples.__iadd__(1e6), edits_audio=True)).play({"a": voice(0.1)})
+
+    def work(self, block):
+        block.marks["fake.value"] = np.zeros(block.n)
+
+    with pytest.raises(AssertionError, match="replaced the array"):
+        Rig(plugin_of(work)).play({"a": voice(0.1)})
