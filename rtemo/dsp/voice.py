@@ -58,7 +58,7 @@ def _ring(formants_hz: tuple[int, ...], rate_hz: int) -> NDArray[np.float64]:
     """What a pulse of the glottis makes a mouth do: resonators one behind the other, and a source that falls."""
     size = round(_RING_S * rate_hz)
     z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
-    response = 1 / (1 - 0.96 * z)
+    response = (1 - z) / (1 - 0.98 * z) / (1 - 0.96 * z)  # lips radiate no direct current
     for formant_hz, width_hz in zip(formants_hz, _WIDTHS_HZ, strict=True):
         radius = np.exp(-np.pi * width_hz / rate_hz)
         a = (1.0, -2 * radius * np.cos(2 * np.pi * formant_hz / rate_hz), radius**2)
