@@ -59,9 +59,18 @@ class Connections:
         self.refused = 0
         self._monitor = socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
         self._open: dict[int, None] = {}
+        self._rebinds = 0
 
-    def serve(self) -> None:
-        """Take note of who has come and gone, and turn away who is too many; never blocks."""
+    def serve(self, rebinds: int = 0) -> None:
+        """Take note of who has come and gone, and turn away who is too many; never blocks.
+
+        Args:
+            rebinds: How often the socket was bound again (`Door.rebinds`): that ends all connections without a word
+                from the monitor, and their descriptors are somebody else's soon.
+        """
+        if rebinds != self._rebinds:
+            self._rebinds = rebinds
+            self._forget()
         for _ in range(_EVENTS):
             try:
                 frames = self._monitor.recv_multipart(zmq.NOBLOCK)
@@ -76,6 +85,12 @@ class Connections:
             self.refused += 1
             shut(self._open.popitem()[0])
         self.count = len(self._open)
+
+    def _forget(self) -> None:
+        with contextlib.suppress(zmq.Again):
+            while True:
+                self._monitor.recv_multipart(zmq.NOBLOCK)
+        self._open.clear()
 
 
 def shut(descriptor: int) -> None:

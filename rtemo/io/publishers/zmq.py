@@ -149,7 +149,7 @@ class ZmqPublisher:
             self._door.serve()
             self._desk.refused_clients = self._door.refused_clients
         for connections in self._connections:
-            connections.serve()
+            connections.serve(0 if self._door is None else self._door.rebinds)
         self._subscriptions.serve()
         self._desk.serve()
         now_s = time.monotonic()

@@ -121,7 +121,7 @@ class ZmqAudioSink:
         if self._door is not None:
             self._door.serve()
             self.refused_clients = self._door.refused_clients
-        self._connections.serve()
+        self._connections.serve(0 if self._door is None else self._door.rebinds)
         self._watch_readers()
         since_s = time.monotonic() - self._beat_s
         if since_s >= self._options.heartbeat_s or (self._is_beat_wanted and since_s >= _LEAST_BEAT_S):

@@ -102,7 +102,7 @@ class IngestSource:
         self.taken_messages += taken
         now_s = time.monotonic()
         desk.serve(now_s, time.time_ns())
-        self._connections.serve()
+        self._connections.serve(0 if self._door is None else self._door.rebinds)
         if now_s - self._watched_s > _WATCH_S:
             self._watched_s = now_s
             desk.watch(now_s)
