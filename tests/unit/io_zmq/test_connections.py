@@ -40,8 +40,10 @@ def test_connections_that_ended_with_a_rebind_are_not_taken_for_those_that_came_
                 except zmq.ZMQError:
                     assert time.monotonic() < deadline_s
                     time.sleep(0.01)
-            for client in clients:
-                client.send(b"still there?")  # finds its connection gone, and makes another
+            for _ in range(2):
+                clients.append(context.socket(zmq.DEALER))
+                clients[-1].linger = 0
+                clients[-1].connect(f"tcp://127.0.0.1:{port}")
             until(watched, 2, rebinds=1)
             assert watched.refused == 0
         finally:
