@@ -116,7 +116,7 @@ def ingest(streams: int, duration_s: float) -> None:
             command += [codec, str(rate_hz), str(streams), str(duration_s + 3.0)]
             with subprocess.Popen(command) as feeder:
                 stop_s = time.monotonic() + 60.0
-                while len(source._streams) < streams and time.monotonic() < stop_s:
+                while source.count_streams < streams and time.monotonic() < stop_s:
                     pump(source)
                 pump_for(source, 2.0)
                 taken, cpu_s, wall_s = source.taken_messages, time.thread_time(), time.perf_counter()

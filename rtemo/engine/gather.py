@@ -149,8 +149,13 @@ def take_hops(
     hop = slab.shape[2]
     hop_ns = hop * 1_000_000_000 // sample_rate_hz
     in_company = False
+    catches_up = True  # everybody has audio to spare: ticks are due at once, and delay is worked off without loss
     for i in range(slots.shape[0]):
-        in_company |= written[i] - read[slots[i]] >= hop
+        s = slots[i]
+        in_company |= written[i] - read[s] >= hop
+        catches_up &= ended[i] != 0 or written[i] - read[s] >= hop + prefill[s]
+    is_alone = catches_up and slots.shape[0] == 1
+    surplus_wait_ns = surplus_patience_ns * 3 // 2 if catches_up else surplus_patience_ns
     for i in range(slots.shape[0]):
         s = slots[i]
         fill = written[i] - read[s]
@@ -169,11 +174,11 @@ def take_hops(
                     over_since_ns[s] = 0
             else:
                 over_since_ns[s] = 0
-            if fill <= prefill[s] + max_surplus:
+            if is_alone or fill <= prefill[s] + max_surplus:
                 surplus_since_ns[s] = 0
             elif surplus_since_ns[s] == 0:
                 surplus_since_ns[s] = now_ns
-            elif drop == 0 and now_ns - surplus_since_ns[s] >= surplus_patience_ns:
+            elif drop == 0 and now_ns - surplus_since_ns[s] >= surplus_wait_ns:
                 # Others set the pace, so what is left of a burst would stand here for ever.
                 drop = (fill - prefill[s] - hop) // hop
                 surplus_since_ns[s] = 0

@@ -103,7 +103,7 @@ class Placement:
         self._held: dict[int, _Held] = {}
         self._doubtful: _Doubtful | None = None
         self._holes: deque[tuple[int, int]] = deque(maxlen=16)
-        self._placed: list[tuple[int, int, int, int] | None] = [None] * _REMEMBERED_PACKETS
+        self._placed: list[tuple[int, int, int] | None] = [None] * _REMEMBERED_PACKETS
         self._gaps: deque[tuple[int, int]] = deque(maxlen=16)
         self._spill: deque[NDArray[np.float32] | int] = deque()
 
@@ -147,7 +147,7 @@ class Placement:
             return
         if self._doubtful is not None and not self._resolve(self._doubtful, packet, now_ns):
             return
-        ahead = self._ahead(packet)
+        ahead = (packet.sequence - self._number + _HALF) % _WHOLE - _HALF
         ahead_samples = packet.start_sample - self._next_sample
         if ahead_samples == 0 and ahead > 0:
             self._write(packet, ahead, now_ns)
@@ -377,6 +377,6 @@ class Placement:
         self._writer.count_lost(count_samples * self.to_hz // self.rate_hz)
 
 
-def _identity(packet: AudioPacket) -> tuple[int, int, int, int]:
-    """What a packet and its copy have in common."""
-    return packet.sequence, packet.start_sample, packet.capture_ns, zlib.crc32(packet.payload)
+def _identity(packet: AudioPacket) -> tuple[int, int, int]:
+    """What a packet and its copy have in common; the content only matters where no time tells them apart."""
+    return packet.sequence, packet.start_sample, packet.capture_ns or -zlib.crc32(packet.payload)

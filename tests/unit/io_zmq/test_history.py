@@ -120,3 +120,33 @@ def test_engine_is_never_forgotten_and_is_no_call() -> None:
     book.add("", SpeechStart())
     assert book.history.prune(1e6) == []
     assert list(book.history.active(0.0)) == []
+
+
+def test_ended_channels_of_a_call_that_goes_on_are_bounded() -> None:
+    book = Book()
+    end = StreamEnd(reason="end", duration_s=1.0, counters=Counters())
+    book.add(data=StreamStart(), channel="stays")
+    for number in range(300):
+        book.add(data=StreamStart(), channel=f"c{number}")
+        book.add(data=end, channel=f"c{number}")
+    forgotten = book.history.prune(1.0)
+    assert forgotten == [("a", f"c{number}") for number in range(300 - 64)]
+    for call, channel in forgotten:
+        book.numbering.forget(call, channel)
+    assert len(book.record().channels) == 65
+    assert len(book.numbering.seqs("a")) == 1 + 2 * 64
+    assert book.record().is_open
+
+
+def test_calls_beyond_the_limit_are_forgotten_and_open_ones_are_kept() -> None:
+    book = Book()
+    book.history = History(600.0, 1 << 20, 1 << 24, max_calls=10)
+    end = StreamEnd(reason="end", duration_s=1.0, counters=Counters())
+    for number in range(20):
+        book.add(f"open {number}", StreamStart())
+    for number in range(20):
+        book.add(f"ended {number}", StreamStart())
+        book.add(f"ended {number}", end)
+    assert book.history.prune(1.0) == [(f"ended {number}", None) for number in range(20)]
+    assert len(book.history.calls) == 20
+    assert book.history.kept_bytes == sum(record.kept_bytes for record in book.history.calls.values())
