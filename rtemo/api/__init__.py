@@ -1,6 +1,7 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
 from rtemo.api.block import Block, HopFlag
+from rtemo.api.emotions import CIRCUMPLEX, emotion_of
 from rtemo.api.errors import (
     AudioInputError,
     CapacityError,
@@ -65,6 +66,7 @@ from rtemo.api.source import Source, StreamDesk, StreamWriter
 
 __all__ = [
     "AGENT_ROLES",
+    "CIRCUMPLEX",
     "EMOTIONS",
     "EXPERTS",
     "EXPERT_OF",
@@ -132,6 +134,7 @@ __all__ = [
     "TensorSpec",
     "Tone",
     "Window",
+    "emotion_of",
     "is_agent",
     "kind_of",
 ]

@@ -19,6 +19,7 @@ from rtemo.api import (
     LaneContext,
     LaneSpec,
     Mark,
+    ModelCard,
     ModelHandle,
     Payload,
     Plugin,
@@ -50,6 +51,10 @@ class PluginLoan:
     def model(self, name: str) -> ModelHandle:
         """Load a bundle, or lend the one already loaded."""
         return self._context.model(name)
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of a bundle that a lane will run."""
+        return self._context.card(name)
 
     def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
         """Ask for a worker lane; see `rtemo.api.PluginContext`."""
