@@ -37,6 +37,7 @@ class Spans:
         self._ids: list[int] = []
         self._rows: dict[int, int] = {}
         self._is_stale = True
+        self._late_samples = 0
         self._found: dict[int, list[list[int]]] = {}
 
     def hear(
@@ -47,7 +48,7 @@ class Spans:
         if len(streams) != n:  # the engine warms up
             return
         if self._is_stale:
-            self._learn(streams)
+            self._learn(streams, start_sample)
         was_speech = self._was_speech[:n]
         changed = np.flatnonzero(is_speech != was_speech)
         if not len(changed):
@@ -62,10 +63,14 @@ class Spans:
         was_speech[changed] = is_speech[changed]
 
     def at(self, stream: StreamFacts, sample: int) -> Span | None:
-        """Give the last stretch of a stream that began before a position; None before the first. Any thread."""
+        """Give the last stretch of a stream that began before a position; None before the first. Any thread.
+
+        Behind plugins that delay the audio, what was said so far is about audio that is as much older.
+        """
+        known = sample - self._late_samples
         for start, end in reversed(tuple(self._found.get(stream.id, ()))):
-            if start < sample:
-                return Span(start, 0 <= end < sample)
+            if start < known:
+                return Span(start, 0 <= end < known)
         return None
 
     def row(self, stream: StreamFacts) -> int | None:
@@ -88,7 +93,10 @@ class Spans:
             self._rows[self._ids[last]] = row
         del self._ids[last:]
 
-    def _learn(self, streams: Sequence[StreamFacts]) -> None:
+    def _learn(self, streams: Sequence[StreamFacts], start_sample: NDArray[np.int64]) -> None:
+        for stream, start in zip(streams, start_sample.tolist(), strict=True):
+            if stream.id not in self._rows:  # a stream begins at 0, or as much before as the audio is late here
+                self._late_samples = max(self._late_samples, -start)
         self._ids = [stream.id for stream in streams]
         self._rows = {id: row for row, id in enumerate(self._ids)}
         self._is_stale = False

@@ -25,7 +25,7 @@ from rtemo.engine import registry
 from rtemo.runtime.options import RuntimeOptions
 from rtemo.runtime.store import ModelStore
 from tests.engine.rig import HOP, Rig
-from tests.fakes.plugins import FakePlugin, FakeProcessor
+from tests.fakes.plugins import DelayPlugin, FakePlugin, FakeProcessor, GainPlugin
 from tests.fakes.voice import RATE_HZ, voice
 from tests.fakes.windowed import (
     LABELS,
@@ -241,6 +241,40 @@ def test_weights_that_are_not_those_of_the_card_are_a_fault_and_the_file_comes_t
     assert any(event.kind == "stream_end" for event in events)
 
 
+def played(folder: Path, *between: FakePlugin, after: tuple[FakePlugin, ...] = (), **options: Any) -> list[Event]:
+    """Run the plugin behind others in an engine of its own."""
+    windowed = registry.make("windowed", {"bundle": str(folder), **options})
+    rig = Rig(registry.make("vad"), *between, windowed, *after, live=False, open_store=ModelStore)
+    writer = rig.open()
+    for at in range(0, len(TURNS), HOP):
+        assert writer.write(TURNS[at : at + HOP]) == HOP
+        rig.step()
+    writer.end("end")
+    rig.run_dry()
+    rig.engine.stop("test is over")
+    return [event for event in rig.all_events("emotion") if event.call]
+
+
+def test_behind_a_plugin_that_delays_the_audio_a_turn_is_told_at_the_same_place(tmp_path: Path) -> None:
+    folder = wave_bundle(tmp_path)
+    plain, late = played(folder), played(folder, DelayPlugin(320))
+    assert [(e.start_sample, e.end_sample, e.data) for e in late if e.data.is_final] == [
+        (e.start_sample, e.end_sample, e.data) for e in plain if e.data.is_final
+    ]
+    again = played(folder, DelayPlugin(320))
+    assert [(e.start_sample, e.end_sample, e.data) for e in again] == [
+        (e.start_sample, e.end_sample, e.data) for e in late
+    ]
+
+
+def test_it_listens_to_what_enters_the_chain_or_to_what_leaves_it(tmp_path: Path) -> None:
+    folder = wave_bundle(tmp_path)
+    heard_at, processed_at = (
+        played(folder, GainPlugin(0.25), audio=audio)[-1].data.arousal for audio in ("heard", "processed")
+    )
+    assert processed_at + 0.5 == pytest.approx((heard_at + 0.5) / 4, abs=1e-3)
+
+
 def test_marks_show_what_was_told_last(tmp_path: Path) -> None:
     seen: list[float] = []
 
@@ -254,15 +288,6 @@ def test_marks_show_what_was_told_last(tmp_path: Path) -> None:
 
             return Watch(capacity)
 
-    plugins = [registry.make("vad"), registry.make("windowed", {"bundle": str(wave_bundle(tmp_path))}), Watching()]
-    rig = Rig(*plugins, live=False, open_store=ModelStore)
-    writer = rig.open()
-    for at in range(0, len(TURNS), HOP):
-        assert writer.write(TURNS[at : at + HOP]) == HOP
-        rig.step()
-    writer.end("end")
-    rig.run_dry()
-    told = [event for event in rig.all_events("emotion") if event.call]
+    told = played(wave_bundle(tmp_path), after=(Watching(),))
     assert np.isnan(seen[200])
     assert seen[-1] == pytest.approx(told[-1].data.arousal, abs=1e-3)
-    rig.engine.stop("test is over")
