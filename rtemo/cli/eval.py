@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command("eval")
 @click.argument("source", metavar="FOLDER|CSV", type=NamedPath())
 @click.option("--split", default="", help="Only the rows of this split of the CSV file.")
+@click.option("--root", type=NamedPath(), metavar="DIR", help="What paths are relative to, if not the CSV's folder.")
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME=EMOTION", help="What a label means; NAME= leaves it out."
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 def command(
     source: Path,
     split: str,
+    root: Path | None,
     labels: tuple[str, ...],
     scale: str | None,
     raters: Path | None,
@@ -51,8 +53,10 @@ def command(
 
     A FOLDER holds one folder per label (angry/clip.wav). A CSV file has a header with the columns path and label, and
     perhaps speaker, corpus, split, arousal and valence; with a column rater it may have many rows per clip. Paths are
-    relative to the file. The emotion of a clip is the mean of the final estimates of its turns, weighted by their
-    speech, as rtemo analyze tells it.
+    relative to the file, or to --root.
+
+    The emotion of a clip is the mean of the final estimates of its turns, weighted by their speech, as rtemo analyze
+    tells it.
 
     Intervals are 95 % of a bootstrap over speakers. --against, which may be given several times, names plugins
     (vad,merit), settings (plugins.merit.enhance=false;…), a bundle that takes the place of the one for the same task,
@@ -70,7 +74,7 @@ def command(
         from rtemo.cli.evaluation.picture import check_picture, draw
 
         check_picture(picture)
-    found = read_clips(source, _reading(labels, split, scale), raters)
+    found = read_clips(source, _reading(labels, split, root, scale), raters)
     for problem in found.problems:
         say(problem)
     configs = _configs(against, config_path, settings, chain)
@@ -88,7 +92,7 @@ def command(
     return EXIT_FAILED if result.problems else 0
 
 
-def _reading(labels: tuple[str, ...], split: str, scale: str | None) -> "Reading":
+def _reading(labels: tuple[str, ...], split: str, root: Path | None, scale: str | None) -> "Reading":
     from rtemo.api import EMOTIONS, emotion_of
     from rtemo.cli.evaluation.clips import Reading
 
@@ -106,7 +110,7 @@ def _reading(labels: tuple[str, ...], split: str, scale: str | None) -> "Reading
             low = high = 0.0
         if not low < high < float("inf"):
             raise click.UsageError(f"--scale got {scale!r}, expected LOW:HIGH, as 1:7")
-    return Reading(labels=mapping, split=split, low=low, high=high)
+    return Reading(labels=mapping, split=split, root=root, low=low, high=high)
 
 
 def _configs(

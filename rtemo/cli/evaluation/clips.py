@@ -56,12 +56,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         labels: Label → emotion, or empty to leave it out.
         split: Only rows of this split, when given.
+        root: Folder that paths are relative to; None for that of the file.
         low: What reads -1 on the scale of arousal and valence.
         high: What reads 1.
     """
 
     labels: Mapping[str, str] = {}
     split: str = ""
+    root: Path | None = None
     low: float = -1.0
     high: float = 1.0
 
@@ -94,9 +96,14 @@ def read_clips(source: Path, reading: Reading, ratings: Path | None = None) -> L
             raise ConfigError("--split is for a CSV file with a column `split`", "leave it out for a folder")
         clips = _of_folder(source, reading, problems, strange)
     else:
-        clips = _of_rows(list(_rows(source, "path")), source.parent, reading, problems, strange)
+        folder = reading.root or source.parent
+        clips = _of_rows(list(_rows(source, "path")), folder, reading, problems, strange)
     if ratings is not None:
-        clips = _rated(clips, _ratings_of(_rows(ratings, "path", "rater"), ratings.parent, reading, strange), problems)
+        clips = _rated(
+            clips,
+            _ratings_of(_rows(ratings, "path", "rater"), reading.root or ratings.parent, reading, strange),
+            problems,
+        )
     for label, count in sorted(strange.items()):
         problems.append(
             f"the label {label!r} ({count} times) is none of {', '.join(EMOTIONS)}; say what it means with "
@@ -148,12 +155,13 @@ def _of_rows(
         unlabelled = [_clip(firsts[path], path, "", reading, problems) for path in rated]
         return _rated([clip for clip in unlabelled if clip], rated, problems)
     clips: dict[Path, Clip] = {}
+    bare: list[str] = []
     for row in rows:
         path = folder / row["path"]
         label = _emotion(row[column], reading, strange) if row[column] else ""
         if not label and (row[column] or not (row["arousal"] or row["valence"])):
             if not row[column]:
-                problems.append(f"{row.where}: there is no label")
+                bare.append(row.where)
             continue
         clip = _clip(row, path, label, reading, problems)
         if clip is None:
@@ -162,6 +170,8 @@ def _of_rows(
             problems.append(f"{row.where}: {shown(path)} is named twice; the first row counts")
             continue
         clips[path] = clip
+    if bare:
+        problems.append(f"{bare[0]}: there is no label" + (f", nor in {len(bare) - 1} more" if bare[1:] else ""))
     return list(clips.values())
 
 
@@ -258,7 +268,11 @@ def _rows(path: Path, *needed: str) -> Iterator[_Row]:
                     )
             lines.fieldnames = columns
             for line in lines:
-                cells = {key: (value or "").strip() for key, value in line.items() if isinstance(key, str)}
+                cells = {
+                    key: (value or "").strip().replace("\0", "\ufffd")  # which no path may hold
+                    for key, value in line.items()
+                    if isinstance(key, str)
+                }
                 if cells.get("path"):
                     yield _Row(f"{name}, line {lines.line_num}", cells)
     except OSError as error:

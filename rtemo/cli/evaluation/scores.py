@@ -146,7 +146,9 @@ def compare(clips: Sequence[Clip], name: str, answers: Answers, other_name: str,
         rated = _rated(clips, {path: answers[path] for path in answers.keys() & others.keys()}, dimension)
         if len(rated) > 1:
             mine, theirs = (_moments(rated, said, dimension) for said in (answers, others))
-            measures[f"{dimension}_ccc"] = _difference(ccc_of, mine, theirs, _draws(rated))
+            difference = _difference(ccc_of, mine, theirs, _draws(rated))
+            if np.isfinite(difference.value):
+                measures[f"{dimension}_ccc"] = difference
     return Difference(system=name, against=other_name, measures=measures)
 
 

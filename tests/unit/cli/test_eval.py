@@ -103,6 +103,10 @@ def test_a_table_brings_speakers_corpora_splits_and_dimensions(
     assert system["scores"]["arousal_ccc"]["value"] > 0.2
     assert system["scores"]["valence_ccc"] is None
     assert "arousal CCC" in done.out
+    (tmp_path / "elsewhere").mkdir()
+    moved = table(tmp_path / "elsewhere" / "m.csv", [{**row, "path": row["path"].relative_to(folder)} for row in rows])
+    words = options(bundle, "--root", folder, "--split", "dev", "--scale", "1:7")
+    assert call(capsys, "eval", moved, *words).out == done.out
     told = call(capsys, "eval", source, *options(bundle, "--split", "test"))
     assert told.code == 2
     assert "there is no such split (dev, train)" in told.complaint
