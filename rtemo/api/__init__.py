@@ -1,6 +1,7 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
 from rtemo.api.block import Block, HopFlag
+from rtemo.api.emotions import CIRCUMPLEX, emotion_of
 from rtemo.api.errors import (
     AudioInputError,
     CapacityError,
@@ -66,6 +67,7 @@ from rtemo.api.source import Source, StreamDesk, StreamWriter
 
 __all__ = [
     "AGENT_ROLES",
+    "CIRCUMPLEX",
     "EMOTIONS",
     "EXPERTS",
     "EXPERT_OF",
@@ -135,6 +137,7 @@ __all__ = [
     "Tone",
     "Window",
     "canonical_role",
+    "emotion_of",
     "is_agent",
     "kind_of",
 ]

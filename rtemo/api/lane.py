@@ -9,7 +9,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from rtemo.api.format import StreamFormat
-from rtemo.api.model import ModelHandle
+from rtemo.api.model import ModelCard, ModelHandle
 from rtemo.api.sink import StreamFacts
 
 STRIDE = "stride"
@@ -105,6 +105,9 @@ class LaneContext(Protocol):
 
     def model(self, name: str) -> ModelHandle:
         """Load the bundle of that name for this lane alone, checked, or raise `ModelError`."""
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of the bundle of that name, without loading it, or raise `ModelError`."""
 
 
 LaneWork = Callable[[Sequence[Window]], Sequence[Any]]

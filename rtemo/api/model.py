@@ -33,6 +33,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         runtime: What runs it: `onnx` for a graph that ONNX Runtime or torch runs.
         next_states: Names of those outputs where a graph calls them otherwise.
         constants: Inputs that never change: an array of `shape` filled with `fill`, without a batch axis.
+        emotions: Label → one of `EMOTIONS` where it is spelled in no usual way, or empty for one to be left out.
+        dimensions: Names of the numbers of the output `vector`, in its order, as `arousal`, `dominance`, `valence`.
     """
 
     name: str
@@ -55,6 +57,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     constants: dict[str, TensorSpec] = {}
     weights_bytes: int = 0
     labels: tuple[str, ...] = ()
+    emotions: dict[str, str] = {}
+    dimensions: tuple[str, ...] = ()
     front_end: dict[str, float | int | str | bool] = {}
     calibration: dict[str, float] = {}
     training_data: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from rtemo.api.block import Block, HopFlag
 from rtemo.api.events import Payload
 from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneSpec, OpenLane
-from rtemo.api.model import ModelHandle
+from rtemo.api.model import ModelCard, ModelHandle
 from rtemo.api.sink import StreamFacts
 
 
@@ -93,6 +93,9 @@ class PluginContext(Protocol):
 
     def model(self, name: str) -> ModelHandle:
         """Load the bundle of that name, checked, or raise `ModelError`."""
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of the bundle of that name, without loading it, or raise `ModelError`."""
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None

@@ -31,6 +31,7 @@ _OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF, err
 VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
     "analyze": Verb("rtemo.cli.analyze", "Run files and folders through the chain, as fast as possible.", "Listen"),
+    "eval": Verb("rtemo.cli.eval", "Score the chain on clips whose emotion is known.", "Listen"),
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),

@@ -41,12 +41,23 @@ class Number(click.FloatRange):
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def configuring(command: Command) -> Command:
+    """Give a command `--config`, `--set` and `--chain` as they were written, for `load`."""
+    for option in (
+        click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, as level,vad,merit."),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one key, as engine.capacity=128."
+        ),
+        click.option("--config", "config_path", metavar="FILE", help="Configuration file (see rtemo config)."),
+    ):
+        command = option(command)
+    return command
+
+
 def configured(command: Command) -> Command:
     """Give a command `--config`, `--set` and `--chain`; it receives the loaded `config`."""
 
-    @click.option("--config", "config_path", metavar="FILE", help="Configuration file (see rtemo config).")
-    @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one key, as engine.capacity=128.")
-    @click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, as level,vad,merit.")
+    @configuring
     @functools.wraps(command)
     def wrapped(
         *args: Any, config_path: str | None, settings: tuple[str, ...], chain: str | None, **kwargs: Any

@@ -17,6 +17,7 @@ from rtemo.api import (
     LaneContext,
     LaneSpec,
     Mark,
+    ModelCard,
     ModelHandle,
     Plugin,
     PluginError,
@@ -52,6 +53,10 @@ class PluginLoan:
     def model(self, name: str) -> ModelHandle:
         """Load a bundle, or lend the one already loaded."""
         return self._context.model(name)
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of a bundle that a lane will run."""
+        return self._context.card(name)
 
     def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
         """Ask for a worker lane; see `rtemo.api.PluginContext`."""

@@ -16,6 +16,7 @@ from rtemo.api import (
     CapacityError,
     ConfigError,
     Health,
+    ModelCard,
     ModelHandle,
     Payload,
     Plugin,
@@ -54,12 +55,24 @@ class EngineContext:
         self._context = LentContext(format, open_store)
         self.format = format
         self.models: dict[str, ModelHandle] = {}
+        self._cards: dict[str, ModelCard] = {}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Bundle → sha256 of its weights, of those that lanes run too."""
+        return {name: card.sha256 for name, card in self._cards.items()}
 
     def model(self, name: str) -> ModelHandle:
         """Load a bundle, or lend the one already loaded."""
         if name not in self.models:
-            self.models[name] = self._context.model(name)
+            handle = self.models[name] = self._context.model(name)
+            self._cards[name] = handle.card
         return self.models[name]
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of a bundle that others will run."""
+        card = self._cards[name] = self._context.card(name)
+        return card
 
 
 class Engine:
@@ -175,7 +188,7 @@ class Engine:
                 latency_samples=self.chain.latency_samples,
                 sample_rate_hz=self.format.sample_rate_hz,
                 hop_samples=self.format.hop_samples,
-                models={name: handle.card.sha256 for name, handle in self.context.models.items()},
+                models=self.context.hashes,
             ),
             0,
             0,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rtemo.api import Fault, ModelError, ModelHandle, Payload, StreamFormat
+from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, StreamFormat
 from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
 from rtemo.engine.history import History
 from rtemo.engine.lane_process import RemoteWork
@@ -27,6 +27,9 @@ class ModelLender(Protocol):
     def load(self, name: str) -> ModelHandle:
         """Load the bundle of that name, or raise `ModelError`."""
 
+    def card(self, name: str) -> ModelCard:
+        """Read the card of that bundle alone, or raise `ModelError`."""
+
 
 class LentContext:
     """What the work of a lane is lent."""
@@ -40,6 +43,12 @@ class LentContext:
         if self._store is None:
             raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
         return self._store.load(name)
+
+    def card(self, name: str) -> ModelCard:
+        """Read a card alone."""
+        if self._store is None:
+            raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
+        return self._store.card(name)
 
 
 class LaneWorker:

@@ -160,6 +160,14 @@ class ModelStore:
             self._handles[name] = _open_handle(bundle.card, data, self._options)
         return self._handles[name]
 
+    def card(self, name: str) -> ModelCard:
+        """Find a bundle and read its card alone.
+
+        Raises:
+            ModelError: There is no such bundle, or its card is not readable.
+        """
+        return find(self._places.get(name, name)).card
+
     @property
     def hashes(self) -> dict[str, str]:
         """Name → sha256 of what has been loaded."""

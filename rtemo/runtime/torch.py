@@ -84,7 +84,7 @@ class TorchState:
 class TorchPending:
     """A step that the device is at."""
 
-    def __init__(self, step: "_Step", count: int) -> None:
+    def __init__(self, step: "TorchStep", count: int) -> None:
         self._step = step
         self._count = count
 
@@ -125,7 +125,7 @@ class TorchHandle:
         self.device = open_device(device)
         self._graph = TorchGraph(data, self.device, half=half, exact=exact)
         self._is_bucketed = self.device.type == "cuda" if buckets is None else buckets
-        self._steps: WeakKeyDictionary[TorchState, dict[int, _Step]] = WeakKeyDictionary()
+        self._steps: WeakKeyDictionary[TorchState, dict[int, TorchStep]] = WeakKeyDictionary()
         self._check()
 
     def new_state(self, capacity: int) -> TorchState:
@@ -147,7 +147,7 @@ class TorchHandle:
         count = len(numbers)
         if count > state.capacity:
             raise ValueError(f"the state holds {state.capacity} rows; got {count}")
-        step = self._step(state, count)
+        step = self.step(state, count)
         step.run(inputs, numbers)
         return TorchPending(step, count)
 
@@ -158,20 +158,21 @@ class TorchHandle:
     def warm(self, state: TorchState, counts: Iterable[int]) -> None:
         """Make every count of rows ready, leaving `state` as it is, so that no later call is a first one."""
         for count in counts:
-            self._step(state, count)
+            self.step(state, count)
 
-    def _step(self, state: TorchState, count: int) -> "_Step":
+    def step(self, state: TorchState, count: int) -> "TorchStep":
+        """Give what runs so many rows, made at its first use."""
         steps = self._steps.setdefault(state, {})
         size = count if not self._is_bucketed else min(1 << max(0, count - 1).bit_length(), state.capacity)
         if size not in steps:
-            steps[size] = _Step(self.card, self._graph, state, size)
+            steps[size] = TorchStep(self.card, self._graph, state, size)
         return steps[size]
 
     def _check(self) -> None:
         """Prove that the graph has the card's shapes by running it for two rows."""
         try:
             state = self.new_state(2)
-            outputs = _Step(self.card, self._graph, state, 2).outputs(2)
+            outputs = TorchStep(self.card, self._graph, state, 2).outputs(2)
         except ModelError:
             raise
         except Exception as error:
@@ -189,8 +190,12 @@ class TorchHandle:
                 )
 
 
-class _Step:
-    """One row count's buffers on host and device, and on a GPU the captured graph between them."""
+class TorchStep:
+    """One row count's buffers on host and device, and on a GPU the captured graph between them.
+
+    Its parts are public so that each can be timed: `stage`, `copy_in`, `work`, `copy_out`, in this order. On a CPU
+    nothing is copied.
+    """
 
     def __init__(self, card: ModelCard, graph: TorchGraph, state: TorchState, size: int) -> None:
         device = graph.device
@@ -221,6 +226,14 @@ class _Step:
 
     def run(self, inputs: Mapping[str, Array], rows: NDArray[np.int64]) -> None:
         """Copy what is given to the device and start."""
+        self.stage(inputs, rows)
+        with torch.inference_mode():
+            self.copy_in()
+            self.work()
+            self.copy_out()
+
+    def stage(self, inputs: Mapping[str, Array], rows: NDArray[np.int64]) -> None:
+        """Copy what is given to where the device can fetch it."""
         count = len(rows)
         if self._is_cuda:
             self._done.synchronize()  # else what the step before still copies would be overwritten
@@ -233,17 +246,39 @@ class _Step:
         numbers = self._rows_host.numpy()
         numbers[:count] = rows
         numbers[count:] = self._scrap
-        with torch.inference_mode():
-            if not self._is_cuda:
-                self._work()
-                return
+
+    def copy_in(self) -> None:
+        """Have the device fetch what was staged."""
+        if self._is_cuda:
             self._rows.copy_(self._rows_host, non_blocking=True)
             for name, tensor in self._given.items():
                 tensor.copy_(self._given_host[name], non_blocking=True)
+
+    def work(self) -> None:
+        """Gather, run, scatter."""
+        if self._is_cuda:
             self._cuda_graph.replay()
+        else:
+            self._work()
+
+    def copy_out(self) -> None:
+        """Have the device send back what it found."""
+        if self._is_cuda:
             for name, tensor in self._found.items():
                 self._found_host[name].copy_(tensor, non_blocking=True)
             self._done.record()
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes that are copied to the device."""
+        staged = [*self._given_host.values(), self._rows_host]
+        return sum(tensor.numel() * tensor.element_size() for tensor in staged) if self._is_cuda else 0
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes that are copied back."""
+        found = self._found_host.values() if self._is_cuda else ()
+        return sum(tensor.numel() * tensor.element_size() for tensor in found)
 
     def outputs(self, count: int) -> dict[str, Array]:
         """Wait and give the first `count` rows of every output."""

@@ -27,6 +27,9 @@ class Context:
     def model(self, name: str):
         return _MODELS.load(name)
 
+    def card(self, name: str):
+        return _MODELS.card(name)
+
 
 class Emitted(NamedTuple):
     """One event, without the hop at which it came out."""

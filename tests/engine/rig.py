@@ -71,7 +71,14 @@ class Rig:
         heard: (call, channel) → list of (start_sample, hop) from the audio tap.
     """
 
-    def __init__(self, *plugins: Any, live: bool = True, clock: Timetable | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *plugins: Any,
+        live: bool = True,
+        clock: Timetable | None = None,
+        open_store: Callable[[], Any] | None = ModelStore,
+        **options: Any,
+    ) -> None:
         self.clock = clock or Timetable()
         self.heard: dict[tuple[str, str], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
         self.engine = Engine(
@@ -79,8 +86,8 @@ class Rig:
             EngineOptions(**options),
             is_live=live,
             clock=self.clock,
+            open_store=open_store,
             on_audio=self._hear,
-            open_store=ModelStore,
         )
         self.engine.open()
         self.engine.lanes.start()

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.quality.emotion.metrics import calibration_error, softmax
 from bench.quality.emotion.streams import Heard
 from rtemo.api.events import EMOTIONS
+from rtemo.scoring.classes import calibration_error, softmax
 from rtemo_models.data.corpus import Clip
 
 CONDITIONS = ("clean", "telephone", "noise_10db")

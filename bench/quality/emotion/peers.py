@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.emotion.conditions import CONDITIONS, Conditions
-from bench.quality.emotion.metrics import uar, uar_interval
 from bench.quality.emotion.streams import write_json
+from rtemo.scoring.classes import uar, uar_interval
 from rtemo_models.data.caches import Caches, open_caches
 from rtemo_models.data.corpus import Clip
 from rtemo_models.data.progress import progress

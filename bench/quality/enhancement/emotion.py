@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.emotion.conditions import speech_weights
-from bench.quality.emotion.metrics import uar
 from bench.quality.emotion.streams import SHIPPED, StreamRunner, write_json
 from bench.quality.enhancement.kept import Kept
 from bench.quality.enhancement.mixtures import (
@@ -35,6 +34,7 @@ from bench.quality.enhancement.mixtures import (
 )
 from bench.quality.enhancement.systems import DEFAULT, UNPROCESSED, System, open_system
 from rtemo.api import EMOTIONS, RtemoError
+from rtemo.scoring.classes import uar
 
 Sound = NDArray[np.float32]
 Recogniser = Callable[[list[Sound]], NDArray[np.float32]]

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.emotion.conditions import speech_weights
-from bench.quality.emotion.metrics import softmax
 from bench.quality.emotion.streams import SHIPPED, StreamRunner
 from bench.quality.rank.evaluate import GAPS, measure
 from bench.quality.rank.heard import open_dev
 from bench.quality.rank.tasks import TASKS
 from rtemo.api.events import EMOTIONS
+from rtemo.scoring.classes import softmax
 from rtemo_models.data.caches import open_caches
 
 

@@ -6,28 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtemo.api.emotions import CIRCUMPLEX
 from rtemo.api.events import EMOTIONS
 
 AROUSAL_OF_LEVEL = {"0": -0.7, "1": 0.0, "2": 0.7}
 """BAVED's activation levels on the arousal axis: low, neutral and high, evenly spaced."""
-
-CIRCUMPLEX = {
-    "neutral": (0.0, 0.0),
-    "calm": (0.5, -0.6),
-    "happy": (0.8, 0.5),
-    "sad": (-0.7, -0.5),
-    "angry": (-0.6, 0.7),
-    "fear": (-0.6, 0.6),
-    "disgust": (-0.7, 0.2),
-    "surprise": (0.3, 0.7),
-}
-"""Emotion → (valence, arousal) in [-1, 1].
-
-Quadrants and order follow the circumplex of Russell (1980, "A circumplex model of affect", J. Pers. Soc. Psychol. 39):
-calm lower right, happy upper right, fear and anger upper left, sadness lower left, astonishment near the top. That
-model has no neutral (put at the origin) and no disgust (put where its "annoyed" and "frustrated" stand, left and
-slightly raised). The decimals are ours: targets for acted speech of which only a category is known, not ratings.
-"""
 
 STRONG_AROUSAL = 0.2
 """How far RAVDESS's "strong" moves the arousal target outward, and half of it inward for "normal"."""

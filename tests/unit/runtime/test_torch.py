@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from rtemo import Config, Session
-from rtemo.api import ModelCard, ModelError, TensorSpec
+from rtemo.api import ModelError, TensorSpec
 from rtemo.runtime.onnx import OnnxHandle
 from rtemo.runtime.options import RuntimeOptions
 from rtemo.runtime.store import ModelStore, find
@@ -17,43 +17,11 @@ from tests.fakes.bundles import card, onnx_bytes, summing_card, summing_model
 from tests.fakes.voice import voice
 
 pytest.importorskip("torch", reason="torch is an extra")
+from bench.gpu.__main__ import MINUTE_STEPS
+from bench.gpu.parity import FLOAT_LIMIT, NETWORKS, drawn, walk, with_float_products
 from rtemo.runtime.torch import TorchHandle, open_device
 
 pytestmark = pytest.mark.unit
-
-NETWORKS = ("merit-listen", "merit-enhance", "gem", "ranker")
-CAPACITY = 6
-MINUTE_STEPS = {"merit-listen": 1_500, "merit-enhance": 6_000, "gem": 1_500, "ranker": 1_500}
-
-
-def with_float_products(data: bytes) -> bytes:
-    """Let ONNX Runtime multiply 8-bit weights with inputs that are not rounded.
-
-    A rounded input makes parity a matter of luck: two sums that differ in their last bit may fall on either side of a
-    step, and an expert is chosen by the largest of such numbers.
-    """
-    model = onnx.load_from_string(data)
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "accuracy_level":
-                attribute.i = 0
-    return model.SerializeToString()
-
-
-def drawn(described: ModelCard, count: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Inputs of the kind that the networks see."""
-    given = {}
-    for name, spec in described.inputs.items():
-        shape = (count, *spec.shape)
-        if name == "weight":
-            given[name] = (rng.random(shape) > 0.3).astype(np.float32)
-        elif name in ("bands", "bins"):
-            given[name] = rng.normal(-6.0, 3.0, shape).astype(np.float32)
-        elif name == "gate":
-            given[name] = rng.dirichlet(np.ones(spec.shape[-1]), count).astype(np.float32)
-        else:
-            given[name] = rng.normal(0.0, 1.0, shape).astype(np.float32)
-    return given
 
 
 @pytest.mark.parametrize("is_bucketed", [False, True], ids=["exact rows", "buckets"])
@@ -65,27 +33,11 @@ def test_every_network_agrees_with_onnx_runtime_over_a_minute_of_rows_that_come_
     data = with_float_products(bundle.read_weights())
     ours = TorchHandle(bundle.card, data, exact=False, buckets=is_bucketed)
     theirs = OnnxHandle(bundle.card, data)
-    our_state, their_state = ours.new_state(CAPACITY), theirs.new_state(CAPACITY)
-    rng = np.random.default_rng(7)
-    n, worst = 1, 0.0
-    for step in range(MINUTE_STEPS[name] // (4 if is_bucketed else 1)):
-        if step % 50 == 49:
-            if n == CAPACITY or (n > 1 and rng.random() < 0.5):
-                row = int(rng.integers(n))
-                n -= 1
-                our_state.retire(row, n)
-                their_state.retire(row, n)
-            else:
-                our_state.admit(n)
-                their_state.admit(n)
-                n += 1
-        rows: Any = n if rng.random() < 0.5 else rng.permutation(n)[: rng.integers(1, n + 1)].astype(np.int64)
-        given = drawn(bundle.card, rows if isinstance(rows, int) else len(rows), rng)
-        found, wanted = ours.run(given, our_state, rows), theirs.run(given, their_state, rows)
-        assert found.keys() == wanted.keys()
+    worst = 0.0
+    for found, wanted in walk(bundle.card, ours, theirs, MINUTE_STEPS[name] // (4 if is_bucketed else 1)):
         for output, values in wanted.items():
             worst = max(worst, float(np.abs(found[output].astype(np.float64) - values).max()))
-    assert worst < 1e-4
+    assert worst < FLOAT_LIMIT
 
 
 def test_padding_of_a_bucket_touches_no_stream() -> None:

@@ -1,0 +1,1 @@
+"""windowed: any emotion model that takes some seconds at once, described by its card alone."""

@@ -1,0 +1,55 @@
+"""The eight emotions: how corpora and models spell them, and where they lie on the circumplex."""
+
+from collections.abc import Mapping
+
+from rtemo.api.events import EMOTIONS
+
+CIRCUMPLEX = {
+    "neutral": (0.0, 0.0),
+    "calm": (0.5, -0.6),
+    "happy": (0.8, 0.5),
+    "sad": (-0.7, -0.5),
+    "angry": (-0.6, 0.7),
+    "fear": (-0.6, 0.6),
+    "disgust": (-0.7, 0.2),
+    "surprise": (0.3, 0.7),
+}
+"""Emotion → (valence, arousal) in [-1, 1].
+
+Quadrants and order follow the circumplex of Russell (1980, "A circumplex model of affect", J. Pers. Soc. Psychol. 39):
+calm lower right, happy upper right, fear and anger upper left, sadness lower left, astonishment near the top. That
+model has no neutral (put at the origin) and no disgust (put where its "annoyed" and "frustrated" stand, left and
+slightly raised). The decimals are ours: targets for acted speech of which only a category is known, not ratings.
+"""
+
+_SPELLINGS = {
+    "neutral": ("neutral", "neu", "neutrality"),
+    "calm": ("calm", "calmness", "cal"),
+    "happy": ("happy", "hap", "happiness", "joy", "joyful"),
+    "sad": ("sad", "sadness"),
+    "angry": ("angry", "ang", "anger"),
+    "fear": ("fear", "fea", "fearful", "afraid", "fearfulness"),
+    "disgust": ("disgust", "dis", "disgusted"),
+    "surprise": ("surprise", "sur", "surprised", "pleasant_surprise", "pleasant surprise", "ps"),
+}
+_EMOTION_OF = {spelling: emotion for emotion, spellings in _SPELLINGS.items() for spelling in spellings}
+
+
+def emotion_of(label: str, mapping: Mapping[str, str] | None = None) -> str | None:
+    """Tell which of the eight emotions a label means.
+
+    >>> emotion_of("Anger"), emotion_of("bored"), emotion_of("bored", {"bored": ""})
+    ('angry', None, '')
+
+    Args:
+        label: As a corpus or a model spells it; case does not matter.
+        mapping: Label → emotion, or empty for one that is to be left out; it goes before the usual spellings.
+
+    Returns:
+        One of `EMOTIONS`; empty for a label that the mapping leaves out; None for one that nobody knows.
+    """
+    if mapping:
+        wanted = {name.strip().casefold(): emotion for name, emotion in mapping.items()}.get(label.strip().casefold())
+        if wanted is not None:
+            return wanted if wanted in EMOTIONS or not wanted else _EMOTION_OF.get(wanted.strip().casefold())
+    return _EMOTION_OF.get(label.strip().casefold())

@@ -1,0 +1,1 @@
+"""`rtemo eval`: a chain against clips whose emotion is known."""

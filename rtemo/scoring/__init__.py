@@ -1,0 +1,1 @@
+"""Measures of how well emotions are told, for `rtemo eval` and the benches (numpy only)."""
