@@ -47,7 +47,7 @@ from rtemo.api.events import (
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
-from rtemo.api.model import ModelCard, ModelHandle, TensorSpec
+from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec
 from rtemo.api.plugin import (
     Emit,
     Mark,
@@ -100,6 +100,7 @@ __all__ = [
     "ModelCard",
     "ModelError",
     "ModelHandle",
+    "ModelState",
     "NameTakenError",
     "Payload",
     "PerStreamProcessor",

@@ -81,6 +81,9 @@ class ModelState(Protocol):
     def reset(self, row: int, prefix: str = "") -> None:
         """Give `row` fresh state; only of the states whose names begin with `prefix`, if one is given."""
 
+    def copy(self, row: int, other: Any, other_row: int) -> None:
+        """Fill `row` with the state of a row of another state of the same handle."""
+
     def retire(self, row: int, last: int) -> None:
         """Fill `row` with the state of row `last`, and make `last` fresh."""
 

@@ -59,6 +59,11 @@ class StateTable:
             if name.startswith(prefix):
                 array[row] = self._fills[name]
 
+    def copy(self, row: int, other: "StateTable", other_row: int) -> None:
+        """Fill `row` with a row of another table that has the same arrays."""
+        for name, array in self._arrays.items():
+            array[row] = other[name][other_row]
+
     def retire(self, row: int, last: int) -> None:
         """Fill `row` with the state of row `last`, and make `last` fresh."""
         if row != last:

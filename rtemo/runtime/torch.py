@@ -73,6 +73,11 @@ class TorchState:
             if name.startswith(prefix):
                 tensor[row] = self._fills[name]
 
+    def copy(self, row: int, other: "TorchState", other_row: int) -> None:
+        """Fill `row` with the state of a row of another state of the same handle."""
+        for name, tensor in self.tensors.items():
+            tensor[row] = other.tensors[name][other_row]
+
     def retire(self, row: int, last: int) -> None:
         """Fill `row` with the state of row `last`, and make `last` fresh."""
         if row != last:

@@ -35,7 +35,8 @@ def named(name):
 
 
 def policies():
-    return {thread.name: policy(thread.native_id) for thread in threading.enumerate()}
+    # One that is only about to start has no number yet.
+    return {thread.name: policy(thread.native_id) for thread in threading.enumerate() if thread.native_id}
 
 
 @is_allowed

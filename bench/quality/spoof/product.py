@@ -74,6 +74,7 @@ class _Clips:
     """A source that gives clips one after the other, so many side by side."""
 
     name = "clips"
+    is_local = True
 
     def __init__(self, clips: Iterable[tuple[str, NDArray[np.float32]]], parallel: int) -> None:
         self._waiting: Iterator[tuple[str, NDArray[np.float32]]] = iter(clips)

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, ModelHandle, PluginError, StateTable, StreamFormat
+from rtemo.api import Block, ModelHandle, ModelState, PluginError, StateTable, StreamFormat
 from rtemo.dsp.fft import FftPlan
 from rtemo.dsp.lanes import LANES
 from rtemo_plugins.shared.seam import check_seam
@@ -182,11 +182,10 @@ class SileroBackEnd:
         self._rest(row)
 
     def _rest(self, row: int) -> None:
-        for name in self._memory:
-            self._memory[name][row] = self._rested[name][0]
+        self._memory.copy(row, self._rested, 0)
 
 
-def _rested(handle: ModelHandle) -> StateTable:
+def _rested(handle: ModelHandle) -> ModelState:
     """Give the memory, one row, of a stream that has been silent."""
     memory = handle.new_state(1)
     silence = np.zeros((1, FRAMES * BINS), np.float32)
