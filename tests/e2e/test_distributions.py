@@ -52,7 +52,7 @@ def metadata(wheel: Path) -> Message:
 def test_wheel_of_the_code_holds_no_weights_and_is_typed(wheels):
     held = names(wheels[0])
     assert not [name for name in held if name.endswith(WEIGHTS)]
-    assert {"rtemo/py.typed", "rtemo_plugins/merit/plugin.py", "rtemo_models/export/merit.py"} <= held
+    assert {"rtemo/py.typed", "rtemo_plugins/merit/plugin.py", "rtemo_models/systems/merit/export/bundles.py"} <= held
     assert metadata(wheels[0])["License-Expression"] == "Apache-2.0"
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import torch
 
-from rtemo_models.data.corpus import read_manifest
-from rtemo_models.train.full_merit import FullRun
-from rtemo_models.train.full_recipe import FullMeritRecipe
-from rtemo_models.train.process_group import join
+from rtemo_models.kit.corpora.clip import read_manifest
+from rtemo_models.systems.full_merit.train.process_group import join
+from rtemo_models.systems.full_merit.train.recipe import FullMeritRecipe
+from rtemo_models.systems.full_merit.train.run import FullRun
 from tests.fakes.licensed import SETTINGS, tiny_encoder
 
 

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from bench.quality.emotion.conditions import CONDITIONS, Conditions
 from bench.quality.emotion.metrics import uar, uar_interval
 from bench.quality.emotion.streams import write_json
-from rtemo_models.data.caches import Caches, open_caches
-from rtemo_models.data.corpus import Clip
-from rtemo_models.data.progress import progress
-from rtemo_models.data.teacher import MoonshineEncoder
+from rtemo_models.kit.corpora.caches import Caches, open_caches
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.kit.progress import progress
+from rtemo_models.systems.merit.data.teacher import MoonshineEncoder
 
 CORPORA = ("ravdess", "nemo", "ased", "rakshak", "baved")
 Extractor = Callable[[NDArray[np.float32]], NDArray[np.float32]]

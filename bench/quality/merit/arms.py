@@ -18,14 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from bench.quality.enhancement.metrics import segmental_snr_db, si_sdr_db
-from rtemo_models.data.augment import active_frames
-from rtemo_models.data.caches import Caches, open_caches
-from rtemo_models.data.corpus import classes_of
-from rtemo_models.data.mixing import active_power
-from rtemo_models.nets.enhancer import cube
-from rtemo_models.nets.merit import Merit, load_merit
-from rtemo_models.train.check import enhance_clip
-from rtemo_models.train.spectra import Spectra
+from rtemo_models.kit.audio.augment import active_frames
+from rtemo_models.kit.audio.spectra import Spectra
+from rtemo_models.kit.corpora.caches import Caches, open_caches
+from rtemo_models.kit.corpora.clip import classes_of
+from rtemo_models.systems.merit.data.mixing import active_power
+from rtemo_models.systems.merit.net.enhancer import cube
+from rtemo_models.systems.merit.net.merit import Merit, load_merit
+from rtemo_models.systems.merit.train.check import enhance_clip
 
 SNRS_DB = (None, 10.0, 5.0, 0.0, -5.0)
 SPLITS = {"seen": "train", "unseen": "dev"}

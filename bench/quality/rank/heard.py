@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from bench.quality.emotion.conditions import CONDITIONS, Conditions, speech_weights
-from rtemo_models.data.caches import open_caches
-from rtemo_models.data.corpus import NEUTRAL_CORPORA, Clip
-from rtemo_models.data.words import Ear, WordCache, open_words
-from rtemo_models.nets.ranker import Ranker
-from rtemo_models.train.ranker import MOMENTS_S, open_statistics, pooled
+from rtemo_models.kit.corpora.caches import open_caches
+from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip
+from rtemo_models.systems.ranker.data.words import Ear, WordCache, open_words
+from rtemo_models.systems.ranker.net import Ranker
+from rtemo_models.systems.ranker.train.run import MOMENTS_S, open_statistics, pooled
 
 
 @dataclass(frozen=True, slots=True)

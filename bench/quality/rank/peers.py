@@ -18,7 +18,7 @@ from bench.quality.rank.evaluate import GAPS, measure
 from bench.quality.rank.heard import open_dev
 from bench.quality.rank.tasks import TASKS
 from rtemo.api.events import EMOTIONS
-from rtemo_models.data.caches import open_caches
+from rtemo_models.kit.corpora.caches import open_caches
 
 
 def own_scores(data: Path, work: Path, rows: list[int]) -> NDArray[np.float32]:

@@ -11,11 +11,11 @@ import soundfile
 
 from rtemo.api import EMOTIONS
 from rtemo.api.errors import AudioInputError
-from rtemo_models.data.corpora.iemocap import read_iemocap
-from rtemo_models.data.corpora.manifest import enter, main
-from rtemo_models.data.corpora.msp_improv import read_msp_improv
-from rtemo_models.data.corpora.msp_podcast import read_msp_podcast
-from rtemo_models.data.corpus import read_manifest
+from rtemo_models.kit.corpora.clip import read_manifest
+from rtemo_models.kit.corpora.iemocap import read_iemocap
+from rtemo_models.kit.corpora.manifest import enter, main
+from rtemo_models.kit.corpora.msp_improv import read_msp_improv
+from rtemo_models.kit.corpora.msp_podcast import read_msp_podcast
 
 pytestmark = pytest.mark.unit
 

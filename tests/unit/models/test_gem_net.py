@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed: networks ca
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from rtemo.api import EXPERTS  # noqa: E402
-from rtemo_models.export.gem import gem_graph, gem_macs, write_bundle  # noqa: E402
-from rtemo_models.nets.gem import (  # noqa: E402
+from rtemo_models.systems.gem.export import gem_graph, gem_macs, write_bundle  # noqa: E402
+from rtemo_models.systems.gem.net import (  # noqa: E402
     Gem,
     GemConfig,
     Measures,
@@ -21,8 +21,8 @@ from rtemo_models.nets.gem import (  # noqa: E402
     modulation_matrices,
     save_gem,
 )
-from rtemo_models.train.gem_losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate  # noqa: E402
-from rtemo_models.train.gem_trials import logistic_fit  # noqa: E402
+from rtemo_models.systems.gem.train.losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate  # noqa: E402
+from rtemo_models.systems.gem.train.trials import logistic_fit  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

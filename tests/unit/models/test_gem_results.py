@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 
-from rtemo_models.nets.gem import Gem, save_gem  # noqa: E402
-from rtemo_models.train import gem_results  # noqa: E402
-from rtemo_models.train.gem_trials import COLUMNS  # noqa: E402
+from rtemo_models.systems.gem.net import Gem, save_gem  # noqa: E402
+from rtemo_models.systems.gem.train import results as gem_results  # noqa: E402
+from rtemo_models.systems.gem.train.trials import COLUMNS  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

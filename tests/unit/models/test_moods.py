@@ -9,8 +9,8 @@ import pytest
 
 from rtemo.api import ModelCard
 from rtemo.runtime import ModelStore
-from rtemo_models.export import moods
-from rtemo_models.train.moods import discriminants, string
+from rtemo_models.systems.ranker.export import moods
+from rtemo_models.systems.ranker.train.moods import discriminants, string
 from tests.fakes.ranker import ranker_bundle
 
 pytestmark = pytest.mark.unit

@@ -11,22 +11,22 @@ pytest.importorskip("onnx", reason="onnx is not installed: the export cannot be 
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from rtemo.api import ModelCard  # noqa: E402
-from rtemo_models.data.corpus import Clip  # noqa: E402
-from rtemo_models.data.rank_batches import ListDraws, RankBatches, StatisticsBatches  # noqa: E402
-from rtemo_models.data.rank_labels import ListSampler, RankLabels  # noqa: E402
-from rtemo_models.data.rank_statistics import moment_steps, plain_statistics  # noqa: E402
-from rtemo_models.data.words import WordCache, open_words  # noqa: E402
-from rtemo_models.export.ranker import ranker_graph, write_bundle  # noqa: E402
-from rtemo_models.nets.listener import Listener, ListenerConfig  # noqa: E402
-from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, RankerConfig, load_ranker  # noqa: E402
-from rtemo_models.train.rank_objective import list_losses  # noqa: E402
-from rtemo_models.train.ranker import RankCorpus, RankerRun, end_scores, fresh, standardise  # noqa: E402
-from rtemo_models.train.ranker_recipe import read_ranker_recipe  # noqa: E402
+from rtemo_models.kit.corpora.clip import Clip  # noqa: E402
+from rtemo_models.systems.merit.net.listener import Listener, ListenerConfig  # noqa: E402
+from rtemo_models.systems.ranker.data.batches import ListDraws, RankBatches, StatisticsBatches  # noqa: E402
+from rtemo_models.systems.ranker.data.labels import ListSampler, RankLabels  # noqa: E402
+from rtemo_models.systems.ranker.data.statistics import moment_steps, plain_statistics  # noqa: E402
+from rtemo_models.systems.ranker.data.words import WordCache, open_words  # noqa: E402
+from rtemo_models.systems.ranker.export.bundle import ranker_graph, write_bundle  # noqa: E402
+from rtemo_models.systems.ranker.net import ATTRIBUTES, Ranker, RankerConfig, load_ranker  # noqa: E402
+from rtemo_models.systems.ranker.train.objective import list_losses  # noqa: E402
+from rtemo_models.systems.ranker.train.recipe import read_ranker_recipe  # noqa: E402
+from rtemo_models.systems.ranker.train.run import RankCorpus, RankerRun, end_scores, fresh, standardise  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
 N, STEPS = 4, 40
-RECIPE = Path(__file__).parents[3] / "models" / "recipes" / "ranker" / "recipe.toml"
+RECIPE = Path(__file__).parents[3] / "models/rtemo_models/systems/ranker/recipes/recipe.toml"
 WIDTH = 16
 
 

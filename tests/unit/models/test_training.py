@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed: the trainin
 pytest.importorskip("scipy")
 
 from rtemo.api import EMOTIONS  # noqa: E402
-from rtemo_models.data.augment import DB, Augment, active_frames, speech_level  # noqa: E402
-from rtemo_models.data.caches import Caches, open_caches  # noqa: E402
-from rtemo_models.data.rooms import mu_law_round_trip, scaled_noise, telephone  # noqa: E402
-from rtemo_models.data.teacher import FRAME_HOP_SAMPLES, SPEEDS, WIDTH  # noqa: E402
-from rtemo_models.train.config import EmotionRecipe  # noqa: E402
-from rtemo_models.train.emotion import Run, make_batches  # noqa: E402
-from rtemo_models.train.losses import accepted_cross_entropy, masked_cross_entropy, opinion_cross_entropy  # noqa: E402
+from rtemo_models.kit.audio.augment import DB, Augment, active_frames, speech_level  # noqa: E402
+from rtemo_models.kit.audio.rooms import mu_law_round_trip, scaled_noise, telephone  # noqa: E402
+from rtemo_models.kit.corpora.caches import Caches, open_caches  # noqa: E402
+from rtemo_models.systems.merit.data.teacher import FRAME_HOP_SAMPLES, SPEEDS, WIDTH  # noqa: E402
+from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, masked_cross_entropy, opinion_cross_entropy  # noqa: E402
+from rtemo_models.systems.merit.train.pretrain import Run, make_batches  # noqa: E402
+from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -135,7 +135,7 @@ def test_padding_counts_neither_as_speech_nor_for_the_teacher(caches: Caches) ->
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     caches: Caches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtemo_models.train.opinions.STEPS", 5)
+    monkeypatch.setattr("rtemo_models.systems.merit.train.opinions.STEPS", 5)
     Run(RECIPE, caches, tmp_path / "whole").train()
     Run(RECIPE, caches, tmp_path / "halves").train(until=2)
     Run(RECIPE, caches, tmp_path / "halves").train()

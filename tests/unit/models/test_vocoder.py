@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 
-from rtemo_models.nets.vocoder import (  # noqa: E402
+from rtemo_models.systems.vocoder.net.vocoder import (  # noqa: E402
     BANDS,
     HOP_SAMPLES,
     Vocoder,
@@ -19,7 +19,7 @@ from rtemo_models.nets.vocoder import (  # noqa: E402
     vocode,
     wave_of,
 )
-from rtemo_models.train.vocoder import Crops, VocoderRecipe, VocoderRun, dev_clips, griffin_lim  # noqa: E402
+from rtemo_models.systems.vocoder.train.vocoder import Crops, VocoderRecipe, VocoderRun, dev_clips, griffin_lim  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

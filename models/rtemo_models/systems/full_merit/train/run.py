@@ -1,0 +1,326 @@
+"""Trains Sparse MERIT at full size: `torchrun --nproc-per-node N -m rtemo_models.systems.full_merit.train.run`.
+
+With `python -m` instead of `torchrun` it runs in one process; without a GPU on the CPU. A run writes `checkpoint.pt`
+(to go on: run the same command again), `best.pt` (the weights that did best on all dev clips) and `log.jsonl`.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from rtemo.api.errors import ConfigError, ModelError, RtemoError
+from rtemo_models.kit.corpora.clip import Clip, read_manifest, refuse_leaks
+from rtemo_models.systems.full_merit.data import NoisyPairs, PairBatch, class_weights, collated, read_noises
+from rtemo_models.systems.full_merit.net import FullMerit, FullMeritConfig, spectrum_frames
+from rtemo_models.systems.full_merit.train.losses import detection_scores, emotion_loss, speech_loss
+from rtemo_models.systems.full_merit.train.objective import Objective, Surgery
+from rtemo_models.systems.full_merit.train.process_group import ProcessGroup, join
+from rtemo_models.systems.full_merit.train.recipe import FullMeritRecipe, read_full_recipe
+
+
+def load_encoder(name: str) -> nn.Module:
+    """An encoder by its name or folder.
+
+    Raises:
+        ModelError: If `transformers` is missing or knows no such encoder.
+    """
+    try:
+        from transformers import AutoModel
+    except ImportError as error:
+        raise ModelError("the package transformers is not installed", "pip install 'rtemo[full]'") from error
+    try:
+        return AutoModel.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no encoder {name}: {error}", "give --encoder the folder of a downloaded one") from error
+
+
+class FullRun:
+    """A training run in a folder; construct it again to go on from its checkpoint.
+
+    Args:
+        recipe: Settings.
+        encoder: The pre-trained encoder.
+        clips: Clips of all splits; `train` is learnt from, `dev` selects.
+        data_dir: Folder with `noise/manifest.csv`, and that paths are relative to.
+        folder: Where the run lives.
+        group: The processes of the run.
+    """
+
+    def __init__(
+        self,
+        recipe: FullMeritRecipe,
+        encoder: nn.Module,
+        clips: list[Clip],
+        data_dir: Path,
+        folder: Path,
+        group: ProcessGroup,
+    ) -> None:
+        refuse_leaks(clips)
+        self.recipe, self.folder, self.group = recipe, folder, group
+        self.pairs = self._pairs(clips, data_dir, "train")
+        self.dev_pairs = self._pairs(clips, data_dir, "dev")
+        self.steps_per_epoch = len(self.pairs) // recipe.batch
+        self._check()
+        torch.manual_seed(recipe.seed)
+        net = FullMerit(encoder, len(recipe.classes), FullMeritConfig(**recipe.net))
+        if recipe.recompute:
+            encoder.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+        weights = class_weights(self.pairs.clips, recipe.classes)
+        self.objective = Objective(net, recipe, weights).to(group.device)
+        rates = msgspec.to_builtins(recipe.rates)
+        groups: list[dict[str, Any]] = [{"params": ps, "lr": rates[name]} for name, ps in net.groups().items() if ps]
+        if self.objective.log_deviation:
+            groups.append({"params": list(self.objective.log_deviation.parameters()), "lr": rates["emotion"]})
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+        self.step, self.best = 0, -float("inf")
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "checkpoint.pt").exists():
+            self._load()
+        else:
+            self._measure_input()
+
+    def _pairs(self, clips: list[Clip], data_dir: Path, split: str) -> NoisyPairs:
+        r = self.recipe
+        chosen = [c for c in clips if c.split == split]
+        if not chosen:
+            raise ConfigError(
+                f"no {split} clip of {', '.join(r.corpora)}", "enter the corpus into emotion/manifest.csv"
+            )
+        train = split == "train"
+        return NoisyPairs(
+            chosen,
+            read_noises(data_dir, split),
+            data_dir,
+            r.classes,
+            r.snr_db if train else r.dev_snr_db,
+            r.longest_s,
+            r.degrade if train else {},
+            r.soft_labels and train,
+            r.seed,
+        )
+
+    def _check(self) -> None:
+        r, size = self.recipe, self.group.size
+        if r.batch % (size * r.micro_batch):
+            raise ConfigError(
+                f"batch is {r.batch}, which {size} processes cannot share in micro-batches of {r.micro_batch}",
+                "make batch a multiple of processes times micro_batch",
+            )
+        if not self.steps_per_epoch:
+            raise ConfigError(f"{len(self.pairs)} training clips are less than one batch of {r.batch}")
+
+    @property
+    def net(self) -> FullMerit:
+        """The network that learns."""
+        return self.objective.net
+
+    def _measure_input(self) -> None:
+        """Take mean and deviation of the samples of some noisy training clips: one pair of numbers for all."""
+        some = np.random.default_rng(self.recipe.seed).permutation(len(self.pairs))[: self.recipe.normalise_clips]
+        sums = torch.zeros(3, dtype=torch.float64)
+        for i in some[self.group.rank :: self.group.size]:
+            x = self.pairs[int(i)].noisy.astype(np.float64)
+            sums += torch.tensor([len(x), x.sum(), (x * x).sum()], dtype=torch.float64)
+        # NCCL talks between GPUs only.
+        count, total, square = self.group.total(sums.to(self.group.device)).tolist()
+        mean = total / count
+        self.net.mean.fill_(mean)
+        self.net.deviation.fill_(max(square / count - mean * mean, 1e-12) ** 0.5)
+
+    def train(self, until: int | None = None) -> None:
+        """Train to the recipe's last step, or to step `until` at most."""
+        last = self.recipe.epochs * self.steps_per_epoch
+        last = min(last, last if until is None else until)
+        while self.step < last:
+            epoch = self.step // self.steps_per_epoch
+            self.net.learn_encoder(epoch >= self.recipe.heads_epochs)
+            self._train_epoch(epoch, min(last, (epoch + 1) * self.steps_per_epoch))
+
+    def _train_epoch(self, epoch: int, end: int) -> None:
+        model = self._parallel()
+        batches = self._batches(epoch)
+        sums: dict[str, float] = {}
+        started_s, began = time.monotonic(), self.step
+        while self.step < end:
+            losses = self.take_step(model, batches)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.step += 1
+            done = self.step % self.steps_per_epoch == 0
+            if done or self.step == end or self.step % self.recipe.checkpoint_steps == 0:
+                means = {name: round(value / (self.step - began), 5) for name, value in sums.items()}
+                line = {"step": self.step, "elapsed_s": round(time.monotonic() - started_s, 1)} | means
+                self._report(line, whole_epoch=done)
+                sums, began = {}, self.step
+
+    def _parallel(self) -> nn.Module:
+        """The objective, wrapped so that processes share gradients; gradient surgery shares them on its own."""
+        if self.group.size == 1 or self.recipe.combine == "pcgrad":
+            return self.objective
+        return DistributedDataParallel(self.objective)
+
+    def _batches(self, epoch: int) -> Iterator[PairBatch]:
+        """This process's micro-batches of the rest of an epoch."""
+        r, group = self.recipe, self.group
+        self.pairs.epoch = epoch
+        order = np.random.default_rng((r.seed, epoch)).permutation(len(self.pairs))
+        rows = []
+        for b in range(self.step % self.steps_per_epoch, self.steps_per_epoch):
+            mine = order[b * r.batch : (b + 1) * r.batch][group.rank :: group.size]
+            rows += [mine[k : k + r.micro_batch].tolist() for k in range(0, len(mine), r.micro_batch)]
+        return iter(self._loader(self.pairs, rows))
+
+    def _loader(self, pairs: NoisyPairs, rows: list[list[int]]) -> DataLoader[Any]:
+        pinned = self.group.device.type == "cuda"
+        return DataLoader(
+            pairs, batch_sampler=rows, collate_fn=collated, num_workers=self.recipe.workers, pin_memory=pinned
+        )
+
+    def take_step(self, model: nn.Module, batches: Iterator[PairBatch]) -> dict[str, float]:
+        """One step of the optimiser from the next micro-batches; returns the mean losses of this process."""
+        r, size = self.recipe, self.group.size
+        torch.manual_seed((r.seed * 1_000_003 + self.step) * size + self.group.rank)
+        self.objective.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        count = r.batch // (size * r.micro_batch)
+        sums: dict[str, float] = {}
+        surgery = Surgery(self.objective) if r.combine == "pcgrad" else None
+        for k in range(count):
+            batch = next(batches).to(self.group.device)
+            waits = k + 1 < count and isinstance(model, DistributedDataParallel)
+            with model.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
+                losses = model(batch)
+                if surgery is None:
+                    (losses["total"] / count).backward()
+                else:
+                    surgery.add(losses, count)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) / count
+        if surgery is not None:
+            sums["gradient_cosine"] = surgery.finish(self.group, r.seed + self.step)
+        if r.gradient_norm > 0:
+            nn.utils.clip_grad_norm_(self.objective.parameters(), r.gradient_norm)
+        self.optimiser.step()
+        return sums
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Scores on all dev clips, each counted once, whichever process heard it."""
+        self.objective.eval()
+        mine = list(range(len(self.dev_pairs)))[self.group.rank :: self.group.size]
+        rows = [mine[k : k + self.recipe.micro_batch] for k in range(0, len(mine), self.recipe.micro_batch)]
+        classes = len(self.recipe.classes)
+        confusion, sums = torch.zeros(classes, classes), torch.zeros(3)
+        for loaded in self._loader(self.dev_pairs, rows) if rows else ():
+            batch = loaded.to(self.group.device)
+            with torch.autocast(batch.noisy.device.type, torch.bfloat16, enabled=self.recipe.bf16):
+                heard = self.net(batch.noisy, batch.lengths)
+            count = len(batch.lengths)
+            clean = self.net.clean_target(batch.clean, batch.lengths)
+            sums[0] += count
+            sums[1] += count * emotion_loss(heard.logits, batch.target, self.objective.class_weight).cpu()
+            sums[2] += count * speech_loss(heard.masked, clean, spectrum_frames(batch.lengths)).cpu()
+            labelled = batch.target.sum(1) > 0
+            pairs = batch.target.argmax(1) * classes + heard.logits.argmax(1)
+            confusion += torch.bincount(pairs[labelled].cpu(), minlength=classes**2).view(classes, classes)
+        shared = self.group.total(torch.cat([sums, confusion.flatten()]).to(self.group.device)).cpu()
+        total, emotion, speech = shared[:3].tolist()
+        scores = {"clips": total, "emotion": emotion / total, "speech": speech / total}
+        scores["loss"] = scores["emotion"] + self.recipe.speech_weight * scores["speech"]
+        return scores | detection_scores(shared[3:].view(classes, classes))
+
+    def _report(self, line: dict[str, Any], whole_epoch: bool) -> None:
+        """Log, evaluate after a whole epoch, and save."""
+        if whole_epoch:
+            scores = self.evaluate()
+            line["dev"] = {name: round(value, 5) for name, value in scores.items()}
+            score = scores["f1_macro"] if self.recipe.select == "f1_macro" else -scores["loss"]
+            if score > self.best:
+                self.best = score
+                self._write("best.pt", self._described())
+        self._write("checkpoint.pt", self._state())
+        if self.group.first:
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            print(json.dumps(line), flush=True)
+        self.group.wait()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "objective": self.objective.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "best": self.best,
+        }
+
+    def _described(self) -> dict[str, Any]:
+        """Weights with all it takes to build the network again without the pre-trained encoder."""
+        config: Any = self.net.encoder.config
+        return {
+            "weights": self.net.state_dict(),
+            "encoder": config.to_json_string(use_diff=False),
+            "classes": list(self.recipe.classes),
+            "net": json.dumps(dataclasses.asdict(self.net.config)),
+        }
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        if self.group.first:
+            torch.save(content, self.folder / f"{name}.part")
+            (self.folder / f"{name}.part").replace(self.folder / name)
+
+    def _load(self) -> None:
+        saved = torch.load(self.folder / "checkpoint.pt", map_location=self.group.device, weights_only=True)
+        self.objective.load_state_dict(saved["objective"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.step, self.best = saved["step"], saved["best"]
+
+
+def load_best(path: Path) -> FullMerit:
+    """The network in a `best.pt`, ready to run."""
+    from transformers import AutoConfig, AutoModel
+
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    encoder = AutoModel.from_config(AutoConfig.for_model(**json.loads(saved["encoder"])))
+    net = FullMerit(encoder, len(saved["classes"]), FullMeritConfig(**json.loads(saved["net"])))
+    net.load_state_dict(saved["weights"])
+    return net.eval()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
+    parser.add_argument("--data", type=Path, required=True, help="folder with emotion/ and noise/manifest.csv")
+    parser.add_argument("--work", type=Path, required=True, help="folder for runs")
+    parser.add_argument("--run", default="full-merit", help="name of the run's folder under --work")
+    parser.add_argument("--encoder", help="name or folder of the encoder instead of the recipe's")
+    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
+    options = parser.parse_args()
+    group = join()
+    try:
+        recipe = read_full_recipe(options.config)
+        clips = read_manifest(options.data / "emotion" / "manifest.csv")
+        clips = [c for c in clips if c.corpus in recipe.corpora]
+        encoder = load_encoder(options.encoder or recipe.encoder)
+        FullRun(recipe, encoder, clips, options.data, options.work / options.run, group).train(options.until)
+    except (RtemoError, FileNotFoundError) as error:
+        sys.exit(f"full-merit: {error}")
+    finally:
+        group.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Both networks and how they are used."""
