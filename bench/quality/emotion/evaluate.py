@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: WORK/results.json")
     options = parser.parse_args()
     runner = StreamRunner(options.bundle)
-    caches = open_caches(options.data, options.work / "cache", variants=())
+    caches = open_caches(options.data, options.work / "cache")
     conditions = Conditions(options.data, caches.noise_audio, caches.noise_split)
     known = classes_of(caches.clips)
     dev = [i for i, c in enumerate(caches.clips) if c.split == "dev" and c.corpus in (*CORPORA, "baved")]

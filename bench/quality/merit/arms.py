@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: WORK/arms.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=())
+    caches = open_caches(options.data, options.work / "cache")
     arms = []
     for text in options.arms:
         name, _, runs = text.partition("=")

@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=())
+    caches = open_caches(options.data, options.work / "cache")
     net = load_merit(options.work / options.run / "average.pt")
     tables = {
         "share of steps, %, per emotion": by_emotion(net, caches),

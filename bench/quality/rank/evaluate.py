@@ -62,7 +62,7 @@ def steadiness(scores: dict[str, NDArray[np.float32]]) -> dict[str, dict[str, tu
 
 def gain_drift(net: Ranker, data: Path, work: Path, rows: Sequence[int]) -> dict[str, dict[str, float]]:
     """Root mean square of what gain changes in the score at the end, over some clips."""
-    audio, ear = open_caches(data, work / "cache", variants=()).audio, Ear()
+    audio, ear = open_caches(data, work / "cache").audio, Ear()
 
     def heard(gain_db: float) -> NDArray[np.float32]:
         def hear(i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -30,7 +30,7 @@ class Dev:
 
 def open_dev(data_dir: Path, work: Path, conditions: Sequence[str] = CONDITIONS) -> Dev:
     """Hear the dev clips with emotion or level under the conditions, or open what was heard."""
-    caches = open_caches(data_dir, work / "cache", variants=())
+    caches = open_caches(data_dir, work / "cache")
     rows = [i for i, c in enumerate(caches.clips) if c.split == "dev" and c.corpus not in NEUTRAL_CORPORA]
     maker, ear = Conditions(data_dir, caches.noise_audio, caches.noise_split), Ear()
 

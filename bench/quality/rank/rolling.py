@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--split", default="dev", help="speakers of which split")
     parser.add_argument("--out", type=Path, help="JSON file that gets all figures")
     options = parser.parse_args()
-    made = open_caches(options.data, options.work / "cache", variants=())
+    made = open_caches(options.data, options.work / "cache")
     noises = [made.noise_audio.samples(i) for i, split in enumerate(made.noise_split) if split == options.split]
     plain = mood_calls(made.clips, made.audio, options.split)
     hours = sum(call.duration_s for call in plain) / 3600

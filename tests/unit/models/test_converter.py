@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 
 from rtemo_models.kit.corpora.clip import Clip  # noqa: E402
-from rtemo_models.systems.vocoder.net.converter import (  # noqa: E402
+from rtemo_models.kit.nets.converter import (  # noqa: E402
     COMBS,
     Converter,
     ConverterConfig,
@@ -20,7 +20,7 @@ from rtemo_models.systems.vocoder.net.converter import (  # noqa: E402
     save_converter,
     usual_pitch,
 )
-from rtemo_models.systems.vocoder.net.vocoder import BANDS, HOP_SAMPLES, mel_of  # noqa: E402
+from rtemo_models.kit.nets.vocoder import BANDS, HOP_SAMPLES, mel_of  # noqa: E402
 from rtemo_models.systems.vocoder.train.converter import (  # noqa: E402
     ConverterRecipe,
     ConverterRun,

@@ -81,7 +81,7 @@ def test_whole_clip_equals_torch_steps_equals_onnx_steps(embedding: int) -> None
 @torch.no_grad()
 def test_it_starts_with_the_embedding_and_attention_of_the_listener_and_pools_words_evenly() -> None:
     listener, made = Listener(ListenerConfig()).eval(), Ranker(RankerConfig(memory_steps=1e9)).eval()
-    made.start_as(listener)
+    made.start_as(listener.state_dict())
     words, weight = heard()
     found, _ = made.pool(made.embedded(words), weight, torch.full((N, 1), STEPS - 1))
     mean, deviation = found[:, 0].chunk(2, -1)
@@ -91,7 +91,7 @@ def test_it_starts_with_the_embedding_and_attention_of_the_listener_and_pools_wo
     share = weight / weight.sum(1, keepdim=True)
     torch.testing.assert_close(mean[:, 192:], (share[..., None] * words).sum(1), atol=1e-4, rtol=1e-4)
     with pytest.raises(ValueError, match="other sizes"):
-        made.start_as(Listener(ListenerConfig(embedding=96)))
+        made.start_as(Listener(ListenerConfig(embedding=96)).state_dict())
 
 
 @torch.no_grad()

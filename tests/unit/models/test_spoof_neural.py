@@ -14,12 +14,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: the trainin
 pytest.importorskip("scipy")
 
 from rtemo.api.errors import RtemoError  # noqa: E402
+from rtemo_models.kit.nets.converter import Converter, ConverterConfig, save_converter  # noqa: E402
+from rtemo_models.kit.nets.vocoder import Vocoder, VocoderConfig, save_vocoder  # noqa: E402
 from rtemo_models.systems.gem.data import mb_melgan, melgan, neural  # noqa: E402
 from rtemo_models.systems.gem.data.clips import SpoofClip, in_report, in_training, resynthesised, spoken_clips  # noqa: E402
 from rtemo_models.systems.gem.data.melgan import MelGan, load_melgan, tensors_of, without_weight_norm  # noqa: E402
 from rtemo_models.systems.gem.data.plan import Counts, ready  # noqa: E402
-from rtemo_models.systems.vocoder.net.converter import Converter, ConverterConfig, save_converter  # noqa: E402
-from rtemo_models.systems.vocoder.net.vocoder import Vocoder, VocoderConfig, save_vocoder  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

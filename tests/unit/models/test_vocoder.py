@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 
-from rtemo_models.systems.vocoder.net.vocoder import (  # noqa: E402
+from rtemo_models.kit.nets.vocoder import (  # noqa: E402
     BANDS,
     HOP_SAMPLES,
     Vocoder,

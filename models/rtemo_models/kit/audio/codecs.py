@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
+from rtemo_models.kit.audio.resample import resampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +84,12 @@ def codec_round_trip(samples: NDArray[np.float32], name: str, level: float | Non
 
 def halved(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """16 kHz to 8 kHz, without delay."""
-    from scipy.signal import resample_poly
-
-    return np.clip(resample_poly(samples, 1, 2), -1, 1).astype(np.float32)
+    return np.clip(resampled(samples, 1, 2), -1, 1)
 
 
 def doubled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """8 kHz to 16 kHz, without delay."""
-    from scipy.signal import resample_poly
-
-    return np.asarray(resample_poly(samples, 2, 1), np.float32)
+    return resampled(samples, 2, 1)
 
 
 def fitted(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
+from rtemo_models.kit.audio.resample import resampled
 
 HELD_OUT_ROOMS = ("reverb_Genesis_6_Studio_Live_Room", "RIRs_rir3", "reverb_Arthur_Sykes_Rymer_Auditorium")
 """Rooms kept for evaluation; never trained on."""
@@ -69,14 +70,14 @@ def telephone(
     samples: NDArray[np.float32], low_hz: float = 300.0, high_hz: float = 3400.0, mu_law: bool = True
 ) -> NDArray[np.float32]:
     """Send a clip through a telephone: band-limit, 8 kHz, 8-bit mu-law, and back to 16 kHz; same length."""
-    from scipy.signal import butter, resample_poly, sosfilt
+    from scipy.signal import butter, sosfilt
 
-    narrow = resample_poly(samples, 1, 2)
+    narrow = resampled(samples, 1, 2)
     band = butter(4, [low_hz, min(high_hz, 3900.0)], "bandpass", fs=8000, output="sos")
     narrow = sosfilt(band, narrow).astype(np.float32)
     if mu_law:
         narrow = mu_law_round_trip(narrow)
-    wide = resample_poly(narrow, 2, 1).astype(np.float32)[: len(samples)]
+    wide = resampled(narrow, 2, 1)[: len(samples)]
     return np.pad(wide, (0, len(samples) - len(wide)))
 
 

@@ -10,13 +10,13 @@ import csv
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import gcd
 from pathlib import Path
 
 import numpy as np
 
 from rtemo.api.errors import RtemoError
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
+from rtemo_models.kit.audio.resample import at_rate
 from rtemo_models.kit.corpora.clip import Clip, read_manifest, refuse_leaks
 from rtemo_models.kit.corpora.iemocap import read_iemocap
 from rtemo_models.kit.corpora.msp_improv import read_msp_improv
@@ -64,13 +64,10 @@ def at_16_khz(clip: Clip, folder: Path) -> Clip:
     info = soundfile.info(clip.path)
     if info.samplerate == SAMPLE_RATE_HZ and info.channels == 1:
         return clip
-    from scipy.signal import resample_poly
-
     converted = folder / f"{Path(clip.path).stem}.flac"
     if not converted.exists():
         samples, rate_hz = soundfile.read(clip.path, dtype="float32", always_2d=True)
-        common = gcd(rate_hz, SAMPLE_RATE_HZ)
-        mono = resample_poly(samples.mean(axis=1), SAMPLE_RATE_HZ // common, rate_hz // common)
+        mono = at_rate(samples.mean(axis=1), rate_hz, SAMPLE_RATE_HZ)
         folder.mkdir(parents=True, exist_ok=True)
         part = converted.with_suffix(".part")
         soundfile.write(part, np.clip(mono, -1, 1), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")

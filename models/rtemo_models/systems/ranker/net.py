@@ -4,6 +4,7 @@ Scores are ordinal: they are trained to stand in the right order (`train/losses.
 that 1 is one standard deviation of the training clips.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-
-from rtemo_models.systems.merit.net.listener import Listener
 
 ATTRIBUTES = ("arousal", "valence", "intensity")
 """What is ranked, in the order of the outputs."""
@@ -144,24 +143,30 @@ class Ranker(nn.Module):
         self.register_buffer("anchors", torch.linspace(-2.5, 2.5, 101).repeat(count, 1))
 
     @torch.no_grad()
-    def start_as(self, listener: Listener) -> None:
+    def start_as(self, listener: Mapping[str, Tensor]) -> None:
         """Take the embedding and the attention of a listener's emotion head; words are pooled evenly at first.
+
+        Args:
+            listener: Its weights by name; read are those of `embed`, `pool.hidden` and `pool.score`.
 
         Raises:
             ValueError: If sizes differ.
         """
-        c, its = self.config, listener.config
+        c = self.config
         if self.embed is None or self.pool.hidden is None or self.pool.score is None:
             raise ValueError("only a network with embedding and attention can start as a listener")
-        if (c.width, c.embedding, c.attention, c.heads) != (its.width, its.embedding, its.attention, 2 * its.heads):
+        (embedding, width), (heads, attention) = listener["embed.weight"].shape, listener["pool.score.weight"].shape
+        if (c.width, c.embedding, c.attention, c.heads) != (width, embedding, attention, 2 * heads):
+            its = f"width {width}, embedding {embedding}, attention {attention}, heads {heads}"
             raise ValueError(f"the listener has other sizes ({its}) than the ranker ({c})")
-        self.embed.load_state_dict(listener.embed.state_dict())
-        for mine, theirs in ((self.pool.hidden, listener.pool.hidden), (self.pool.score, listener.pool.score)):
-            rows, columns = theirs.weight.shape
+        self.embed.load_state_dict({name: listener[f"embed.{name}"] for name in ("weight", "bias")})
+        for mine, name in ((self.pool.hidden, "pool.hidden"), (self.pool.score, "pool.score")):
+            theirs = listener[f"{name}.weight"]
+            rows, columns = theirs.shape
             mine.weight.zero_()
             mine.bias.zero_()
-            mine.weight[:rows, :columns] = theirs.weight
-            mine.bias[:rows] = theirs.bias
+            mine.weight[:rows, :columns] = theirs
+            mine.bias[:rows] = listener[f"{name}.bias"]
 
     def forward(self, words: Tensor, weight: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         """Scores and spread of clips up to and with each of their own `ends`.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
 from rtemo_models.kit.audio.codecs import fitted
 from rtemo_models.kit.audio.pitch import pitch_of
+from rtemo_models.kit.audio.resample import resampled
 from rtemo_models.systems.gem.data.resynthesis import (
     FFT_SAMPLES,
     HOP_SAMPLES,
@@ -158,8 +159,6 @@ def images(samples: Samples, random: np.random.Generator) -> Samples:
 
 def phase_vocoder(samples: Samples, random: np.random.Generator) -> Samples:
     """Another pitch and vocal tract, as a voice changer makes them: stretched in time, then played at another rate."""
-    from scipy.signal import resample_poly
-
     tenths = int(random.choice([8, 9, 11, 12, 13]))
     spectrum = transform(samples)
     place = np.arange(0, len(spectrum) - 1.001, 10 / tenths)
@@ -172,7 +171,7 @@ def phase_vocoder(samples: Samples, random: np.random.Generator) -> Samples:
     turn -= 2 * np.pi * np.round(turn / (2 * np.pi))
     phase = np.cumsum((turn + advance)[low], 0)
     stretched = inverse((wanted * np.exp(1j * phase)).astype(np.complex64), len(samples) * tenths // 10)
-    return fitted(resample_poly(stretched, 10, tenths).astype(np.float32), len(samples))
+    return fitted(resampled(stretched, 10, tenths), len(samples))
 
 
 IMITATORS: dict[str, Callable[[Samples, np.random.Generator], Samples]] = {

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
 from rtemo_models.kit.audio.codecs import fitted
+from rtemo_models.kit.audio.resample import resampled
+from rtemo_models.kit.nets.converter import PEAK, Converter, convert, load_converter, pitch_frames
+from rtemo_models.kit.nets.vocoder import FLOOR, Vocoder, load_vocoder, mel_of, padded, wave_of
 from rtemo_models.systems.gem.data import mb_melgan, melgan
 from rtemo_models.systems.gem.data.imitations import smeared
 from rtemo_models.systems.gem.data.mel_spectrum import MelSpectrum
-from rtemo_models.systems.vocoder.net.converter import PEAK, Converter, convert, load_converter, pitch_frames
-from rtemo_models.systems.vocoder.net.vocoder import FLOOR, Vocoder, load_vocoder, mel_of, padded, wave_of
 
 Samples = NDArray[np.float32]
 
@@ -53,13 +54,6 @@ def revoice(samples: Samples, system: str, way: str, random: np.random.Generator
     if system in ("vocoder", "converter"):
         return (through_vocoder if system == "vocoder" else through_converter)(samples, way, random, work)
     return (through_melgan if system == "melgan" else through_mb_melgan)(samples, way, random)
-
-
-def resampled(samples: Samples, up: int, down: int) -> Samples:
-    """At up / down times the rate."""
-    from scipy.signal import resample_poly
-
-    return np.asarray(resample_poly(samples, up, down), np.float32)
 
 
 def blurred(mel: NDArray[np.float32], way: str, random: np.random.Generator) -> NDArray[np.float32]:

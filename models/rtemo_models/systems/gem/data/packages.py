@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rtemo.api.errors import RtemoError
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
-from rtemo_models.kit.audio.codecs import fitted
+from rtemo_models.kit.audio.resample import at_rate
 
 PROGRAM = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "text2wave"}
 """System → program."""
@@ -103,12 +103,7 @@ def commands(system: str, voice: str, pitch: float, wide: float, rate: float, te
 def read_16_khz(path: Path) -> NDArray[np.float32]:
     """Read a file as mono at 16 kHz."""
     import soundfile
-    from scipy.signal import resample_poly
 
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
-    if rate_hz == SAMPLE_RATE_HZ:
-        return np.asarray(mono, np.float32)
-    common = int(np.gcd(rate_hz, SAMPLE_RATE_HZ))
-    made = resample_poly(mono, SAMPLE_RATE_HZ // common, rate_hz // common)
-    return fitted(made.astype(np.float32), len(made))
+    return at_rate(mono, rate_hz, SAMPLE_RATE_HZ)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.audio.augment import FLOOR_LOG, Augment, active_frames, mask, speech_weights
-from rtemo_models.kit.audio.variants import VARIANTS, FrameCache
+from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip, classes_of
+from rtemo_models.systems.merit.data.frames import FrameCache
 from rtemo_models.systems.merit.data.teacher import TeacherCache
 
 HOP_SAMPLES = 160

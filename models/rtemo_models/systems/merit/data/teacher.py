@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.kit.audio.resample import respeed
 from rtemo_models.kit.progress import progress
 
 FRAME_HOP_SAMPLES = 384
 FRAME_CENTRE_SAMPLES = 447
 """Centre of the first frame's receptive field: convolutions of kernel 127, 7, 3 and stride 64, 3, 2."""
 WIDTH = 288
-SPEEDS = {"normal": (1, 1), "slow": (10, 9), "fast": (10, 11)}
-"""Playback speed (1, 0.9, 1.1) → resampling ratio (up, down): pitch and formants move too, which makes new voices."""
 
 
 def find_encoder(path: Path | None) -> Path:
@@ -96,16 +95,6 @@ class Panel:
     def at(self, i: int, positions_samples: NDArray[np.float64]) -> NDArray[np.float32]:
         """Frames interpolated linearly at sample positions; held at the ends."""
         return np.concatenate([t.at(i, positions_samples) for t in self._teachers], 1)
-
-
-def respeed(samples: NDArray[np.float32], speed: str) -> NDArray[np.float32]:
-    """Play a clip at another speed, pitch and formants with it."""
-    up, down = SPEEDS[speed]
-    if up == down:
-        return samples
-    from scipy.signal import resample_poly
-
-    return np.asarray(resample_poly(samples, up, down), np.float32)
 
 
 def open_teacher(stem: Path, audio: AudioCache, encoder: Path | None, speed: str = "normal") -> TeacherCache:

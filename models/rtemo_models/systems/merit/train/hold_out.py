@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.api.events import EMOTIONS
-from rtemo_models.kit.corpora.caches import Caches, open_caches
 from rtemo_models.kit.corpora.clip import classes_of
 from rtemo_models.systems.merit.data.batches import Sampler, Targets
+from rtemo_models.systems.merit.data.taught import Taught, open_taught
 from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, masked_cross_entropy
 from rtemo_models.systems.merit.train.opinions import statistics
 
@@ -88,7 +88,7 @@ def contrastive(hidden: Tensor, label: Tensor, temperature: float = 0.2) -> Tens
 
 
 def train(
-    caches: Caches, x: dict[str, Tensor], rows: list[int], choice: Choice, seed: int
+    caches: Taught, x: dict[str, Tensor], rows: list[int], choice: Choice, seed: int
 ) -> Callable[[Tensor], Tensor]:
     """Train a head on the clips in `rows`; returns statistics → logits."""
     torch.manual_seed(seed)
@@ -125,7 +125,7 @@ def train(
     return lambda values: head(body(values))
 
 
-def recall(caches: Caches, said: Tensor, corpus: str, split: str) -> float:
+def recall(caches: Taught, said: Tensor, corpus: str, split: str) -> float:
     """Unweighted average recall on a corpus' clips over its classes."""
     classes = list(classes_of(caches.clips)[corpus])
     rows = [i for i, c in enumerate(caches.clips) if c.corpus == corpus and c.split == split]
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: WORK/hold_out.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    caches = open_caches(options.data, options.work / "cache", options.teacher)
+    caches = open_taught(options.data, options.work / "cache", options.teacher)
     plain = {speed: statistics(teacher, len(caches.clips)) for speed, teacher in caches.teachers.items()}
     trained = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus != "baved"]
     mean, deviation = plain["normal"][trained].mean(0), plain["normal"][trained].std(0) + 1e-3
@@ -180,7 +180,7 @@ def main() -> None:
     (options.out or options.work / "hold_out.json").write_text(json.dumps(result, indent=1))
 
 
-def within_corpora(caches: Caches, values: NDArray[np.float32]) -> NDArray[np.float32]:
+def within_corpora(caches: Taught, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Statistics with each corpus' own mean and deviation taken off."""
     out = np.empty_like(values)
     corpora = np.array([c.corpus for c in caches.clips])

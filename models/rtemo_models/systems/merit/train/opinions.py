@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtemo.api.events import EMOTIONS
-from rtemo_models.kit.corpora.caches import Caches
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.merit.data.batches import Sampler, Targets
+from rtemo_models.systems.merit.data.taught import Taught
 from rtemo_models.systems.merit.data.teacher import TeacherCache
 from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, masked_cross_entropy
 from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe
@@ -41,7 +41,7 @@ def fold_of(speaker: str) -> int:
     return zlib.crc32(speaker.encode()) % FOLDS
 
 
-def train_head(caches: Caches, rows: list[int], x: dict[str, Tensor], recipe: EmotionRecipe, seed: int) -> nn.Module:
+def train_head(caches: Taught, rows: list[int], x: dict[str, Tensor], recipe: EmotionRecipe, seed: int) -> nn.Module:
     """Train one head on the statistics `x` (by playback speed) of the clips in `rows`."""
     torch.manual_seed(seed)
     random = np.random.default_rng((recipe.seed, seed))
@@ -66,7 +66,7 @@ def train_head(caches: Caches, rows: list[int], x: dict[str, Tensor], recipe: Em
     return head.eval()
 
 
-def open_opinions(path: Path, caches: Caches, recipe: EmotionRecipe) -> NDArray[np.float32]:
+def open_opinions(path: Path, caches: Taught, recipe: EmotionRecipe) -> NDArray[np.float32]:
     """Logits of the heads, float32 [clips, 8], made first when `path` is absent; NaN for clips that are not trained on.
 
     A clip's opinion comes from the head that was trained without the clip's speaker.

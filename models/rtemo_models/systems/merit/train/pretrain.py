@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtemo_models.kit.audio.augment import Augment, active_frames
-from rtemo_models.kit.corpora.caches import Caches, open_caches
 from rtemo_models.kit.corpora.clip import classes_of
 from rtemo_models.kit.progress import progress
 from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume, write
 from rtemo_models.systems.merit.data.batches import Batch, BatchMaker, Sampler
+from rtemo_models.systems.merit.data.taught import Taught, open_taught
 from rtemo_models.systems.merit.net.emotion import EmotionNet, EmotionNetConfig
 from rtemo_models.systems.merit.train.losses import (
     accepted_cross_entropy,
@@ -40,14 +40,14 @@ from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe, read
 CHECKPOINT_EVERY_STEPS = 250
 
 
-def teacher_statistics(caches: Caches, chosen: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def teacher_statistics(caches: Taught, chosen: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and deviation of the teacher's frames over up to 1500 training clips."""
     some = np.random.default_rng(0).permutation(chosen)[:1500]
     frames = np.concatenate([caches.teachers["normal"].frames(int(i)) for i in some]).astype(np.float64)
     return frames.mean(0).astype(np.float32), (frames.std(0) + 1e-3).astype(np.float32)
 
 
-def make_batches(caches: Caches, recipe: EmotionRecipe, hops_per_step: int) -> BatchMaker:
+def make_batches(caches: Taught, recipe: EmotionRecipe, hops_per_step: int) -> BatchMaker:
     """Set up the batches of a run: training speakers and training noises only."""
     chosen = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
     mean, deviation = teacher_statistics(caches, chosen)
@@ -133,7 +133,7 @@ def rate_at(step: int, recipe: EmotionRecipe) -> float:
 
 
 @torch.no_grad()
-def recall_on_dev(net: EmotionNet, caches: Caches) -> dict[str, float]:
+def recall_on_dev(net: EmotionNet, caches: Taught) -> dict[str, float]:
     """Unweighted average recall per corpus at the end of clean dev clips, over the corpus' own classes.
 
     For BAVED, which has levels and no emotions, Spearman's correlation of arousal with the level.
@@ -175,7 +175,7 @@ def recall_on_dev(net: EmotionNet, caches: Caches) -> dict[str, float]:
 class Run:
     """One training run in its folder."""
 
-    def __init__(self, recipe: EmotionRecipe, caches: Caches, folder: Path) -> None:
+    def __init__(self, recipe: EmotionRecipe, caches: Taught, folder: Path) -> None:
         self.recipe, self.caches, self.folder = recipe, caches, folder
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
@@ -242,7 +242,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipe = read_recipe(options.config)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, recipe.variants)
+    caches = open_taught(options.data, options.work / "cache", options.teacher, recipe.variants)
     Run(recipe, caches, options.work / options.run).train(options.until)
 
 

@@ -25,13 +25,14 @@ from rtemo_models.kit.audio.rooms import read_rooms
 from rtemo_models.kit.audio.spectra import Spectra
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.audio.voices import open_voices
-from rtemo_models.kit.corpora.caches import FRAMES_SEED, Caches, open_caches
+from rtemo_models.kit.corpora.caches import FRAMES_SEED
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA
 from rtemo_models.kit.progress import progress
 from rtemo_models.kit.run_folder import follow, keep, log, resume, write
 from rtemo_models.systems.merit.data.batches import Sampler
 from rtemo_models.systems.merit.data.mixing import Mixture, MixtureMaker, NoiseMaker
 from rtemo_models.systems.merit.data.recordings import Recordings
+from rtemo_models.systems.merit.data.taught import Taught, open_taught
 from rtemo_models.systems.merit.data.teacher import Panel, TeacherCache
 from rtemo_models.systems.merit.data.tract import Tracts
 from rtemo_models.systems.merit.net.enhancer import cube
@@ -62,7 +63,7 @@ def frame_statistics(teacher: Panel, chosen: list[int]) -> tuple[NDArray[np.floa
     return frames.mean(0).astype(np.float32), (frames.std(0) + 1e-3).astype(np.float32)
 
 
-def make_mixtures(caches: Caches, recipe: MeritRecipe, data: Path, work: Path, hops_per_step: int) -> MixtureMaker:
+def make_mixtures(caches: Taught, recipe: MeritRecipe, data: Path, work: Path, hops_per_step: int) -> MixtureMaker:
     """Set up the batches of a run: training speakers and training noises only."""
     chosen = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
     talkers = [i for i in chosen if caches.clips[i].corpus in NEUTRAL_CORPORA or caches.clips[i].duration_s > 2]
@@ -248,7 +249,7 @@ def rate_at(step: int, recipe: MeritRecipe) -> float:
 class Run:
     """One training run in its folder."""
 
-    def __init__(self, recipe: MeritRecipe, caches: Caches, data: Path, work: Path, name: str) -> None:
+    def __init__(self, recipe: MeritRecipe, caches: Taught, data: Path, work: Path, name: str) -> None:
         self.recipe, self.caches, self.folder = recipe, caches, work / name
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
@@ -337,7 +338,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipe = read_merit_recipe(options.config, options.set)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, recipe.variants)
+    caches = open_taught(options.data, options.work / "cache", options.teacher, recipe.variants)
     Run(recipe, caches, options.data, options.work, options.run).train(options.until)
 
 

@@ -21,10 +21,10 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 from torch import Tensor, nn
 
 from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.kit.audio.resample import resampled
 from rtemo_models.kit.audio.rooms import reverberate, scaled_noise, synthetic_room, telephone
 from rtemo_models.kit.corpora.caches import open_caches
 from rtemo_models.kit.corpora.clip import Clip, classes_of
@@ -96,9 +96,7 @@ def batches(
                 need = crop * down // up + 64
                 start = random.integers(max(0, len(samples) - need) + 1)
                 samples = samples[start : start + need]
-                if up != down:
-                    samples = resample_poly(samples, up, down).astype(np.float32)
-                samples = samples[:crop]
+                samples = resampled(samples, up, down)[:crop]
                 at = random.integers(crop - len(samples) + 1)
                 x[b, at : at + len(samples)] = samples
                 x[b] = degraded(x[b], noises, noise_rows, random)
@@ -164,7 +162,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     recipe = msgspec.convert(tomllib.loads(options.config.read_text(encoding="utf-8")), TutorRecipe)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=())
+    caches = open_caches(options.data, options.work / "cache")
     folder = options.work / options.run
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.kit.audio.resample import SPEEDS, respeed
 from rtemo_models.kit.corpora.caches import open_caches
 from rtemo_models.kit.progress import progress
-from rtemo_models.systems.merit.data.teacher import FRAME_CENTRE_SAMPLES, FRAME_HOP_SAMPLES, SPEEDS, WIDTH, respeed
+from rtemo_models.systems.merit.data.teacher import FRAME_CENTRE_SAMPLES, FRAME_HOP_SAMPLES, WIDTH
 from rtemo_models.systems.merit.net.tutor import Tutor, load_tutor
 
 GROUP = 16
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=())
+    caches = open_caches(options.data, options.work / "cache")
     net = load_tutor(options.work / options.run / "tutor.pt")
     answers = [hear(net, caches.audio, speed, options.work / "cache" / f"{options.name}-{speed}") for speed in SPEEDS]
     opinions = np.mean(answers, 0)

@@ -27,7 +27,6 @@ from rtemo_models.kit.corpora.clip import Clip
 from rtemo_models.kit.progress import progress
 from rtemo_models.kit.recipe import changes_of
 from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume
-from rtemo_models.systems.merit.net.merit import load_merit
 from rtemo_models.systems.ranker.data.batches import ListDraws, RankBatch, RankBatches, StatisticsBatches
 from rtemo_models.systems.ranker.data.labels import ListSampler, RankLabels
 from rtemo_models.systems.ranker.data.statistics import moment_steps, plain_statistics
@@ -54,7 +53,7 @@ class RankCorpus:
 def open_rank_corpus(data_dir: Path, work: Path) -> RankCorpus:
     """Make the words of the training clips, or open what is there (a quarter of an hour the first time)."""
     cache = work / "cache"
-    made = open_caches(data_dir, cache, variants=())
+    made = open_caches(data_dir, cache)
     ear = Ear()
     wanted = [i for i, c in enumerate(made.clips) if c.split == "train"]
     noises = [made.noise_audio.samples(i) for i, split in enumerate(made.noise_split) if split == "train"]
@@ -168,7 +167,9 @@ def fresh(recipe: RankerRecipe, work: Path) -> Ranker:
     torch.manual_seed(recipe.seed)
     net = Ranker(RankerConfig(**recipe.net))
     if recipe.start and net.config.attention:
-        net.start_as(load_merit(work / recipe.start).listener)
+        saved = torch.load(work / recipe.start, weights_only=True, map_location="cpu")["weights"]
+        part = "listener."
+        net.start_as({name.removeprefix(part): values for name, values in saved.items() if name.startswith(part)})
     return net
 
 

@@ -25,10 +25,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.cache import open_audio
 from rtemo_models.kit.corpora.clip import Clip, read_clips
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import changes_of, read_settings
-from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume
-from rtemo_models.systems.vocoder.net.converter import (
+from rtemo_models.kit.nets.converter import (
     PEAK,
     Converter,
     ConverterConfig,
@@ -39,7 +36,10 @@ from rtemo_models.systems.vocoder.net.converter import (
     save_converter,
     usual_pitch,
 )
-from rtemo_models.systems.vocoder.net.vocoder import BANDS, Vocoder, load_vocoder, mel_of, wave_of
+from rtemo_models.kit.nets.vocoder import BANDS, Vocoder, load_vocoder, mel_of, wave_of
+from rtemo_models.kit.progress import progress
+from rtemo_models.kit.recipe import changes_of, read_settings
+from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume
 
 REPORT_EVERY_STEPS = 250
 KEPT_BACK = 10

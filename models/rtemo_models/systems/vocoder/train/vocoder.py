@@ -25,18 +25,13 @@ from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ, AudioCache, open_audio
 from rtemo_models.kit.corpora.clip import read_clips
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import changes_of, read_settings
-from rtemo_models.kit.run_folder import decayed_groups, follow, log, write
-from rtemo_models.systems.vocoder.net.vocoder import (
+from rtemo_models.kit.nets.vocoder import (
     FFT_SAMPLES,
     FLOOR,
     HOP_SAMPLES,
-    RESOLUTIONS,
     Samples,
     Vocoder,
     VocoderConfig,
-    critics_of,
     load_vocoder,
     mel_matrices,
     mel_of,
@@ -45,6 +40,10 @@ from rtemo_models.systems.vocoder.net.vocoder import (
     vocode,
     window_of,
 )
+from rtemo_models.kit.progress import progress
+from rtemo_models.kit.recipe import changes_of, read_settings
+from rtemo_models.kit.run_folder import decayed_groups, follow, log, write
+from rtemo_models.systems.vocoder.net import RESOLUTIONS, critics_of
 
 REPORT_EVERY_STEPS = 250
 GRIFFIN_LIM_ITERATIONS = 32

@@ -2,8 +2,8 @@
 
 ConvNeXt blocks at the rate of frames and a head that gives magnitudes and phases for an inverse transform (Siuzdak
 2023, "Vocos: closing the gap between time-domain and Fourier-based neural vocoders", arXiv:2306.00814). Magnitudes
-start from what the bands tell, so that only what they leave open has to be learned. The critics hear compressed
-complex spectra at three resolutions (after UnivNet, Jang et al. 2021, and EnCodec, Défossez et al. 2022).
+start from what the bands tell, so that only what they leave open has to be learned.
+`systems.vocoder` trains it, `systems.gem` makes clips anew with it.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,8 +24,6 @@ RATE_HZ = 16_000
 FFT_SAMPLES, HOP_SAMPLES = 1024, 256
 BANDS, BINS = 80, FFT_SAMPLES // 2 + 1
 FLOOR = 1e-5
-RESOLUTIONS = ((512, 128), (1024, 256), (256, 64))
-"""(frame, hop) in samples of what critics and losses hear."""
 
 LOUDEST_LOG = 6.0
 """Natural log of the largest magnitude that the head may give; a full-scale sine has 5.5."""
@@ -133,40 +131,6 @@ class Vocoder(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """Samples [batch, (frames - 1) · hop]."""
         return torch.istft(self.spectra(mel), FFT_SAMPLES, HOP_SAMPLES, window=window_of(FFT_SAMPLES), center=True)
-
-
-class Critic(nn.Module):
-    """Hears one resolution; strides go over frequency alone, so that every moment keeps an opinion."""
-
-    def __init__(self, frame_samples: int, hop_samples: int, width: int) -> None:
-        super().__init__()
-        self.frame_samples, self.hop_samples = frame_samples, hop_samples
-        norm = nn.utils.parametrizations.weight_norm
-        self.layers = nn.ModuleList(
-            [
-                norm(nn.Conv2d(2, width, (9, 3), (4, 1), (4, 1))),
-                norm(nn.Conv2d(width, width, (7, 3), (2, 1), (3, 1))),
-                norm(nn.Conv2d(width, width, (7, 3), (2, 1), (3, 1))),
-                norm(nn.Conv2d(width, width, (5, 3), (2, 1), (2, 1))),
-            ]
-        )
-        self.last = norm(nn.Conv2d(width, 1, (3, 3), 1, (1, 1)))
-
-    def forward(self, samples: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Opinions, higher the more genuine, [batch, 1, places, frames], and what the layers hear on the way."""
-        spectra = spectrum(samples, self.frame_samples, self.hop_samples)
-        squeezed = spectra * (spectra.abs().square() + 1e-6).pow(-0.35)  # magnitudes to about the power of 0.3
-        x = torch.stack([squeezed.real, squeezed.imag], 1)
-        heard = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.1)
-            heard.append(x)
-        return self.last(x), heard
-
-
-def critics_of(width: int) -> nn.ModuleList:
-    """One critic per resolution."""
-    return nn.ModuleList(Critic(frame, hop, width) for frame, hop in RESOLUTIONS)
 
 
 def mel_of(samples: Samples) -> NDArray[np.float32]:

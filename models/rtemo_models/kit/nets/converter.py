@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of
-from rtemo_models.systems.vocoder.net.vocoder import BANDS, HOP_SAMPLES, RATE_HZ, Block, Samples, log_mel
+from rtemo_models.kit.nets.vocoder import BANDS, HOP_SAMPLES, RATE_HZ, Block, Samples, log_mel
 
 COARSE = 4
 """Bands that the encoder hears as one: too broad for harmonics, broad enough for vowels."""

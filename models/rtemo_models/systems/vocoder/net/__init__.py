@@ -1,1 +1,0 @@
-"""Both networks and how they are used."""
