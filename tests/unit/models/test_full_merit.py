@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
@@ -378,11 +379,10 @@ def test_a_wrong_key_of_a_recipe_is_named(tmp_path):
 def test_the_command_says_in_one_line_what_is_missing(data, tmp_path, monkeypatch):
     folder, _ = data
     path = ROOT / "models/rtemo_models/systems/full_merit/recipes/recipe.toml"
-    line = ["full_merit", "--config", str(path), "--data", str(folder), "--work", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", [*line, "--encoder", str(tmp_path / "nowhere")])
+    line = ["--config", str(path), "--data", str(folder), "--work", str(tmp_path)]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(SystemExit, match=r"full-merit: no encoder .*nowhere"):
-        main()
+    with pytest.raises(click.ClickException, match=r"no encoder .*nowhere"):
+        main.main([*line, "--encoder", str(tmp_path / "nowhere")], standalone_mode=False)
 
 
 def test_the_log_magnitude_is_undone_by_its_inverse():

@@ -11,7 +11,9 @@ pytest.importorskip("onnx", reason="onnx is not installed: the export cannot be 
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from rtemo.api import ModelCard  # noqa: E402
+from rtemo.api.errors import ConfigError  # noqa: E402
 from rtemo_models.kit.corpora.clip import Clip  # noqa: E402
+from rtemo_models.kit.recipe import read_recipe  # noqa: E402
 from rtemo_models.systems.merit.net.listener import Listener, ListenerConfig  # noqa: E402
 from rtemo_models.systems.ranker.data.batches import ListDraws, RankBatches, StatisticsBatches  # noqa: E402
 from rtemo_models.systems.ranker.data.labels import ListSampler, RankLabels  # noqa: E402
@@ -20,7 +22,7 @@ from rtemo_models.systems.ranker.data.words import WordCache, open_words  # noqa
 from rtemo_models.systems.ranker.export.bundle import ranker_graph, write_bundle  # noqa: E402
 from rtemo_models.systems.ranker.net import ATTRIBUTES, Ranker, RankerConfig, load_ranker  # noqa: E402
 from rtemo_models.systems.ranker.train.objective import list_losses  # noqa: E402
-from rtemo_models.systems.ranker.train.recipe import read_ranker_recipe  # noqa: E402
+from rtemo_models.systems.ranker.train.recipe import RankerRecipe  # noqa: E402
 from rtemo_models.systems.ranker.train.run import RankCorpus, RankerRun, end_scores, fresh, standardise  # noqa: E402
 
 pytestmark = pytest.mark.unit
@@ -274,10 +276,11 @@ def test_a_short_run_learns_to_rank_and_goes_on_where_it_stopped(
     tmp_path: Path, attention: int, pool_rate: float
 ) -> None:
     made = corpus(tmp_path)
-    recipe = read_ranker_recipe(
-        RECIPE,
-        {"steps": 40, "lists": 4, "length": 5, "variants": {"dry": 1.0}, "rate_peak": 0.01, "warmup_steps": 5}
-        | {"average_decay": 0.9, "start": "", "pool_rate": pool_rate, "net": NET | {"attention": attention}},
+    changes = ["steps=40", "lists=4", "length=5", "rate_peak=0.01", "warmup_steps=5", "average_decay=0.9", "start="]
+    recipe = msgspec.structs.replace(
+        read_recipe(RECIPE, RankerRecipe, [*changes, f"pool_rate={pool_rate}"]),
+        variants={"dry": 1.0},
+        net=NET | {"attention": attention},
     )
     RankerRun(recipe, made, fresh(recipe, tmp_path), tmp_path / "run").train()
     run = RankerRun(recipe, made, fresh(recipe, tmp_path), tmp_path / "run")
@@ -314,7 +317,7 @@ def test_the_same_step_gives_the_same_batch_and_lists_are_cut_at_one_moment(tmp_
     ["rank_list", "rank_net", "all_pairs", "adjacent_pairs", "list_net", "list_mle", "lambda_loss", "approx_ndcg"],
 )
 def test_every_loss_of_the_recipe_prefers_the_right_order(loss: str) -> None:
-    recipe = read_ranker_recipe(RECIPE, {"loss": loss})
+    recipe = read_recipe(RECIPE, RankerRecipe, [f"loss={loss}"])
     labels = torch.tensor([[-0.7, 0.0, 0.7, 0.5]])
     right, wrong = (list_losses(sign * 3 * labels, labels, 0.1, recipe, 0.5) for sign in (1, -1))
     assert (right < wrong).all()
@@ -322,12 +325,12 @@ def test_every_loss_of_the_recipe_prefers_the_right_order(loss: str) -> None:
 
 @pytest.mark.parametrize("curriculum", ["near_first", "far_first"])
 def test_curricula_are_chosen_by_name(curriculum: str) -> None:
-    recipe = read_ranker_recipe(RECIPE, {"curriculum": curriculum})
+    recipe = read_recipe(RECIPE, RankerRecipe, [f"curriculum={curriculum}"])
     labels, scores = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0.0, 1.0, 5.0]])
     early, late = (list_losses(scores, labels, 0.0, recipe, done) for done in (0.0, 1.0))
     assert (early != late).all()
 
 
 def test_an_unknown_setting_is_refused_with_its_name() -> None:
-    with pytest.raises(msgspec.ValidationError, match="unknown field `lenght`"):
-        read_ranker_recipe(RECIPE, {"lenght": 4})
+    with pytest.raises(ConfigError, match="unknown field `lenght`"):
+        read_recipe(RECIPE, RankerRecipe, ["lenght=4"])

@@ -18,7 +18,7 @@ from rtemo_models.kit.audio.rooms import mu_law_round_trip, scaled_noise, teleph
 from rtemo_models.systems.merit.data.taught import Taught, open_taught  # noqa: E402
 from rtemo_models.systems.merit.data.teacher import FRAME_HOP_SAMPLES, WIDTH  # noqa: E402
 from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, masked_cross_entropy, opinion_cross_entropy  # noqa: E402
-from rtemo_models.systems.merit.train.pretrain import Run, make_batches  # noqa: E402
+from rtemo_models.systems.merit.train.pretrain import EmotionRun, make_batches  # noqa: E402
 from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe  # noqa: E402
 
 pytestmark = pytest.mark.unit
@@ -137,9 +137,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     caches: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rtemo_models.systems.merit.train.opinions.STEPS", 5)
-    Run(RECIPE, caches, tmp_path / "whole").train()
-    Run(RECIPE, caches, tmp_path / "halves").train(until=2)
-    Run(RECIPE, caches, tmp_path / "halves").train()
+    EmotionRun(RECIPE, caches, tmp_path / "whole").train()
+    EmotionRun(RECIPE, caches, tmp_path / "halves").train(until=2)
+    EmotionRun(RECIPE, caches, tmp_path / "halves").train()
     whole, halves = (torch.load(tmp_path / n / "average.pt", weights_only=True)["weights"] for n in ("whole", "halves"))
     for name, values in whole.items():
         torch.testing.assert_close(values, halves[name], msg=name)

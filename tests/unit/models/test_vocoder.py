@@ -15,10 +15,10 @@ from rtemo_models.kit.nets.vocoder import (  # noqa: E402
     load_vocoder,
     mel_matrices,
     mel_of,
-    save_vocoder,
     vocode,
     wave_of,
 )
+from rtemo_models.kit.run_folder import save_net  # noqa: E402
 from rtemo_models.systems.vocoder.train.vocoder import Crops, VocoderRecipe, VocoderRun, dev_clips, griffin_lim  # noqa: E402
 
 pytestmark = pytest.mark.unit
@@ -116,7 +116,7 @@ def test_griffin_lim_comes_near_the_bands_it_was_given() -> None:
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     net, clip = net_of(4), voice(0.4, 4)
-    save_vocoder(net, tmp_path / "net.pt")
+    save_net(net, tmp_path / "net.pt")
     np.testing.assert_array_equal(vocode(load_vocoder(tmp_path / "net.pt"), clip), vocode(net, clip))
 
 

@@ -7,9 +7,10 @@ table.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.pitch import HIGHEST_HZ, LOWEST_HZ, pitch_of
 from rtemo_models.kit.nets.vocoder import BANDS, HOP_SAMPLES, RATE_HZ, Block, Samples, log_mel
+from rtemo_models.kit.run_folder import load_net
 
 COARSE = 4
 """Bands that the encoder hears as one: too broad for harmonics, broad enough for vowels."""
@@ -232,17 +234,11 @@ def usual_pitch(pitch_hz: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
     return float(np.median(log)), float(np.clip(log.std(), NARROWEST, WIDEST))
 
 
-def save_converter(net: Converter, path: Path) -> None:
-    """Write configuration and weights."""
-    part = path.with_suffix(".part")
-    torch.save({"config": asdict(net.config), "weights": net.state_dict()}, part)
-    part.replace(path)
-
-
 def load_converter(path: Path) -> Converter:
-    """Read a converter as `save_converter` wrote it, ready to use."""
-    saved = torch.load(path, weights_only=True)
-    config = saved["config"] | {"places": tuple((who, mood) for who, mood in saved["config"]["places"])}
-    net = Converter(ConverterConfig(**config))
-    net.load_state_dict(saved["weights"])
-    return net.eval()
+    """Read a converter as its run wrote it, ready to use."""
+
+    def build(config: dict[str, Any]) -> Converter:
+        places = tuple((who, mood) for who, mood in config["places"])
+        return Converter(ConverterConfig(**config | {"places": places}))
+
+    return load_net(path, build)

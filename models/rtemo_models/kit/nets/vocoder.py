@@ -6,7 +6,7 @@ start from what the bands tell, so that only what they leave open has to be lear
 `systems.vocoder` trains it, `systems.gem` makes clips anew with it.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.dsp.filterbank import triangular_filterbank
+from rtemo_models.kit.run_folder import load_net
 
 Samples = NDArray[np.float32]
 
@@ -159,16 +160,6 @@ def vocode(net: Vocoder, samples: Samples) -> Samples:
     return wave_of(net, mel_of(padded(samples)))[: len(samples)]
 
 
-def save_vocoder(net: Vocoder, path: Path) -> None:
-    """Write configuration and weights."""
-    part = path.with_suffix(".part")
-    torch.save({"config": asdict(net.config), "weights": net.state_dict()}, part)
-    part.replace(path)
-
-
 def load_vocoder(path: Path) -> Vocoder:
-    """Read a vocoder as `save_vocoder` wrote it, ready to use."""
-    saved = torch.load(path, weights_only=True)
-    net = Vocoder(VocoderConfig(**saved["config"]))
-    net.load_state_dict(saved["weights"])
-    return net.eval()
+    """Read a vocoder as its run wrote it, ready to use."""
+    return load_net(path, lambda config: Vocoder(VocoderConfig(**config)))

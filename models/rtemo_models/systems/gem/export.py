@@ -3,18 +3,19 @@
 FOLDER gets `gem`: one step of the network as an ONNX graph with explicit state, for n streams per call, and its card.
 """
 
-import argparse
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import onnx
 
 from rtemo.api import EXPERTS
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.kit.export.graph import GraphBuilder
 from rtemo_models.kit.export.layers import LayerWriter, array
@@ -240,16 +241,19 @@ def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) 
     return card
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option("--net", "net_path", type=PATH, required=True, help="calibrated.pt of a run."),
+    click.option("--out", type=PATH, required=True, help="Folder that gets the bundle."),
+    click.option("--version", default="0.1.0", show_default=True),
+    click.option(
+        "--results", "results_path", type=PATH, help="JSON with scores, calibration and trained_on, for the card."
+    ),
+)
+def main(net_path: Path, out: Path, version: str, results_path: Path | None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--net", type=Path, required=True, help="calibrated.pt of a run")
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets the bundle")
-    parser.add_argument("--version", default="0.1.0")
-    parser.add_argument("--results", type=Path, help="JSON with scores, calibration and trained_on, for the card")
-    options = parser.parse_args()
-    results = json.loads(options.results.read_text()) if options.results else {}
-    card = write_bundle(load_gem(options.net), options.out, options.version, results)
+    results = json.loads(results_path.read_text()) if results_path else {}
+    card = write_bundle(load_gem(net_path), out, version, results)
     print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.1f} million MAC/s, {card.sha256}")
 
 

@@ -7,10 +7,10 @@ from a handful of synthesisers a large network learns these synthesisers.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.api import EXPERTS
+from rtemo_models.kit.run_folder import load_net
 
 HOPS = 4
 """Hops of a step."""
@@ -340,17 +341,10 @@ def mixed_probability(said: Tensor, gate: Tensor) -> Tensor:
     return torch.log(p + tiny) - torch.log1p(tiny - p)
 
 
-def save_gem(net: Gem, path: Path) -> None:
-    """Write configuration and weights."""
-    part = path.with_suffix(".part")
-    torch.save({"config": asdict(net.config), "weights": net.state_dict()}, part)
-    part.replace(path)
-
-
 def load_gem(path: Path) -> Gem:
-    """Read a network as `save_gem` wrote it, ready to score."""
-    saved = torch.load(path, weights_only=True)
-    config = {key: tuple(v) if isinstance(v, list) else v for key, v in saved["config"].items()}
-    net = Gem(GemConfig(**config))
-    net.load_state_dict(saved["weights"])
-    return net.eval()
+    """Read a network as its run wrote it, ready to score."""
+
+    def build(config: dict[str, Any]) -> Gem:
+        return Gem(GemConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}))
+
+    return load_net(path, build)

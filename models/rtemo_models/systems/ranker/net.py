@@ -5,13 +5,14 @@ that 1 is one standard deviation of the training clips.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from rtemo_models.kit.run_folder import load_net
 
 ATTRIBUTES = ("arousal", "valence", "intensity")
 """What is ranked, in the order of the outputs."""
@@ -227,16 +228,6 @@ class Ranker(nn.Module):
         return self.scores(statistics) * speech.clamp_max(1.0), self.spread(speech[:, 0]), after
 
 
-def save_ranker(net: Ranker, path: Path) -> None:
-    """Write a ranker with what it takes to build it again, whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save({"config": asdict(net.config), "weights": net.state_dict()}, part)
-    part.replace(path)
-
-
 def load_ranker(path: Any) -> Ranker:
     """Load a ranker, ready to run."""
-    saved = torch.load(path, weights_only=True, map_location="cpu")
-    net = Ranker(RankerConfig(**saved["config"]))
-    net.load_state_dict(saved["weights"])
-    return net.eval()
+    return load_net(path, lambda config: Ranker(RankerConfig(**config)))

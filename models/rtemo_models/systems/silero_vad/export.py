@@ -6,17 +6,18 @@ the frames that it sees, and the recurrent layer is one product. What is left is
 rest is a Fourier transform, which the caller does.
 """
 
-import argparse
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.kit.export.graph import GraphBuilder
 
@@ -131,11 +132,12 @@ def card_of(graph: bytes, weights: dict[str, NDArray[np.float32]]) -> ModelCard:
     )
 
 
-def main() -> None:
-    """Write the bundle."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
-    out = parser.parse_args().out
+@task(
+    __doc__,
+    click.option("--out", type=PATH, required=True, help="Folder of the bundle."),
+)
+def main(out: Path) -> None:
+    """Command line."""
     path = published()
     weights = read_weights(path)
     graph = build_graph(weights).SerializeToString(deterministic=True)

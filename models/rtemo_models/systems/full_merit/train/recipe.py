@@ -1,6 +1,6 @@
 """What a training run of the full-size network is made of, read from `recipe.toml`."""
 
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ import msgspec
 
 from rtemo.api.errors import ConfigError
 from rtemo.api.events import EMOTIONS
+from rtemo_models.kit.recipe import read_recipe
 
 
 class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,16 +53,13 @@ class FullMeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     net: dict[str, Any] = {}
 
 
-def read_full_recipe(path: Path) -> FullMeritRecipe:
+def read_full_recipe(paths: Path | Sequence[Path], changes: Sequence[str] = ()) -> FullMeritRecipe:
     """Read a recipe.
 
     Raises:
         ConfigError: If a key is unknown, missing or of the wrong type, with its name.
     """
-    try:
-        recipe = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), FullMeritRecipe)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: {error}", "see full_merit/recipes/recipe.toml for every key") from error
+    recipe = read_recipe(paths, FullMeritRecipe, changes)
     unknown = [name for name in recipe.classes if name not in EMOTIONS]
     if unknown:
         raise ConfigError(f"classes has {', '.join(unknown)}; expected names of {', '.join(EMOTIONS)}")

@@ -4,16 +4,15 @@ With `python -m` instead of `torchrun` it runs in one process; without a GPU on 
 (to go on: run the same command again), `best.pt` (the weights that did best on all dev clips) and `log.jsonl`.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import numpy as np
 import torch
@@ -21,7 +20,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from rtemo.api.errors import ConfigError, ModelError, RtemoError
+from rtemo.api.errors import ConfigError, ModelError
+from rtemo_models.kit.command import config_option, data_option, run_option, set_option, task, until_option, work_option
 from rtemo_models.kit.corpora.clip import Clip, read_manifest, refuse_leaks
 from rtemo_models.systems.full_merit.data import NoisyPairs, PairBatch, class_weights, collated, read_noises
 from rtemo_models.systems.full_merit.net import FullMerit, FullMeritConfig, spectrum_frames
@@ -299,25 +299,32 @@ def load_best(path: Path) -> FullMerit:
     return net.eval()
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    data_option,
+    work_option,
+    run_option("full-merit"),
+    click.option("--encoder", help="Name or folder of the encoder instead of the recipe's."),
+    set_option,
+    until_option,
+)
+def main(
+    config: tuple[Path, ...],
+    data: Path,
+    work: Path,
+    name: str,
+    encoder: str | None,
+    changes: tuple[str, ...],
+    until: int | None,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emotion/ and noise/manifest.csv")
-    parser.add_argument("--work", type=Path, required=True, help="folder for runs")
-    parser.add_argument("--run", default="full-merit", help="name of the run's folder under --work")
-    parser.add_argument("--encoder", help="name or folder of the encoder instead of the recipe's")
-    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
-    options = parser.parse_args()
     group = join()
     try:
-        recipe = read_full_recipe(options.config)
-        clips = read_manifest(options.data / "emotion" / "manifest.csv")
+        recipe = read_full_recipe(config, changes)
+        clips = read_manifest(data / "emotion" / "manifest.csv")
         clips = [c for c in clips if c.corpus in recipe.corpora]
-        encoder = load_encoder(options.encoder or recipe.encoder)
-        FullRun(recipe, encoder, clips, options.data, options.work / options.run, group).train(options.until)
-    except (RtemoError, FileNotFoundError) as error:
-        sys.exit(f"full-merit: {error}")
+        FullRun(recipe, load_encoder(encoder or recipe.encoder), clips, data, work / name, group).train(until)
     finally:
         group.close()
 

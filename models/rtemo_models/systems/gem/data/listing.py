@@ -5,11 +5,14 @@ what `bench.quality.spoof.nuisance` compares. `after.csv` also does as a manifes
 `fold` says in which fold a clip is unseen, or, with `--fold K`, `seen` for what a run of that fold was trained on.
 """
 
-import argparse
 import csv
 from pathlib import Path
 
+import click
+
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
+from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
+from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.gem.data.cache import TraceCache, open_corpus
 from rtemo_models.systems.gem.data.clips import FOLDS, SpoofClip, in_training
 
@@ -62,21 +65,25 @@ def write_listing(corpus: TraceCache, data_dir: Path, out: Path, fold: int | Non
     return len(after)
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    set_option,
+    data_option,
+    work_option,
+    click.option("--out", type=PATH, required=True),
+    click.option("--fold", type=click.IntRange(0, FOLDS - 1), help="List for a run of this fold."),
+    click.option("--every", type=int, default=1, show_default=True, help="One clip of so many."),
+)
+def main(
+    config: tuple[Path, ...], changes: tuple[str, ...], data: Path, work: Path, out: Path, fold: int | None, every: int
+) -> None:
     """Command line."""
-    from rtemo_models.systems.gem.train.recipe import read_gem_recipe
+    from rtemo_models.systems.gem.train.recipe import GemRecipe
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--fold", type=int, choices=range(FOLDS), help="list for a run of this fold")
-    parser.add_argument("--every", type=int, default=1, help="one clip of so many")
-    options = parser.parse_args()
-    corpus = open_corpus(options.data, options.work / "cache", read_gem_recipe(options.config).corpus)
-    count = write_listing(corpus, options.data, options.out, options.fold, options.every)
-    print(f"{options.out}: {count} clips")
+    corpus = open_corpus(data, work / "cache", read_recipe(config, GemRecipe, changes).corpus)
+    count = write_listing(corpus, data, out, fold, every)
+    print(f"{out}: {count} clips")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """What a training run of GEM is made of, read from `recipe.toml`."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from rtemo_models.kit.recipe import read_settings
 from rtemo_models.systems.gem.data.plan import CorpusRecipe
 
 
@@ -31,8 +29,3 @@ class GemRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     gate: Literal["emotion", "uniform", "random"] = "emotion"
     net: dict[str, Any] = {}
     corpus: CorpusRecipe
-
-
-def read_gem_recipe(path: Path, changes: dict[str, Any] | None = None) -> GemRecipe:
-    """Read a recipe, with some of its settings changed; see `settings.read_settings`."""
-    return read_settings(path, GemRecipe, changes)

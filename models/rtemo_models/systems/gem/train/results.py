@@ -5,17 +5,18 @@ the network that ships. Which clips these thresholds catch only the networks of 
 that it did not see; their scores are put on the scale of the one that ships first.
 """
 
-import argparse
 import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.systems.gem.data.clips import FOLDS
 from rtemo_models.systems.gem.net import load_gem
 
@@ -84,22 +85,34 @@ def results_of(
     }
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option("--net", "net_path", type=PATH, required=True, help="calibrated.pt of what ships."),
+    click.option(
+        "--folds", "folds_path", type=PATH, nargs=FOLDS, required=True, help="calibrated.pt of fold 0, 1, 2 and 3."
+    ),
+    click.option(
+        "--trials", "trials_path", type=PATH, nargs=FOLDS, required=True, help="Trials of fold 0, 1, 2 and 3."
+    ),
+    click.option("--report", "report_path", type=PATH, required=True, help="report.json of bench.quality.spoof."),
+    click.option("--false-alarms", "false_alarms_path", type=PATH, help="JSON of bench.quality.spoof.false_alarms."),
+    click.option("--out", type=PATH, required=True),
+)
+def main(
+    net_path: Path,
+    folds_path: tuple[Path, ...],
+    trials_path: tuple[Path, ...],
+    report_path: Path,
+    false_alarms_path: Path | None,
+    out: Path,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--net", type=Path, required=True, help="calibrated.pt of what ships")
-    parser.add_argument("--folds", type=Path, nargs=FOLDS, required=True, help="calibrated.pt of fold 0, 1, 2 and 3")
-    parser.add_argument("--trials", type=Path, nargs=FOLDS, required=True, help="trials of fold 0, 1, 2 and 3")
-    parser.add_argument("--report", type=Path, required=True, help="report.json of bench.quality.spoof")
-    parser.add_argument("--false-alarms", type=Path, help="JSON of bench.quality.spoof.false_alarms")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    ships = calibration_of(options.net)
-    synthetic = synthetic_scores(options.trials, [calibration_of(path) for path in options.folds], ships)
-    card = json.loads(options.false_alarms.read_text())["card"] if options.false_alarms else {}
-    results = results_of(json.loads(options.report.read_text()), card, synthetic, ships)
-    options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    ships = calibration_of(net_path)
+    synthetic = synthetic_scores(trials_path, [calibration_of(path) for path in folds_path], ships)
+    card = json.loads(false_alarms_path.read_text())["card"] if false_alarms_path else {}
+    results = results_of(json.loads(report_path.read_text()), card, synthetic, ships)
+    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results["caught"]))
 
 

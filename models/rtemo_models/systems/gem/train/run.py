@@ -5,33 +5,41 @@ same command again), `average.pt` (the averaged weights, what is scored and expo
 The corpus and what is measured of it are made once, under `--work`; a run itself takes seconds.
 """
 
-import argparse
-import copy
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rtemo_models.kit.audio.cache import open_audio
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import changes_of
-from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume
+from rtemo_models.kit.command import (
+    config_option,
+    data_option,
+    run_option,
+    set_option,
+    task,
+    threads_option,
+    until_option,
+    work_option,
+)
+from rtemo_models.kit.loop import Run, decayed_groups
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import save_net
+from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.gem.data.batches import SpoofBatch, SpoofBatches
 from rtemo_models.systems.gem.data.cache import TraceCache, open_corpus
 from rtemo_models.systems.gem.data.channel import Channel
 from rtemo_models.systems.gem.data.clips import FOLDS, SpoofClip, in_report, in_training, refuse_shared
 from rtemo_models.systems.gem.data.gates import open_gates
 from rtemo_models.systems.gem.data.views import Views, open_views
-from rtemo_models.systems.gem.net import Gem, GemConfig, mixed, save_gem
+from rtemo_models.systems.gem.net import Gem, GemConfig, mixed
 from rtemo_models.systems.gem.train.losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate
-from rtemo_models.systems.gem.train.recipe import GemRecipe, read_gem_recipe
+from rtemo_models.systems.gem.train.recipe import GemRecipe
 
 CHECKPOINT_EVERY_STEPS = 500
 
@@ -94,82 +102,72 @@ def total_of(losses: dict[str, Tensor], recipe: GemRecipe) -> Tensor:
     return whole + recipe.expert_weight * losses["expert"] + recipe.pair_weight * losses["pair"]
 
 
-def rate_at(step: int, recipe: GemRecipe) -> float:
-    """Learning rate: half a cosine down to a fiftieth."""
-    return recipe.rate_peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
-
-
-class GemRun:
+class GemRun(Run[Gem]):
     """One training run in its folder."""
 
     def __init__(self, recipe: GemRecipe, batches: SpoofBatches, folder: Path) -> None:
-        self.recipe, self.batches, self.folder = recipe, batches, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(recipe.seed)
-        self.net = Gem(GemConfig(**recipe.net))
-        mean, deviation = batches.moments()
-        self.net.shift.copy_(mean)
-        self.net.scale.copy_(1 / deviation)
-        self.average = copy.deepcopy(self.net).eval()
-        self.optimiser = torch.optim.AdamW(
-            decayed_groups(self.net), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+        super().__init__(
+            folder,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            report_every_steps=CHECKPOINT_EVERY_STEPS,
+            average_decay=recipe.average_decay,
         )
-        self.step = resume(folder, self.net, self.average, self.optimiser)
+        self.recipe, self.batches = recipe, batches
+        net = Gem(GemConfig(**recipe.net))
+        mean, deviation = batches.moments()
+        net.shift.copy_(mean)
+        net.scale.copy_(1 / deviation)
+        optimiser = torch.optim.AdamW(
+            decayed_groups(net), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+        )
+        self.begin(net, optimiser)
 
-    def save(self) -> None:
-        """Write the checkpoint and the averaged weights."""
-        keep(self.folder, self.step, self.net, self.average, self.optimiser)
-        save_gem(self.average, self.folder / "average.pt")
+    def rate_at(self, step: int) -> float:
+        """Half a cosine down to a fiftieth."""
+        return self.recipe.rate_peak * cosine_share(step, self.steps, floor=0.02)
 
-    def train(self, until: int | None = None) -> None:
-        """Train to the recipe's last step, or to step `until` at most."""
-        last = min(self.recipe.steps, until or self.recipe.steps)
-        sums: dict[str, float] = {}
-        count = 0
-        self.net.train()
-        for step in progress(range(self.step, last), "train"):
-            torch.manual_seed(self.recipe.seed * 1_000_003 + step)
-            batch = self.batches.make(step, self.recipe.batch)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate_at(step, self.recipe)
-            losses = losses_of(self.net, batch, self.recipe)
-            self.optimiser.zero_grad(set_to_none=True)
-            total_of(losses, self.recipe).backward()
-            nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
-            self.optimiser.step()
-            follow(self.average, self.net, step, self.recipe.average_decay)
-            self.step, count = step + 1, count + 1
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
-            if self.step % CHECKPOINT_EVERY_STEPS == 0 or self.step == last:
-                self._report({name: value / count for name, value in sums.items()})
-                sums, count = {}, 0
-                self.save()
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Learn a batch."""
+        losses = losses_of(self.net, self.batches.make(step, self.recipe.batch), self.recipe)
+        self.learn(total_of(losses, self.recipe))
+        return losses
 
-    def _report(self, means: dict[str, float]) -> None:
-        line: dict[str, Any] = {"step": self.step} | {name: round(value, 4) for name, value in means.items()}
-        log(self.folder, line)
+    def write(self) -> None:
+        """Write the averaged weights."""
+        save_net(self.average, self.folder / "average.pt")
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    data_option,
+    work_option,
+    run_option("run"),
+    click.option("--fold", type=click.IntRange(0, FOLDS - 1), help="Fold that stays unseen; none by default."),
+    click.option("--strict", is_flag=True, help="Leave the fold's corpora of genuine speech out too."),
+    set_option,
+    until_option,
+    threads_option(1),
+)
+def main(
+    config: tuple[Path, ...],
+    data: Path,
+    work: Path,
+    name: str,
+    fold: int | None,
+    strict: bool,
+    changes: tuple[str, ...],
+    until: int | None,
+    threads: int,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emotion, clean, spoof and noise")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and runs")
-    parser.add_argument("--run", default="run", help="name of the run's folder under --work")
-    parser.add_argument("--fold", type=int, choices=range(FOLDS), help="fold that stays unseen; none by default")
-    parser.add_argument("--strict", action="store_true", help="leave the fold's corpora of genuine speech out too")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
-    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    recipe = read_gem_recipe(options.config, changes_of(options.set))
-    made = prepare(recipe, options.data, options.work)
-    chosen = chosen_clips(made.corpus.clips, options.fold, options.strict)
+    torch.set_num_threads(threads)
+    recipe = read_recipe(config, GemRecipe, changes)
+    made = prepare(recipe, data, work)
+    chosen = chosen_clips(made.corpus.clips, fold, strict)
     batches = SpoofBatches(made.corpus.clips, made.views, chosen, recipe.seed, recipe.label_share, recipe.corpus_noise)
-    GemRun(recipe, batches, options.work / options.run).train(options.until)
+    GemRun(recipe, batches, work / name).train(until)
 
 
 if __name__ == "__main__":

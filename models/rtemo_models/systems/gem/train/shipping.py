@@ -5,39 +5,53 @@ the networks of the folds, on the systems that each of them did not see: log-odd
 these stand for them.
 """
 
-import argparse
 from pathlib import Path
 
+import click
 import torch
 
+from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import save_net
 from rtemo_models.systems.gem.data.clips import FOLDS, in_report
 from rtemo_models.systems.gem.data.trial_cache import open_trials
-from rtemo_models.systems.gem.net import load_gem, save_gem
-from rtemo_models.systems.gem.train.recipe import read_gem_recipe
+from rtemo_models.systems.gem.net import load_gem
+from rtemo_models.systems.gem.train.recipe import GemRecipe
 from rtemo_models.systems.gem.train.run import prepare
 from rtemo_models.systems.gem.train.trials import fit, said_of
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option("--net", "net_path", type=PATH, required=True, help="average.pt of the run without --fold."),
+    click.option(
+        "--folds", "folds_path", type=PATH, nargs=FOLDS, required=True, help="average.pt of fold 0, 1, 2 and 3."
+    ),
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    set_option,
+    data_option,
+    work_option,
+)
+def main(
+    net_path: Path,
+    folds_path: tuple[Path, ...],
+    config: tuple[Path, ...],
+    changes: tuple[str, ...],
+    data: Path,
+    work: Path,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--net", type=Path, required=True, help="average.pt of the run without --fold")
-    parser.add_argument("--folds", type=Path, nargs=FOLDS, required=True, help="average.pt of fold 0, 1, 2 and 3")
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    made = prepare(read_gem_recipe(options.config), options.data, options.work)
+    made = prepare(read_recipe(config, GemRecipe, changes), data, work)
     told = []
-    for fold, path in enumerate(options.folds):
+    for fold, path in enumerate(folds_path):
         net = load_gem(path)
-        cached = options.work / "cache" / f"trials-{fold}.npz"
+        cached = work / "cache" / f"trials-{fold}.npz"
         trials = open_trials(cached, made.corpus, made.gates, net.measures, [fold])
         told.append(said_of(net, trials, trials.places(in_report(made.corpus.clips, fold))))
-    net = load_gem(options.net)
+    net = load_gem(net_path)
     print(fit(net, told))
-    save_gem(net, options.net.with_name("calibrated.pt"))
+    save_net(net, net_path.with_name("calibrated.pt"))
 
 
 if __name__ == "__main__":

@@ -5,24 +5,27 @@ First slope and offset are fitted on dev voices of systems that the run was trai
 those of `bench.quality.spoof`.
 """
 
-import argparse
 import csv
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rtemo.api import GATE_POWER
+from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import save_net
 from rtemo_models.systems.gem.data.clips import FOLDS, SpoofClip, in_report, in_strict_report
 from rtemo_models.systems.gem.data.gates import label_gate
 from rtemo_models.systems.gem.data.trial_cache import SECONDS, Trials, open_trials
-from rtemo_models.systems.gem.net import Gem, load_gem, mixed, mixed_probability, save_gem
-from rtemo_models.systems.gem.train.recipe import read_gem_recipe
+from rtemo_models.systems.gem.net import Gem, load_gem, mixed, mixed_probability
+from rtemo_models.systems.gem.train.recipe import GemRecipe
 from rtemo_models.systems.gem.train.run import prepare
 
 COLUMNS = ("clip", "system", "corpus", "speaker", "emotion", "fold", "band", "seconds", "label", "score", "arm")
@@ -180,36 +183,46 @@ def write(path: Path, rows: Iterable[dict[str, object]]) -> None:
         writer.writerows(rows)
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option("--net", "net_path", type=PATH, required=True, help="average.pt of a run."),
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    set_option,
+    data_option,
+    work_option,
+    click.option("--fold", type=click.IntRange(0, FOLDS - 1), required=True, help="Fold that the run did not see."),
+    click.option("--strict", is_flag=True, help="Of a strict run: only what it did not see in any way."),
+    click.option("--arm", help="Name of the only arm, for a network that was trained another way."),
+    click.option("--out", type=PATH, required=True, help="CSV of trials."),
+)
+def main(
+    net_path: Path,
+    config: tuple[Path, ...],
+    changes: tuple[str, ...],
+    data: Path,
+    work: Path,
+    fold: int,
+    strict: bool,
+    arm: str | None,
+    out: Path,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--net", type=Path, required=True, help="average.pt of a run")
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--fold", type=int, choices=range(FOLDS), required=True, help="fold that the run did not see")
-    parser.add_argument("--strict", action="store_true", help="of a strict run: only what it did not see in any way")
-    parser.add_argument("--arm", help="name of the only arm, for a network that was trained another way")
-    parser.add_argument("--out", type=Path, required=True, help="CSV of trials")
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    made = prepare(read_gem_recipe(options.config), options.data, options.work)
-    net, clips = load_gem(options.net), made.corpus.clips
-    trials = open_trials(
-        options.work / "cache" / f"trials-{options.fold}.npz", made.corpus, made.gates, net.measures, [options.fold]
-    )
-    unseen = trials.places((in_strict_report if options.strict else in_report)(clips, options.fold))
-    seen = trials.places(seen_dev(clips, options.fold))
-    if options.strict:  # calibrated on corpora that it knows, too
+    made = prepare(read_recipe(config, GemRecipe, changes), data, work)
+    net, clips = load_gem(net_path), made.corpus.clips
+    trials = open_trials(work / "cache" / f"trials-{fold}.npz", made.corpus, made.gates, net.measures, [fold])
+    unseen = trials.places((in_strict_report if strict else in_report)(clips, fold))
+    seen = trials.places(seen_dev(clips, fold))
+    if strict:  # calibrated on corpora that it knows, too
         seen = sorted(set(seen) - set(unseen))
     print(calibrate(net, trials, seen))
-    save_gem(net, options.net.with_name("calibrated.pt"))
-    mixes = mixes_of(options.arm, net)
+    save_net(net, net_path.with_name("calibrated.pt"))
+    mixes = mixes_of(arm, net)
     # Genuine dev voices stand in both lists; their trials count as unseen, which they are.
     synthetic = [k for k in seen if trials.clips[k].is_synthetic]
-    rows = score(net, trials, unseen, str(options.fold), mixes)
-    write(options.out, rows + score(net, trials, synthetic, f"seen-{options.fold}", mixes))
-    print(f"{options.out}: {len(unseen)} trials unseen, {len(synthetic)} of systems that were seen")
+    rows = score(net, trials, unseen, str(fold), mixes)
+    write(out, rows + score(net, trials, synthetic, f"seen-{fold}", mixes))
+    print(f"{out}: {len(unseen)} trials unseen, {len(synthetic)} of systems that were seen")
 
 
 if __name__ == "__main__":

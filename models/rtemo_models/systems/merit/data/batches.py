@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from rtemo_models.kit.audio.augment import FLOOR_LOG, Augment, active_frames, ma
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip, classes_of
 from rtemo_models.systems.merit.data.frames import FrameCache
-from rtemo_models.systems.merit.data.teacher import TeacherCache
+from rtemo_models.systems.merit.data.teacher import Panel, TeacherCache
 
 HOP_SAMPLES = 160
 NEUTRAL, CALM = EMOTIONS.index("neutral"), EMOTIONS.index("calm")
@@ -91,6 +92,38 @@ class Sampler:
             members = self._groups[group][random.integers(len(self._groups[group]))]
             drawn[k] = members[random.integers(len(members))]
         return drawn
+
+
+class Crops(Protocol):
+    """Settings that say how long crops are."""
+
+    @property
+    def seed(self) -> int:
+        """Seed."""
+
+    @property
+    def batch_steps(self) -> int:
+        """Steps of all clips in a batch."""
+
+    @property
+    def crop_steps(self) -> Sequence[int]:
+        """Lengths of crops, one drawn for a whole batch."""
+
+
+def crop_of(recipe: Crops, step: int) -> tuple[int, int]:
+    """How many crops of how many steps the batch of a training step has."""
+    random = np.random.default_rng((recipe.seed, 1, step))
+    steps = recipe.crop_steps[random.integers(len(recipe.crop_steps))]
+    return recipe.batch_steps // steps, steps
+
+
+def frame_statistics(
+    teacher: TeacherCache | Panel, chosen: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of the teacher's frames over up to 1500 training clips."""
+    some = np.random.default_rng(0).permutation(chosen)[:1500]
+    frames = np.concatenate([teacher.frames(int(i)) for i in some]).astype(np.float64)
+    return frames.mean(0).astype(np.float32), (frames.std(0) + 1e-3).astype(np.float32)
 
 
 class BatchMaker:

@@ -4,15 +4,17 @@ FOLDER gets `merit_listen` and `merit_enhance`, each a graph and its card. With 
 also get calibration and scores.
 """
 
-import argparse
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import click
+
 from rtemo.api.events import EMOTIONS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.kit.audio.spectra import FLOOR, FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.systems.merit.export.enhancer import enhancer_graph, enhancer_macs
 from rtemo_models.systems.merit.export.listener import listener_graph, listener_macs
@@ -183,18 +185,25 @@ def read_results(emotion: Path | None, enhancement: Path | None) -> dict[str, An
     return results
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option("--run", "run_path", type=PATH, required=True, help="average.pt of a training run."),
+    click.option("--out", type=PATH, required=True, help="Folder that gets both bundles."),
+    click.option("--version", default="0.1.0", show_default=True),
+    click.option("--float", "as_float", is_flag=True, help="Keep the listener's weights as floats."),
+    click.option(
+        "--emotion", "emotion_path", type=PATH, help="Results of bench.quality.emotion.evaluate, for the card."
+    ),
+    click.option(
+        "--enhancement", "enhancement_path", type=PATH, help="Results of bench.quality.enhancement, for the card."
+    ),
+)
+def main(
+    run_path: Path, out: Path, version: str, as_float: bool, emotion_path: Path | None, enhancement_path: Path | None
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="average.pt of a training run")
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets both bundles")
-    parser.add_argument("--version", default="0.1.0")
-    parser.add_argument("--float", action="store_true", help="keep the listener's weights as floats")
-    parser.add_argument("--emotion", type=Path, help="results of bench.quality.emotion.evaluate, for the card")
-    parser.add_argument("--enhancement", type=Path, help="results of bench.quality.enhancement, for the card")
-    options = parser.parse_args()
-    results = read_results(options.emotion, options.enhancement)
-    cards = write_bundles(load_merit(options.run), options.out, options.version, results, not options.float)
+    results = read_results(emotion_path, enhancement_path)
+    cards = write_bundles(load_merit(run_path), out, version, results, not as_float)
     for card in cards.values():
         print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.1f} million MAC/s, {card.sha256}")
 

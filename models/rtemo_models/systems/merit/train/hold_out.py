@@ -6,12 +6,12 @@ the unweighted average recall on the dev speakers of the corpus that was left ou
 seeds; and, for the question whether one model over all corpora loses against one per corpus, both on unseen speakers.
 """
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo.api.events import EMOTIONS
-from rtemo_models.kit.corpora.clip import classes_of
+from rtemo_models.kit.command import PATH, data_option, task, work_option
+from rtemo_models.kit.metrics import recalls
 from rtemo_models.systems.merit.data.batches import Sampler, Targets
 from rtemo_models.systems.merit.data.taught import Taught, open_taught
 from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, masked_cross_entropy
@@ -125,26 +126,24 @@ def train(
     return lambda values: head(body(values))
 
 
-def recall(caches: Taught, said: Tensor, corpus: str, split: str) -> float:
-    """Unweighted average recall on a corpus' clips over its classes."""
-    classes = list(classes_of(caches.clips)[corpus])
-    rows = [i for i, c in enumerate(caches.clips) if c.corpus == corpus and c.split == split]
-    best = np.array(classes)[said[rows][:, classes].argmax(1).numpy()]
-    truth = np.array([caches.clips[i].label for i in rows])
-    return float(np.mean([np.mean(best[truth == c] == c) for c in np.unique(truth)]))
+def on_dev(caches: Taught, said: Tensor) -> dict[str, float]:
+    """Recall of each corpus on its dev speakers; said float32 [clips, 8]."""
+    dev = [i for i, c in enumerate(caches.clips) if c.split == "dev"]
+    return recalls(caches.clips, dev, said[dev].numpy())
 
 
-def main() -> None:
+@task(
+    __doc__,
+    data_option,
+    work_option,
+    click.option("--teacher", "teacher_path", type=PATH),
+    click.option("--seeds", type=int, default=3, show_default=True),
+    click.option("--out", type=PATH, help="Default: WORK/hold_out.json."),
+)
+def main(data: Path, work: Path, teacher_path: Path | None, seeds: int, out: Path | None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--teacher", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="default: WORK/hold_out.json")
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    caches = open_taught(options.data, options.work / "cache", options.teacher)
+    caches = open_taught(data, work / "cache", teacher_path)
     plain = {speed: statistics(teacher, len(caches.clips)) for speed, teacher in caches.teachers.items()}
     trained = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus != "baved"]
     mean, deviation = plain["normal"][trained].mean(0), plain["normal"][trained].std(0) + 1e-3
@@ -156,11 +155,11 @@ def main() -> None:
         for corpus in CORPORA:
             rows = [i for i in trained if caches.clips[i].corpus != corpus]
             scores = []
-            for seed in range(options.seeds):
+            for seed in range(seeds):
                 head = train(caches, inputs, rows, choice, seed)
                 with torch.no_grad():
                     said = head(inputs["normal"])
-                scores.append(recall(caches, said, corpus, "dev"))
+                scores.append(on_dev(caches, said)[corpus])
             found.setdefault(name, {})[corpus] = round(float(np.mean(scores)), 3)
         found[name]["mean"] = round(float(np.mean(list(found[name].values()))), 3)
         print(name, found[name], flush=True)
@@ -169,15 +168,15 @@ def main() -> None:
         alone = [i for i in trained if caches.clips[i].corpus == corpus]
         for side, rows in (("one over all corpora", trained), ("one per corpus", alone)):
             scores = []
-            for seed in range(options.seeds):
+            for seed in range(seeds):
                 head = train(caches, x, rows, Choice(), seed)
                 with torch.no_grad():
                     said = head(x["normal"])
-                scores.append(recall(caches, said, corpus, "dev"))
+                scores.append(on_dev(caches, said)[corpus])
             sides[side][corpus] = round(float(np.mean(scores)), 3)
     print(json.dumps(sides, indent=1))
     result = {"left out": found, "unseen speakers": sides}
-    (options.out or options.work / "hold_out.json").write_text(json.dumps(result, indent=1))
+    (out or work / "hold_out.json").write_text(json.dumps(result, indent=1))
 
 
 def within_corpora(caches: Taught, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,13 +5,15 @@ enhancer used to what it is told now. Several listeners of one line of training 
 each of them in noise (model soups, Wortsman et al. 2022, arXiv:2203.05482).
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from torch import Tensor
+
+from rtemo_models.kit.command import PATH, task
 
 Saved = dict[str, Any]
 
@@ -35,18 +37,26 @@ def join(listeners: Sequence[Saved], enhancer: Saved) -> Saved:
     return {"weights": mean_listener(listeners) | own, "net": net}
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option(
+        "--listener",
+        "listener_path",
+        type=PATH,
+        multiple=True,
+        required=True,
+        help="average.pt of the runs whose listeners are taken.",
+    ),
+    click.option(
+        "--enhancer", "enhancer_path", type=PATH, required=True, help="average.pt of the run whose enhancer is taken."
+    ),
+    click.option("--out", type=PATH, required=True, help="average.pt to write."),
+)
+def main(listener_path: tuple[Path, ...], enhancer_path: Path, out: Path) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--listener", type=Path, required=True, nargs="+", help="average.pt of the runs whose listeners are taken"
-    )
-    parser.add_argument("--enhancer", type=Path, required=True, help="average.pt of the run whose enhancer is taken")
-    parser.add_argument("--out", type=Path, required=True, help="average.pt to write")
-    options = parser.parse_args()
-    listeners = [torch.load(path, weights_only=True) for path in options.listener]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(join(listeners, torch.load(options.enhancer, weights_only=True)), options.out)
+    listeners = [torch.load(path, weights_only=True) for path in listener_path]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(join(listeners, torch.load(enhancer_path, weights_only=True)), out)
 
 
 if __name__ == "__main__":

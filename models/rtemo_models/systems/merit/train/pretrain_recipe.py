@@ -1,7 +1,5 @@
 """What a training run is made of, read from `recipe.toml`."""
 
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,8 +31,3 @@ class EmotionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     shares: dict[str, float]
     variants: dict[str, float]
     net: dict[str, Any] = {}
-
-
-def read_recipe(path: Path) -> EmotionRecipe:
-    """Read a recipe; an unknown or missing key is refused with its name."""
-    return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), EmotionRecipe)

@@ -1,7 +1,5 @@
 """What a run of Sparse MERIT is made of, read from a TOML file."""
 
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,24 +50,3 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     noise_shares: dict[str, float] = {}
     """Kind of noise → how often it is drawn; 1 where a kind is not named."""
     net: dict[str, Any] = {}
-
-
-def read_merit_recipe(paths: list[Path], changes: list[str]) -> MeritRecipe:
-    """Read a recipe from files, later ones changing earlier ones, and single changes `key=value` in TOML.
-
-    Raises:
-        msgspec.ValidationError: If a key is unknown, missing or of the wrong type.
-    """
-    values: dict[str, Any] = {}
-    for text in [*(path.read_text(encoding="utf-8") for path in paths), *changes]:
-        merge(values, tomllib.loads(text))
-    return msgspec.convert(values, MeritRecipe)
-
-
-def merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Put `changes` into `values`, table by table."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(values.get(key), dict):
-            merge(values[key], value)
-        else:
-            values[key] = value

@@ -5,31 +5,37 @@ batch. A run writes `checkpoint.pt` (to resume: run the same command again), `av
 evaluated and exported) and `log.jsonl` into its folder, and keeps the shared caches beside it.
 """
 
-import argparse
-import copy
-import math
-import queue
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rtemo_models.kit.audio.augment import active_frames, mask, speech_weights
 from rtemo_models.kit.audio.rooms import read_rooms
 from rtemo_models.kit.audio.spectra import Spectra
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.audio.voices import open_voices
+from rtemo_models.kit.command import (
+    PATH,
+    config_option,
+    data_option,
+    run_option,
+    set_option,
+    task,
+    threads_option,
+    until_option,
+    work_option,
+)
 from rtemo_models.kit.corpora.caches import FRAMES_SEED
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.run_folder import follow, keep, log, resume, write
-from rtemo_models.systems.merit.data.batches import Sampler
+from rtemo_models.kit.loop import Run, prefetch
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import write
+from rtemo_models.kit.schedule import cosine_share
+from rtemo_models.systems.merit.data.batches import Sampler, crop_of, frame_statistics
 from rtemo_models.systems.merit.data.mixing import Mixture, MixtureMaker, NoiseMaker
 from rtemo_models.systems.merit.data.recordings import Recordings
 from rtemo_models.systems.merit.data.taught import Taught, open_taught
@@ -53,14 +59,7 @@ from rtemo_models.systems.merit.train.losses import (
     opinion_cross_entropy,
 )
 from rtemo_models.systems.merit.train.opinions import open_opinions
-from rtemo_models.systems.merit.train.recipe import MeritRecipe, read_merit_recipe
-
-
-def frame_statistics(teacher: Panel, chosen: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and deviation of the teacher's frames over up to 1500 training clips."""
-    some = np.random.default_rng(0).permutation(chosen)[:1500]
-    frames = np.concatenate([teacher.frames(int(i)) for i in some]).astype(np.float64)
-    return frames.mean(0).astype(np.float32), (frames.std(0) + 1e-3).astype(np.float32)
+from rtemo_models.systems.merit.train.recipe import MeritRecipe
 
 
 def make_mixtures(caches: Taught, recipe: MeritRecipe, data: Path, work: Path, hops_per_step: int) -> MixtureMaker:
@@ -94,20 +93,6 @@ def make_mixtures(caches: Taught, recipe: MeritRecipe, data: Path, work: Path, h
         line_share=recipe.line_share,
         seed=recipe.seed,
     )
-
-
-def prefetch(maker: MixtureMaker, recipe: MeritRecipe, first: int, last: int) -> Iterator[Mixture]:
-    """Make the batches of steps `first` to `last - 1` in a thread, two ahead."""
-    ready: queue.Queue[Mixture] = queue.Queue(2)
-
-    def work() -> None:
-        for step in range(first, last):
-            steps = recipe.crop_steps[np.random.default_rng((recipe.seed, 1, step)).integers(len(recipe.crop_steps))]
-            ready.put(maker.make(step, recipe.batch_steps // steps, steps))
-
-    threading.Thread(target=work, daemon=True).start()
-    for _ in range(first, last):
-        yield ready.get()
 
 
 def channel(batch: int, random: np.random.Generator) -> Tensor:
@@ -238,72 +223,61 @@ def scaled(spectra: Tensor, gain: Tensor) -> Tensor:
     return torch.view_as_complex(torch.view_as_real(spectra) * gain[..., None])
 
 
-def rate_at(step: int, recipe: MeritRecipe) -> float:
-    """Learning rate: linear warm-up, then half a cosine down to a hundredth."""
-    if step < recipe.warmup_steps:
-        return recipe.rate_peak * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return recipe.rate_peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-class Run:
+class MeritRun(Run[Merit]):
     """One training run in its folder."""
 
     def __init__(self, recipe: MeritRecipe, caches: Taught, data: Path, work: Path, name: str) -> None:
-        self.recipe, self.caches, self.folder = recipe, caches, work / name
-        self.folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(recipe.seed)
-        self.net = Merit(merit_config(recipe.net))
+        super().__init__(
+            work / name,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            report_every_steps=recipe.check_every_steps,
+            average_decay=recipe.average_decay,
+        )
+        self.recipe, self.caches = recipe, caches
+        net = Merit(merit_config(recipe.net))
         if recipe.start:
             saved = torch.load(work / recipe.start, weights_only=True, map_location="cpu")["weights"]
-            self.net.load_state_dict(adapted(saved, self.net.state_dict()))
-        self.net.listener.requires_grad_(not recipe.listener_stands)
+            net.load_state_dict(adapted(saved, net.state_dict()))
+        net.listener.requires_grad_(not recipe.listener_stands)
         opinions = np.mean([open_opinions(work / f"opinions-{t}.npy", caches, recipe) for t in recipe.teachers], 0)
         front = load_merit(work / recipe.front / "average.pt") if recipe.front else None
-        self.trainer = Trainer(self.net, recipe, torch.from_numpy(opinions), front)
-        self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
-            [p for p in self.net.parameters() if p.requires_grad], recipe.rate_peak, weight_decay=recipe.weight_decay
+        self.trainer = Trainer(net, recipe, torch.from_numpy(opinions), front)
+        optimiser = torch.optim.AdamW(
+            [p for p in net.parameters() if p.requires_grad], recipe.rate_peak, weight_decay=recipe.weight_decay
         )
-        self.maker = make_mixtures(caches, recipe, data, work, self.net.config.listener.hops_per_step)
-        self.step = resume(self.folder, self.net, self.average, self.optimiser)
+        self.maker = make_mixtures(caches, recipe, data, work, net.config.listener.hops_per_step)
+        # Clipped apart: the steep gradients of one task must not shrink the other's step.
+        self.parts = [list(net.listener.parameters()), list(net.enhancer.parameters())]
+        self.begin(net, optimiser)
 
-    def save(self) -> None:
-        """Write the checkpoint and the averaged weights."""
-        keep(self.folder, self.step, self.net, self.average, self.optimiser)
-        write(self.folder / "average.pt", {"weights": self.average.state_dict(), "net": self.recipe.net})
+    def rate_at(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to a hundredth."""
+        return self.recipe.rate_peak * cosine_share(step, self.steps, self.recipe.warmup_steps, floor=0.01)
 
-    def train(self, until: int | None = None) -> None:
-        """Train to the recipe's last step, or to step `until` at most."""
-        last = min(self.recipe.steps, until or self.recipe.steps)
-        batches = prefetch(self.maker, self.recipe, self.step, last)
-        sums: dict[str, float] = {}
-        count, started_s = 0, time.monotonic()
-        parts = [list(self.net.listener.parameters()), list(self.net.enhancer.parameters())]
+    def start(self, first: int, last: int) -> None:
+        """Make batches ahead."""
+        self.batches = prefetch(self._mixture, first, last)
         if self.recipe.listener_stands:
             self.net.listener.eval()  # no dropout in what the enhancer is told
-        for step in progress(range(self.step, last), "train"):
-            torch.manual_seed(self.recipe.seed * 1_000_003 + step)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate_at(step, self.recipe)
-            losses = self.trainer.losses(next(batches), np.random.default_rng((self.recipe.seed, 2, step)))
-            self.optimiser.zero_grad(set_to_none=True)
-            self.trainer.total(losses).backward()
-            for part in parts:  # apart: the steep gradients of one task must not shrink the other's step
-                nn.utils.clip_grad_norm_(part, 2.0)
-            self.optimiser.step()
-            follow(self.average, self.net, step, self.recipe.average_decay)
-            self.step, count = step + 1, count + 1
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
-            if self.step % self.recipe.check_every_steps == 0 or self.step == last:
-                self._report({name: round(value / count, 4) for name, value in sums.items()}, started_s)
-                sums, count = {}, 0
-                self.save()
 
-    def _report(self, means: dict[str, float], started_s: float) -> None:
-        line: dict[str, Any] = {"step": self.step, "elapsed_s": round(time.monotonic() - started_s)} | means
-        net, spectra = self.average.eval(), self.trainer.spectra
+    def _mixture(self, step: int) -> Mixture:
+        return self.maker.make(step, *crop_of(self.recipe, step))
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Learn a batch."""
+        losses = self.trainer.losses(next(self.batches), np.random.default_rng((self.recipe.seed, 2, step)))
+        self.learn(self.trainer.total(losses), apart=self.parts)
+        return losses
+
+    def write(self) -> None:
+        """Write the averaged weights."""
+        write(self.folder / "average.pt", {"weights": self.average.state_dict(), "net": self.recipe.net})
+
+    def report(self) -> dict[str, Any]:
+        """Emotion and enhancement on dev clips, as far as the recipe asks for them."""
+        line: dict[str, Any] = {}
+        net, spectra = self.average, self.trainer.spectra
         if self.recipe.emotion_weight > 0:
             front = self.trainer.cleaned if self.trainer.front is not None else None
             line["clean"] = emotion_on_dev(net, spectra, self.caches, None, front=front)
@@ -311,7 +285,7 @@ class Run:
                 line["0 dB"] = emotion_on_dev(net, spectra, self.caches, 0.0, every=2, front=front)
         if self.recipe.enhance_weight > 0:
             line["enhanced"] = enhancement_on_dev(net, spectra, self.caches)
-        log(self.folder, line)
+        return line
 
 
 def adapted(saved: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -324,22 +298,32 @@ def adapted(saved: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Ten
     return {n: saved[n] if n in saved and saved[n].shape == v.shape else v for n, v in fresh.items()}
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    set_option,
+    data_option,
+    work_option,
+    run_option("merit"),
+    click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
+    until_option,
+    threads_option(2),
+)
+def main(
+    config: tuple[Path, ...],
+    changes: tuple[str, ...],
+    data: Path,
+    work: Path,
+    name: str,
+    teacher_path: Path | None,
+    until: int | None,
+    threads: int,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, nargs="+", help="recipe.toml, and files that change it")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting, in TOML")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emotion, clean, noise and rir")
-    parser.add_argument("--work", type=Path, required=True, help="folder for caches and runs")
-    parser.add_argument("--run", default="merit", help="name of the run's folder under --work")
-    parser.add_argument("--teacher", type=Path, help="encoder_model.ort; default: from moonshine-voice")
-    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    recipe = read_merit_recipe(options.config, options.set)
-    caches = open_taught(options.data, options.work / "cache", options.teacher, recipe.variants)
-    Run(recipe, caches, options.data, options.work, options.run).train(options.until)
+    torch.set_num_threads(threads)
+    recipe = read_recipe(config, MeritRecipe, changes)
+    caches = open_taught(data, work / "cache", teacher_path, recipe.variants)
+    MeritRun(recipe, caches, data, work, name).train(until)
 
 
 if __name__ == "__main__":

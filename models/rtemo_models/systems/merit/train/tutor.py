@@ -6,30 +6,36 @@ was: its frames carry more of emotion and its answers are better. Writes `tutor.
 and `log.jsonl`; the same command again resumes.
 """
 
-import argparse
-import copy
-import math
-import queue
-import threading
-import time
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rtemo_models.kit.audio.cache import AudioCache
 from rtemo_models.kit.audio.resample import resampled
 from rtemo_models.kit.audio.rooms import reverberate, scaled_noise, synthetic_room, telephone
-from rtemo_models.kit.corpora.caches import open_caches
-from rtemo_models.kit.corpora.clip import Clip, classes_of
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.run_folder import follow, keep, log, resume, write
+from rtemo_models.kit.command import (
+    PATH,
+    config_option,
+    data_option,
+    run_option,
+    set_option,
+    task,
+    threads_option,
+    until_option,
+    work_option,
+)
+from rtemo_models.kit.corpora.caches import Caches, open_caches
+from rtemo_models.kit.loop import Run, prefetch
+from rtemo_models.kit.metrics import rank_correlation, recalls
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import write
+from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.merit.data.batches import Sampler, Targets
 from rtemo_models.systems.merit.data.teacher import find_encoder
 from rtemo_models.systems.merit.net.moonshine import load_moonshine
@@ -78,33 +84,24 @@ def degraded(
     return samples
 
 
-def batches(
-    recipe: TutorRecipe, sampler: Sampler, audio: AudioCache, noises: AudioCache, noise_rows: list[int], first: int
-) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Clips and their crops, float32 [batch, samples], from step `first` on; made ahead in a thread."""
-    ready: queue.Queue[tuple[NDArray[np.int64], Tensor]] = queue.Queue(3)
-
-    def work() -> None:
-        for step in range(first, recipe.steps):
-            random = np.random.default_rng((recipe.seed, step))
-            crop = int(16_000 * recipe.crops_s[random.integers(len(recipe.crops_s))])
-            chosen = sampler.draw(max(4, round(recipe.batch_s * 16_000 / crop)), random)
-            x = np.zeros((len(chosen), crop), np.float32)
-            for b, i in enumerate(chosen):
-                up, down = RATIOS[random.integers(len(RATIOS))]
-                samples = audio.samples(int(i))
-                need = crop * down // up + 64
-                start = random.integers(max(0, len(samples) - need) + 1)
-                samples = samples[start : start + need]
-                samples = resampled(samples, up, down)[:crop]
-                at = random.integers(crop - len(samples) + 1)
-                x[b, at : at + len(samples)] = samples
-                x[b] = degraded(x[b], noises, noise_rows, random)
-            ready.put((chosen, torch.from_numpy(x)))
-
-    threading.Thread(target=work, daemon=True).start()
-    for _ in range(first, recipe.steps):
-        yield ready.get()
+def batch_of(
+    recipe: TutorRecipe, sampler: Sampler, audio: AudioCache, noises: AudioCache, noise_rows: list[int], step: int
+) -> tuple[NDArray[np.int64], Tensor]:
+    """The clips of a step and their crops, float32 [batch, samples]."""
+    random = np.random.default_rng((recipe.seed, step))
+    crop = int(16_000 * recipe.crops_s[random.integers(len(recipe.crops_s))])
+    chosen = sampler.draw(max(4, round(recipe.batch_s * 16_000 / crop)), random)
+    x = np.zeros((len(chosen), crop), np.float32)
+    for b, i in enumerate(chosen):
+        up, down = RATIOS[random.integers(len(RATIOS))]
+        samples = audio.samples(int(i))
+        need = crop * down // up + 64
+        start = random.integers(max(0, len(samples) - need) + 1)
+        samples = resampled(samples[start : start + need], up, down)[:crop]
+        at = random.integers(crop - len(samples) + 1)
+        x[b, at : at + len(samples)] = samples
+        x[b] = degraded(x[b], noises, noise_rows, random)
+    return chosen, torch.from_numpy(x)
 
 
 @torch.no_grad()
@@ -119,109 +116,108 @@ def answers(net: Tutor, audio: AudioCache, chosen: list[int]) -> NDArray[np.floa
             frames = net.frames(x)
         logits, arousal, valence = net(frames.float())
         found.append(torch.cat([logits[0], arousal, valence]).numpy())
-    net.train()
     return np.stack(found)
 
 
-def recalls(clips: list[Clip], chosen: list[int], said: NDArray[np.float32]) -> dict[str, float]:
-    """Unweighted average recall of each corpus over its own classes; Spearman's rho of arousal for BAVED."""
-    from scipy.stats import spearmanr
+class TutorRun(Run[Tutor]):
+    """One training run in its folder."""
 
-    known, scores = classes_of(clips), {}
-    for corpus, classes in known.items():
-        rows = [k for k, i in enumerate(chosen) if clips[i].corpus == corpus]
-        if rows:
-            best = np.array(classes)[said[rows][:, list(classes)].argmax(1)]
-            truth = np.array([clips[chosen[k]].label for k in rows])
-            scores[corpus] = round(float(np.mean([np.mean(best[truth == c] == c) for c in np.unique(truth)])), 4)
-    scores["mean"] = round(float(np.mean(list(scores.values()))), 4)
-    rows = [k for k, i in enumerate(chosen) if clips[i].corpus == "baved"]
-    if rows:
-        levels = [int(clips[chosen[k]].level) for k in rows]
-        scores["baved_rho"] = round(float(spearmanr(levels, said[rows, 8]).statistic), 4)
-    return scores
+    def __init__(self, recipe: TutorRecipe, caches: Caches, encoder: Path, folder: Path) -> None:
+        super().__init__(
+            folder,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            report_every_steps=CHECK_EVERY_STEPS,
+            average_decay=recipe.average_decay,
+            title="tutor",
+        )
+        self.recipe, self.caches = recipe, caches
+        net = Tutor(load_moonshine(encoder, recipe.skip_share))
+        fast = [p for name, p in net.named_parameters() if not name.startswith("encoder.")]
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": list(net.encoder.parameters()), "pace": recipe.encoder_rate},
+                {"params": fast, "pace": recipe.head_rate},
+            ],
+            recipe.encoder_rate,
+            weight_decay=recipe.weight_decay,
+        )
+        self._targets = Targets(caches.clips)
+        self.begin(net, optimiser)
 
+    def rate_at(self, step: int) -> float:
+        """Share of both peak rates: linear warm-up, then half a cosine down to a hundredth."""
+        return cosine_share(step, self.steps, self.recipe.warmup_steps, floor=0.01)
 
-def rate_at(step: int, recipe: TutorRecipe) -> float:
-    """Share of the peak rate: linear warm-up, then half a cosine."""
-    if step < recipe.warmup_steps:
-        return (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+    def start(self, first: int, last: int) -> None:
+        """Make batches ahead."""
+        recipe, made = self.recipe, self.caches
+        rows = [i for i, c in enumerate(made.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
+        noise_rows = [i for i, split in enumerate(made.noise_split) if split == "train"]
+        sampler = Sampler(made.clips, rows, recipe.shares)
+        self._batches = prefetch(
+            lambda step: batch_of(recipe, sampler, made.audio, made.noise_audio, noise_rows, step), first, last, ahead=3
+        )
 
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="tutor.toml")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the caches and runs")
-    parser.add_argument("--run", default="tutor")
-    parser.add_argument("--teacher", type=Path, help="encoder_model.ort; default: from moonshine-voice")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    recipe = msgspec.convert(tomllib.loads(options.config.read_text(encoding="utf-8")), TutorRecipe)
-    caches = open_caches(options.data, options.work / "cache")
-    folder = options.work / options.run
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    net = Tutor(load_moonshine(find_encoder(options.teacher), recipe.skip_share))
-    average = copy.deepcopy(net).requires_grad_(False)
-    slow = list(net.encoder.parameters())
-    fast = [p for name, p in net.named_parameters() if not name.startswith("encoder.")]
-    optimiser = torch.optim.AdamW(
-        [{"params": slow, "peak": recipe.encoder_rate}, {"params": fast, "peak": recipe.head_rate}],
-        recipe.encoder_rate,
-        weight_decay=recipe.weight_decay,
-    )
-    first = resume(folder, net, average, optimiser)
-    rows = [i for i, c in enumerate(caches.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
-    dev = [i for i, c in enumerate(caches.clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")][::3]
-    targets = Targets(caches.clips)
-    noise_rows = [i for i, split in enumerate(caches.noise_split) if split == "train"]
-    made = batches(
-        recipe, Sampler(caches.clips, rows, recipe.shares), caches.audio, caches.noise_audio, noise_rows, first
-    )
-    started_s, sums = time.monotonic(), dict.fromkeys(("masked", "accepted", "dimensional"), 0.0)
-    for step in progress(range(first, recipe.steps), "tutor"):
-        torch.manual_seed(recipe.seed * 1_000_003 + step)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * rate_at(step, recipe)
-        chosen, samples = next(made)
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Learn a batch."""
+        recipe, targets = self.recipe, self._targets
+        chosen, samples = next(self._batches)
         with torch.autocast("cpu", torch.bfloat16):
-            frames = net.frames(samples, recipe.mask_share)
-        logits, arousal, valence = net(frames.float())
-        take = {
-            k: torch.from_numpy(getattr(targets, k)[chosen])
-            for k in ("label", "allowed", "accepted", "arousal", "valence")
-        }
+            frames = self.net.frames(samples, recipe.mask_share)
+        logits, arousal, valence = self.net(frames.float())
+        label, allowed, accepted, aroused, pleased = (
+            torch.from_numpy(values[chosen])
+            for values in (targets.label, targets.allowed, targets.accepted, targets.arousal, targets.valence)
+        )
         losses = {
-            "masked": masked_cross_entropy(logits[:, None], take["label"], take["allowed"], recipe.smoothing),
-            "accepted": accepted_cross_entropy(logits[:, None], take["accepted"]),
-            "dimensional": dimensional(arousal[:, None], take["arousal"])
-            + dimensional(valence[:, None], take["valence"]),
+            "masked": masked_cross_entropy(logits[:, None], label, allowed, recipe.smoothing),
+            "accepted": accepted_cross_entropy(logits[:, None], accepted),
+            "dimensional": dimensional(arousal[:, None], aroused) + dimensional(valence[:, None], pleased),
         }
         loss = losses["masked"] + recipe.accepted_weight * losses["accepted"]
-        loss = loss + recipe.dimensional_weight * losses["dimensional"]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-        optimiser.step()
-        follow(average, net, step, recipe.average_decay)
-        for name, value in losses.items():
-            sums[name] += float(value.detach())
-        if (step + 1) % CHECK_EVERY_STEPS == 0 or step + 1 == recipe.steps:
-            line: dict[str, Any] = {"step": step + 1, "elapsed_s": round(time.monotonic() - started_s)}
-            line |= {
-                name: round(value / max(1, (step + 1 - first) % CHECK_EVERY_STEPS or CHECK_EVERY_STEPS), 4)
-                for name, value in sums.items()
-            }
-            line["dev"] = recalls(caches.clips, dev, answers(average, caches.audio, dev))
-            sums = dict.fromkeys(sums, 0.0)
-            log(folder, line)
-            keep(folder, step + 1, net, average, optimiser)
-            write(folder / "tutor.pt", average.state_dict())
+        self.learn(loss + recipe.dimensional_weight * losses["dimensional"])
+        return losses
+
+    def write(self) -> None:
+        """Write the averaged weights."""
+        write(self.folder / "tutor.pt", self.average.state_dict())
+
+    def report(self) -> dict[str, Any]:
+        """Recall on every third dev clip."""
+        clips = self.caches.clips
+        dev = [i for i, c in enumerate(clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")][::3]
+        said = answers(self.average, self.caches.audio, dev)
+        scores = recalls(clips, dev, said) | {"baved_rho": rank_correlation(clips, dev, said[:, 8])}
+        return {"dev": {name: round(value, 4) for name, value in scores.items()}}
+
+
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "tutor.toml"),
+    set_option,
+    data_option,
+    work_option,
+    run_option("tutor"),
+    click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
+    until_option,
+    threads_option(2),
+)
+def main(
+    config: tuple[Path, ...],
+    changes: tuple[str, ...],
+    data: Path,
+    work: Path,
+    name: str,
+    teacher_path: Path | None,
+    until: int | None,
+    threads: int,
+) -> None:
+    """Command line."""
+    torch.set_num_threads(threads)
+    recipe = read_recipe(config, TutorRecipe, changes)
+    caches = open_caches(data, work / "cache")
+    TutorRun(recipe, caches, find_encoder(teacher_path), work / name).train(until)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ Writes its frames at each playback speed (`cache/tutor-<speed>`, read as those o
 answers for the clips of training speakers (`opinions-tutor.npy`).
 """
 
-import argparse
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.audio.cache import AudioCache
 from rtemo_models.kit.audio.resample import SPEEDS, respeed
+from rtemo_models.kit.command import PATH, data_option, run_option, task, threads_option, work_option
 from rtemo_models.kit.corpora.caches import open_caches
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.merit.data.teacher import FRAME_CENTRE_SAMPLES, FRAME_HOP_SAMPLES, WIDTH
@@ -59,23 +60,24 @@ def hear(net: Tutor, audio: AudioCache, speed: str, stem: Path) -> NDArray[np.fl
     return answers
 
 
-def main() -> None:
+@task(
+    __doc__,
+    data_option,
+    work_option,
+    run_option("tutor"),
+    click.option("--name", "caches_name", default="tutor", show_default=True, help="Name that the caches get."),
+    click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
+    threads_option(2),
+)
+def main(data: Path, work: Path, name: str, caches_name: str, teacher_path: Path | None, threads: int) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the caches and runs")
-    parser.add_argument("--run", default="tutor", help="run of `train.tutor`")
-    parser.add_argument("--name", default="tutor", help="name that the caches get")
-    parser.add_argument("--teacher", type=Path, help="encoder_model.ort; default: from moonshine-voice")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    caches = open_caches(options.data, options.work / "cache")
-    net = load_tutor(options.work / options.run / "tutor.pt")
-    answers = [hear(net, caches.audio, speed, options.work / "cache" / f"{options.name}-{speed}") for speed in SPEEDS]
+    torch.set_num_threads(threads)
+    caches = open_caches(data, work / "cache")
+    net = load_tutor(work / name / "tutor.pt")
+    answers = [hear(net, caches.audio, speed, work / "cache" / f"{caches_name}-{speed}") for speed in SPEEDS]
     opinions = np.mean(answers, 0)
     opinions[[i for i, c in enumerate(caches.clips) if c.split != "train"]] = np.nan
-    np.save(options.work / f"opinions-{options.name}.npy", opinions)
+    np.save(work / f"opinions-{caches_name}.npy", opinions)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,18 @@ FOLDER gets `ranker`: one step of the network as an ONNX graph with explicit sta
 card. With the results of `bench.quality.rank.evaluate` the card also gets scores, and the graph its spread.
 """
 
-import argparse
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import onnx
 import torch
 
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.kit.export.graph import GraphBuilder
 from rtemo_models.kit.export.layers import LayerWriter, array
@@ -180,16 +181,19 @@ def write_bundle(net: Ranker, folder: Path, version: str, results: dict[str, Any
     return card
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option("--run", "run_path", type=PATH, required=True, help="average.pt of a training run."),
+    click.option("--out", type=PATH, required=True, help="Folder that gets the bundle."),
+    click.option("--version", default="0.1.0", show_default=True),
+    click.option(
+        "--results", "results_path", type=PATH, help="Results of bench.quality.rank.evaluate, for the card and graph."
+    ),
+)
+def main(run_path: Path, out: Path, version: str, results_path: Path | None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="average.pt of a training run")
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets the bundle")
-    parser.add_argument("--version", default="0.1.0")
-    parser.add_argument("--results", type=Path, help="results of bench.quality.rank.evaluate, for the card and graph")
-    options = parser.parse_args()
-    results = json.loads(options.results.read_text()) if options.results else {}
-    card = write_bundle(load_ranker(options.run), options.out, options.version, results)
+    results = json.loads(results_path.read_text()) if results_path else {}
+    card = write_bundle(load_ranker(run_path), out, version, results)
     print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.2f} million MAC/s, {card.sha256}")
 
 

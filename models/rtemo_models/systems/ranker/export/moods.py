@@ -4,11 +4,11 @@ The graph gets a second, faster pool of the words and their product with the axe
 card gets the output, the states and the hash. What was there before is left alone.
 """
 
-import argparse
 import hashlib
 import json
 from pathlib import Path
 
+import click
 import msgspec
 import numpy as np
 import onnx
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.kit.export.folder import write_folder
 
 STEP_S = 0.04
@@ -94,15 +95,20 @@ def add_moods(folder: Path, axes: NDArray[np.float32], memory_s: float, calibrat
     return card
 
 
-def main() -> None:
+@task(
+    __doc__,
+    click.option(
+        "--bundle", "bundle_path", type=PATH, required=True, help="Folder of the ranker bundle, changed in place."
+    ),
+    click.option(
+        "--moods", "moods_path", type=PATH, required=True, help="What rtemo_models.systems.ranker.train.moods wrote."
+    ),
+)
+def main(bundle_path: Path, moods_path: Path) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", type=Path, required=True, help="folder of the ranker bundle, changed in place")
-    parser.add_argument("--moods", type=Path, required=True, help="what rtemo_models.systems.ranker.train.moods wrote")
-    options = parser.parse_args()
-    moods = json.loads(options.moods.read_text())
+    moods = json.loads(moods_path.read_text())
     axes = np.array(moods["axes"], np.float32)
-    card = add_moods(options.bundle, axes, moods["memory_s"], moods.get("calibration", {}))
+    card = add_moods(bundle_path, axes, moods["memory_s"], moods.get("calibration", {}))
     print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.2f} million MAC/s, {card.sha256}")
 
 

@@ -8,15 +8,16 @@ one emotion's string to that of another's is signal. Axes are scaled such that t
 `rtemo_models.systems.ranker.export.moods` puts them into the bundle.
 """
 
-import argparse
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rtemo_models.kit.command import PATH, data_option, task, work_option
 from rtemo_models.kit.corpora.clip import CIRCUMPLEX, Clip
 from rtemo_models.systems.ranker.data.words import STEP_HOPS, WordCache
 
@@ -111,19 +112,20 @@ def _step(one: str, other: str) -> float:
     return max(abs(a - b) for a, b in zip(CIRCUMPLEX[one], CIRCUMPLEX[other], strict=True))
 
 
-def main() -> None:
+@task(
+    __doc__,
+    data_option,
+    work_option,
+    click.option("--out", type=PATH, required=True, help="JSON file that gets the directions."),
+)
+def main(data: Path, work: Path, out: Path) -> None:
     """Command line."""
     from rtemo_models.systems.ranker.train.run import open_rank_corpus
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with the corpora")
-    parser.add_argument("--work", type=Path, required=True, help="folder for caches, that of the ranker's training")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file that gets the directions")
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    corpus = open_rank_corpus(options.data, options.work)
+    corpus = open_rank_corpus(data, work)
     axes, signal = discriminants(strings_of(corpus.clips, list(corpus.words.values()), MEMORY_S))
-    options.out.write_text(json.dumps({"memory_s": MEMORY_S, "axes": axes.round(6).tolist()}), encoding="utf-8")
+    out.write_text(json.dumps({"memory_s": MEMORY_S, "axes": axes.round(6).tolist()}), encoding="utf-8")
     print("signal over noise, by axis:", " ".join(f"{value:.1f}" for value in signal))
 
 

@@ -1,11 +1,8 @@
 """What a training run of the ranker is made of, read from `recipe.toml`."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-
-from rtemo_models.kit.recipe import read_settings
 
 LossName = Literal[
     "rank_list", "rank_net", "all_pairs", "adjacent_pairs", "list_net", "list_mle", "lambda_loss", "approx_ndcg"
@@ -37,8 +34,3 @@ class RankerRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     shares: dict[str, float]
     variants: dict[str, float]
     net: dict[str, Any] = {}
-
-
-def read_ranker_recipe(path: Path, changes: dict[str, Any] | None = None) -> RankerRecipe:
-    """Read a recipe, with some of its settings changed; see `settings.read_settings`."""
-    return read_settings(path, RankerRecipe, changes)

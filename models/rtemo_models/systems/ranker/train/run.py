@@ -5,9 +5,6 @@ minute. It writes `average.pt` (the averaged weights, standardised and with anch
 `checkpoint.pt` (to resume: run the same command again) and `log.jsonl` into its folder.
 """
 
-import argparse
-import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +13,33 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from rtemo_models.kit.audio.cache import AudioCache
 from rtemo_models.kit.audio.rooms import read_rooms
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.audio.voices import open_voices
+from rtemo_models.kit.command import (
+    config_option,
+    data_option,
+    run_option,
+    set_option,
+    task,
+    threads_option,
+    work_option,
+)
 from rtemo_models.kit.corpora.caches import FRAMES_SEED, open_caches
 from rtemo_models.kit.corpora.clip import Clip
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import changes_of
-from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume
+from rtemo_models.kit.loop import Run, decayed_groups
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import save_net
+from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.ranker.data.batches import ListDraws, RankBatch, RankBatches, StatisticsBatches
 from rtemo_models.systems.ranker.data.labels import ListSampler, RankLabels
 from rtemo_models.systems.ranker.data.statistics import moment_steps, plain_statistics
 from rtemo_models.systems.ranker.data.words import WORD_VARIANTS, Ear, WordCache, hearing, open_words
-from rtemo_models.systems.ranker.net import ATTRIBUTES, Ranker, RankerConfig, save_ranker
+from rtemo_models.systems.ranker.net import ATTRIBUTES, Ranker, RankerConfig
 from rtemo_models.systems.ranker.train.objective import attribute_losses
-from rtemo_models.systems.ranker.train.recipe import RankerRecipe, read_ranker_recipe
+from rtemo_models.systems.ranker.train.recipe import RankerRecipe
 
 REPORT_EVERY_STEPS = 100
 MOMENTS_S = (1.0, 2.0, 4.0)
@@ -78,14 +84,6 @@ def open_statistics(stem: Path, words: WordCache) -> NDArray[np.float32]:
             np.save(file, plain_statistics(words, range(len(words)), MOMENTS_S, RankerConfig().memory_steps))
         path.with_suffix(".part").replace(path)
     return np.asarray(np.load(path, mmap_mode="r"))
-
-
-def rate_at(step: int, recipe: RankerRecipe) -> float:
-    """Learning rate: linear warm-up, then half a cosine down to a fiftieth."""
-    if step < recipe.warmup_steps:
-        return recipe.rate_peak * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    return recipe.rate_peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 @torch.no_grad()
@@ -184,18 +182,23 @@ def paced_groups(net: Ranker, recipe: RankerRecipe) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
-class RankerRun:
+class RankerRun(Run[Ranker]):
     """One training run in its folder."""
 
     def __init__(self, recipe: RankerRecipe, corpus: RankCorpus, net: Ranker, folder: Path) -> None:
-        self.recipe, self.corpus, self.folder = recipe, corpus, folder
-        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            folder,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            report_every_steps=REPORT_EVERY_STEPS,
+            average_decay=recipe.average_decay,
+        )
+        self.recipe, self.corpus, self.net = recipe, corpus, net
         self.chosen = [i for i, c in enumerate(corpus.clips) if c.split == "train" and c.corpus not in recipe.hold_out]
         labels = RankLabels.of(corpus.clips, self.chosen)
         sampler = ListSampler(labels, recipe.shares, recipe.length)
-        self.net = net
         self._learns_to_pool = bool(net.config.attention) and recipe.pool_rate > 0
-        self.net.train()
+        net.train()
         moments = len(recipe.early_steps) if self._learns_to_pool else len(MOMENTS_S)
         draws = ListDraws(labels, sampler, recipe.variants, recipe.lists, moments, recipe.seed)
         if self._learns_to_pool:
@@ -206,11 +209,10 @@ class RankerRun:
             self._statistics = statistics_of(net, corpus, self.chosen)
             self.batches = StatisticsBatches(draws, self._statistics)
         self._centre()
-        self.average = copy.deepcopy(self.net).eval()
-        self.optimiser = torch.optim.AdamW(
-            paced_groups(self.net, recipe), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
+        optimiser = torch.optim.AdamW(
+            paced_groups(net, recipe), recipe.rate_peak, (0.9, 0.98), weight_decay=recipe.weight_decay
         )
-        self.step = resume(folder, self.net, self.average, self.optimiser)
+        self.begin(net, optimiser)
 
     @torch.no_grad()
     def _centre(self) -> None:
@@ -223,29 +225,21 @@ class RankerRun:
         self.net.shift.copy_(torch.from_numpy(found.mean(0)))
         self.net.scale.copy_(1 / torch.from_numpy(found.std(0) + 1e-3))
 
-    def train(self) -> None:
-        """Train to the recipe's last step and write what is evaluated."""
-        recipe = self.recipe
-        sums, count = np.zeros(len(ATTRIBUTES)), 0
-        self.net.train()
-        for step in progress(range(self.step, recipe.steps), "train"):
-            torch.manual_seed(recipe.seed * 1_000_003 + step)
-            for group in self.optimiser.param_groups:
-                group["lr"] = group["pace"] * rate_at(step, recipe)
-            losses = self._losses(step)
-            self.optimiser.zero_grad(set_to_none=True)
-            losses.sum().backward()
-            nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
-            self.optimiser.step()
-            follow(self.average, self.net, step, recipe.average_decay)
-            self.step, count = step + 1, count + 1
-            sums += losses.detach().numpy()
-            if self.step % REPORT_EVERY_STEPS == 0 or self.step == recipe.steps:
-                line: dict[str, Any] = {"step": self.step}
-                log(self.folder, line | dict(zip(ATTRIBUTES, (sums / count).round(4).tolist(), strict=True)))
-                sums[:], count = 0, 0
-                keep(self.folder, self.step, self.net, self.average, self.optimiser)
-        self.settle()
+    def rate_at(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to a fiftieth."""
+        return self.recipe.rate_peak * cosine_share(step, self.steps, self.recipe.warmup_steps, floor=0.02)
+
+    def update(self, step: int) -> dict[str, torch.Tensor]:
+        """Learn the lists of a step."""
+        losses = self._losses(step)
+        self.learn(losses.sum())
+        return dict(zip(ATTRIBUTES, losses, strict=True))
+
+    def train(self, until: int | None = None) -> None:
+        """Train to the recipe's last step, or to step `until` at most; write what is evaluated at the last."""
+        super().train(until)
+        if self.step == self.steps:
+            self.settle()
 
     def _losses(self, step: int) -> torch.Tensor:
         """Loss of each attribute, early and at the end."""
@@ -266,7 +260,7 @@ class RankerRun:
         scores = np.concatenate([self._end_scores(variant) for variant in self.corpus.words])
         shares = np.tile(even_shares(self.corpus.clips, self.chosen), len(self.corpus.words)) / len(self.corpus.words)
         standardise(self.average, scores, shares)
-        save_ranker(self.average, self.folder / "average.pt")
+        save_net(self.average, self.folder / "average.pt")
 
     @torch.no_grad()
     def _end_scores(self, variant: str) -> NDArray[np.float32]:
@@ -277,20 +271,21 @@ class RankerRun:
         return self.average.scores(torch.from_numpy(statistics)).numpy()
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
+    data_option,
+    work_option,
+    run_option("run"),
+    set_option,
+    threads_option(1),
+)
+def main(config: tuple[Path, ...], data: Path, work: Path, name: str, changes: tuple[str, ...], threads: int) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emotion, clean, noise and rir")
-    parser.add_argument("--work", type=Path, required=True, help="folder for caches and runs")
-    parser.add_argument("--run", default="run", help="name of the run's folder under --work")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    recipe = read_ranker_recipe(options.config, changes_of(options.set))
-    corpus = open_rank_corpus(options.data, options.work)
-    RankerRun(recipe, corpus, fresh(recipe, options.work), options.work / options.run).train()
+    torch.set_num_threads(threads)
+    recipe = read_recipe(config, RankerRecipe, changes)
+    corpus = open_rank_corpus(data, work)
+    RankerRun(recipe, corpus, fresh(recipe, work), work / name).train()
 
 
 if __name__ == "__main__":

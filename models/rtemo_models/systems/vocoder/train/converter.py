@@ -5,26 +5,36 @@ used) and `log.jsonl` into its folder. With `--score N --vocoder FILE` nothing i
 and N of them are converted and put through the vocoder, to see where their pitch goes.
 """
 
-import argparse
-import copy
 import json
 import math
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.cache import open_audio
+from rtemo_models.kit.command import (
+    PATH,
+    config_option,
+    data_option,
+    run_option,
+    set_option,
+    task,
+    threads_option,
+    until_option,
+    work_option,
+)
 from rtemo_models.kit.corpora.clip import Clip, read_clips
+from rtemo_models.kit.loop import Run, decayed_groups
 from rtemo_models.kit.nets.converter import (
     PEAK,
     Converter,
@@ -33,13 +43,13 @@ from rtemo_models.kit.nets.converter import (
     convert,
     load_converter,
     pitch_frames,
-    save_converter,
     usual_pitch,
 )
 from rtemo_models.kit.nets.vocoder import BANDS, Vocoder, load_vocoder, mel_of, wave_of
 from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import changes_of, read_settings
-from rtemo_models.kit.run_folder import decayed_groups, follow, keep, log, resume
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import save_net
+from rtemo_models.kit.schedule import cosine_share
 
 REPORT_EVERY_STEPS = 250
 KEPT_BACK = 10
@@ -147,28 +157,44 @@ def warped(mel: Values, factor: float) -> Values:
     return moved
 
 
-class ConverterRun:
+class ConverterRun(Run[Converter]):
     """One training run in its folder."""
 
     def __init__(self, recipe: ConverterRecipe, voices: Voices, folder: Path) -> None:
-        self.recipe, self.voices, self.folder = recipe, voices, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(recipe.seed)
-        self.net = Converter(ConverterConfig(voices.places, **recipe.net))
+        super().__init__(
+            folder,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            report_every_steps=REPORT_EVERY_STEPS,
+            average_decay=recipe.average_decay,
+        )
+        self.recipe, self.voices = recipe, voices
+        net = Converter(ConverterConfig(voices.places, **recipe.net))
         long_enough = np.asarray([len(m) >= recipe.crop_frames for m in voices.mel])
         self.train_clips = np.flatnonzero(~voices.is_kept_back & long_enough)
         for place in range(len(voices.places)):
             mine = np.flatnonzero((voices.place == place) & ~voices.is_kept_back)
             mean, deviation = usual_pitch([voices.pitch_hz[i] for i in map(int, mine)])
-            self.net.mean_log[place], self.net.deviation_log[place] = mean, deviation
-        self.average = copy.deepcopy(self.net).eval()
-        self.optimiser = torch.optim.AdamW(decayed_groups(self.net), recipe.rate_peak, (0.9, 0.98), weight_decay=0.01)
-        self.step = resume(folder, self.net, self.average, self.optimiser)
+            net.mean_log[place], net.deviation_log[place] = mean, deviation
+        self.begin(net, torch.optim.AdamW(decayed_groups(net), recipe.rate_peak, (0.9, 0.98), weight_decay=0.01))
 
-    def save(self) -> None:
-        """Write the checkpoint and the averaged weights."""
-        keep(self.folder, self.step, self.net, self.average, self.optimiser)
-        save_converter(self.average, self.folder / "average.pt")
+    def rate_at(self, step: int) -> float:
+        """A short ramp, times half a cosine down to a fiftieth."""
+        recipe = self.recipe
+        share = cosine_share(step, recipe.steps, recipe.warm_steps, floor=0.02, warmup_overlaps=True)
+        return recipe.rate_peak * share
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Learn a batch."""
+        heard, wanted, pitch_hz, place = self.batch(step)
+        before, after = self.net(heard, pitch_hz, place)
+        losses = {"before": F.l1_loss(before, wanted), "after": F.l1_loss(after, wanted)}
+        self.learn(losses["before"] + losses["after"])
+        return losses
+
+    def write(self) -> None:
+        """Write the averaged weights."""
+        save_net(self.average, self.folder / "average.pt")
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What the encoder hears and what is wanted [batch, frames, bands], pitch [batch, frames], place [batch].
@@ -187,34 +213,6 @@ class ConverterRun:
             pitch_hz.append(voices.pitch_hz[i][start : start + count])
         stacks = [torch.from_numpy(np.stack(rows)) for rows in (heard, wanted, pitch_hz)]
         return stacks[0], stacks[1], stacks[2], torch.from_numpy(voices.place[clips])
-
-    def train(self, until: int | None = None) -> None:
-        """Train to the recipe's last step, or to step `until` at most."""
-        last = min(self.recipe.steps, until or self.recipe.steps)
-        sums: dict[str, float] = defaultdict(float)
-        started_s, start = time.monotonic(), self.step
-        for step in progress(range(self.step, last), "train"):
-            ramp = min(1.0, (step + 1) / max(1, self.recipe.warm_steps))
-            fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / self.recipe.steps))
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.recipe.rate_peak * ramp * fall
-            heard, wanted, pitch_hz, place = self.batch(step)
-            before, after = self.net(heard, pitch_hz, place)
-            losses = {"before": F.l1_loss(before, wanted), "after": F.l1_loss(after, wanted)}
-            self.optimiser.zero_grad(set_to_none=True)
-            (losses["before"] + losses["after"]).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
-            self.optimiser.step()
-            follow(self.average, self.net, step, self.recipe.average_decay)
-            self.step = step + 1
-            for name, value in losses.items():
-                sums[name] += float(value.detach())
-            if self.step % REPORT_EVERY_STEPS == 0 or self.step == last:
-                count = self.step - start
-                line = {name: round(value / count, 4) for name, value in sums.items()}
-                log(self.folder, {"step": self.step} | line | {"s": round((time.monotonic() - started_s) / count, 3)})
-                sums, started_s, start = defaultdict(float), time.monotonic(), self.step
-                self.save()
 
 
 def rebuilt_distance(net: Converter, voices: Voices) -> float:
@@ -262,31 +260,44 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "converter.toml"),
+    data_option,
+    work_option,
+    run_option("converter"),
+    set_option,
+    until_option,
+    click.option("--score", "clips", type=int, metavar="CLIPS", help="Score the averaged weights."),
+    click.option("--vocoder", "vocoder_path", type=PATH, help="The vocoder's average.pt, for --score."),
+    threads_option(1),
+)
+def main(
+    config: tuple[Path, ...],
+    data: Path,
+    work: Path,
+    name: str,
+    changes: tuple[str, ...],
+    until: int | None,
+    clips: int | None,
+    vocoder_path: Path | None,
+    threads: int,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="converter.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emotion and clean")
-    parser.add_argument("--work", type=Path, required=True, help="folder for decoded audio and runs")
-    parser.add_argument("--run", default="converter", help="name of the run's folder under --work")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
-    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
-    parser.add_argument("--score", type=int, metavar="CLIPS", help="score the averaged weights")
-    parser.add_argument("--vocoder", type=Path, help="the vocoder's average.pt, for --score")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    recipe = read_settings(options.config, ConverterRecipe, changes_of(options.set))
-    folder = options.work / options.run
-    voices = open_voices(options.data, options.work / "cache", recipe)
-    if options.score:
-        net, vocoder = load_converter(folder / "average.pt"), load_vocoder(options.vocoder)
-        rows = score_pitch(net, vocoder, voices, options.score, recipe.seed)
+    torch.set_num_threads(threads)
+    recipe = read_recipe(config, ConverterRecipe, changes)
+    folder = work / name
+    voices = open_voices(data, work / "cache", recipe)
+    if clips:
+        if vocoder_path is None:
+            raise click.UsageError("--score needs --vocoder, the average.pt of its run")
+        net, vocoder = load_converter(folder / "average.pt"), load_vocoder(vocoder_path)
+        rows = score_pitch(net, vocoder, voices, clips, recipe.seed)
         said = {"mel_l1": rebuilt_distance(net, voices)} | summary_of(rows) | {"rows": rows}
         (folder / "score.json").write_text(json.dumps(said, indent=1) + "\n")
         print(json.dumps(said | {"rows": len(rows)}, indent=1))
         return
-    ConverterRun(recipe, voices, folder).train(options.until)
+    ConverterRun(recipe, voices, folder).train(until)
 
 
 if __name__ == "__main__":

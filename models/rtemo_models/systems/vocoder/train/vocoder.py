@@ -5,8 +5,6 @@ used) and `log.jsonl` into its folder. With `--score N` nothing is trained: N de
 back.
 """
 
-import argparse
-import copy
 import json
 import math
 import time
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import numpy as np
 import torch
@@ -24,7 +23,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ, AudioCache, open_audio
+from rtemo_models.kit.command import (
+    config_option,
+    data_option,
+    run_option,
+    set_option,
+    task,
+    threads_option,
+    until_option,
+    work_option,
+)
 from rtemo_models.kit.corpora.clip import read_clips
+from rtemo_models.kit.loop import Run, decayed_groups
 from rtemo_models.kit.nets.vocoder import (
     FFT_SAMPLES,
     FLOOR,
@@ -35,14 +45,13 @@ from rtemo_models.kit.nets.vocoder import (
     load_vocoder,
     mel_matrices,
     mel_of,
-    save_vocoder,
     spectrum,
     vocode,
     window_of,
 )
-from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import changes_of, read_settings
-from rtemo_models.kit.run_folder import decayed_groups, follow, log, write
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.run_folder import save_net
+from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.vocoder.net import RESOLUTIONS, critics_of
 
 REPORT_EVERY_STEPS = 250
@@ -135,72 +144,36 @@ def spectrum_loss(made: Heard, wanted: Heard) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
-def rate_share(step: int, recipe: VocoderRecipe) -> float:
-    """Share of the peak learning rate: a short ramp, then half a cosine down to a fiftieth."""
-    ramp = min(1.0, (step + 1) / max(1, recipe.warm_steps))
-    return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
-
-
-class VocoderRun:
+class VocoderRun(Run[Vocoder]):
     """One training run in its folder."""
 
     def __init__(self, recipe: VocoderRecipe, crops: Crops, folder: Path) -> None:
-        self.recipe, self.crops, self.folder = recipe, crops, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(recipe.seed)
-        self.net = Vocoder(VocoderConfig(**recipe.net))
+        super().__init__(
+            folder,
+            seed=recipe.seed,
+            steps=recipe.steps,
+            report_every_steps=REPORT_EVERY_STEPS,
+            average_decay=recipe.average_decay,
+        )
+        self.recipe, self.crops = recipe, crops
+        net = Vocoder(VocoderConfig(**recipe.net))
         self.critics = critics_of(recipe.critic_width)
-        self.average = copy.deepcopy(self.net).eval()
-        self.optimiser = torch.optim.AdamW(decayed_groups(self.net), recipe.rate_peak, (0.8, 0.99), weight_decay=0.01)
-        self.critic_optimiser = torch.optim.AdamW(self.critics.parameters(), recipe.critic_rate, (0.8, 0.99))
-        self.step = 0
-        if (folder / "checkpoint.pt").exists():
-            saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-            for name, part in self._parts().items():
-                part.load_state_dict(saved[name])
-            self.step = int(saved["step"])
+        groups = [group | {"pace": recipe.rate_peak} for group in decayed_groups(net)]
+        optimiser = torch.optim.AdamW(groups, recipe.rate_peak, (0.8, 0.99), weight_decay=0.01)
+        heard = [{"params": list(self.critics.parameters()), "pace": recipe.critic_rate}]
+        self.critic_optimiser = torch.optim.AdamW(heard, recipe.critic_rate, (0.8, 0.99))
+        self.begin(net, optimiser, critics=self.critics, critic_optimiser=self.critic_optimiser)
 
-    def _parts(self) -> dict[str, Any]:
-        """All that a checkpoint keeps besides the step."""
-        return {
-            "net": self.net,
-            "average": self.average,
-            "critics": self.critics,
-            "optimiser": self.optimiser,
-            "critic_optimiser": self.critic_optimiser,
-        }
+    def rate_at(self, step: int) -> float:
+        """Share of both peak rates: a short ramp, times half a cosine down to a fiftieth."""
+        recipe = self.recipe
+        return cosine_share(step, recipe.steps, recipe.warm_steps, floor=0.02, warmup_overlaps=True)
 
-    def save(self) -> None:
-        """Write the checkpoint and the averaged weights."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        write(self.folder / "checkpoint.pt", state | {"step": self.step})
-        save_vocoder(self.average, self.folder / "average.pt")
+    def write(self) -> None:
+        """Write the averaged weights."""
+        save_net(self.average, self.folder / "average.pt")
 
-    def train(self, until: int | None = None) -> None:
-        """Train to the recipe's last step, or to step `until` at most."""
-        last = min(self.recipe.steps, until or self.recipe.steps)
-        sums: dict[str, float] = defaultdict(float)
-        started_s, before = time.monotonic(), self.step
-        for step in progress(range(self.step, last), "train"):
-            share = rate_share(step, self.recipe)
-            for optimiser, rate in (
-                (self.optimiser, self.recipe.rate_peak),
-                (self.critic_optimiser, self.recipe.critic_rate),
-            ):
-                for group in optimiser.param_groups:
-                    group["lr"] = rate * share
-            for name, value in self._update(step).items():
-                sums[name] += value
-            follow(self.average, self.net, step, self.recipe.average_decay)
-            self.step = step + 1
-            if self.step % REPORT_EVERY_STEPS == 0 or self.step == last:
-                count = self.step - before
-                line = {name: round(value / count, 4) for name, value in sums.items()}
-                log(self.folder, {"step": self.step} | line | {"s": round((time.monotonic() - started_s) / count, 3)})
-                sums, started_s, before = defaultdict(float), time.monotonic(), self.step
-                self.save()
-
-    def _update(self, step: int) -> dict[str, float]:
+    def update(self, step: int) -> dict[str, Tensor | float]:
         """One step of the vocoder, and of one critic once they listen; gives the losses."""
         recipe = self.recipe
         wanted = self.crops.make(step, recipe.batch, recipe.crop_hops * HOP_SAMPLES)
@@ -209,7 +182,7 @@ class VocoderRun:
         mine = hear(made)
         losses = {"mel": F.l1_loss(mine.mel, its.mel), "spectrum": spectrum_loss(mine, its)}
         weights = {"mel": recipe.mel_weight, "spectrum": recipe.spectrum_weight}
-        said: dict[str, float] = {}
+        said: dict[str, Tensor | float] = {}
         if step >= recipe.critics_from:
             critic = self.critics[step % len(self.critics)]  # one at a time: three would take most of the time
             heard, said["critic"] = self._teach(critic, wanted, made.detach())
@@ -220,11 +193,8 @@ class VocoderRun:
             losses["features"] = torch.stack([F.l1_loss(m, h) for m, h in zip(noticed, heard, strict=True)]).mean()
             weights |= {"fooled": recipe.critic_weight, "features": recipe.feature_weight}
         total = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
-        self.optimiser.step()
-        return said | {name: float(value.detach()) for name, value in losses.items()}
+        self.learn(total, most_norm=10.0)
+        return said | losses
 
     def _teach(self, critic: nn.Module, wanted: Tensor, made: Tensor) -> tuple[list[Tensor], float]:
         """One step of a critic by the hinge loss; gives what it hears in genuine crops, and its loss."""
@@ -297,29 +267,41 @@ def dev_clips(crops: Crops, count: int) -> list[Samples]:
     return chosen[:count]
 
 
-def main() -> None:
+@task(
+    __doc__,
+    config_option(Path(__file__).parents[1] / "recipes" / "vocoder.toml"),
+    data_option,
+    work_option,
+    run_option("vocoder"),
+    set_option,
+    until_option,
+    click.option(
+        "--score", "clips", type=int, metavar="CLIPS", help="Score the averaged weights on this many dev clips."
+    ),
+    threads_option(1),
+)
+def main(
+    config: tuple[Path, ...],
+    data: Path,
+    work: Path,
+    name: str,
+    changes: tuple[str, ...],
+    until: int | None,
+    clips: int | None,
+    threads: int,
+) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, required=True, help="recipe.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder with emotion and clean")
-    parser.add_argument("--work", type=Path, required=True, help="folder for decoded audio and runs")
-    parser.add_argument("--run", default="vocoder", help="name of the run's folder under --work")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=JSON", help="settings that differ")
-    parser.add_argument("--until", type=int, help="stop at this step; run again to go on")
-    parser.add_argument("--score", type=int, metavar="CLIPS", help="score the averaged weights on this many dev clips")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    recipe = read_settings(options.config, VocoderRecipe, changes_of(options.set))
-    folder, cache = options.work / options.run, options.work / "cache"
-    if options.score:
-        dev = open_crops(options.data, cache, recipe.corpora, "dev", recipe.seed)
-        said = score(load_vocoder(folder / "average.pt"), dev_clips(dev, options.score))
+    torch.set_num_threads(threads)
+    recipe = read_recipe(config, VocoderRecipe, changes)
+    folder, cache = work / name, work / "cache"
+    if clips:
+        dev = open_crops(data, cache, recipe.corpora, "dev", recipe.seed)
+        said = score(load_vocoder(folder / "average.pt"), dev_clips(dev, clips))
         (folder / "score.json").write_text(json.dumps(said, indent=1) + "\n")
         print(json.dumps(said, indent=1))
         return
-    crops = open_crops(options.data, cache, recipe.corpora, "train", recipe.seed)
-    VocoderRun(recipe, crops, folder).train(options.until)
+    crops = open_crops(data, cache, recipe.corpora, "train", recipe.seed)
+    VocoderRun(recipe, crops, folder).train(until)
 
 
 if __name__ == "__main__":
