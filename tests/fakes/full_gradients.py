@@ -24,7 +24,7 @@ def take_step(data: Path, out: Path, changes: dict) -> None:
     run.take_step(run._parallel(), run._batches(0))
     scores = run.evaluate()
     if group.first:
-        gradients = {n: p.grad for n, p in run.objective.named_parameters() if p.grad is not None}
+        gradients = {n: p.grad for n, p in run.net.named_parameters() if p.grad is not None}
         torch.save({"gradients": gradients, "scores": scores, "size": group.size}, out / "step.pt")
     group.wait()
     group.close()

@@ -34,7 +34,7 @@ class Run(ABC, Generic[N]):
         steps: The last step.
         report_every_steps: Steps between two lines of the log, each with a checkpoint.
         average_decay: Of the averaged weights; None for a run that keeps no average.
-        title: What the progress line calls it.
+        title: What the progress line calls it; empty for none.
 
     Attributes:
         net: What learns.
@@ -152,7 +152,8 @@ class Run(ABC, Generic[N]):
         self.start(self.step, last)
         sums: dict[str, float] = {}
         count, started_s = 0, time.monotonic()
-        for step in progress(range(self.step, last), self.title):
+        steps = range(self.step, last)
+        for step in progress(steps, self.title) if self.title else steps:
             torch.manual_seed(self.seed_of(step))
             self._set_rates(step)
             for name, value in self.update(step).items():

@@ -287,8 +287,8 @@ def test_a_run_that_was_stopped_takes_the_same_next_step(data, tmp_path):
     whole, parts = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "parts"))
     assert whole["step"] == parts["step"] == 4
     assert whole["best"] == parts["best"]
-    for name, values in whole["objective"].items():
-        assert torch.equal(values, parts["objective"][name]), name
+    for name, values in whole["net"].items():
+        assert torch.equal(values, parts["net"][name]), name
 
 
 def test_half_precision_gives_nearly_the_same_losses(data, tmp_path):
@@ -296,7 +296,7 @@ def test_half_precision_gives_nearly_the_same_losses(data, tmp_path):
     found = []
     for bf16 in (False, True):
         run = FullRun(recipe(bf16=bf16), tiny_encoder(), clips, folder, tmp_path / str(bf16), ALONE)
-        found.append(run.take_step(run.objective, run._batches(0)))
+        found.append(run.take_step(run.net, run._batches(0)))
     assert found[1]["total"] == pytest.approx(found[0]["total"], rel=0.02)
     assert found[1]["total"] != found[0]["total"]
 

@@ -7,8 +7,7 @@ With `python -m` instead of `torchrun` it runs in one process; without a GPU on 
 import contextlib
 import dataclasses
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from torch.utils.data import DataLoader
 from rtemo.api.errors import ConfigError, ModelError
 from rtemo_models.kit.command import config_option, data_option, run_option, set_option, task, until_option, work_option
 from rtemo_models.kit.corpora.clip import Clip, read_manifest, refuse_leaks
+from rtemo_models.kit.loop import Run
+from rtemo_models.kit.run_folder import write
 from rtemo_models.systems.full_merit.data import NoisyPairs, PairBatch, class_weights, collated, read_noises
 from rtemo_models.systems.full_merit.net import FullMerit, FullMeritConfig, spectrum_frames
 from rtemo_models.systems.full_merit.train.losses import detection_scores, emotion_loss, speech_loss
@@ -47,7 +48,7 @@ def load_encoder(name: str) -> nn.Module:
         raise ModelError(f"no encoder {name}: {error}", "give --encoder the folder of a downloaded one") from error
 
 
-class FullRun:
+class FullRun(Run[Objective]):
     """A training run in a folder; construct it again to go on from its checkpoint.
 
     Args:
@@ -69,27 +70,31 @@ class FullRun:
         group: ProcessGroup,
     ) -> None:
         refuse_leaks(clips)
-        self.recipe, self.folder, self.group = recipe, folder, group
+        self.recipe, self.group = recipe, group
         self.pairs = self._pairs(clips, data_dir, "train")
         self.dev_pairs = self._pairs(clips, data_dir, "dev")
         self.steps_per_epoch = len(self.pairs) // recipe.batch
         self._check()
-        torch.manual_seed(recipe.seed)
+        super().__init__(
+            folder,
+            seed=recipe.seed,
+            steps=recipe.epochs * self.steps_per_epoch,
+            report_every_steps=recipe.checkpoint_steps,
+            average_decay=None,
+            title="train" if group.first else "",
+        )
         net = FullMerit(encoder, len(recipe.classes), FullMeritConfig(**recipe.net))
         if recipe.recompute:
             encoder.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
         weights = class_weights(self.pairs.clips, recipe.classes)
-        self.objective = Objective(net, recipe, weights).to(group.device)
+        objective = Objective(net, recipe, weights).to(group.device)
         rates = msgspec.to_builtins(recipe.rates)
         groups: list[dict[str, Any]] = [{"params": ps, "lr": rates[name]} for name, ps in net.groups().items() if ps]
-        if self.objective.log_deviation:
-            groups.append({"params": list(self.objective.log_deviation.parameters()), "lr": rates["emotion"]})
-        self.optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-        self.step, self.best = 0, -float("inf")
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "checkpoint.pt").exists():
-            self._load()
-        else:
+        if objective.log_deviation:
+            groups.append({"params": list(objective.log_deviation.parameters()), "lr": rates["emotion"]})
+        self.best, self._epoch = -float("inf"), -1
+        optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+        if not self.begin(objective, optimiser, group.device):
             self._measure_input()
 
     def _pairs(self, clips: list[Clip], data_dir: Path, split: str) -> NoisyPairs:
@@ -123,9 +128,9 @@ class FullRun:
             raise ConfigError(f"{len(self.pairs)} training clips are less than one batch of {r.batch}")
 
     @property
-    def net(self) -> FullMerit:
-        """The network that learns."""
-        return self.objective.net
+    def whole(self) -> FullMerit:
+        """The network inside the objective."""
+        return self.net.net
 
     def _measure_input(self) -> None:
         """Take mean and deviation of the samples of some noisy training clips: one pair of numbers for all."""
@@ -137,40 +142,34 @@ class FullRun:
         # NCCL talks between GPUs only.
         count, total, square = self.group.total(sums.to(self.group.device)).tolist()
         mean = total / count
-        self.net.mean.fill_(mean)
-        self.net.deviation.fill_(max(square / count - mean * mean, 1e-12) ** 0.5)
+        self.whole.mean.fill_(mean)
+        self.whole.deviation.fill_(max(square / count - mean * mean, 1e-12) ** 0.5)
 
-    def train(self, until: int | None = None) -> None:
-        """Train to the recipe's last step, or to step `until` at most."""
-        last = self.recipe.epochs * self.steps_per_epoch
-        last = min(last, last if until is None else until)
-        while self.step < last:
-            epoch = self.step // self.steps_per_epoch
-            self.net.learn_encoder(epoch >= self.recipe.heads_epochs)
-            self._train_epoch(epoch, min(last, (epoch + 1) * self.steps_per_epoch))
+    def seed_of(self, step: int) -> int:
+        """Seed of a step, another in every process."""
+        return super().seed_of(step) * self.group.size + self.group.rank
 
-    def _train_epoch(self, epoch: int, end: int) -> None:
-        model = self._parallel()
-        batches = self._batches(epoch)
-        sums: dict[str, float] = {}
-        started_s, began = time.monotonic(), self.step
-        while self.step < end:
-            losses = self.take_step(model, batches)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value
-            self.step += 1
-            done = self.step % self.steps_per_epoch == 0
-            if done or self.step == end or self.step % self.recipe.checkpoint_steps == 0:
-                means = {name: round(value / (self.step - began), 5) for name, value in sums.items()}
-                line = {"step": self.step, "elapsed_s": round(time.monotonic() - started_s, 1)} | means
-                self._report(line, whole_epoch=done)
-                sums, began = {}, self.step
+    def update(self, step: int) -> dict[str, float]:
+        """Take the step with the epoch's next batches."""
+        epoch = step // self.steps_per_epoch
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self.whole.learn_encoder(epoch >= self.recipe.heads_epochs)
+            self._model, self._ahead = self._parallel(), self._batches(epoch)
+        return self.take_step(self._model, self._ahead)
+
+    def is_due(self) -> bool:
+        """After every epoch, and in between as often as the recipe says."""
+        return self._is_whole_epoch() or super().is_due()
+
+    def _is_whole_epoch(self) -> bool:
+        return self.step % self.steps_per_epoch == 0
 
     def _parallel(self) -> nn.Module:
         """The objective, wrapped so that processes share gradients; gradient surgery shares them on its own."""
         if self.group.size == 1 or self.recipe.combine == "pcgrad":
-            return self.objective
-        return DistributedDataParallel(self.objective)
+            return self.net
+        return DistributedDataParallel(self.net)
 
     def _batches(self, epoch: int) -> Iterator[PairBatch]:
         """This process's micro-batches of the rest of an epoch."""
@@ -192,12 +191,12 @@ class FullRun:
     def take_step(self, model: nn.Module, batches: Iterator[PairBatch]) -> dict[str, float]:
         """One step of the optimiser from the next micro-batches; returns the mean losses of this process."""
         r, size = self.recipe, self.group.size
-        torch.manual_seed((r.seed * 1_000_003 + self.step) * size + self.group.rank)
-        self.objective.train()
+        torch.manual_seed(self.seed_of(self.step))  # anew: a loader that starts draws a number, too
+        self.net.train()
         self.optimiser.zero_grad(set_to_none=True)
         count = r.batch // (size * r.micro_batch)
         sums: dict[str, float] = {}
-        surgery = Surgery(self.objective) if r.combine == "pcgrad" else None
+        surgery = Surgery(self.net) if r.combine == "pcgrad" else None
         for k in range(count):
             batch = next(batches).to(self.group.device)
             waits = k + 1 < count and isinstance(model, DistributedDataParallel)
@@ -212,14 +211,14 @@ class FullRun:
         if surgery is not None:
             sums["gradient_cosine"] = surgery.finish(self.group, r.seed + self.step)
         if r.gradient_norm > 0:
-            nn.utils.clip_grad_norm_(self.objective.parameters(), r.gradient_norm)
+            nn.utils.clip_grad_norm_(self.net.parameters(), r.gradient_norm)
         self.optimiser.step()
         return sums
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Scores on all dev clips, each counted once, whichever process heard it."""
-        self.objective.eval()
+        self.net.eval()
         mine = list(range(len(self.dev_pairs)))[self.group.rank :: self.group.size]
         rows = [mine[k : k + self.recipe.micro_batch] for k in range(0, len(mine), self.recipe.micro_batch)]
         classes = len(self.recipe.classes)
@@ -227,11 +226,11 @@ class FullRun:
         for loaded in self._loader(self.dev_pairs, rows) if rows else ():
             batch = loaded.to(self.group.device)
             with torch.autocast(batch.noisy.device.type, torch.bfloat16, enabled=self.recipe.bf16):
-                heard = self.net(batch.noisy, batch.lengths)
+                heard = self.whole(batch.noisy, batch.lengths)
             count = len(batch.lengths)
-            clean = self.net.clean_target(batch.clean, batch.lengths)
+            clean = self.whole.clean_target(batch.clean, batch.lengths)
             sums[0] += count
-            sums[1] += count * emotion_loss(heard.logits, batch.target, self.objective.class_weight).cpu()
+            sums[1] += count * emotion_loss(heard.logits, batch.target, self.net.class_weight).cpu()
             sums[2] += count * speech_loss(heard.masked, clean, spectrum_frames(batch.lengths)).cpu()
             labelled = batch.target.sum(1) > 0
             pairs = batch.target.argmax(1) * classes + heard.logits.argmax(1)
@@ -242,50 +241,46 @@ class FullRun:
         scores["loss"] = scores["emotion"] + self.recipe.speech_weight * scores["speech"]
         return scores | detection_scores(shared[3:].view(classes, classes))
 
-    def _report(self, line: dict[str, Any], whole_epoch: bool) -> None:
-        """Log, evaluate after a whole epoch, and save."""
-        if whole_epoch:
-            scores = self.evaluate()
-            line["dev"] = {name: round(value, 5) for name, value in scores.items()}
-            score = scores["f1_macro"] if self.recipe.select == "f1_macro" else -scores["loss"]
-            if score > self.best:
-                self.best = score
-                self._write("best.pt", self._described())
-        self._write("checkpoint.pt", self._state())
-        if self.group.first:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            print(json.dumps(line), flush=True)
-        self.group.wait()
+    def report(self) -> dict[str, Any]:
+        """Scores on dev clips after a whole epoch; the best weights so far are written."""
+        if not self._is_whole_epoch():
+            return {}
+        scores = self.evaluate()
+        score = scores["f1_macro"] if self.recipe.select == "f1_macro" else -scores["loss"]
+        if score > self.best:
+            self.best = score
+            if self.group.first:
+                write(self.folder / "best.pt", self._described())
+        return {"dev": {name: round(value, 5) for name, value in scores.items()}}
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "objective": self.objective.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "best": self.best,
-        }
+    def state(self) -> dict[str, Any]:
+        """The best score so far."""
+        return {"best": self.best}
+
+    def restored(self, saved: Mapping[str, Any]) -> None:
+        """Take it back."""
+        self.best = saved.get("best", self.best)
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Print a line and add it to the log, in the first process."""
+        if self.group.first:
+            super().log(line)
+
+    def save(self) -> None:
+        """Write the checkpoint, in the first process; the others wait for it."""
+        if self.group.first:
+            super().save()
+        self.group.wait()
 
     def _described(self) -> dict[str, Any]:
         """Weights with all it takes to build the network again without the pre-trained encoder."""
-        config: Any = self.net.encoder.config
+        config: Any = self.whole.encoder.config
         return {
-            "weights": self.net.state_dict(),
+            "weights": self.whole.state_dict(),
             "encoder": config.to_json_string(use_diff=False),
             "classes": list(self.recipe.classes),
-            "net": json.dumps(dataclasses.asdict(self.net.config)),
+            "net": json.dumps(dataclasses.asdict(self.whole.config)),
         }
-
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        if self.group.first:
-            torch.save(content, self.folder / f"{name}.part")
-            (self.folder / f"{name}.part").replace(self.folder / name)
-
-    def _load(self) -> None:
-        saved = torch.load(self.folder / "checkpoint.pt", map_location=self.group.device, weights_only=True)
-        self.objective.load_state_dict(saved["objective"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.step, self.best = saved["step"], saved["best"]
 
 
 def load_best(path: Path) -> FullMerit:
