@@ -39,6 +39,7 @@ RECIPE = EmotionRecipe(
     accepted_weight=0.2,
     dimensional_weight=0.4,
     opinion_weight=0.5,
+    opinion_steps=5,
     augment_strength=1.0,
     hold_out=(),
     head_steps=2,
@@ -133,10 +134,7 @@ def test_padding_counts_neither_as_speech_nor_for_the_teacher(caches: Taught) ->
     assert (batch.teacher_valid.sum(1).numpy() <= lengths / 4 + 1).all()
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
-    caches: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rtemo_models.systems.merit.train.opinions.STEPS", 5)
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(caches: Taught, tmp_path: Path) -> None:
     EmotionRun(RECIPE, caches, tmp_path / "whole").train()
     EmotionRun(RECIPE, caches, tmp_path / "halves").train(until=2)
     EmotionRun(RECIPE, caches, tmp_path / "halves").train()

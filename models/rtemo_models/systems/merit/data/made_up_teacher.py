@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import click
 import torch
 
+from rtemo_models.kit.command import PATH, task
 from rtemo_models.systems.merit.net.moonshine import Moonshine
 
 
@@ -57,3 +59,13 @@ def make_encoder(path: Path, seed: int = 0) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
+
+
+@task(__doc__, click.option("--out", type=PATH, required=True, help="ONNX file to write."))
+def main(out: Path) -> None:
+    """Command line."""
+    make_encoder(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,6 @@ from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, mask
 from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe
 
 FOLDS = 4
-STEPS = 1500
 BATCH = 128
 
 
@@ -50,10 +49,10 @@ def train_head(caches: Taught, rows: list[int], x: dict[str, Tensor], recipe: Em
         nn.Dropout(0.2), nn.Linear(width, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, len(EMOTIONS))
     )
     optimiser = torch.optim.AdamW(head.parameters(), 1e-3, weight_decay=0.05)
-    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS, 1e-5)
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.opinion_steps, 1e-5)
     sampler = Sampler(caches.clips, rows, recipe.shares)
     targets, speeds = Targets(caches.clips), list(x)
-    for _ in progress(range(STEPS), f"head {seed}"):
+    for _ in progress(range(recipe.opinion_steps), f"head {seed}"):
         drawn = sampler.draw(BATCH, random)
         logits = head(x[speeds[random.integers(len(speeds))]][drawn])[:, None]
         label, allowed = torch.from_numpy(targets.label[drawn]), torch.from_numpy(targets.allowed[drawn])

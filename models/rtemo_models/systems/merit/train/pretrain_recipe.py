@@ -23,6 +23,8 @@ class EmotionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     accepted_weight: float
     dimensional_weight: float
     opinion_weight: float
+    opinion_steps: int = 1500
+    """Steps of each head whose opinions are learned."""
     augment_strength: float
     hold_out: tuple[str, ...]
     head_steps: int

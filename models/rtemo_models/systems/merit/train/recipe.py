@@ -23,6 +23,8 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     accepted_weight: float
     dimensional_weight: float
     opinion_weight: float
+    opinion_steps: int = 1500
+    """Steps of each head whose opinions are learned."""
     emotion_weight: float = 1.0
     enhance_weight: float = 1.0
     phase_weight: float = 3.0

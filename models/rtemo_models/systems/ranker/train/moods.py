@@ -117,15 +117,19 @@ def _step(one: str, other: str) -> float:
     data_option,
     work_option,
     click.option("--out", type=PATH, required=True, help="JSON file that gets the directions."),
+    click.option("--calibration-of", "before", type=PATH, help="JSON file whose calibration, set by hand, is kept."),
 )
-def main(data: Path, work: Path, out: Path) -> None:
+def main(data: Path, work: Path, out: Path, before: Path | None) -> None:
     """Command line."""
     from rtemo_models.systems.ranker.train.run import open_rank_corpus
 
     torch.set_num_threads(1)
     corpus = open_rank_corpus(data, work)
     axes, signal = discriminants(strings_of(corpus.clips, list(corpus.words.values()), MEMORY_S))
-    out.write_text(json.dumps({"memory_s": MEMORY_S, "axes": axes.round(6).tolist()}), encoding="utf-8")
+    made = {"memory_s": MEMORY_S, "axes": axes.round(6).tolist()}
+    if before is not None:
+        made["calibration"] = json.loads(before.read_text(encoding="utf-8")).get("calibration", {})
+    out.write_text(json.dumps(made), encoding="utf-8")
     print("signal over noise, by axis:", " ".join(f"{value:.1f}" for value in signal))
 
 
