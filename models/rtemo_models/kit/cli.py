@@ -1,12 +1,14 @@
 """`python -m rtemo_models`: the systems, their steps, and the corpora they learn from."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from rtemo_models.kit.command import HELP, PATH, Task, set_option
+from rtemo_models.kit.command import HELP, PATH, Task
 from rtemo_models.kit.corpora.made_up import make_data
+from rtemo_models.kit.corpora.manifest import READERS, enter, read_corpus
 from rtemo_models.kit.runner import obstacle, walk
 from rtemo_models.kit.steps import SYSTEMS, Place, chosen_steps, read_system, state_of, system_names
 
@@ -25,12 +27,11 @@ def list_systems() -> None:
         system = read_system(name)
         made = f" -> {', '.join(system.bundles)}" if system.bundles else ""
         click.echo(f"{name}: {system.summary}{made}")
-        click.echo(
-            f"    {len([s for s in system.step if s.only != 'smoke'])} steps, README {SYSTEMS / name / 'README.md'}"
-        )
+        count = len([s for s in system.step if s.only != "smoke"])
+        click.echo(f"    {count} steps, {SYSTEMS / name / 'README.md'}")
         for row in rows:
             if row["system"] == name:
-                click.echo(f"    {row['score']}: {row['value']} ({row['split_rule']})")
+                click.echo(f"    {row['bundle']}, {row['score']}: {row['value']} ({row['split_rule']})")
 
 
 PLACE = (
@@ -39,9 +40,7 @@ PLACE = (
     click.option("--work", type=PATH, required=True, help="Folder for caches, runs and bundles."),
     click.option("--from", "first", default="", metavar="STEP", help="Begin with this step."),
     click.option("--only", multiple=True, metavar="STEP", help="Do this step alone; several times for several."),
-    click.option(
-        "--smoke", is_flag=True, help="A few steps of tiny runs, under WORK/smoke: does everything fit together?"
-    ),
+    click.option("--smoke", is_flag=True, help="Tiny runs under WORK/smoke: does all fit together?"),
 )
 
 
@@ -54,7 +53,8 @@ def placed(system: str, data: Path | None, work: Path, smoke: bool) -> Place:
     return Place(system, data.resolve(), work.resolve())
 
 
-def with_place(function):  # type: ignore[no-untyped-def]
+def with_place(function: Callable[..., object]) -> Callable[..., object]:
+    """The argument and options that say where."""
     for option in reversed(PLACE):
         function = option(function)
     return function
@@ -79,11 +79,21 @@ def steps(system: str, data: Path | None, work: Path, first: str, only: tuple[st
     for step in chosen_steps(found, place, first, only):
         state = state_of(step, found, place)
         reason = obstacle(step, place) if state != "done" else ""
-        click.echo(
-            f"{step.name:16} {state:8} {step.task:28} -> {', '.join(step.writes)}" + (f"  ({reason})" if reason else "")
-        )
+        why = f"  ({reason})" if reason else ""
+        click.echo(f"{step.name:16} {state:8} {step.task:28} -> {', '.join(step.writes)}{why}")
     if found.limits:
         click.echo(found.limits)
 
 
-__all__ = ["main", "set_option"]
+@main.command(cls=Task)
+@click.argument("name")
+@click.argument("folder", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Manifest that gets the rows, DATA/emotion/manifest.csv.")
+def corpus(name: str, folder: Path, out: Path) -> None:
+    """Enter the corpus NAME, unpacked in FOLDER as it was released, into a manifest."""
+    found = read_corpus(name, folder)
+    path = enter(found, out, READERS[name].language)
+    splits = {s: sum(c.split == s for c in found.clips) for s in ("train", "dev", "test")}
+    click.echo(f"{path}: {len(found.clips)} clips of {name}, " + ", ".join(f"{s} {n}" for s, n in splits.items()))
+    for reason, count in found.left_out.items():
+        click.echo(f"left out: {count} clips {reason}")

@@ -53,7 +53,10 @@ class Task(click.Command):
         """Run it."""
         try:
             return super().invoke(context)
-        except (RtemoError, FileNotFoundError, ValueError) as error:
+        except FileNotFoundError as error:
+            told = f"{error.filename} is not there" if error.filename else str(error)
+            raise click.ClickException(told) from error
+        except (RtemoError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
 

@@ -18,6 +18,7 @@ def main(changes: tuple[str, ...], out: Path) -> None:
         if not equals or not table:
             raise ConfigError(f"--set {change}: expected TABLE.NAME=TEXT")
         lines += [f"[{table}]", f"{key} = '{value}'", ""]
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines), encoding="utf-8")
 
 

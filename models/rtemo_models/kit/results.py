@@ -43,6 +43,7 @@ def main(cards: tuple[Path, ...], files: tuple[Path, ...], out: Path) -> None:
         told = {"parameters": card["parameters"], "MAC per s": card["macs_per_s"]} | card.get("scores", {})
         parts.append(table_of(f"{card['name']} {card['version']}, sha256 {card['sha256'][:12]}", told))
     parts += [table_of(path.parent.name, json.loads(path.read_text(encoding="utf-8"))) for path in files]
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts), encoding="utf-8")
 
 

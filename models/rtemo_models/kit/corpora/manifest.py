@@ -1,33 +1,56 @@
-"""Enters a released corpus into the manifest of the data folder.
+"""Enters a released corpus into a manifest: `python -m rtemo_models corpus NAME FOLDER --out manifest.csv`.
 
-Run `python -m rtemo_models.kit.corpora.manifest NAME --root DIR --data DATA`. The rows of that corpus in
-`DATA/emotion/manifest.csv` are replaced, all others stay. Audio that is mono at 16 kHz is used where it lies, by its
-absolute path; any other is converted to FLAC under `DATA/emotion/NAME`.
+The rows of that corpus are replaced, all others stay. Audio that is mono at 16 kHz is used where it lies, by its
+absolute path; any other is converted to FLAC in a folder of the corpus' name beside the manifest.
 """
 
-import argparse
 import csv
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from rtemo.api.errors import RtemoError
+from rtemo.api.errors import AudioInputError, ConfigError
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
 from rtemo_models.kit.audio.resample import at_rate
+from rtemo_models.kit.corpora.ased import read_ased
+from rtemo_models.kit.corpora.baved import read_baved
 from rtemo_models.kit.corpora.clip import Clip, read_manifest, refuse_leaks
+from rtemo_models.kit.corpora.crema import read_crema
 from rtemo_models.kit.corpora.iemocap import read_iemocap
 from rtemo_models.kit.corpora.msp_improv import read_msp_improv
 from rtemo_models.kit.corpora.msp_podcast import read_msp_podcast
+from rtemo_models.kit.corpora.nemo import read_nemo
+from rtemo_models.kit.corpora.rakshak import read_rakshak
+from rtemo_models.kit.corpora.ravdess import read_ravdess
 from rtemo_models.kit.corpora.released import ReleasedCorpus
+from rtemo_models.kit.corpora.tess import read_tess
 from rtemo_models.kit.progress import progress
 
-READERS: dict[str, Callable[[Path], ReleasedCorpus]] = {
-    "msp_podcast": read_msp_podcast,
-    "iemocap": read_iemocap,
-    "msp_improv": read_msp_improv,
+
+class Reader(NamedTuple):
+    """How a corpus is read, and the language that is spoken in it."""
+
+    read: Callable[[Path], ReleasedCorpus]
+    language: str
+
+
+READERS = {
+    "ased": Reader(read_ased, "am"),
+    "baved": Reader(read_baved, "ar"),
+    "crema": Reader(read_crema, "en"),
+    "iemocap": Reader(read_iemocap, "en"),
+    "msp_improv": Reader(read_msp_improv, "en"),
+    "msp_podcast": Reader(read_msp_podcast, "en"),
+    "nemo": Reader(read_nemo, "pl"),
+    "rakshak": Reader(read_rakshak, "hi-en"),
+    "ravdess": Reader(read_ravdess, "en"),
+    "tess": Reader(read_tess, "en"),
+}
+UNKNOWN = {
+    "ketts": "how ketts is laid out as released is not known here; write its rows by hand, in the manifest's columns",
 }
 COLUMNS = (
     *("path", "corpus", "language", "speaker", "gender", "emotion", "level", "text", "split", "duration_s"),
@@ -75,8 +98,24 @@ def at_16_khz(clip: Clip, folder: Path) -> Clip:
     return replace(clip, path=str(converted.resolve()))
 
 
-def enter(corpus: ReleasedCorpus, data_dir: Path, language: str = "en") -> Path:
-    """Replace the rows of a corpus in the manifest of the emotion folder, which is made when it is missing.
+def read_corpus(name: str, folder: Path) -> ReleasedCorpus:
+    """Read a corpus by its name, as it was released.
+
+    Raises:
+        ConfigError: There is no reader for it.
+        AudioInputError: The folder does not hold it.
+    """
+    if name in UNKNOWN:
+        raise ConfigError(UNKNOWN[name])
+    if name not in READERS:
+        raise ConfigError(f"no reader for the corpus {name}", f"one of {', '.join(READERS)}")
+    if not folder.is_dir():
+        raise AudioInputError(f"{folder} is no folder", f"give the folder that {name} was released as, unpacked")
+    return READERS[name].read(folder)
+
+
+def enter(corpus: ReleasedCorpus, manifest: Path, language: str = "en") -> Path:
+    """Replace the rows of a corpus in a manifest, which is made when it is missing.
 
     Returns:
         The manifest's path.
@@ -84,13 +123,13 @@ def enter(corpus: ReleasedCorpus, data_dir: Path, language: str = "en") -> Path:
     Raises:
         ValueError: If a speaker would be in two splits; then nothing is written.
     """
-    path = data_dir / "emotion" / "manifest.csv"
+    path = manifest
     kept: list[dict[str, str]] = []
     if path.exists():
         refuse_leaks([*(c for c in read_manifest(path) if c.corpus != corpus.name), *corpus.clips])
         with path.open(newline="", encoding="utf-8") as file:
             kept = [r for r in csv.DictReader(file) if r["corpus"] != corpus.name]
-    folder = data_dir / "emotion" / corpus.name
+    folder = path.parent / corpus.name
     rows = [row_of(at_16_khz(clip, folder), language) for clip in progress(corpus.clips, "audio")]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -100,25 +139,3 @@ def enter(corpus: ReleasedCorpus, data_dir: Path, language: str = "en") -> Path:
         writer.writerows([*kept, *rows])
     part.replace(path)
     return path
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=sorted(READERS), help="corpus")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the corpus as it was released")
-    parser.add_argument("--data", type=Path, required=True, help="data folder whose emotion/manifest.csv gets the rows")
-    options = parser.parse_args(arguments)
-    try:
-        corpus = READERS[options.name](options.root)
-        path = enter(corpus, options.data)
-    except (RtemoError, ValueError) as error:
-        sys.exit(f"{options.name}: {error}")
-    splits = {s: sum(c.split == s for c in corpus.clips) for s in ("train", "dev", "test")}
-    print(f"{path}: {len(corpus.clips)} clips of {options.name}", *(f"{s} {n}" for s, n in splits.items()), sep=", ")
-    for reason, count in corpus.left_out.items():
-        print(f"left out: {count} clips {reason}")
-
-
-if __name__ == "__main__":
-    main()

@@ -67,14 +67,25 @@ def hear(net: Tutor, audio: AudioCache, speed: str, stem: Path) -> NDArray[np.fl
     run_option("tutor"),
     click.option("--name", "caches_name", default="tutor", show_default=True, help="Name that the caches get."),
     click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
+    click.option(
+        "--speed", "speeds", type=click.Choice(list(SPEEDS)), multiple=True, help="Playback speed; all by default."
+    ),
     threads_option(2),
 )
-def main(data: Path, work: Path, name: str, caches_name: str, teacher_path: Path | None, threads: int) -> None:
+def main(
+    data: Path,
+    work: Path,
+    name: str,
+    caches_name: str,
+    teacher_path: Path | None,
+    speeds: tuple[str, ...],
+    threads: int,
+) -> None:
     """Command line."""
     torch.set_num_threads(threads)
     caches = open_caches(data, work / "cache")
     net = load_tutor(work / name / "tutor.pt")
-    answers = [hear(net, caches.audio, speed, work / "cache" / f"{caches_name}-{speed}") for speed in SPEEDS]
+    answers = [hear(net, caches.audio, speed, work / "cache" / f"{caches_name}-{speed}") for speed in speeds or SPEEDS]
     opinions = np.mean(answers, 0)
     opinions[[i for i, c in enumerate(caches.clips) if c.split != "train"]] = np.nan
     np.save(work / f"opinions-{caches_name}.npy", opinions)
