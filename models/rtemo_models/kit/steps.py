@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -142,8 +143,9 @@ def arguments(step: Step, system: System, place: Place) -> list[str]:
 
 def digest(step: Step, system: System, place: Place) -> str:
     """Of all that decides what a step makes: its command, the recipes and the files that it reads."""
-    told = hashlib.sha256(json.dumps([step.task, arguments(step, system, place)]).encode())
-    recipes = [word for word in arguments(step, system, place) if word.endswith(".toml")]
+    words = arguments(step, system, place)
+    told = hashlib.sha256(json.dumps([step.task, words]).encode())
+    recipes = [value for option, value in pairwise(words) if option == "--config"]
     for path in (*map(Path, recipes), *map(place.path, step.reads)):
         told.update(str(path.name).encode() + b"\0")
         if path.exists():

@@ -203,7 +203,8 @@ def main(
     """Command line."""
     torch.set_num_threads(threads)
     recipe = read_recipe(config, EmotionRecipe, changes)
-    caches = open_taught(data, work / "cache", teacher_path, recipe.variants)
+    drawn = [name for name, share in recipe.variants.items() if share > 0]
+    caches = open_taught(data, work / "cache", teacher_path, drawn)
     EmotionRun(recipe, caches, work / name).train(until)
 
 

@@ -322,7 +322,8 @@ def main(
     """Command line."""
     torch.set_num_threads(threads)
     recipe = read_recipe(config, MeritRecipe, changes)
-    caches = open_taught(data, work / "cache", teacher_path, recipe.variants)
+    drawn = [name for name, share in recipe.variants.items() if share > 0]
+    caches = open_taught(data, work / "cache", teacher_path, drawn)
     MeritRun(recipe, caches, data, work, name).train(until)
 
 
