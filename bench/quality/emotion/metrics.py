@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo_models.kit.bootstrap import interval
+
 
 def recalls(truth: NDArray[np.int64], said: NDArray[np.int64]) -> dict[int, float]:
     """Recall of every class that occurs in the truth."""
@@ -31,8 +33,7 @@ def uar_interval(
     for _ in range(draws):
         rows = np.concatenate([members[k] for k in random.integers(len(members), size=len(members))])
         scores.append(uar(truth[rows], said[rows]))
-    low, high = np.percentile(scores, [2.5, 97.5])
-    return float(low), float(high)
+    return interval(np.array(scores))
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -35,6 +35,7 @@ from bench.quality.rank.change_reports import (
 )
 from bench.quality.rank.mood_calls import MoodCall, in_noise, mood_calls
 from rtemo.runtime import ModelStore
+from rtemo_models.kit.bootstrap import interval
 from rtemo_models.kit.corpora.caches import open_caches
 from rtemo_plugins.ranker.rolling import ChangeRule
 
@@ -86,7 +87,7 @@ def lead(calls: Sequence[MoodCall], one: Verdict, other: Verdict) -> tuple[float
     for _ in range(DRAWS):
         counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)))[member]
         drawn.append(other.delay_s(counts) - one.delay_s(counts))
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = interval(np.asarray(drawn))
     return other.delay_s() - one.delay_s(), float(low), float(high)
 
 
