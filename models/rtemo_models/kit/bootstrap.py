@@ -1,6 +1,6 @@
 """The bootstrap: how often each unit is drawn, and the interval of what the draws gave (Efron 1979).
 
-What a unit is (a clip, a speaker, a synthesis system) is for the measurement to say: clips of one voice are not independent.
+What a unit is (a clip, a speaker, a system) is for the measurement to say: clips of one voice are not independent.
 """
 
 import numpy as np

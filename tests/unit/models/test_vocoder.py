@@ -143,11 +143,11 @@ def test_dev_clips_are_long_enough_and_of_all_corpora() -> None:
 
 def test_training_lowers_the_distance_and_then_teaches_critics(tmp_path: Path) -> None:
     run = VocoderRun(RECIPE, toy_crops(), tmp_path)
-    before = run._update(0)
+    before = run.update(0)
     run.train(18)
     without = [p.clone() for p in run.critics.parameters()]
     run.train()
-    after = run._update(0)
+    after = run.update(0)
     assert after["mel"] < 0.9 * before["mel"]
     assert after["spectrum"] < before["spectrum"]
     assert all(not torch.equal(a, b) for a, b in zip(without, run.critics.parameters(), strict=True))
