@@ -11,11 +11,11 @@ import torch
 
 from bench.quality.enhancement.metrics import WITH_REFERENCE, score
 from rtemo.api.errors import AudioInputError, RtemoError
-from rtemo_models.data.corpus import read_manifest
-from rtemo_models.data.noisy_pairs import NoisyPairs, collated, read_noises
-from rtemo_models.nets.full_merit import FullMerit
-from rtemo_models.train.full_losses import detection_scores
-from rtemo_models.train.full_merit import load_best
+from rtemo_models.kit.corpora.clip import read_manifest
+from rtemo_models.systems.full_merit.data import NoisyPairs, collated, read_noises
+from rtemo_models.systems.full_merit.net import FullMerit
+from rtemo_models.systems.full_merit.train.losses import detection_scores
+from rtemo_models.systems.full_merit.train.run import load_best
 
 
 @torch.no_grad()

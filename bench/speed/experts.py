@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from rtemo_models.export.graph import GraphBuilder
+from rtemo_models.kit.export.graph import GraphBuilder
 
 WIDTH, HIDDEN, EXPERTS, TASKS = 192, 192, 4, 2
 COUNTS = (1, 4, 16, 64, 256)

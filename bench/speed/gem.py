@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.lending import Lending
 from bench.sound import babble
 from rtemo.api import EXPERTS, Block, ModelCard, TensorSpec
-from rtemo_models.export.graph import GraphBuilder
+from rtemo_models.kit.export.graph import GraphBuilder
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.plugin import GemPlugin
 from rtemo_plugins.gem.step import STEP_HOPS

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from bench.fakes.desk import FakeDesk, play
+from bench.fakes.portaudio import HEADSET, FakePortAudio
 from rtemo.io.pcm import BYTES_PER_SAMPLE, encode_pcm
 from rtemo.io.sources.file import FileSource
 from rtemo.io.sources.microphone import MicrophoneSource
 from rtemo.io.sources.stdin import StdinSource
-from tests.fakes.desk import FakeDesk, play
-from tests.fakes.portaudio import HEADSET, FakePortAudio
 
 DURATION_S = 60
 RUNS = 5

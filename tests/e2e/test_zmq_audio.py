@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zmq
 
+from bench.fakes.desk import FakeDesk
 from rtemo.api import EndpointError, ProcessedBlock, StreamFormat
 from rtemo.client import AudioReceiver, AudioSender, ReceivedAudio
 from rtemo.engine.sink_thread import SinkThread
@@ -20,7 +21,6 @@ from rtemo.io.sinks.zmq import ZmqAudioSink
 from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import AudioOutOptions, CurveOptions, IngestOptions
 from tests.engine.rig import noise
-from tests.fakes.desk import FakeDesk
 from tests.fakes.zmq_ends import ANY_PORT, pumping, wait_until
 
 pytestmark = pytest.mark.e2e

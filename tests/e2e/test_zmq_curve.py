@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import zmq
 
+from bench.fakes.desk import FakeDesk
 from rtemo.api import EndpointError
 from rtemo.client import AudioSender, Subscriber
 from rtemo.io.curve import generate_keys
 from rtemo.io.publishers.zmq import ZmqPublisher
 from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import CurveOptions, IngestOptions
-from tests.fakes.desk import FakeDesk
 from tests.fakes.zmq_ends import ANY_PORT, Publishing, event, options, pumping, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not zmq.has("curve"), reason="libzmq was built without CURVE")]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.fakes.desk import FakeDesk
 from rtemo.api import Counters, StreamEnd, StreamStart
 from rtemo.client import AudioSender
 from rtemo.io.publishers.zmq import ZmqPublisher
 from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import IngestOptions
-from tests.fakes.desk import FakeDesk
 from tests.fakes.zmq_ends import ANY_PORT, event, options, pumping
 
 pytestmark = [

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import rtemo
+from bench.fakes.desk import FakeDesk, FakeWriter
 from rtemo.api import AudioInputError, CapacityError, EndpointError, SourceState
 from rtemo.client import AudioSender, Subscriber
 from rtemo.config import Config
@@ -27,7 +28,6 @@ from rtemo.io.pcm import SampleType, decode_pcm, encode_pcm
 from rtemo.io.publishers.zmq import ZmqPublisher
 from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import IngestOptions
-from tests.fakes.desk import FakeDesk, FakeWriter
 from tests.fakes.zmq_ends import ANY_PORT, options, pumping, wait_until
 
 pytestmark = pytest.mark.e2e

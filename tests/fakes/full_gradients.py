@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import torch
 
-from rtemo_models.data.corpus import read_manifest
-from rtemo_models.train.full_merit import FullRun
-from rtemo_models.train.full_recipe import FullMeritRecipe
-from rtemo_models.train.process_group import join
+from rtemo_models.kit.corpora.clip import read_manifest
+from rtemo_models.systems.full_merit.train.process_group import join
+from rtemo_models.systems.full_merit.train.recipe import FullMeritRecipe
+from rtemo_models.systems.full_merit.train.run import FullRun
 from tests.fakes.licensed import SETTINGS, tiny_encoder
 
 
@@ -24,7 +24,7 @@ def take_step(data: Path, out: Path, changes: dict) -> None:
     run.take_step(run._parallel(), run._batches(0))
     scores = run.evaluate()
     if group.first:
-        gradients = {n: p.grad for n, p in run.objective.named_parameters() if p.grad is not None}
+        gradients = {n: p.grad for n, p in run.net.named_parameters() if p.grad is not None}
         torch.save({"gradients": gradients, "scores": scores, "size": group.size}, out / "step.pt")
     group.wait()
     group.close()

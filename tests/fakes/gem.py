@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import EXPERTS, ModelCard, TensorSpec
-from rtemo_models.export.graph import GraphBuilder
+from rtemo_models.kit.export.graph import GraphBuilder
 from tests.fakes.bundles import card
 
 TRACES, STEP_HOPS, WIDTH = 36, 4, 16

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rtemo_models.data.corpora.manifest import row_of
-from rtemo_models.data.corpus import Clip
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.kit.corpora.manifest import row_of
 
 
 def write_data(folder: Path, train: int = 16, dev: int = 6, seconds: float = 0.5) -> list[Clip]:

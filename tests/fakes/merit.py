@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import EMOTIONS, ModelCard, TensorSpec
-from rtemo_models.export.graph import GraphBuilder
+from rtemo_models.kit.export.graph import GraphBuilder
 from tests.fakes.bundles import card
 
 MELS, BINS, STEP_HOPS = 64, 257, 4

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from rtemo.api import Block, Emit, Mark, PluginContext, PluginSpec, TensorSpec
-from rtemo_models.export.graph import GraphBuilder
+from rtemo_models.kit.export.graph import GraphBuilder
 from tests.fakes.bundles import card
 from tests.fakes.plugins import FakeProcessor, NoOptions
 

@@ -13,11 +13,11 @@ import time
 
 import numpy as np
 
+from bench.fakes.desk import FakeDesk
 from rtemo.api import RtemoError, SourceState
 from rtemo.io.sources.capture_ring import _WRITE_RECORDS
 from rtemo.io.sources.microphone import MicrophoneSource
 from rtemo.io.sources.options import MicrophoneOptions
-from tests.fakes.desk import FakeDesk
 
 
 def blocks_while_holding(source: MicrophoneSource, duration_s: float) -> int:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.fakes.desk import FakeDesk, play
+from bench.fakes.portaudio import FakePortAudio
 from rtemo.io.sources.file import FileSource
 from rtemo.io.sources.microphone import MicrophoneSource
-from tests.fakes.desk import FakeDesk, play
-from tests.fakes.portaudio import FakePortAudio
 from tests.fakes.sounds import chord, tone, write_sound
 
 pytestmark = [

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.quality.emotion.streams import Heard
 from rtemo.api.events import EMOTIONS
 from rtemo.scoring.classes import calibration_error, softmax
-from rtemo_models.data.corpus import Clip
+from rtemo_models.kit.corpora.clip import Clip
 
 CONDITIONS = ("clean", "telephone", "noise_10db")
 """What the temperature is fitted on: what a call sounds like."""

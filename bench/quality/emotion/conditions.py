@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo_models.data.audio_cache import AudioCache
-from rtemo_models.data.rooms import read_rooms, reverberate, scaled_noise, telephone
+from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.kit.audio.rooms import read_rooms, reverberate, scaled_noise, telephone
 
 CONDITIONS = ("clean", "telephone", "noise_10db", "noise_0db", "room")
 """Clean; 300-3400 Hz at 8 kHz with mu-law; dev noises at 10 and 0 dB; rooms kept from training."""

@@ -2,7 +2,7 @@
 
 Every clip is streamed through the bundle's graph as in a live call (steps of 40 ms, states carried, speech weighed by a
 voice activity detector), under every listening condition. Prints tables and writes `results.json`, which
-`rtemo_models.export.merit --emotion` puts into the card.
+`rtemo_models.systems.merit.export.bundles --emotion` puts into the card.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from bench.quality.emotion.conditions import CONDITIONS, Conditions, speech_weig
 from bench.quality.emotion.streams import SHIPPED, Heard, StreamRunner, write_json
 from rtemo.api.events import EMOTIONS
 from rtemo.scoring.classes import recalls, uar, uar_interval
-from rtemo_models.data.caches import Caches, open_caches
-from rtemo_models.data.corpus import Clip, classes_of
+from rtemo_models.kit.corpora.caches import Caches, open_caches
+from rtemo_models.kit.corpora.clip import Clip, classes_of
 
 MOMENTS_S = {"1s": 1.0, "2s": 2.0, "4s": 4.0, "end": None}
 """Seconds of speech heard; a clip that has less is taken at its end."""
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: WORK/results.json")
     options = parser.parse_args()
     runner = StreamRunner(options.bundle)
-    caches = open_caches(options.data, options.work / "cache", variants=())
+    caches = open_caches(options.data, options.work / "cache")
     conditions = Conditions(options.data, caches.noise_audio, caches.noise_split)
     known = classes_of(caches.clips)
     dev = [i for i, c in enumerate(caches.clips) if c.split == "dev" and c.corpus in (*CORPORA, "baved")]

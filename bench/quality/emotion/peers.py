@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from bench.quality.emotion.conditions import CONDITIONS, Conditions
 from bench.quality.emotion.streams import write_json
 from rtemo.scoring.classes import uar, uar_interval
-from rtemo_models.data.caches import Caches, open_caches
-from rtemo_models.data.corpus import Clip
-from rtemo_models.data.progress import progress
-from rtemo_models.data.teacher import MoonshineEncoder
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.kit.progress import progress
+from rtemo_models.systems.merit.data.taught import Taught, open_taught
+from rtemo_models.systems.merit.data.teacher import MoonshineEncoder
 
 CORPORA = ("ravdess", "nemo", "ased", "rakshak", "baved")
 Extractor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -58,7 +58,7 @@ def moonshine(encoder: Path | None) -> Extractor:
 
 
 def features(
-    stem: Path, extract: Extractor, caches: Caches, rows: list[int], conditions: Conditions, condition: str
+    stem: Path, extract: Extractor, caches: Taught, rows: list[int], conditions: Conditions, condition: str
 ) -> NDArray[np.float32]:
     """Features of clips under a condition, float32 [clips, width], cached; clean teacher frames are reused."""
     path = stem.with_name(f"{stem.name}-{condition}-{len(rows)}.npy")
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, help="encoder_model.ort; default: from moonshine-voice")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS)
     options = parser.parse_args()
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=("dry",))
+    caches = open_taught(options.data, options.work / "cache", options.teacher, variants=("dry",))
     conditions = Conditions(options.data, caches.noise_audio, caches.noise_split)
     labelled = [i for i, c in enumerate(caches.clips) if c.emotion or c.corpus == "baved"]
     train = [i for i in labelled if caches.clips[i].split == "train"]

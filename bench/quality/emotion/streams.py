@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtemo.api.model import ModelCard
-from rtemo_models.train.spectra import Spectra
+from rtemo_models.kit.audio.spectra import Spectra
 
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "rtemo_weights" / "merit_listen"
 

@@ -35,6 +35,7 @@ from bench.quality.enhancement.mixtures import (
 from bench.quality.enhancement.systems import DEFAULT, UNPROCESSED, System, open_system
 from rtemo.api import EMOTIONS, RtemoError
 from rtemo.scoring.classes import uar
+from rtemo_models.kit.bootstrap import interval
 
 Sound = NDArray[np.float32]
 Recogniser = Callable[[list[Sound]], NDArray[np.float32]]
@@ -181,7 +182,7 @@ def difference(mine: Recall, its: Recall, conditions_db: tuple[float, ...]) -> t
     for _ in range(_DRAWS):
         picks = {c: random.integers(n, size=n) for c, n in counts.items()}
         draws.append(mine.mean(conditions_db, picks) - its.mean(conditions_db, picks))
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = interval(np.asarray(draws))
     return mine.mean(conditions_db) - its.mean(conditions_db), float(low), float(high)
 
 

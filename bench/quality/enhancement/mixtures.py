@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.enhancement.active_level import active_power
-from rtemo_models.data.recordings import without_silence
+from rtemo_models.systems.merit.data.recordings import without_silence
 
 RATE_HZ = 16_000
 SNRS_DB = (-5.0, 0.0, 5.0, 10.0)

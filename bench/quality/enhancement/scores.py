@@ -11,6 +11,7 @@ from bench.quality.enhancement.kept import Kept
 from bench.quality.enhancement.metrics import score
 from bench.quality.enhancement.mixtures import Mixture
 from bench.quality.enhancement.systems import System
+from rtemo_models.kit.bootstrap import interval
 
 DRAWS = 2000
 _EDITION = 1  # of the metrics: scores of another one are measured anew
@@ -71,5 +72,4 @@ def mean_and_interval(values: NDArray[np.float64]) -> tuple[float, float, float]
     if not known.size:
         return math.nan, math.nan, math.nan
     picks = np.random.default_rng(0).integers(known.size, size=(DRAWS, known.size))
-    low, high = np.percentile(known[picks].mean(1), [2.5, 97.5])
-    return float(known.mean()), float(low), float(high)
+    return float(known.mean()), *interval(known[picks].mean(1))

@@ -18,14 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from bench.quality.enhancement.metrics import segmental_snr_db, si_sdr_db
-from rtemo_models.data.augment import active_frames
-from rtemo_models.data.caches import Caches, open_caches
-from rtemo_models.data.corpus import classes_of
-from rtemo_models.data.mixing import active_power
-from rtemo_models.nets.enhancer import cube
-from rtemo_models.nets.merit import Merit, load_merit
-from rtemo_models.train.check import enhance_clip
-from rtemo_models.train.spectra import Spectra
+from rtemo_models.kit.audio.augment import active_frames
+from rtemo_models.kit.audio.spectra import Spectra
+from rtemo_models.kit.bootstrap import interval
+from rtemo_models.kit.corpora.caches import Caches, open_caches
+from rtemo_models.kit.corpora.clip import classes_of
+from rtemo_models.systems.merit.data.mixing import active_power
+from rtemo_models.systems.merit.net.enhancer import cube
+from rtemo_models.systems.merit.net.merit import Merit, load_merit
+from rtemo_models.systems.merit.train.check import enhance_clip
 
 SNRS_DB = (None, 10.0, 5.0, 0.0, -5.0)
 SPLITS = {"seen": "train", "unseen": "dev"}
@@ -123,9 +124,9 @@ def resampled(caches: Caches, dev: list[int], random: np.random.Generator) -> li
     return rows
 
 
-def interval(values: NDArray[np.float64]) -> list[float]:
+def rounded_interval(values: NDArray[np.float64]) -> list[float]:
     """95 % of the draws."""
-    return [round(float(v), 4) for v in np.percentile(values, [2.5, 97.5])]
+    return [round(v, 4) for v in interval(np.asarray(values))]
 
 
 def hear_all(arms: list[Arm], caches: Caches, every: int) -> dict[str, dict[str, object]]:
@@ -149,7 +150,7 @@ def hear_all(arms: list[Arm], caches: Caches, every: int) -> dict[str, dict[str,
                 values = np.array([emotion_scores(truth, said, rows) for rows in draws])
                 found.setdefault(condition, {})[arm.name] = {
                     "macro_f1": round(emotion_scores(truth, said, whole), 4),
-                    "interval": interval(values),
+                    "interval": rounded_interval(values),
                     "draws": values,
                 }
                 print(arm.name, condition, found[condition][arm.name]["macro_f1"], flush=True)  # type: ignore[index]
@@ -187,7 +188,7 @@ def enhance_all(arms: list[Arm], caches: Caches, count: int) -> dict[str, dict[s
                 draws = table[rows].mean(1)
                 found[condition][name] = {
                     "ssnr_db": round(float(table[:, 0].mean()), 3),
-                    "ssnr_interval": interval(draws[:, 0]),
+                    "ssnr_interval": rounded_interval(draws[:, 0]),
                     "si_sdr_db": round(float(table[:, 1].mean()), 3),
                     "draws": draws[:, 0],
                 }
@@ -208,7 +209,7 @@ def differences(found: dict[str, dict[str, object]], key: str, of: str) -> dict[
             gap = ours["draws"] - other["draws"]  # type: ignore[index]
             out.setdefault(condition, {})[name] = {
                 "points": round(ours[key] - other[key], 4),  # type: ignore[index]
-                "interval": interval(gap),
+                "interval": rounded_interval(gap),
                 "relative": round(ours[key] / other[key] - 1, 4) if other[key] else None,  # type: ignore[index]
             }
     return out
@@ -228,7 +229,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: WORK/arms.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=())
+    caches = open_caches(options.data, options.work / "cache")
     arms = []
     for text in options.arms:
         name, _, runs = text.partition("=")

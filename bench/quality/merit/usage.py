@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from rtemo.api.events import EMOTIONS
-from rtemo_models.data.augment import active_frames
-from rtemo_models.data.caches import Caches, open_caches
-from rtemo_models.data.mixing import active_power
-from rtemo_models.nets.listener import TASKS
-from rtemo_models.nets.merit import Merit, load_merit
-from rtemo_models.train.spectra import Spectra
+from rtemo_models.kit.audio.augment import active_frames
+from rtemo_models.kit.audio.spectra import Spectra
+from rtemo_models.kit.corpora.caches import Caches, open_caches
+from rtemo_models.systems.merit.data.mixing import active_power
+from rtemo_models.systems.merit.net.listener import TASKS
+from rtemo_models.systems.merit.net.merit import Merit, load_merit
 
 CLIPS = 40
 CELL, LEFT, TOP = 44, 120, 60
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    caches = open_caches(options.data, options.work / "cache", options.teacher, variants=())
+    caches = open_caches(options.data, options.work / "cache")
     net = load_merit(options.work / options.run / "average.pt")
     tables = {
         "share of steps, %, per emotion": by_emotion(net, caches),

@@ -19,7 +19,7 @@ from bench.quality.emotion.streams import write_json
 from bench.quality.rank.heard import Dev, open_dev, scores_at
 from bench.quality.rank.metrics import Mean, bootstrap, mean_of
 from bench.quality.rank.tasks import TASKS, Task
-from rtemo_models.nets.ranker import load_ranker
+from rtemo_models.systems.ranker.net import load_ranker
 
 CORPORA = ("ravdess", "nemo", "ased", "rakshak", "baved")
 

@@ -2,7 +2,7 @@
 
 Order in the four tasks under every listening condition and after every amount of speech; how steady a score is against
 microphone, line, room, noise and gain; how far it errs. Prints tables and writes `RUN/results.json`, from which
-`rtemo_models.export.ranker --results` takes the card's scores and the spread.
+`rtemo_models.systems.ranker.export.bundle --results` takes the card's scores and the spread.
 """
 
 import argparse
@@ -20,10 +20,10 @@ from bench.quality.rank.heard import Dev, open_dev, scores_and_speech
 from bench.quality.rank.metrics import Mean, bootstrap, mean_of
 from bench.quality.rank.spread import error_of, promised
 from bench.quality.rank.tasks import CLEAR_GAP, TASKS, Task
-from rtemo_models.data.caches import open_caches
-from rtemo_models.data.corpus import Clip
-from rtemo_models.data.words import Ear, open_words
-from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, load_ranker
+from rtemo_models.kit.corpora.caches import open_caches
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.systems.ranker.data.words import Ear, open_words
+from rtemo_models.systems.ranker.net import ATTRIBUTES, Ranker, load_ranker
 
 MOMENTS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 MOMENT_NAMES = ("0.25 s", "0.5 s", "1 s", "2 s", "4 s", "end")
@@ -62,7 +62,7 @@ def steadiness(scores: dict[str, NDArray[np.float32]]) -> dict[str, dict[str, tu
 
 def gain_drift(net: Ranker, data: Path, work: Path, rows: Sequence[int]) -> dict[str, dict[str, float]]:
     """Root mean square of what gain changes in the score at the end, over some clips."""
-    audio, ear = open_caches(data, work / "cache", variants=()).audio, Ear()
+    audio, ear = open_caches(data, work / "cache").audio, Ear()
 
     def heard(gain_db: float) -> NDArray[np.float32]:
         def hear(i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from bench.quality.emotion.conditions import CONDITIONS, Conditions, speech_weights
-from rtemo_models.data.caches import open_caches
-from rtemo_models.data.corpus import NEUTRAL_CORPORA, Clip
-from rtemo_models.data.words import Ear, WordCache, open_words
-from rtemo_models.nets.ranker import Ranker
-from rtemo_models.train.ranker import MOMENTS_S, open_statistics, pooled
+from rtemo_models.kit.corpora.caches import open_caches
+from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip
+from rtemo_models.systems.ranker.data.words import Ear, WordCache, open_words
+from rtemo_models.systems.ranker.net import Ranker
+from rtemo_models.systems.ranker.train.run import MOMENTS_S, open_statistics, pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Dev:
 
 def open_dev(data_dir: Path, work: Path, conditions: Sequence[str] = CONDITIONS) -> Dev:
     """Hear the dev clips with emotion or level under the conditions, or open what was heard."""
-    caches = open_caches(data_dir, work / "cache", variants=())
+    caches = open_caches(data_dir, work / "cache")
     rows = [i for i, c in enumerate(caches.clips) if c.split == "dev" and c.corpus not in NEUTRAL_CORPORA]
     maker, ear = Conditions(data_dir, caches.noise_audio, caches.noise_split), Ear()
 

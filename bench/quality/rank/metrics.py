@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo_models.kit.bootstrap import draw_counts, interval
+
 DRAWS = 2000
 
 
@@ -70,7 +72,7 @@ def bootstrap(
     means, drawn = [], []
     for value, weight in zip(values, clips, strict=True):
         n = len(weight)
-        counts = random.multinomial(n, np.full(n, 1 / n), size=draws) * weight
+        counts = draw_counts(n, draws, random) * weight
         means.append(value @ (weight / weight.sum()))
         drawn.append(np.tensordot(counts / counts.sum(1, keepdims=True), value, (1, value.ndim - 1)))
     return np.mean(means, 0), np.mean(drawn, 0)
@@ -78,5 +80,4 @@ def bootstrap(
 
 def mean_of(value: NDArray[np.float64], drawn: NDArray[np.float64]) -> Mean:
     """A figure and the interval of its draws."""
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Mean(float(value), float(low), float(high))
+    return Mean(float(value), *interval(drawn))

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.enhancement.active_level import active_power
-from rtemo_models.data.audio_cache import AudioCache
-from rtemo_models.data.corpus import CIRCUMPLEX, Clip
+from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.kit.corpora.clip import CIRCUMPLEX, Clip
 
 RATE_HZ = 16_000
 CORPORA = ("ravdess", "nemo", "ased")

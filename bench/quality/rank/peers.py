@@ -18,12 +18,12 @@ from bench.quality.rank.heard import open_dev
 from bench.quality.rank.tasks import TASKS
 from rtemo.api.events import EMOTIONS
 from rtemo.scoring.classes import softmax
-from rtemo_models.data.caches import open_caches
+from rtemo_models.kit.corpora.caches import open_caches
 
 
 def own_scores(data: Path, work: Path, rows: list[int]) -> NDArray[np.float32]:
     """Arousal, valence and the probability of an emotion at the end of clips, float32 [clips, 3]."""
-    audio = open_caches(data, work / "cache", variants=()).audio
+    audio = open_caches(data, work / "cache").audio
     samples = [audio.samples(i) for i in rows]
     heard = StreamRunner(SHIPPED).run(samples, [speech_weights(s, len(s) // 160) for s in samples])
     share = softmax(np.stack([h.logits[-1] for h in heard]).astype(np.float64))

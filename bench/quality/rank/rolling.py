@@ -35,7 +35,8 @@ from bench.quality.rank.change_reports import (
 )
 from bench.quality.rank.mood_calls import MoodCall, in_noise, mood_calls
 from rtemo.runtime import ModelStore
-from rtemo_models.data.caches import open_caches
+from rtemo_models.kit.bootstrap import interval
+from rtemo_models.kit.corpora.caches import open_caches
 from rtemo_plugins.ranker.rolling import ChangeRule
 
 RATES_PER_HOUR = (5.0, 10.0, 20.0, 40.0)
@@ -86,7 +87,7 @@ def lead(calls: Sequence[MoodCall], one: Verdict, other: Verdict) -> tuple[float
     for _ in range(DRAWS):
         counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)))[member]
         drawn.append(other.delay_s(counts) - one.delay_s(counts))
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = interval(np.asarray(drawn))
     return other.delay_s() - one.delay_s(), float(low), float(high)
 
 
@@ -99,7 +100,7 @@ def main() -> None:
     parser.add_argument("--split", default="dev", help="speakers of which split")
     parser.add_argument("--out", type=Path, help="JSON file that gets all figures")
     options = parser.parse_args()
-    made = open_caches(options.data, options.work / "cache", variants=())
+    made = open_caches(options.data, options.work / "cache")
     noises = [made.noise_audio.samples(i) for i, split in enumerate(made.noise_split) if split == options.split]
     plain = mood_calls(made.clips, made.audio, options.split)
     hours = sum(call.duration_s for call in plain) / 3600

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.rank.tasks import TASKS
-from rtemo_models.data.corpus import Clip
-from rtemo_models.data.rank_labels import RankLabels
-from rtemo_models.nets.ranker import ATTRIBUTES
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.systems.ranker.data.labels import RankLabels
+from rtemo_models.systems.ranker.net import ATTRIBUTES
 
 Values = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.rank.metrics import Order, order_of
-from rtemo_models.data.corpus import Clip
-from rtemo_models.nets.ranker import ATTRIBUTES
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.systems.ranker.net import ATTRIBUTES
 
 CLEAR_GAP = 1 / 3
 """More than one point on the 1-7 scale of listeners, in [-1, 1]: the rule by which pairs of MSP-Podcast are built."""

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.spoof.trials import Trials
+from rtemo_models.kit.bootstrap import draw_counts
 
 DRAWS = 1000
 _AT_ONCE = 50
-_LEVELS = (2.5, 97.5)
 
 Weights = NDArray[np.float64]
 
@@ -33,18 +33,9 @@ def draw_weights(trials: Trials, draws: int = DRAWS, seed: int = 0) -> Weights:
         names, member = np.unique(cluster[rows], return_inverse=True)
         if len(names) == 1:
             names, member = np.unique(trials.clip[rows], return_inverse=True)
-        counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+        counts = draw_counts(len(names), draws, random)
         weights[:, rows] = counts[:, member]
     return weights
-
-
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of drawn values; draws that had no value are left out."""
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, _LEVELS)
-    return float(low), float(high)
 
 
 def drawn(

@@ -121,7 +121,7 @@ def in_band(samples: NDArray[np.float32], band: str) -> NDArray[np.float32]:
     """Give a clip as it is, or as a telephone line hands it on: at -26 dBFS, 300 to 3400 Hz, mu-law at 8 kHz."""
     if band == "full":
         return samples
-    from rtemo_models.data.rooms import telephone
+    from rtemo_models.kit.audio.rooms import telephone
 
     rms = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)) + 1e-9)
     return telephone(np.clip(samples * (10 ** (_TELEPHONE_DBFS / 20) / rms), -1, 1).astype(np.float32))

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.spoof import metrics
-from bench.quality.spoof.bootstrap import DRAWS, interval
+from bench.quality.spoof.bootstrap import DRAWS
 from bench.quality.spoof.clips import RATE_HZ, read_audio
 from bench.quality.spoof.summary import plain
 from rtemo.api import RtemoError
+from rtemo_models.kit.bootstrap import interval
 
 MEASURES = (
     "level_dbfs",

@@ -9,8 +9,8 @@ pytest.importorskip("torch", reason="torch is not installed: the bench cannot be
 from bench.quality.rank.metrics import bootstrap, mean_of, order_of  # noqa: E402
 from bench.quality.rank.spread import error_of, errors, fit_error, moods, promised  # noqa: E402
 from bench.quality.rank.tasks import TASKS  # noqa: E402
-from rtemo_models.data.corpus import Clip  # noqa: E402
-from rtemo_models.nets.ranker import ATTRIBUTES  # noqa: E402
+from rtemo_models.kit.corpora.clip import Clip  # noqa: E402
+from rtemo_models.systems.ranker.net import ATTRIBUTES  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

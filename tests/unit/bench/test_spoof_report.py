@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from bench.quality.spoof import metrics
-from bench.quality.spoof.bootstrap import draw_weights, drawn, interval
+from bench.quality.spoof.bootstrap import draw_weights, drawn
 from bench.quality.spoof.report import write_tables
 from bench.quality.spoof.summary import emotions, plain, reduction, summarise
 from bench.quality.spoof.trials import Trials, read_trials, rows_of, trials_of, write_trials
 from rtemo.api import RtemoError
+from rtemo_models.kit.bootstrap import interval
 
 pytestmark = pytest.mark.unit
 

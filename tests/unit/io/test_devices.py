@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.fakes.portaudio import HEADSET, WEBCAM, FakePortAudio
 from rtemo.api import ConfigError, DeviceError
 from rtemo.io.sources.capture import InputDevice, choose_device
 from rtemo.io.sources.capture_backends import capture_backend
 from rtemo.io.sources.devices import list_devices
-from tests.fakes.portaudio import HEADSET, WEBCAM, FakePortAudio
 
 pytestmark = pytest.mark.unit
 

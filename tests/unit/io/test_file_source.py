@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from bench.fakes.desk import FakeDesk, FakeWriter, play
 from rtemo.api import AudioInputError, CapacityError, Fault
 from rtemo.dsp.resample import resample
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.file import FileSource
-from tests.fakes.desk import FakeDesk, FakeWriter, play
 from tests.fakes.sounds import chord, main_frequency_hz, tone, write_sound
 
 pytestmark = pytest.mark.unit

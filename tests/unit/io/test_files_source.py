@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.fakes.desk import FakeDesk, play
 from rtemo.api import AudioInputError, CapacityError, Fault
 from rtemo.io.sources.files import FileFailure, FilesSource
-from tests.fakes.desk import FakeDesk, play
 from tests.fakes.sounds import chord, tone, write_sound
 
 pytestmark = pytest.mark.unit

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.fakes.desk import FakeDesk, FakeWriter
+from bench.fakes.portaudio import HEADSET, WEBCAM, FakePortAudio
 from rtemo.api import CapacityError, DeviceError, SourceState
 from rtemo.dsp.resample import resample
 from rtemo.io.sources.microphone import MicrophoneSource
 from rtemo.io.sources.options import MicrophoneOptions
-from tests.fakes.desk import FakeDesk, FakeWriter
-from tests.fakes.portaudio import HEADSET, WEBCAM, FakePortAudio
 from tests.fakes.sounds import chord, main_frequency_hz, tone
 
 pytestmark = pytest.mark.unit

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.fakes.portaudio import FakePortAudio, FakeStream, RealClock
 from rtemo.io.sources.options import MicrophoneOptions
 from rtemo.io.sources.probe import Finding, probe_microphone
-from tests.fakes.portaudio import FakePortAudio, FakeStream, RealClock
 from tests.fakes.sounds import tone
 
 pytestmark = pytest.mark.unit

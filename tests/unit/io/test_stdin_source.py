@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.fakes.desk import FakeDesk, play
 from rtemo.api import AudioInputError, CapacityError, Fault
 from rtemo.dsp.resample import resample
 from rtemo.io.pcm import decode_pcm, encode_pcm
 from rtemo.io.sources.options import StdinOptions
 from rtemo.io.sources.stdin import StdinSource
-from tests.fakes.desk import FakeDesk, play
 from tests.fakes.sounds import tone, write_sound
 
 pytestmark = pytest.mark.unit
@@ -190,7 +190,7 @@ def test_options_name_call_channels_and_roles() -> None:
 def test_the_standard_input_of_a_real_process_is_read_to_its_end() -> None:
     code = (
         "from rtemo.io.sources.stdin import StdinSource\n"
-        "from tests.fakes.desk import FakeDesk, play\n"
+        "from bench.fakes.desk import FakeDesk, play\n"
         "writer = play(StdinSource(), FakeDesk()).only()\n"
         "print(writer.position_samples, writer.end_reason)"
     )

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bench.fakes.desk import UNBOUNDED_SAMPLES, FakeWriter
 from rtemo.dsp.resample import resample
 from rtemo.io.audio_wire import AudioPacket, decode_packet, encode_packet, stream_names
 from rtemo.io.pcm import encode_pcm
 from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
-from tests.fakes.desk import UNBOUNDED_SAMPLES, FakeWriter
 
 pytestmark = pytest.mark.unit
 

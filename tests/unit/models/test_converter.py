@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 
-from rtemo_models.data.corpus import Clip  # noqa: E402
-from rtemo_models.nets.converter import (  # noqa: E402
+from rtemo_models.kit.corpora.clip import Clip  # noqa: E402
+from rtemo_models.kit.nets.converter import (  # noqa: E402
     COMBS,
     Converter,
     ConverterConfig,
@@ -17,11 +17,11 @@ from rtemo_models.nets.converter import (  # noqa: E402
     load_converter,
     pitch_at,
     pitch_frames,
-    save_converter,
     usual_pitch,
 )
-from rtemo_models.nets.vocoder import BANDS, HOP_SAMPLES, mel_of  # noqa: E402
-from rtemo_models.train.converter import (  # noqa: E402
+from rtemo_models.kit.nets.vocoder import BANDS, HOP_SAMPLES, mel_of  # noqa: E402
+from rtemo_models.kit.run_folder import save_net  # noqa: E402
+from rtemo_models.systems.vocoder.train.converter import (  # noqa: E402
     ConverterRecipe,
     ConverterRun,
     Voices,
@@ -173,7 +173,7 @@ def test_one_clip_of_every_place_is_kept_back() -> None:
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     net = net_of(3)
-    save_converter(net, tmp_path / "net.pt")
+    save_net(net, tmp_path / "net.pt")
     loaded = load_converter(tmp_path / "net.pt")
     mel, pitch_hz = mel_of(buzz(130.0)), np.full(51, 130, np.float32)
     assert loaded.config == net.config

@@ -5,17 +5,19 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import soundfile
 
 from rtemo.api import EMOTIONS
 from rtemo.api.errors import AudioInputError
-from rtemo_models.data.corpora.iemocap import read_iemocap
-from rtemo_models.data.corpora.manifest import enter, main
-from rtemo_models.data.corpora.msp_improv import read_msp_improv
-from rtemo_models.data.corpora.msp_podcast import read_msp_podcast
-from rtemo_models.data.corpus import read_manifest
+from rtemo_models.kit.cli import main
+from rtemo_models.kit.corpora.clip import read_manifest
+from rtemo_models.kit.corpora.iemocap import read_iemocap
+from rtemo_models.kit.corpora.manifest import enter
+from rtemo_models.kit.corpora.msp_improv import read_msp_improv
+from rtemo_models.kit.corpora.msp_podcast import read_msp_podcast
 
 pytestmark = pytest.mark.unit
 
@@ -202,7 +204,7 @@ def test_a_corpus_enters_the_manifest_beside_the_others_and_comes_back_the_same(
     (data / "emotion" / "manifest.csv").write_text(old)
     corpus = read_iemocap(write_iemocap(tmp_path / "iemocap"))
     for _ in range(2):  # entering it again replaces its rows
-        enter(corpus, data)
+        enter(corpus, data / "emotion" / "manifest.csv")
     first, *rest = read_manifest(data / "emotion" / "manifest.csv")
     assert (first.path, first.rating, first.votes) == ("a.opus", None, ())
     assert [replace(c, duration_s=0.25) for c in rest] == [replace(c, duration_s=0.25) for c in corpus.clips]
@@ -213,7 +215,8 @@ def test_a_corpus_enters_the_manifest_beside_the_others_and_comes_back_the_same(
 def test_the_command_converts_other_rates_and_says_what_it_did(tmp_path, capsys):
     pytest.importorskip("scipy")
     write_msp_improv(tmp_path / "improv")
-    main(["msp_improv", "--root", str(tmp_path / "improv"), "--data", str(tmp_path / "data")])
+    out = str(tmp_path / "data" / "emotion" / "manifest.csv")
+    main.main(["corpus", "msp_improv", str(tmp_path / "improv"), "--out", out], standalone_mode=False)
     clips = read_manifest(tmp_path / "data" / "emotion" / "manifest.csv")
     assert "48 clips of msp_improv, train 32, dev 8, test 8" in capsys.readouterr().out
     assert all(soundfile.info(c.path).samplerate == 16_000 for c in clips)
@@ -221,5 +224,6 @@ def test_the_command_converts_other_rates_and_says_what_it_did(tmp_path, capsys)
 
 
 def test_the_command_says_in_one_line_what_is_missing(tmp_path):
-    with pytest.raises(SystemExit, match=r"iemocap: .* holds no Session1"):
-        main(["iemocap", "--root", str(tmp_path), "--data", str(tmp_path)])
+    line = ["corpus", "iemocap", str(tmp_path), "--out", str(tmp_path / "manifest.csv")]
+    with pytest.raises(click.ClickException, match=r" holds no Session1"):
+        main.main(line, standalone_mode=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rtemo.api import EMOTIONS
-from rtemo_models.data.corpus import CIRCUMPLEX, Clip, classes_of, read_clips, refuse_leaks
+from rtemo_models.kit.corpora.clip import CIRCUMPLEX, Clip, classes_of, read_clips, refuse_leaks
 
 pytestmark = pytest.mark.unit
 

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 
-from rtemo_models.data.spoof.clips import SpoofClip  # noqa: E402
-from rtemo_models.data.spoof.corpus_noise import CorpusNoise  # noqa: E402
+from rtemo_models.systems.gem.data.clips import SpoofClip  # noqa: E402
+from rtemo_models.systems.gem.data.corpus_noise import CorpusNoise  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

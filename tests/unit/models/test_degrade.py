@@ -7,8 +7,8 @@ pytest.importorskip("scipy", reason="scipy is not installed: the training kit ca
 
 from scipy.signal import butter, sosfiltfilt
 
-from rtemo_models.data.codecs import CODECS, codec_round_trip
-from rtemo_models.data.degrade import (
+from rtemo_models.kit.audio.codecs import CODECS, codec_round_trip
+from rtemo_models.kit.audio.degrade import (
     PACKET_SAMPLES,
     Degrade,
     levelled,
@@ -20,7 +20,7 @@ from rtemo_models.data.degrade import (
     overdrive,
     pump_gain,
 )
-from rtemo_models.data.shoebox import image_sources, random_shoebox, reflections, without_rumble
+from rtemo_models.kit.audio.shoebox import image_sources, random_shoebox, reflections, without_rumble
 
 pytestmark = pytest.mark.unit
 

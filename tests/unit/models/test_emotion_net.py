@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 
-from rtemo_models.nets.emotion import EmotionNet, EmotionNetConfig  # noqa: E402
-from rtemo_models.nets.streaming import AttentivePool, RunningLevel, leaky_sum  # noqa: E402
+from rtemo_models.kit.nets.streaming import AttentivePool, RunningLevel, leaky_sum  # noqa: E402
+from rtemo_models.systems.merit.net.emotion import EmotionNet, EmotionNetConfig  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

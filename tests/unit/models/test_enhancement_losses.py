@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from rtemo_models.train.enhancement_losses import (
+from rtemo_models.kit.audio.spectra import Spectra
+from rtemo_models.systems.merit.train.enhancement_losses import (
     compressed_distance,
     intelligibility_loss,
     loudness_loss,
     power_of,
     si_sdr_loss,
 )
-from rtemo_models.train.spectra import Spectra
 
 pytestmark = pytest.mark.unit
 

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
@@ -18,8 +19,9 @@ pytest.importorskip("scipy")
 
 from bench.quality.full_merit import main as score_main  # noqa: E402
 from rtemo.api.errors import ConfigError  # noqa: E402
-from rtemo_models.data.noisy_pairs import NoisyPairs, class_weights, collated, mixed  # noqa: E402
-from rtemo_models.nets.full_merit import (  # noqa: E402
+from rtemo_models.kit.nets.routing import Expert, Router  # noqa: E402
+from rtemo_models.systems.full_merit.data import NoisyPairs, class_weights, collated, mixed  # noqa: E402
+from rtemo_models.systems.full_merit.net import (  # noqa: E402
     EmotionHead,
     FullMerit,
     FullMeritConfig,
@@ -27,13 +29,12 @@ from rtemo_models.nets.full_merit import (  # noqa: E402
     at_frame_rate,
     log_magnitude,
 )
-from rtemo_models.nets.routing import Expert, Router  # noqa: E402
-from rtemo_models.train.full_losses import detection_scores, emotion_loss, speech_loss  # noqa: E402
-from rtemo_models.train.full_merit import FullRun, load_best, main  # noqa: E402
-from rtemo_models.train.full_recipe import FullMeritRecipe, read_full_recipe  # noqa: E402
-from rtemo_models.train.gradients import cosine, without_conflict  # noqa: E402
-from rtemo_models.train.objective import Objective  # noqa: E402
-from rtemo_models.train.process_group import ProcessGroup  # noqa: E402
+from rtemo_models.systems.full_merit.train.gradients import cosine, without_conflict  # noqa: E402
+from rtemo_models.systems.full_merit.train.losses import detection_scores, emotion_loss, speech_loss  # noqa: E402
+from rtemo_models.systems.full_merit.train.objective import Objective  # noqa: E402
+from rtemo_models.systems.full_merit.train.process_group import ProcessGroup  # noqa: E402
+from rtemo_models.systems.full_merit.train.recipe import FullMeritRecipe, read_full_recipe  # noqa: E402
+from rtemo_models.systems.full_merit.train.run import FullRun, load_best, main  # noqa: E402
 from tests.fakes.full_gradients import take_step, take_step_as  # noqa: E402
 from tests.fakes.licensed import SETTINGS, tiny_encoder, write_data, write_manifest  # noqa: E402
 
@@ -286,8 +287,8 @@ def test_a_run_that_was_stopped_takes_the_same_next_step(data, tmp_path):
     whole, parts = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "parts"))
     assert whole["step"] == parts["step"] == 4
     assert whole["best"] == parts["best"]
-    for name, values in whole["objective"].items():
-        assert torch.equal(values, parts["objective"][name]), name
+    for name, values in whole["net"].items():
+        assert torch.equal(values, parts["net"][name]), name
 
 
 def test_half_precision_gives_nearly_the_same_losses(data, tmp_path):
@@ -295,7 +296,7 @@ def test_half_precision_gives_nearly_the_same_losses(data, tmp_path):
     found = []
     for bf16 in (False, True):
         run = FullRun(recipe(bf16=bf16), tiny_encoder(), clips, folder, tmp_path / str(bf16), ALONE)
-        found.append(run.take_step(run.objective, run._batches(0)))
+        found.append(run.take_step(run.net, run._batches(0)))
     assert found[1]["total"] == pytest.approx(found[0]["total"], rel=0.02)
     assert found[1]["total"] != found[0]["total"]
 
@@ -362,14 +363,14 @@ def test_a_speaker_in_two_splits_is_refused(data, tmp_path):
 
 
 def test_the_shipped_recipe_is_read_and_has_the_sizes_of_the_paper():
-    found = read_full_recipe(ROOT / "models" / "recipes" / "full-merit" / "recipe.toml")
+    found = read_full_recipe(ROOT / "models/rtemo_models/systems/full_merit/recipes/recipe.toml")
     config = FullMeritConfig(**found.net)
     assert (config.experts, config.expert_hidden, config.expert_out) == (3, 4096, 1024)
     assert found.classes == ("angry", "sad", "happy", "neutral")
 
 
 def test_a_wrong_key_of_a_recipe_is_named(tmp_path):
-    text = (ROOT / "models" / "recipes" / "full-merit" / "recipe.toml").read_text()
+    text = (ROOT / "models/rtemo_models/systems/full_merit/recipes/recipe.toml").read_text()
     (tmp_path / "recipe.toml").write_text("sede = 7\n" + text)
     with pytest.raises(ConfigError, match="sede"):
         read_full_recipe(tmp_path / "recipe.toml")
@@ -377,12 +378,11 @@ def test_a_wrong_key_of_a_recipe_is_named(tmp_path):
 
 def test_the_command_says_in_one_line_what_is_missing(data, tmp_path, monkeypatch):
     folder, _ = data
-    path = ROOT / "models" / "recipes" / "full-merit" / "recipe.toml"
-    line = ["full_merit", "--config", str(path), "--data", str(folder), "--work", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", [*line, "--encoder", str(tmp_path / "nowhere")])
+    path = ROOT / "models/rtemo_models/systems/full_merit/recipes/recipe.toml"
+    line = ["--config", str(path), "--data", str(folder), "--work", str(tmp_path)]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(SystemExit, match=r"full-merit: no encoder .*nowhere"):
-        main()
+    with pytest.raises(click.ClickException, match=r"no encoder .*nowhere"):
+        main.main([*line, "--encoder", str(tmp_path / "nowhere")], standalone_mode=False)
 
 
 def test_the_log_magnitude_is_undone_by_its_inverse():

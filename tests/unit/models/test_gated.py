@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rtemo_models.nets.gated import GatedBlock, gated_sum
+from rtemo_models.kit.nets.gated import GatedBlock, gated_sum
 
 pytestmark = pytest.mark.unit
 

@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: networks ca
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from rtemo.api import EXPERTS  # noqa: E402
-from rtemo_models.export.gem import gem_graph, gem_macs, write_bundle  # noqa: E402
-from rtemo_models.nets.gem import (  # noqa: E402
+from rtemo_models.kit.run_folder import save_net  # noqa: E402
+from rtemo_models.systems.gem.export import gem_graph, gem_macs, write_bundle  # noqa: E402
+from rtemo_models.systems.gem.net import (  # noqa: E402
     Gem,
     GemConfig,
     Measures,
@@ -19,10 +20,9 @@ from rtemo_models.nets.gem import (  # noqa: E402
     mixed,
     mixed_probability,
     modulation_matrices,
-    save_gem,
 )
-from rtemo_models.train.gem_losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate  # noqa: E402
-from rtemo_models.train.gem_trials import logistic_fit  # noqa: E402
+from rtemo_models.systems.gem.train.losses import expert_loss, mixed_loss, one_class_loss, pair_loss, training_gate  # noqa: E402
+from rtemo_models.systems.gem.train.trials import logistic_fit  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -178,7 +178,7 @@ def test_network_is_within_its_budget() -> None:
 
 def test_saved_network_scores_as_before(tmp_path: Path) -> None:
     net = net_of()
-    save_gem(net, tmp_path / "net.pt")
+    save_net(net, tmp_path / "net.pt")
     again = load_gem(tmp_path / "net.pt")
     traces, weight, gate = clip_of(2, 8)
     with torch.no_grad():

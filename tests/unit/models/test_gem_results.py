@@ -2,16 +2,16 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 
-from rtemo_models.nets.gem import Gem, save_gem  # noqa: E402
-from rtemo_models.train import gem_results  # noqa: E402
-from rtemo_models.train.gem_trials import COLUMNS  # noqa: E402
+from rtemo_models.kit.run_folder import save_net  # noqa: E402
+from rtemo_models.systems.gem.net import Gem  # noqa: E402
+from rtemo_models.systems.gem.train import results as gem_results  # noqa: E402
+from rtemo_models.systems.gem.train.trials import COLUMNS  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 def net_of(path: Path, slope: float, offset: float) -> Path:
     net = Gem()
     net.calibration[:] = torch.tensor([slope, offset])
-    save_gem(net, path)
+    save_net(net, path)
     return path
 
 
@@ -46,7 +46,7 @@ def test_scores_of_the_folds_are_put_on_the_scale_of_what_ships(tmp_path: Path) 
     assert scores["telephone"].tolist() == [0.0, 0.5, 1.0, 1.5]
 
 
-def test_card_tells_scores_and_thresholds_and_the_share_they_catch(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_card_tells_scores_and_thresholds_and_the_share_they_catch(tmp_path: Path, capsys) -> None:
     entry = {"eer": 0.31234, "min_dcf": 0.7, "cllr": 0.8}
     conditions = dict.fromkeys(("full, 1", "full, 2", "full, 4", "telephone, 4"), entry)
     report = {"conditions": conditions, "emotions": {"by": {"sad": entry}}, "within": {"a": entry, "b": {"eer": 0.5}}}
@@ -58,9 +58,8 @@ def test_card_tells_scores_and_thresholds_and_the_share_they_catch(tmp_path: Pat
     trials = [str(trials_of(tmp_path / f"{k}.csv", k, 2.0 * k + 1.0)) for k in range(4)]
     net, out = net_of(tmp_path / "all.pt", 0.5, 0.25), tmp_path / "results.json"
     told = ["--report", str(tmp_path / "report.json"), "--false-alarms", str(tmp_path / "alarms.json")]
-    command = ["gem_results", "--net", str(net), "--folds", *folds, "--trials", *trials, *told, "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", command)
-    gem_results.main()
+    command = ["--net", str(net), "--folds", *folds, "--trials", *trials, *told, "--out", str(out)]
+    gem_results.main.main(command, standalone_mode=False)
     results = json.loads(out.read_text())
     assert results["calibration"]["threshold_at_1_per_hour"] == 1.0
     assert results["calibration"]["bona_fide_below"] == pytest.approx(0.325)  # 5 % of .25, .75, 1.25, 1.75 lie below

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rtemo_models.train.join import join
+from rtemo_models.systems.merit.train.join import join
 
 pytestmark = pytest.mark.unit
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rtemo_models.nets.local import LOCAL_BINS, LocalGains
+from rtemo_models.systems.merit.net.local import LOCAL_BINS, LocalGains
 
 pytestmark = pytest.mark.unit
 

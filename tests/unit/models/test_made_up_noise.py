@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rtemo_models.data.made_up_noise import MADE_UP, crackle, murmur, texture, tones, unit
+from rtemo_models.systems.merit.data.made_up_noise import MADE_UP, crackle, murmur, texture, tones, unit
 
 pytestmark = pytest.mark.unit
 

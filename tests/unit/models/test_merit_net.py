@@ -7,11 +7,11 @@ torch = pytest.importorskip("torch", reason="torch is not installed: the trainin
 pytest.importorskip("onnx", reason="onnx is not installed: the export cannot be tested")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from rtemo_models.export.enhancer import enhancer_graph, enhancer_macs  # noqa: E402
-from rtemo_models.export.listener import listener_graph, listener_macs  # noqa: E402
-from rtemo_models.nets.enhancer import EnhancerConfig, cube  # noqa: E402
-from rtemo_models.nets.listener import Listener, ListenerConfig  # noqa: E402
-from rtemo_models.nets.merit import CONTEXT_LAG_STEPS, Merit, MeritConfig  # noqa: E402
+from rtemo_models.systems.merit.export.enhancer import enhancer_graph, enhancer_macs  # noqa: E402
+from rtemo_models.systems.merit.export.listener import listener_graph, listener_macs  # noqa: E402
+from rtemo_models.systems.merit.net.enhancer import EnhancerConfig, cube  # noqa: E402
+from rtemo_models.systems.merit.net.listener import Listener, ListenerConfig  # noqa: E402
+from rtemo_models.systems.merit.net.merit import CONTEXT_LAG_STEPS, Merit, MeritConfig  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtemo_models.data.audio_cache import AudioCache
-from rtemo_models.data.batches import Sampler
-from rtemo_models.data.corpus import Clip
-from rtemo_models.data.mixing import MixtureMaker, NoiseMaker, active_power
-from rtemo_models.data.recordings import Recordings
-from rtemo_models.data.teacher import Panel, TeacherCache
+from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.systems.merit.data.batches import Sampler
+from rtemo_models.systems.merit.data.mixing import MixtureMaker, NoiseMaker, active_power
+from rtemo_models.systems.merit.data.recordings import Recordings
+from rtemo_models.systems.merit.data.teacher import Panel, TeacherCache
 
 pytestmark = pytest.mark.unit
 

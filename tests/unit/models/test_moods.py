@@ -1,7 +1,6 @@
 """The moods of the ranker: found where a voice moves, and the same in the graph as in the formula."""
 
 import json
-import sys
 
 import msgspec
 import numpy as np
@@ -9,8 +8,8 @@ import pytest
 
 from rtemo.api import ModelCard
 from rtemo.runtime import ModelStore
-from rtemo_models.export import moods
-from rtemo_models.train.moods import discriminants, string
+from rtemo_models.systems.ranker.export import moods
+from rtemo_models.systems.ranker.train.moods import discriminants, string
 from tests.fakes.ranker import ranker_bundle
 
 pytestmark = pytest.mark.unit
@@ -50,14 +49,13 @@ def test_a_string_forgets_by_speech_not_by_time():
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(tmp_path):
     """A bundle before and after the command line has given it moods, and the axes."""
     plain, bundle = ranker_bundle(tmp_path / "plain", seed=1), ranker_bundle(tmp_path / "bundle", seed=1)
     axes = np.random.default_rng(2).standard_normal((5, WIDTH)).astype(np.float32)
     file = tmp_path / "moods.json"
     file.write_text(json.dumps({"memory_s": MEMORY_S, "axes": axes.tolist(), "calibration": {"change_z": 2.5}}))
-    monkeypatch.setattr(sys, "argv", ["moods", "--bundle", bundle, "--moods", str(file)])
-    moods.main()
+    moods.main.main(["--bundle", bundle, "--moods", str(file)], standalone_mode=False)
     return ModelStore().load(plain), ModelStore().load(bundle), axes
 
 

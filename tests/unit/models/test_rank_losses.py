@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 
-from rtemo_models.train import rank_baselines  # noqa: E402
-from rtemo_models.train.rank_losses import comparisons, levels, rank_list, rank_list_running, skip_wise  # noqa: E402
+from rtemo_models.systems.ranker.train import baselines as rank_baselines  # noqa: E402
+from rtemo_models.systems.ranker.train.losses import comparisons, levels, rank_list, rank_list_running, skip_wise  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

@@ -11,22 +11,24 @@ pytest.importorskip("onnx", reason="onnx is not installed: the export cannot be 
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from rtemo.api import ModelCard  # noqa: E402
-from rtemo_models.data.corpus import Clip  # noqa: E402
-from rtemo_models.data.rank_batches import ListDraws, RankBatches, StatisticsBatches  # noqa: E402
-from rtemo_models.data.rank_labels import ListSampler, RankLabels  # noqa: E402
-from rtemo_models.data.rank_statistics import moment_steps, plain_statistics  # noqa: E402
-from rtemo_models.data.words import WordCache, open_words  # noqa: E402
-from rtemo_models.export.ranker import ranker_graph, write_bundle  # noqa: E402
-from rtemo_models.nets.listener import Listener, ListenerConfig  # noqa: E402
-from rtemo_models.nets.ranker import ATTRIBUTES, Ranker, RankerConfig, load_ranker  # noqa: E402
-from rtemo_models.train.rank_objective import list_losses  # noqa: E402
-from rtemo_models.train.ranker import RankCorpus, RankerRun, end_scores, fresh, standardise  # noqa: E402
-from rtemo_models.train.ranker_recipe import read_ranker_recipe  # noqa: E402
+from rtemo.api.errors import ConfigError  # noqa: E402
+from rtemo_models.kit.corpora.clip import Clip  # noqa: E402
+from rtemo_models.kit.recipe import read_recipe  # noqa: E402
+from rtemo_models.systems.merit.net.listener import Listener, ListenerConfig  # noqa: E402
+from rtemo_models.systems.ranker.data.batches import ListDraws, RankBatches, StatisticsBatches  # noqa: E402
+from rtemo_models.systems.ranker.data.labels import ListSampler, RankLabels  # noqa: E402
+from rtemo_models.systems.ranker.data.statistics import moment_steps, plain_statistics  # noqa: E402
+from rtemo_models.systems.ranker.data.words import WordCache, open_words  # noqa: E402
+from rtemo_models.systems.ranker.export.bundle import ranker_graph, write_bundle  # noqa: E402
+from rtemo_models.systems.ranker.net import ATTRIBUTES, Ranker, RankerConfig, load_ranker  # noqa: E402
+from rtemo_models.systems.ranker.train.objective import list_losses  # noqa: E402
+from rtemo_models.systems.ranker.train.recipe import RankerRecipe  # noqa: E402
+from rtemo_models.systems.ranker.train.run import RankCorpus, RankerRun, end_scores, fresh, standardise  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
 N, STEPS = 4, 40
-RECIPE = Path(__file__).parents[3] / "models" / "recipes" / "ranker" / "recipe.toml"
+RECIPE = Path(__file__).parents[3] / "models/rtemo_models/systems/ranker/recipes/recipe.toml"
 WIDTH = 16
 
 
@@ -81,7 +83,7 @@ def test_whole_clip_equals_torch_steps_equals_onnx_steps(embedding: int) -> None
 @torch.no_grad()
 def test_it_starts_with_the_embedding_and_attention_of_the_listener_and_pools_words_evenly() -> None:
     listener, made = Listener(ListenerConfig()).eval(), Ranker(RankerConfig(memory_steps=1e9)).eval()
-    made.start_as(listener)
+    made.start_as(listener.state_dict())
     words, weight = heard()
     found, _ = made.pool(made.embedded(words), weight, torch.full((N, 1), STEPS - 1))
     mean, deviation = found[:, 0].chunk(2, -1)
@@ -91,7 +93,7 @@ def test_it_starts_with_the_embedding_and_attention_of_the_listener_and_pools_wo
     share = weight / weight.sum(1, keepdim=True)
     torch.testing.assert_close(mean[:, 192:], (share[..., None] * words).sum(1), atol=1e-4, rtol=1e-4)
     with pytest.raises(ValueError, match="other sizes"):
-        made.start_as(Listener(ListenerConfig(embedding=96)))
+        made.start_as(Listener(ListenerConfig(embedding=96)).state_dict())
 
 
 @torch.no_grad()
@@ -274,10 +276,11 @@ def test_a_short_run_learns_to_rank_and_goes_on_where_it_stopped(
     tmp_path: Path, attention: int, pool_rate: float
 ) -> None:
     made = corpus(tmp_path)
-    recipe = read_ranker_recipe(
-        RECIPE,
-        {"steps": 40, "lists": 4, "length": 5, "variants": {"dry": 1.0}, "rate_peak": 0.01, "warmup_steps": 5}
-        | {"average_decay": 0.9, "start": "", "pool_rate": pool_rate, "net": NET | {"attention": attention}},
+    changes = ["steps=40", "lists=4", "length=5", "rate_peak=0.01", "warmup_steps=5", "average_decay=0.9", "start="]
+    recipe = msgspec.structs.replace(
+        read_recipe(RECIPE, RankerRecipe, [*changes, f"pool_rate={pool_rate}"]),
+        variants={"dry": 1.0},
+        net=NET | {"attention": attention},
     )
     RankerRun(recipe, made, fresh(recipe, tmp_path), tmp_path / "run").train()
     run = RankerRun(recipe, made, fresh(recipe, tmp_path), tmp_path / "run")
@@ -314,7 +317,7 @@ def test_the_same_step_gives_the_same_batch_and_lists_are_cut_at_one_moment(tmp_
     ["rank_list", "rank_net", "all_pairs", "adjacent_pairs", "list_net", "list_mle", "lambda_loss", "approx_ndcg"],
 )
 def test_every_loss_of_the_recipe_prefers_the_right_order(loss: str) -> None:
-    recipe = read_ranker_recipe(RECIPE, {"loss": loss})
+    recipe = read_recipe(RECIPE, RankerRecipe, [f"loss={loss}"])
     labels = torch.tensor([[-0.7, 0.0, 0.7, 0.5]])
     right, wrong = (list_losses(sign * 3 * labels, labels, 0.1, recipe, 0.5) for sign in (1, -1))
     assert (right < wrong).all()
@@ -322,12 +325,12 @@ def test_every_loss_of_the_recipe_prefers_the_right_order(loss: str) -> None:
 
 @pytest.mark.parametrize("curriculum", ["near_first", "far_first"])
 def test_curricula_are_chosen_by_name(curriculum: str) -> None:
-    recipe = read_ranker_recipe(RECIPE, {"curriculum": curriculum})
+    recipe = read_recipe(RECIPE, RankerRecipe, [f"curriculum={curriculum}"])
     labels, scores = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0.0, 1.0, 5.0]])
     early, late = (list_losses(scores, labels, 0.0, recipe, done) for done in (0.0, 1.0))
     assert (early != late).all()
 
 
 def test_an_unknown_setting_is_refused_with_its_name() -> None:
-    with pytest.raises(msgspec.ValidationError, match="unknown field `lenght`"):
-        read_ranker_recipe(RECIPE, {"lenght": 4})
+    with pytest.raises(ConfigError, match="unknown field `lenght`"):
+        read_recipe(RECIPE, RankerRecipe, ["lenght=4"])

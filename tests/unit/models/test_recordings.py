@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtemo_models.data.audio_cache import AudioCache
-from rtemo_models.data.recordings import Recordings, without_silence
+from rtemo_models.kit.audio.cache import AudioCache
+from rtemo_models.systems.merit.data.recordings import Recordings, without_silence
 
 pytestmark = pytest.mark.unit
 

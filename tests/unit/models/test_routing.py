@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 
-from rtemo_models.nets.routing import GATES, ExpertPool, Router, balance_loss, z_loss  # noqa: E402
+from rtemo_models.kit.nets.routing import GATES, ExpertPool, Router, balance_loss, z_loss  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ pytest.importorskip("silero_vad", reason="the published graph comes with the pac
 
 
 def test_graph_of_the_bundle_is_the_one_that_the_recipe_writes():
-    from rtemo_models.export import silero
+    from rtemo_models.systems.silero_vad import export as silero
 
     weights = silero.read_weights(silero.published())
     graph = silero.build_graph(weights).SerializeToString(deterministic=True)
@@ -27,7 +27,7 @@ def test_graph_of_the_bundle_is_the_one_that_the_recipe_writes():
 
 
 def test_shipped_graph_equals_the_published_one():
-    from rtemo_models.export import silero
+    from rtemo_models.systems.silero_vad import export as silero
 
     ours = onnxruntime.InferenceSession(find("silero-vad").read_weights())
     published = onnxruntime.InferenceSession(silero.published())

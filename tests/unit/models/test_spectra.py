@@ -4,7 +4,7 @@ import torch
 
 from rtemo.dsp.bands import LogBands
 from rtemo.dsp.stft import Istft, Stft, low_delay_windows
-from rtemo_models.train.spectra import FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES, Spectra
+from rtemo_models.kit.audio.spectra import FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES, Spectra
 
 pytestmark = pytest.mark.unit
 

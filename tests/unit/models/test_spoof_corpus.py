@@ -12,10 +12,10 @@ import soundfile
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 pytest.importorskip("scipy")
 
-from rtemo_models.data.spoof.batches import SpoofBatches  # noqa: E402
-from rtemo_models.data.spoof.cache import TRACES, TraceCache, open_corpus, traces_of  # noqa: E402
-from rtemo_models.data.spoof.channel import Channel  # noqa: E402
-from rtemo_models.data.spoof.clips import (  # noqa: E402
+from rtemo_models.systems.gem.data.batches import SpoofBatches  # noqa: E402
+from rtemo_models.systems.gem.data.cache import TRACES, TraceCache, open_corpus, traces_of  # noqa: E402
+from rtemo_models.systems.gem.data.channel import Channel  # noqa: E402
+from rtemo_models.systems.gem.data.clips import (  # noqa: E402
     FOLDS,
     IMITATIONS,
     SpoofClip,
@@ -25,19 +25,19 @@ from rtemo_models.data.spoof.clips import (  # noqa: E402
     refuse_shared,
     site_speaker,
 )
-from rtemo_models.data.spoof.equalise import LEVEL_DBFS, active_blocks, equalise  # noqa: E402
-from rtemo_models.data.spoof.gates import gate_matrix, label_gate  # noqa: E402
-from rtemo_models.data.spoof.imitations import imitate  # noqa: E402
-from rtemo_models.data.spoof.listing import write_listing  # noqa: E402
-from rtemo_models.data.spoof.packages import MOODS, speak  # noqa: E402
-from rtemo_models.data.spoof.plan import CorpusRecipe, Counts, plan  # noqa: E402
-from rtemo_models.data.spoof.resynthesis import WAYS, resynthesise  # noqa: E402
-from rtemo_models.data.spoof.trial_cache import BANDS, SECONDS, open_trials  # noqa: E402
-from rtemo_models.data.spoof.views import Views, open_views  # noqa: E402
-from rtemo_models.nets.gem import Gem, GemConfig  # noqa: E402
-from rtemo_models.train.gem import GemRun  # noqa: E402
-from rtemo_models.train.gem_recipe import GemRecipe  # noqa: E402
-from rtemo_models.train.gem_trials import MIXES, calibrate, score, seen_dev  # noqa: E402
+from rtemo_models.systems.gem.data.equalise import LEVEL_DBFS, active_blocks, equalise  # noqa: E402
+from rtemo_models.systems.gem.data.gates import gate_matrix, label_gate  # noqa: E402
+from rtemo_models.systems.gem.data.imitations import imitate  # noqa: E402
+from rtemo_models.systems.gem.data.listing import write_listing  # noqa: E402
+from rtemo_models.systems.gem.data.packages import MOODS, speak  # noqa: E402
+from rtemo_models.systems.gem.data.plan import CorpusRecipe, Counts, plan  # noqa: E402
+from rtemo_models.systems.gem.data.resynthesis import WAYS, resynthesise  # noqa: E402
+from rtemo_models.systems.gem.data.trial_cache import BANDS, SECONDS, open_trials  # noqa: E402
+from rtemo_models.systems.gem.data.views import Views, open_views  # noqa: E402
+from rtemo_models.systems.gem.net import Gem, GemConfig  # noqa: E402
+from rtemo_models.systems.gem.train.recipe import GemRecipe  # noqa: E402
+from rtemo_models.systems.gem.train.run import GemRun  # noqa: E402
+from rtemo_models.systems.gem.train.trials import MIXES, calibrate, score, seen_dev  # noqa: E402
 from rtemo_plugins.gem.front_end import FrontEnd, TraceFormat  # noqa: E402
 
 pytestmark = pytest.mark.unit

@@ -14,12 +14,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed: the trainin
 pytest.importorskip("scipy")
 
 from rtemo.api.errors import RtemoError  # noqa: E402
-from rtemo_models.data.spoof import mb_melgan, melgan, neural  # noqa: E402
-from rtemo_models.data.spoof.clips import SpoofClip, in_report, in_training, resynthesised, spoken_clips  # noqa: E402
-from rtemo_models.data.spoof.melgan import MelGan, load_melgan, tensors_of, without_weight_norm  # noqa: E402
-from rtemo_models.data.spoof.plan import Counts, ready  # noqa: E402
-from rtemo_models.nets.converter import Converter, ConverterConfig, save_converter  # noqa: E402
-from rtemo_models.nets.vocoder import Vocoder, VocoderConfig, save_vocoder  # noqa: E402
+from rtemo_models.kit.nets.converter import Converter, ConverterConfig  # noqa: E402
+from rtemo_models.kit.nets.vocoder import Vocoder, VocoderConfig  # noqa: E402
+from rtemo_models.kit.run_folder import save_net  # noqa: E402
+from rtemo_models.systems.gem.data import mb_melgan, melgan, neural  # noqa: E402
+from rtemo_models.systems.gem.data.clips import SpoofClip, in_report, in_training, resynthesised, spoken_clips  # noqa: E402
+from rtemo_models.systems.gem.data.melgan import MelGan, load_melgan, tensors_of, without_weight_norm  # noqa: E402
+from rtemo_models.systems.gem.data.plan import Counts, ready  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -107,10 +108,10 @@ def test_our_own_vocoder_and_converter_keep_the_length(tmp_path: Path) -> None:
     for name in ("vocoder", "converter"):
         assert not neural.is_ready(name, tmp_path)
         (tmp_path / name).mkdir()
-    save_vocoder(Vocoder(VocoderConfig()), tmp_path / "vocoder" / "average.pt")
+    save_net(Vocoder(VocoderConfig()), tmp_path / "vocoder" / "average.pt")
     pytest.importorskip("pyworld")
     places = (("nemo-1", "sad"), ("nemo-2", "happy"))
-    save_converter(Converter(ConverterConfig(places)), tmp_path / "converter" / "average.pt")
+    save_net(Converter(ConverterConfig(places)), tmp_path / "converter" / "average.pt")
     for count in (16_000, 16_001, 15_999):
         clip = voice(1.1)[:count]
         for system, way in (("vocoder", "copy"), ("vocoder", "smooth"), ("converter", "to-happy")):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from rtemo.dsp.filterbank import mel_filterbank
-from rtemo_models.data.tract import Tracts, stretch_matrix
+from rtemo_models.systems.merit.data.tract import Tracts, stretch_matrix
 
 pytestmark = pytest.mark.unit
 

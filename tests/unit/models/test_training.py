@@ -12,13 +12,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed: the trainin
 pytest.importorskip("scipy")
 
 from rtemo.api import EMOTIONS  # noqa: E402
-from rtemo_models.data.augment import DB, Augment, active_frames, speech_level  # noqa: E402
-from rtemo_models.data.caches import Caches, open_caches  # noqa: E402
-from rtemo_models.data.rooms import mu_law_round_trip, scaled_noise, telephone  # noqa: E402
-from rtemo_models.data.teacher import FRAME_HOP_SAMPLES, SPEEDS, WIDTH  # noqa: E402
-from rtemo_models.train.config import EmotionRecipe  # noqa: E402
-from rtemo_models.train.emotion import Run, make_batches  # noqa: E402
-from rtemo_models.train.losses import accepted_cross_entropy, masked_cross_entropy, opinion_cross_entropy  # noqa: E402
+from rtemo_models.kit.audio.augment import DB, Augment, active_frames, speech_level  # noqa: E402
+from rtemo_models.kit.audio.resample import SPEEDS  # noqa: E402
+from rtemo_models.kit.audio.rooms import mu_law_round_trip, scaled_noise, telephone  # noqa: E402
+from rtemo_models.systems.merit.data.taught import Taught, open_taught  # noqa: E402
+from rtemo_models.systems.merit.data.teacher import FRAME_HOP_SAMPLES, WIDTH  # noqa: E402
+from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, masked_cross_entropy, opinion_cross_entropy  # noqa: E402
+from rtemo_models.systems.merit.train.pretrain import EmotionRun, make_batches  # noqa: E402
+from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -38,6 +39,7 @@ RECIPE = EmotionRecipe(
     accepted_weight=0.2,
     dimensional_weight=0.4,
     opinion_weight=0.5,
+    opinion_steps=5,
     augment_strength=1.0,
     hold_out=(),
     head_steps=2,
@@ -92,13 +94,13 @@ def write_corpus(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
-    """Caches of the small corpus; the teacher's frames are random numbers, since its file is not shipped."""
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+    """Taught of the small corpus; the teacher's frames are random numbers, since its file is not shipped."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("corpus")
     write_corpus(folder)
     work = folder / "cache"
-    open_caches(folder, work, variants=())
+    open_taught(folder, work, variants=())
     random = np.random.default_rng(1)
     durations = np.diff(json.loads((work / "speech.json").read_text())["offsets"])
     for speed in SPEEDS:
@@ -107,10 +109,10 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
             random.standard_normal((sum(counts), WIDTH)).astype(np.float16).tobytes()
         )
         (work / f"teacher-{speed}.json").write_text(json.dumps([0, *np.cumsum(counts).tolist()]))
-    return open_caches(folder, work, variants=RECIPE.variants)
+    return open_taught(folder, work, variants=RECIPE.variants)
 
 
-def test_the_same_step_always_makes_the_same_batch(caches: Caches) -> None:
+def test_the_same_step_always_makes_the_same_batch(caches: Taught) -> None:
     first, again = (make_batches(caches, RECIPE, 4).make(3, 8, 25) for _ in range(2))
     torch.testing.assert_close(first.logmel, again.logmel, rtol=0, atol=0)
     assert first.clip.tolist() == again.clip.tolist()
@@ -118,13 +120,13 @@ def test_the_same_step_always_makes_the_same_batch(caches: Caches) -> None:
     assert not torch.equal(first.logmel, other.logmel)
 
 
-def test_batches_hold_no_dev_speaker(caches: Caches) -> None:
+def test_batches_hold_no_dev_speaker(caches: Taught) -> None:
     maker = make_batches(caches, RECIPE, 4)
     seen = {caches.clips[i].split for step in range(20) for i in maker.make(step, 8, 25).clip.tolist()}
     assert seen == {"train"}
 
 
-def test_padding_counts_neither_as_speech_nor_for_the_teacher(caches: Caches) -> None:
+def test_padding_counts_neither_as_speech_nor_for_the_teacher(caches: Taught) -> None:
     batch = make_batches(caches, RECIPE, 4).make(0, 32, 75)
     lengths = np.array([len(caches.frames["dry"].frames(i)) for i in batch.clip.tolist()])
     assert (lengths < 300).all()
@@ -132,13 +134,10 @@ def test_padding_counts_neither_as_speech_nor_for_the_teacher(caches: Caches) ->
     assert (batch.teacher_valid.sum(1).numpy() <= lengths / 4 + 1).all()
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
-    caches: Caches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rtemo_models.train.opinions.STEPS", 5)
-    Run(RECIPE, caches, tmp_path / "whole").train()
-    Run(RECIPE, caches, tmp_path / "halves").train(until=2)
-    Run(RECIPE, caches, tmp_path / "halves").train()
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(caches: Taught, tmp_path: Path) -> None:
+    EmotionRun(RECIPE, caches, tmp_path / "whole").train()
+    EmotionRun(RECIPE, caches, tmp_path / "halves").train(until=2)
+    EmotionRun(RECIPE, caches, tmp_path / "halves").train()
     whole, halves = (torch.load(tmp_path / n / "average.pt", weights_only=True)["weights"] for n in ("whole", "halves"))
     for name, values in whole.items():
         torch.testing.assert_close(values, halves[name], msg=name)

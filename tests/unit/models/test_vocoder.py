@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: networks cannot be tested")
 
-from rtemo_models.nets.vocoder import (  # noqa: E402
+from rtemo_models.kit.nets.vocoder import (  # noqa: E402
     BANDS,
     HOP_SAMPLES,
     Vocoder,
@@ -15,11 +15,11 @@ from rtemo_models.nets.vocoder import (  # noqa: E402
     load_vocoder,
     mel_matrices,
     mel_of,
-    save_vocoder,
     vocode,
     wave_of,
 )
-from rtemo_models.train.vocoder import Crops, VocoderRecipe, VocoderRun, dev_clips, griffin_lim  # noqa: E402
+from rtemo_models.kit.run_folder import save_net  # noqa: E402
+from rtemo_models.systems.vocoder.train.vocoder import Crops, VocoderRecipe, VocoderRun, dev_clips, griffin_lim  # noqa: E402
 
 pytestmark = pytest.mark.unit
 
@@ -116,7 +116,7 @@ def test_griffin_lim_comes_near_the_bands_it_was_given() -> None:
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     net, clip = net_of(4), voice(0.4, 4)
-    save_vocoder(net, tmp_path / "net.pt")
+    save_net(net, tmp_path / "net.pt")
     np.testing.assert_array_equal(vocode(load_vocoder(tmp_path / "net.pt"), clip), vocode(net, clip))
 
 
@@ -143,11 +143,11 @@ def test_dev_clips_are_long_enough_and_of_all_corpora() -> None:
 
 def test_training_lowers_the_distance_and_then_teaches_critics(tmp_path: Path) -> None:
     run = VocoderRun(RECIPE, toy_crops(), tmp_path)
-    before = run._update(0)
+    before = run.update(0)
     run.train(18)
     without = [p.clone() for p in run.critics.parameters()]
     run.train()
-    after = run._update(0)
+    after = run.update(0)
     assert after["mel"] < 0.9 * before["mel"]
     assert after["spectrum"] < before["spectrum"]
     assert all(not torch.equal(a, b) for a, b in zip(without, run.critics.parameters(), strict=True))

@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: the training kit cannot be tested")
 pytest.importorskip("onnxruntime")
 
-from rtemo_models.data.audio_cache import AudioCache  # noqa: E402
-from rtemo_models.data.words import STEP_HOPS, WORD_VARIANTS, Ear, hearing, open_words  # noqa: E402
+from rtemo_models.kit.audio.cache import AudioCache  # noqa: E402
+from rtemo_models.systems.ranker.data.words import STEP_HOPS, WORD_VARIANTS, Ear, hearing, open_words  # noqa: E402
 
 pytestmark = pytest.mark.unit
 

@@ -1,1 +1,0 @@
-"""Readers of corpora that need a licence, from the folders as they are released."""

@@ -1,1 +1,0 @@
-"""The corpus of genuine and synthetic emotional speech: collected, synthesised and resynthesised, then made equal."""

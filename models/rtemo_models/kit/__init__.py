@@ -1,0 +1,1 @@
+"""What all systems share: corpora, audio, one loop, one recipe reader, one run folder, export."""

@@ -1,0 +1,1 @@
+"""Decoded audio, and what rooms, lines, codecs and microphones do to it."""

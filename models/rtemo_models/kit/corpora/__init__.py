@@ -1,0 +1,1 @@
+"""Corpora as clips: readers of released corpora, the manifest, caches."""

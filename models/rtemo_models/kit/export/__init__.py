@@ -1,0 +1,1 @@
+"""From trained weights to an ONNX graph in a bundle's folder."""

@@ -1,0 +1,1 @@
+"""Blocks that the networks of several systems are made of."""

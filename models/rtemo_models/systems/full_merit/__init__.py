@@ -1,0 +1,1 @@
+"""Sparse MERIT at the size of the paper."""

@@ -1,0 +1,1 @@
+"""Training over one or several processes."""

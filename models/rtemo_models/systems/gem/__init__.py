@@ -1,0 +1,1 @@
+"""GEM: signs of synthetic speech."""

@@ -1,0 +1,1 @@
+"""The corpus of genuine and synthetic speech and what is measured of it."""

@@ -1,0 +1,1 @@
+"""Training, trials, calibration and the card's results."""

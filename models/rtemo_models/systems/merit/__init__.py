@@ -1,0 +1,1 @@
+"""Streaming Sparse MERIT: emotion and enhancement."""

@@ -1,0 +1,1 @@
+"""Batches, mixtures and the teacher's frames."""

@@ -1,0 +1,1 @@
+"""The bundles `merit-listen` and `merit-enhance`."""

@@ -1,0 +1,1 @@
+"""The listener, the enhancer and what they learn from."""

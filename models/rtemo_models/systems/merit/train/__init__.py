@@ -1,0 +1,1 @@
+"""Runs of the listener, the enhancer, the tutor, and what they start from."""

@@ -1,0 +1,1 @@
+"""The ranker: order of moments and calls."""

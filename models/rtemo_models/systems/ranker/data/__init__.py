@@ -1,0 +1,1 @@
+"""Words, labels, lists and statistics."""

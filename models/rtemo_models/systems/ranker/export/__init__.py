@@ -1,0 +1,1 @@
+"""The bundle `ranker` and its moods."""

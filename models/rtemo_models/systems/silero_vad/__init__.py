@@ -1,0 +1,1 @@
+"""The Silero VAD, exported again."""

@@ -1,0 +1,1 @@
+"""A vocoder and a voice converter, makers of synthetic speech."""

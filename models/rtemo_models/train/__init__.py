@@ -1,1 +1,0 @@
-"""Train of the training kit."""
