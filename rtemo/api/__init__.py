@@ -63,6 +63,8 @@ from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.rows import StateTable
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
+from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
+from rtemo.api.weights import BundleFile, FromFile, FromPackage, FromParts, FromUrl, PackageFile, WeightsSource
 
 __all__ = [
     "AGENT_ROLES",
@@ -76,6 +78,7 @@ __all__ = [
     "Block",
     "Board",
     "BoardEntry",
+    "BundleFile",
     "CapacityError",
     "ConfigError",
     "Counters",
@@ -86,6 +89,10 @@ __all__ = [
     "Event",
     "Fault",
     "Finding",
+    "FromFile",
+    "FromPackage",
+    "FromParts",
+    "FromUrl",
     "FullError",
     "Health",
     "HopFlag",
@@ -99,6 +106,7 @@ __all__ = [
     "ModelError",
     "ModelHandle",
     "NameTakenError",
+    "PackageFile",
     "Payload",
     "PerStreamProcessor",
     "Plugin",
@@ -121,7 +129,10 @@ __all__ = [
     "Source",
     "SourceState",
     "SpeechEnd",
+    "SpeechHandle",
     "SpeechStart",
+    "SpokenText",
+    "SpokenWord",
     "Spoof",
     "StateTable",
     "StreamDesk",
@@ -133,6 +144,8 @@ __all__ = [
     "StreamWriter",
     "TensorSpec",
     "Tone",
+    "Utterance",
+    "WeightsSource",
     "Window",
     "canonical_role",
     "is_agent",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api.format import StreamFormat
 from rtemo.api.model import ModelHandle
 from rtemo.api.sink import StreamFacts
+from rtemo.api.speech import SpeechHandle
 
 STRIDE = "stride"
 """The trigger of a window that is cut because so much time has passed."""
@@ -105,6 +106,9 @@ class LaneContext(Protocol):
 
     def model(self, name: str) -> ModelHandle:
         """Load the bundle of that name for this lane alone, checked, or raise `ModelError`."""
+
+    def speech(self, name: str) -> SpeechHandle:
+        """Load the speech model of that name for this lane alone, checked, or raise `ModelError`."""
 
 
 LaneWork = Callable[[Sequence[Window]], Sequence[Any]]
