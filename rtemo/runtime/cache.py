@@ -57,6 +57,11 @@ class BundleCache:
         """Say where a file lies, or would lie."""
         return None if self.folder is None else self.folder / name
 
+    def holds(self, name: str) -> bool:
+        """Tell whether there is a file of that name; not whether it is the right one."""
+        path = self.path(name)
+        return path is not None and path.is_file()
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Wait until no other process works on this bundle, and keep others waiting.
@@ -80,7 +85,7 @@ class BundleCache:
         """Write a file, whole or not at all; tell whether it could be kept, and log why not."""
         path = self.path(name)
         if path is None:
-            _LOG.warning("%s is joined in memory at every start: this user has no home to keep it in", name)
+            _LOG.warning("%s is put together anew at every start: this user has no home to keep it in", name)
             return False
         begun = ""
         try:
@@ -96,7 +101,7 @@ class BundleCache:
                 with contextlib.suppress(OSError):
                     os.unlink(begun)
             _LOG.warning(
-                "%s cannot be kept in %s (%s), so it is joined in memory at every start; "
+                "%s cannot be kept in %s (%s), so it is put together anew at every start; "
                 "make room there, or name another place by %s",
                 name,
                 path.parent,

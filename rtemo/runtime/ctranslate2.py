@@ -15,6 +15,9 @@ _NOWHERE = os.path.join(os.devnull, "model")
 """Handed over as the path of the model: nothing lies there, so nothing is read but what was proved."""
 _LEAST_S = 0.1
 _MOST_FRAMES = 3000
+_MOST_TOKENS = 220
+_TOKENS_AT_LEAST = 20
+_TOKENS_PER_S = 16.0  # fast speech has 5 in English, and up to 15 in scripts whose signs take several
 
 
 class Ctranslate2Speech:
@@ -54,7 +57,7 @@ class Ctranslate2Speech:
                 cpu_threads=threads or max(1, (os.cpu_count() or 1) // 2),
                 files=dict(files),
             )
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # each of the libraries that read the files raises what it likes
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"the files of {card.name!r} are no speech model that can be run on {device} ({reason})",
@@ -112,6 +115,7 @@ class Ctranslate2Speech:
             word_timestamps=words,
             condition_on_previous_text=False,
             initial_prompt=prompt or None,
+            max_new_tokens=_most_tokens(len(samples) / self.card.sample_rate_hz),
         )
         return SpokenText(
             language=info.language,
@@ -135,6 +139,11 @@ def _utterance(segment: "faster_whisper.transcribe.Segment") -> Utterance:
         mean_log_probability=float(segment.avg_logprob),
         compression=float(segment.compression_ratio),
     )
+
+
+def _most_tokens(window_s: float) -> int:
+    """Tokens that nobody says more of in a window: noise that makes the model repeat itself then costs no more."""
+    return min(_MOST_TOKENS, _TOKENS_AT_LEAST + round(_TOKENS_PER_S * window_s))
 
 
 def _check_device(kind: str, number: int, device: str) -> None:

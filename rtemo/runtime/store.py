@@ -103,11 +103,11 @@ class Bundle:
         """
         read = {wanted.base: self.places.read(wanted) for wanted in self.wanted()}
         if any(place.kind in ("parts", "cache") for _, place in read.values()):
-            with self.cache.alone():
-                for name, (data, _) in read.items():
-                    path = self.cache.path(name)
-                    if path is not None and path.parent.is_dir() and not path.exists():
-                        self.cache.keep(name, data)
+            kept = {name for name in read if self.cache.holds(name)}
+            if kept and kept != set(read):
+                with self.cache.alone():
+                    for name in set(read) - kept:
+                        self.cache.keep(name, read[name][0])
         return {name: data for name, (data, _) in read.items()}
 
 
