@@ -76,7 +76,7 @@ def verify(names: tuple[str, ...]) -> int:
             found = standing(bundle)
             absent = ""
             try:
-                files = bundle.read_files()
+                files = bundle.read_files(keep=False)
                 if bundle.card.runtime == "onnx":
                     check_graph(next(iter(files.values())))
             except MissingFileError as error:

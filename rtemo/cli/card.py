@@ -27,7 +27,7 @@ def command(name: str | None, as_json: bool, check: bool) -> None:
         return
     bundle = find(name)
     if check:
-        bundle.read_files()
+        bundle.read_files(keep=False)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(bundle.card), indent=2))
         return

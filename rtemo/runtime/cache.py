@@ -21,6 +21,7 @@ _LOG = logging.getLogger("rtemo.runtime")
 _LOCK = ".lock"
 _BEGUN = ".tmp"
 _LONGEST_WAIT_S = 120.0
+_PATIENCE_S = 2.0
 _STALE_S = 3600.0
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -74,7 +75,7 @@ class BundleCache:
                 try:
                     self._make_folder(self.folder)
                     lock = stack.enter_context((self.folder / _LOCK).open("ab"))
-                    _wait_for(lock.fileno())
+                    _wait_for(lock.fileno(), self.folder)
                 except OSError:
                     pass  # `keep` tells what is wrong with the folder
                 else:
@@ -122,13 +123,17 @@ class BundleCache:
                     left.unlink()
 
 
-def _wait_for(number: int) -> None:
-    until_s = time.monotonic() + _LONGEST_WAIT_S
-    while time.monotonic() < until_s:
+def _wait_for(number: int, folder: Path) -> None:
+    start_s = time.monotonic()
+    is_told = False
+    while (waited_s := time.monotonic() - start_s) < _LONGEST_WAIT_S:
         try:
             return fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
                 return None
+        if waited_s > _PATIENCE_S and not is_told:
+            is_told = True
+            _LOG.warning("another process is at work in %s; this one waits for it", folder)
         time.sleep(0.05)
     return None

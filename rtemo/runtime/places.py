@@ -128,11 +128,15 @@ class FilePlaces:
         """Find the first place where the file, or all its parts, lie; nothing is read."""
         return next((place for place in self.of(wanted) if place.is_there), None)
 
-    def read(self, wanted: WantedFile) -> tuple[bytes, Place]:
+    def read(self, wanted: WantedFile, keep: bool = True) -> tuple[bytes, Place]:
         """Read a file and prove that it is the one that the card describes; join it from parts if it must be.
 
         What is returned is what was hashed: every file is read once. What lies in one place and is not the file is
         named in a warning, and the next place is tried.
+
+        Args:
+            wanted: The file.
+            keep: Whether what had to be joined is kept in the user's cache; who only checks keeps nothing.
 
         Raises:
             MissingFileError: It lies nowhere.
@@ -143,7 +147,7 @@ class FilePlaces:
             if not any(os.path.lexists(path) for path in place.paths):
                 continue
             try:
-                data = self._join(wanted, place) if place.kind == "parts" else _proven(wanted, place)
+                data = self._join(wanted, place) if place.kind == "parts" and keep else _proven(wanted, place)
             except ModelError as error:
                 faults.append(error)
                 continue

@@ -93,16 +93,19 @@ class Bundle:
         """
         return self.places.read(self.wanted()[0])[0]
 
-    def read_files(self) -> dict[str, bytes]:
+    def read_files(self, keep: bool = True) -> dict[str, bytes]:
         """Read all files and prove each: file name without folders → contents, the weights first.
 
         Where some of them are in the user's cache, all are kept there, so that the folder is whole by itself.
 
+        Args:
+            keep: Whether anything is written to the user's cache; who only checks writes nothing.
+
         Raises:
             ModelError: One is missing, of the wrong size or of the wrong hash.
         """
-        read = {wanted.base: self.places.read(wanted) for wanted in self.wanted()}
-        if any(place.kind in ("parts", "cache") for _, place in read.values()):
+        read = {wanted.base: self.places.read(wanted, keep) for wanted in self.wanted()}
+        if keep and any(place.kind in ("parts", "cache") for _, place in read.values()):
             kept = {name for name in read if self.cache.holds(name)}
             if kept and kept != set(read):
                 with self.cache.alone():

@@ -37,7 +37,7 @@ def models(config: Config) -> Iterator[Finding]:
         try:
             bundle = find(name, config.runtime.folders)
             try:
-                bundle.read_files()
+                bundle.read_files(keep=False)
             except MissingFileError as error:
                 if not bundle.is_optional:
                     raise

