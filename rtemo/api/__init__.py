@@ -64,6 +64,8 @@ from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.rows import StateTable
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
+from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
+from rtemo.api.weights import BundleFile, FromFile, FromPackage, FromParts, FromUrl, PackageFile, WeightsSource
 
 __all__ = [
     "AGENT_ROLES",
@@ -78,6 +80,7 @@ __all__ = [
     "Block",
     "Board",
     "BoardEntry",
+    "BundleFile",
     "CapacityError",
     "ConfigError",
     "Counters",
@@ -88,6 +91,10 @@ __all__ = [
     "Event",
     "Fault",
     "Finding",
+    "FromFile",
+    "FromPackage",
+    "FromParts",
+    "FromUrl",
     "FullError",
     "Health",
     "HopFlag",
@@ -102,6 +109,7 @@ __all__ = [
     "ModelHandle",
     "ModelState",
     "NameTakenError",
+    "PackageFile",
     "Payload",
     "PerStreamProcessor",
     "Plugin",
@@ -124,7 +132,10 @@ __all__ = [
     "Source",
     "SourceState",
     "SpeechEnd",
+    "SpeechHandle",
     "SpeechStart",
+    "SpokenText",
+    "SpokenWord",
     "Spoof",
     "StateTable",
     "StreamDesk",
@@ -136,6 +147,8 @@ __all__ = [
     "StreamWriter",
     "TensorSpec",
     "Tone",
+    "Utterance",
+    "WeightsSource",
     "Window",
     "canonical_role",
     "emotion_of",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api.format import StreamFormat
 from rtemo.api.model import ModelCard, ModelHandle
 from rtemo.api.sink import StreamFacts
+from rtemo.api.speech import SpeechHandle
 
 STRIDE = "stride"
 """The trigger of a window that is cut because so much time has passed."""
@@ -108,6 +109,9 @@ class LaneContext(Protocol):
 
     def card(self, name: str) -> ModelCard:
         """Read the card of the bundle of that name, without loading it, or raise `ModelError`."""
+
+    def speech(self, name: str) -> SpeechHandle:
+        """Load the speech model of that name for this lane alone, checked, or raise `ModelError`."""
 
 
 LaneWork = Callable[[Sequence[Window]], Sequence[Any]]

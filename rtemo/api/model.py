@@ -7,6 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.api.weights import BundleFile, WeightsSource
+
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shape of one row of a tensor (the batch axis is left out), its type, and what a fresh state holds.
@@ -26,11 +28,13 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     Kept as `card.json` beside the weights.
 
     Attributes:
-        weights: File beside the card, or `package:path/inside` for a file that another installed package brings.
-        sha256: Hash of the weights file in hexadecimal, checked before loading.
+        weights: Name of the weights file; `package:path/inside` is the short form of a source that is a package.
+        sha256: Hash of the whole weights file in hexadecimal, checked before loading wherever it comes from.
         weights_bytes: Size of the weights file, to tell a truncated file from a wrong one; 0 when not stated.
         states: Inputs that carry state from step to step; the output with the next state is `next_<name>`.
-        runtime: What runs it: `onnx` for a graph that ONNX Runtime or torch runs.
+        runtime: What runs it: `onnx` for a graph that ONNX Runtime or torch runs, `ctranslate2` for a speech model.
+        sources: Where the weights may come from if they do not lie beside the card, in order.
+        files: name → further files that the model needs.
         next_states: Names of those outputs where a graph calls them otherwise.
         constants: Inputs that never change: an array of `shape` filled with `fill`, without a batch axis.
         emotions: Label → one of `EMOTIONS` where it is spelled in no usual way, or empty for one to be left out.
@@ -65,7 +69,9 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, dict[str, float]] = {}
     limits: tuple[str, ...] = ()
     recipe: str = ""
-    runtime: Literal["onnx"] = "onnx"
+    runtime: Literal["onnx", "ctranslate2"] = "onnx"
+    sources: tuple[WeightsSource, ...] = ()
+    files: dict[str, BundleFile] = {}
 
 
 class ModelState(Protocol):

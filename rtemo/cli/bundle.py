@@ -1,11 +1,50 @@
-"""`rtemo bundle`: whether model bundles are those of this release."""
+"""`rtemo bundle`: which model bundles there are, and whether they are those of this release."""
 
 import click
 
 
 @click.group("bundle")
 def command() -> None:
-    """Check model bundles."""
+    """List and check model bundles."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per bundle.")
+def list_all(as_json: bool) -> int:
+    """List the installed bundles with what runs them, their licence, and where their files lie; nothing is proved."""
+    import json
+
+    from rtemo.api import ModelError
+    from rtemo.cli.bundles import find, where_found
+    from rtemo.cli.main import EXIT_FAILED, say
+    from rtemo.runtime.store import installed
+
+    are_readable = True
+    for name in installed():
+        try:
+            bundle = find(name)
+            places = [bundle.places.find(wanted) for wanted in bundle.wanted()]
+            found = where_found(bundle)
+        except ModelError as error:
+            are_readable = False
+            say(str(error))
+            continue
+        card = bundle.card
+        if as_json:
+            row: dict[str, object] = {
+                "name": name,
+                "version": card.version,
+                "runtime": card.runtime,
+                "licence": card.licence,
+            }
+            row |= {"sha256": card.sha256, "complete": all(places), "files": list(found)}
+            click.echo(json.dumps(row, ensure_ascii=False))
+            continue
+        missing = next((text for text, place in zip(found, places, strict=True) if place is None), "")
+        where = missing or ", ".join(dict.fromkeys(place.words for place in places if place))
+        click.echo(f"{name:<16} {card.version:<8} {card.runtime:<12} {where}")
+        click.echo(f"{'':<38} {card.licence}")
+    return 0 if are_readable else EXIT_FAILED
 
 
 @command.command("verify")
@@ -13,14 +52,17 @@ def command() -> None:
 def verify(names: tuple[str, ...]) -> int:
     """Prove that bundles (or the bundles in the folders NAME) are those that this release of rtemo was made with.
 
-    Without a name, all that are installed. Cards are not signed: the list of their hashes is part of rtemo, and as good
-    as the copy of rtemo that you have. The exit status is 1 unless every bundle is known and whole.
+    Without a name, all that are installed; of what an extra would bring and is not here, the card alone. Cards are not
+    signed: the list of their hashes is part of rtemo, and as good as the copy of rtemo that you have. The exit status
+    is 1 unless every bundle is known and whole.
     """
     from rtemo.api import ModelError
+    from rtemo.cli.bundles import find
     from rtemo.cli.main import EXIT_FAILED
     from rtemo.runtime.graph import GraphError, check_graph
     from rtemo.runtime.known import standing
-    from rtemo.runtime.store import find, installed
+    from rtemo.runtime.places import MissingFileError
+    from rtemo.runtime.store import installed
 
     words = {
         "known": "as this release was made with",
@@ -31,10 +73,19 @@ def verify(names: tuple[str, ...]) -> int:
     for name in names or installed():
         try:
             bundle = find(name)
-            check_graph(bundle.read_weights())
             found = standing(bundle)
+            absent = ""
+            try:
+                files = bundle.read_files(keep=False)
+                if bundle.card.runtime == "onnx":
+                    check_graph(next(iter(files.values())))
+            except MissingFileError as error:
+                if names or not bundle.is_optional:
+                    raise
+                absent = f"; {error}"
             are_known &= found == "known"
-            click.echo(f"{bundle.card.name:<16} {bundle.card.version:<8} {bundle.card.sha256[:16]}  {words[found]}")
+            start = f"{bundle.card.name:<16} {bundle.card.version:<8} {bundle.card.sha256[:16]}"
+            click.echo(f"{start}  {words[found]}{absent}")
         except (ModelError, GraphError) as error:
             are_known = False
             text = str(error) if isinstance(error, ModelError) else f"the weights {error}"

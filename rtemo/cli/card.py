@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rtemo.api import ModelCard
+    from rtemo.runtime.store import Bundle
 
 
 @click.command("card")
@@ -19,26 +19,32 @@ def command(name: str | None, as_json: bool, check: bool) -> None:
     """
     import msgspec
 
-    from rtemo.runtime.store import find, installed
+    from rtemo.cli.bundles import find
+    from rtemo.runtime.store import installed
 
     if name is None:
         click.echo("\n".join(installed()))
         return
     bundle = find(name)
     if check:
-        bundle.read_weights()
+        bundle.read_files(keep=False)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(bundle.card), indent=2))
         return
-    for line in _lines(bundle.card):
+    for line in _lines(bundle):
         click.echo(line)
     if check:
         click.echo("\nThe weights are those of this card.")
 
 
-def _lines(card: "ModelCard") -> list[str]:
+def _lines(bundle: "Bundle") -> list[str]:
     from rtemo.api.units import samples_to_ms
+    from rtemo.cli.bundles import described, where_found
 
+    card = bundle.card
+    sources = [
+        f"{wanted.base}: {described(source, card.licence)}" for wanted in bundle.wanted() for source in wanted.sources
+    ]
     facts = [
         ("task", card.task),
         ("licence", card.licence),
@@ -52,7 +58,11 @@ def _lines(card: "ModelCard") -> list[str]:
         ("trained on", "\n".join(card.training_data)),
         ("limits", "\n".join(card.limits)),
         ("recipe", card.recipe),
+        ("run by", card.runtime),
         ("weights", card.weights),
+        ("other files", ", ".join(card.files)),
+        ("may be in", "\n".join(sources)),
+        ("found", "\n".join(where_found(bundle))),
         ("sha256", card.sha256),
     ]
     lines = [f"{card.name} {card.version}", ""]

@@ -62,7 +62,7 @@ def _configured(config_path: str | None, mic: bool | None) -> "Iterator[Finding]
     config = load(config_path)
     yield from chain.configuration(Path(config_path) if config_path else None)
     yield from guarded("chain", lambda: chain.plugins(config))
-    yield from guarded("models", chain.models)
+    yield from guarded("models", lambda: chain.models(config))
     yield from guarded("sound through", lambda: chain.sound_through(config))
     yield from guarded("libzmq", network.library)
     yield from guarded("endpoints", lambda: network.endpoints(config))

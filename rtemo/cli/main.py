@@ -43,7 +43,8 @@ VERBS = {
     "plugins": Verb("rtemo.cli.plugins", "List the installed plugins.", "Look inside"),
     "config": Verb("rtemo.cli.config", "Print the configuration with a comment on every key.", "Look inside"),
     "card": Verb("rtemo.cli.card", "Print the card of a model bundle.", "Look inside"),
-    "bundle": Verb("rtemo.cli.bundle", "Prove that model bundles are those of this release.", "Look inside"),
+    "bundle": Verb("rtemo.cli.bundle", "List model bundles, prove that they are those of this release.", "Look inside"),
+    "fetch": Verb("rtemo.cli.fetch", "Fetch the weights of a model bundle over the network.", "Look inside"),
     "bench": Verb("rtemo.cli.bench", "Measure what the chain costs on this machine.", "Look inside"),
     "version": Verb("rtemo.cli.version", "Print the versions of rtemo and of what it runs on.", "Look inside"),
 }

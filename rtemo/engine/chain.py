@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from rtemo.api import (
     Emit,
     Finding,
     HopFlag,
-    LaneContext,
     LaneSpec,
     Mark,
     ModelCard,
@@ -41,10 +40,21 @@ class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread,
     """The driver thread that receives this was given up by the watchdog and must end without touching anything."""
 
 
+class ChainContext(Protocol):
+    """What a chain is lent for all its plugins."""
+
+    @property
+    def format(self) -> StreamFormat:
+        """Format of all audio."""
+
+    def model(self, name: str) -> ModelHandle:
+        """Load a bundle, or lend the one already loaded."""
+
+
 class PluginLoan:
     """The engine's loan to one plugin, which is known by name to its lanes."""
 
-    def __init__(self, context: LaneContext, spec: PluginSpec, lanes: Lanes | None) -> None:
+    def __init__(self, context: ChainContext, spec: PluginSpec, lanes: Lanes | None) -> None:
         self.format = context.format
         self._context = context
         self._plugin = spec
@@ -127,7 +137,7 @@ class Chain:
     def __init__(
         self,
         plugins: Sequence[Plugin],
-        context: LaneContext,
+        context: ChainContext,
         capacity: int,
         clock: Clock,
         emit_for: Callable[[str], Emit],

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, StreamFormat
+from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, SpeechHandle, StreamFormat
 from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
 from rtemo.engine.history import History
 from rtemo.engine.lane_process import RemoteWork
@@ -30,6 +30,9 @@ class ModelLender(Protocol):
     def card(self, name: str) -> ModelCard:
         """Read the card of that bundle alone, or raise `ModelError`."""
 
+    def speech(self, name: str) -> SpeechHandle:
+        """Load the speech model of that name, or raise `ModelError`."""
+
 
 class LentContext:
     """What the work of a lane is lent."""
@@ -40,15 +43,20 @@ class LentContext:
 
     def model(self, name: str) -> ModelHandle:
         """Load a bundle for this lane alone."""
+        return self._lender(name).load(name)
+
+    def speech(self, name: str) -> SpeechHandle:
+        """Load a speech model for this lane alone."""
+        return self._lender(name).speech(name)
+
+    def _lender(self, name: str) -> ModelLender:
         if self._store is None:
             raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
-        return self._store.load(name)
+        return self._store
 
     def card(self, name: str) -> ModelCard:
         """Read a card alone."""
-        if self._store is None:
-            raise ModelError(f"model {name!r} was asked for, but this engine has no model store")
-        return self._store.card(name)
+        return self._lender(name).card(name)
 
 
 class LaneWorker:

