@@ -1,6 +1,6 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
-from rtemo.api.block import Block, HopFlag
+from rtemo.api.block import Block, BlockEvent, HopFlag
 from rtemo.api.errors import (
     AudioInputError,
     CapacityError,
@@ -15,33 +15,23 @@ from rtemo.api.errors import (
     RtemoError,
 )
 from rtemo.api.events import (
-    EMOTIONS,
-    Alert,
-    Board,
-    BoardEntry,
+    ENGINE_EVENTS,
     Counters,
-    Emotion,
     Event,
     Fault,
     Health,
     LaneState,
-    Level,
     Payload,
     PluginTiming,
-    Prosody,
-    Quality,
-    Rank,
     SessionEnd,
     SessionStart,
     SinkState,
     SourceState,
-    SpeechEnd,
-    SpeechStart,
-    Spoof,
     StreamEnd,
     StreamStart,
-    Tone,
+    is_payload_type,
     kind_of,
+    state_key_of,
 )
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
@@ -63,17 +53,38 @@ from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.rows import StateTable
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
+from rtemo.api.vocabulary import (
+    EMOTIONS,
+    SHARED_TYPES,
+    VOCABULARY,
+    Alert,
+    Board,
+    BoardEntry,
+    Emotion,
+    Level,
+    Prosody,
+    Quality,
+    Rank,
+    SpeechEnd,
+    SpeechStart,
+    Spoof,
+    Tone,
+)
 
 __all__ = [
     "AGENT_ROLES",
     "EMOTIONS",
+    "ENGINE_EVENTS",
     "EXPERTS",
     "EXPERT_OF",
     "GATE_POWER",
+    "SHARED_TYPES",
+    "VOCABULARY",
     "Alert",
     "AudioInputError",
     "AudioSink",
     "Block",
+    "BlockEvent",
     "Board",
     "BoardEntry",
     "CapacityError",
@@ -136,5 +147,7 @@ __all__ = [
     "Window",
     "canonical_role",
     "is_agent",
+    "is_payload_type",
     "kind_of",
+    "state_key_of",
 ]

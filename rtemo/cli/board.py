@@ -26,7 +26,7 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
 
     Urgency is in standard deviations over voices at large, half of it against the call's own past; the percentages
     are shares of voices at large that lie below. Calls that cannot be told apart share a place (=). The chain of the
-    publisher must hold the plugin ranker; people at work are never on the board.
+    publisher must hold a plugin that says `board`; people at work are never on the board.
     """
     import msgspec
     from rich.live import Live

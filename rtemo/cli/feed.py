@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rtemo.cli.options import Number
 
 if TYPE_CHECKING:
-    from rtemo.api import Event, Payload
+    from rtemo.api import Event
     from rtemo.client import Subscriber
     from rtemo.config import Config
     from rtemo.io.wire import WireEvent
@@ -91,7 +91,7 @@ def as_event(wire: "WireEvent[Any]") -> "Event | None":
         end_sample=wire.end_sample,
         capture_ns=round((wire.t_capture_ms or 0.0) * 1e6),
         emit_ns=round(wire.t_pub_ms * 1e6),
-        data=cast("Payload", plain_struct(wire.data)),
+        data=plain_struct(wire.data),
     )
 
 

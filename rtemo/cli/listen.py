@@ -114,12 +114,16 @@ def _lively(config: "Config") -> "Config":
     """Let the meter move: once a second is enough for a log, not for an eye."""
     import msgspec
 
+    from rtemo.api import Level
+    from rtemo.cli.options import specs_of
     from rtemo.engine import registry
 
-    if "level" not in config.chain or "interval_s" not in registry.load("level").options_type.__struct_fields__:
-        return config
-    level = {"interval_s": config.listen.meter_s, **config.plugin_options("level")}
-    return msgspec.structs.replace(config, plugins={**config.plugins, "level": level})
+    meters = {
+        spec.name: {"interval_s": config.listen.meter_s, **config.plugin_options(spec.name)}
+        for spec in specs_of(config, config.chain)
+        if Level in spec.emits and "interval_s" in registry.load(spec.name).options_type.__struct_fields__
+    }
+    return msgspec.structs.replace(config, plugins={**config.plugins, **meters})
 
 
 def _run(

@@ -11,7 +11,7 @@ from rtemo.cli.options import configured
 _NARROWEST_CELLS = 30
 
 if TYPE_CHECKING:
-    from rtemo.api import PluginSpec
+    from rtemo.api import Payload, PluginSpec
     from rtemo.config import Config
 
 
@@ -40,10 +40,16 @@ def command(config: "Config", as_json: bool) -> int:
     specs.sort(key=lambda spec: (_place(config, spec.name) or 1_000, spec.name))
     if as_json:
         for spec in specs:
-            click.echo(msgspec.json.encode(spec))
+            click.echo(msgspec.json.encode(spec, enc_hook=_kind))
     else:
         _print(config, specs)
     return EXIT_FAILED if failed else 0
+
+
+def _kind(payload_type: "type[Payload]") -> str:
+    from rtemo.api import kind_of
+
+    return kind_of(payload_type)
 
 
 def _print(config: "Config", specs: "list[PluginSpec]") -> None:
@@ -61,6 +67,8 @@ def _print(config: "Config", specs: "list[PluginSpec]") -> None:
             "": times,
             "provides": ", ".join(mark.name for mark in spec.provides),
             "requires": ", ".join(spec.requires),
+            "says": ", ".join(map(_kind, spec.emits)),
+            "hears": ", ".join(spec.hears),
         }
         lines = [spec.summary, *(f"{title} {fact}".strip() for title, fact in facts.items() if fact)]
         width = max(_NARROWEST_CELLS, shutil.get_terminal_size().columns - name_cells - 7)

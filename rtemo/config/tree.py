@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from rtemo.config.policy import Policy
 from rtemo.engine.options import EngineOptions
+from rtemo.extensions import default_chain
 from rtemo.io.sinks.options import PlayOptions
 from rtemo.io.sources.options import FileOptions, MicrophoneOptions, StdinOptions
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
@@ -19,9 +20,7 @@ class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     refresh_hz: Annotated[float, Meta(ge=1, le=30, description="How often the view is drawn, per second.")] = 8.0
     meter_s: Annotated[
         float,
-        Meta(
-            ge=0.02, le=5, description="Time between two levels, in s, unless plugins.level.interval_s says otherwise."
-        ),
+        Meta(ge=0.02, le=5, description="Time between two levels, in s, unless their plugin's `interval_s` is set."),
     ] = 0.1
     trend_s: Annotated[float, Meta(ge=5, le=600, description="Span of the arousal and valence trend, in s.")] = 30.0
 
@@ -30,12 +29,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything that can be set; `rtemo config` prints it with the descriptions as comments."""
 
     chain: Annotated[tuple[str, ...], Meta(description="Plugins in the order in which audio passes them.")] = (
-        "level",
-        "vad",
-        "prosody",
-        "merit",
-        "gem",
-        "ranker",
+        msgspec.field(default_factory=default_chain)
     )
     runtime: Annotated[RuntimeOptions, Meta(description="What runs the models, and where.")] = RuntimeOptions()
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec
+from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, Spoof
 from rtemo_plugins.gem.consequences import Consequences
 from rtemo_plugins.gem.ensemble import Ensemble
 from rtemo_plugins.gem.front_end import FrontEnd, TraceFormat
@@ -35,6 +35,7 @@ class GemPlugin:
             edits_audio=self._options.policy == "mute",
             hears_input=True,
             provides=MARKS,
+            emits=(Spoof,),
             requires=("vad.speech", "vad.voice", "emotion.posterior"),
         )
 

@@ -39,6 +39,7 @@ class LevelPlugin:
             name="level",
             summary="Level, peak, clipping and background noise; samples that look wrong.",
             version="1",
+            emits=(Level, Quality),
             provides=(
                 Mark("level.rms_dbfs", meaning="level of the hop; a full-scale sine reads -3"),
                 Mark("level.peak_dbfs", meaning="largest magnitude of the hop"),

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec
+from rtemo.api import Block, Emit, Emotion, HopFlag, ModelError, PluginContext, PluginSpec
 from rtemo.dsp.gains import least_factor
 from rtemo_plugins.merit.enhancer import Enhancer
 from rtemo_plugins.merit.findings import MARKS as FINDINGS
@@ -41,6 +41,8 @@ class MeritPlugin:
             cadence_hops=1 if enhance else STEP_HOPS,
             latency_samples=_LATENCY_SAMPLES if enhance else 0,
             edits_audio=enhance,
+            enhances=True,
+            emits=(Emotion,),
             provides=FINDINGS + WORDS,
             requires=("vad.speech", "vad.voice"),
         )

@@ -46,6 +46,7 @@ class ProsodyPlugin:
             summary="Pitch, pitch range, rate of speech and spectral tilt.",
             version="1",
             is_optional=True,
+            emits=(Prosody,),
             provides=(
                 Mark("prosody.pitch_hz", meaning="fundamental frequency of the last 42 ms; 0 when unvoiced"),
                 Mark("prosody.voicing", meaning="confidence, 0 to 1, that they are voiced"),

@@ -6,16 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import (
-    Alert,
-    Block,
-    Emit,
-    HopFlag,
-    ModelCard,
-    ModelError,
-    PluginContext,
-    PluginSpec,
-)
+from rtemo.api import Alert, Block, Board, Emit, HopFlag, ModelCard, ModelError, PluginContext, PluginSpec, Rank
 from rtemo_plugins.ranker.alerts import Alerts
 from rtemo_plugins.ranker.board import FloorBoard
 from rtemo_plugins.ranker.course import Course, Notice
@@ -45,6 +36,7 @@ class RankerPlugin:
             version="1",
             cadence_hops=STEP_HOPS,
             requires=("merit.words", "merit.voiced", "merit.is_fresh"),
+            emits=(Rank, Board, Alert),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "RankerProcessor":

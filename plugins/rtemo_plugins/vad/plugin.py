@@ -47,6 +47,7 @@ class VadPlugin:
             summary="Voice activity: speech_start and speech_end; tones of the line and music.",
             version="2",
             analyses="timing",
+            emits=(SpeechStart, SpeechEnd, Tone, Quality),
             lookahead_samples=longest_lag_samples(StreamFormat().hop_samples) if is_silero else 0,
             provides=(
                 Mark("vad.speech", "uint8", (), UNKNOWN, "1 within speech and its hangover, 0 outside, 255 unknown"),
