@@ -1,6 +1,6 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
-from rtemo.api.block import Block, HopFlag
+from rtemo.api.block import Block, BlockEvent, HopFlag
 from rtemo.api.emotions import CIRCUMPLEX, emotion_of
 from rtemo.api.errors import (
     AudioInputError,
@@ -16,33 +16,23 @@ from rtemo.api.errors import (
     RtemoError,
 )
 from rtemo.api.events import (
-    EMOTIONS,
-    Alert,
-    Board,
-    BoardEntry,
+    ENGINE_EVENTS,
     Counters,
-    Emotion,
     Event,
     Fault,
     Health,
     LaneState,
-    Level,
     Payload,
     PluginTiming,
-    Prosody,
-    Quality,
-    Rank,
     SessionEnd,
     SessionStart,
     SinkState,
     SourceState,
-    SpeechEnd,
-    SpeechStart,
-    Spoof,
     StreamEnd,
     StreamStart,
-    Tone,
+    is_payload_type,
     kind_of,
+    state_key_of,
 )
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
@@ -61,23 +51,48 @@ from rtemo.api.plugin import (
 )
 from rtemo.api.publisher import Publisher
 from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
+from rtemo.api.row_parts import RowPart, RowParts
 from rtemo.api.rows import StateTable
+from rtemo.api.seam import check_seam
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
 from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
+from rtemo.api.stagger import BATCH_ROWS, choose_steps
+from rtemo.api.vocabulary import (
+    EMOTIONS,
+    SHARED_TYPES,
+    VOCABULARY,
+    Alert,
+    Board,
+    BoardEntry,
+    Emotion,
+    Level,
+    Prosody,
+    Quality,
+    Rank,
+    SpeechEnd,
+    SpeechStart,
+    Spoof,
+    Tone,
+)
 from rtemo.api.weights import BundleFile, FromFile, FromPackage, FromParts, FromUrl, PackageFile, WeightsSource
 
 __all__ = [
     "AGENT_ROLES",
+    "BATCH_ROWS",
     "CIRCUMPLEX",
     "EMOTIONS",
+    "ENGINE_EVENTS",
     "EXPERTS",
     "EXPERT_OF",
     "GATE_POWER",
+    "SHARED_TYPES",
+    "VOCABULARY",
     "Alert",
     "AudioInputError",
     "AudioSink",
     "Block",
+    "BlockEvent",
     "Board",
     "BoardEntry",
     "BundleFile",
@@ -125,6 +140,8 @@ __all__ = [
     "Quality",
     "Rank",
     "ResetReason",
+    "RowPart",
+    "RowParts",
     "RtemoError",
     "SessionEnd",
     "SessionStart",
@@ -151,7 +168,11 @@ __all__ = [
     "WeightsSource",
     "Window",
     "canonical_role",
+    "check_seam",
+    "choose_steps",
     "emotion_of",
     "is_agent",
+    "is_payload_type",
     "kind_of",
+    "state_key_of",
 ]

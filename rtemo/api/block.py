@@ -2,11 +2,13 @@
 
 import enum
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api.errors import PluginError
+from rtemo.api.events import Payload, kind_of
 from rtemo.api.sink import StreamFacts
 
 
@@ -28,6 +30,32 @@ class HopFlag(enum.IntFlag):
     """NaN or infinite samples were replaced by zero."""
 
 
+class BlockEvent(NamedTuple):
+    """What an earlier plugin has said, for a later one that `hears` its kind.
+
+    Attributes:
+        row: Row in the block of the stream that it is about; None when the stream has left, and when it is about the
+            engine as a whole.
+        stream: Who that stream is; None when it is about the engine as a whole, and while the engine warms up.
+        plugin: Who said it.
+        data: The payload.
+        start_sample: Position in the stream of the first sample that it is about.
+        end_sample: One past the last.
+    """
+
+    row: int | None
+    stream: StreamFacts | None
+    plugin: str
+    data: Payload
+    start_sample: int
+    end_sample: int
+
+    @property
+    def kind(self) -> str:
+        """The payload's tag, for example `speech_start`."""
+        return kind_of(self.data)
+
+
 class Block:
     """One tick: one hop of each of `n` streams, edited in place by the processors in turn.
 
@@ -45,12 +73,27 @@ class Block:
         marks: name → array [n, ...]: what earlier plugins declared in `provides`.
             Arrays are written into, never replaced.
         is_doubted: bool [n], whether a plugin that guards the stream holds its voice for synthetic. The engine keeps it
-            from tick to tick; emotion events of a doubted stream go out with `is_trusted` false.
+            from tick to tick; what is said of a doubted stream in a payload with a `trust_field`, as an
+            `emotion` has, goes out with that field false.
         streams: Who the streams are, in order of rows, for a plugin that speaks of several at once; empty while the
             engine warms up, and where nobody knows.
+        events: What earlier plugins have said in this tick, and what worker lanes handed in since the last, in order:
+            of the kinds that the plugin's spec says it `hears`, nothing else is kept. Positions are those of the
+            stream, so behind a plugin that delays the audio an event may be ahead of the samples.
     """
 
-    __slots__ = ("_heard", "flags", "is_doubted", "marks", "rows", "samples", "start_sample", "streams", "tick")
+    __slots__ = (
+        "_heard",
+        "events",
+        "flags",
+        "is_doubted",
+        "marks",
+        "rows",
+        "samples",
+        "start_sample",
+        "streams",
+        "tick",
+    )
 
     def __init__(
         self,
@@ -71,6 +114,7 @@ class Block:
         self.flags = flags
         self.marks = marks
         self.streams = streams
+        self.events: Sequence[BlockEvent] = ()
         self.is_doubted = np.zeros(len(flags), np.bool_) if is_doubted is None else is_doubted
         self._heard = None if heard is None else heard.view()
         if self._heard is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api.vocabulary import EMOTIONS
 
 CIRCUMPLEX = {
     "neutral": (0.0, 0.0),

@@ -1,12 +1,10 @@
 """Events: what leaves the engine, as msgspec structs; the wire schema is generated from these types."""
 
+from typing import TypeAlias
+
 import msgspec
 
 from rtemo.api.format import StreamFormat
-
-EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
-"""The eight emotion labels, in the order of every posterior array."""
-
 
 _RATE_HZ = StreamFormat().sample_rate_hz  # of every engine
 
@@ -26,174 +24,6 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
     """Events thrown away because the outbox was full."""
     concealed_hops: int = 0
     """Hops filled in because the audio was late: no loss by itself, but the listener should know."""
-
-
-class SpeechStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="speech_start"):
-    """Speech begins at `start_sample` of the event."""
-
-    confidence: float | None = None
-
-
-class SpeechEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="speech_end"):
-    """A stretch of speech has ended at `end_sample`; the event spans all of it."""
-
-    speech_s: float
-    reason: str = "silence"
-    """`silence`, `stream_end`, `frames_stopped` or `max_duration`."""
-
-
-class Emotion(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="emotion"):
-    """Perceived vocal expression over the speech of the current turn, not an inner state."""
-
-    label: str
-    """Most probable emotion, or `unsure` when the confidence is below the threshold."""
-    probabilities: dict[str, float]
-    arousal: float
-    """-1 (calm) to 1 (excited)."""
-    valence: float
-    """-1 (negative) to 1 (positive)."""
-    confidence: float
-    """Calibrated probability that the most probable label is right."""
-    speech_s: float
-    """Speech the estimate rests on."""
-    trigger: str
-    """`first`, `refresh`, `turn_end` or `stream_end`."""
-    is_final: bool = False
-    is_trusted: bool = True
-    """False while a plugin that guards the stream holds the voice for synthetic."""
-
-
-class Spoof(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="spoof"):
-    """Risk that the voice is synthetic: a signal for a person, not an identity verdict."""
-
-    score: float
-    """Log-odds that the voice is synthetic."""
-    verdict: str
-    """`bona_fide`, `spoof` or `unknown`."""
-    contributions: dict[str, float] = {}
-    """Expert → its share of the score."""
-    speech_s: float = 0.0
-    """Speech of the stream so far."""
-    trigger: str = ""
-    """`first`, `refresh`, `change`, `alarm` or `stream_end`."""
-    is_alarmed: bool = False
-    """Whether an alarm over the call stands: evidence has gathered over many scores."""
-
-
-class Rank(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rank"):
-    """Ordinal position of the present moment, per attribute: within the call, and among voices at large."""
-
-    attribute: str
-    """`arousal`, `valence`, `intensity` or another that the ranker's bundle knows."""
-    score: float
-    """Over the last seconds of speech; 0 is the mean of the training clips, 1 one standard deviation above it."""
-    percentile: float | None = None
-    """Share of this call's own past, in percent, that lies below; null while there is too little of it."""
-    trend_per_min: float | None = None
-    """Slope of the score over the last half minute of speech, per minute of speech."""
-    p_rising: float | None = None
-    """Probability that the present moment lies above what was before it."""
-    spread: float | None = None
-    """Standard deviation of the score's error."""
-    anchor_percentile: float | None = None
-    """Share of the bundle's training clips, in percent, that lies below."""
-    change: float | None = None
-    """By how much the score has changed, where a change is reported (`trigger` is `change`)."""
-    speech_s: float = 0.0
-    """Speech of the stream so far."""
-    trigger: str = ""
-    """`first`, `refresh`, `change` or `stream_end`."""
-
-
-class BoardEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One stream on the board."""
-
-    call: str
-    channel: str
-    place: int
-    """1 needs a person most; streams that cannot be told apart share a place."""
-    urgency: float
-    """Weighted sum of the scores, each taken half against all voices and half against the call's own past."""
-    spread: float
-    """Standard deviation of its error."""
-    percentiles: dict[str, float] = {}
-    """Attribute → share of the bundle's training clips, in percent, that lies below the score."""
-    trend_per_min: float | None = None
-    """Slope of the weighted sum of the scores, per minute of speech."""
-    silent_s: float = 0.0
-    """Time since the stream last spoke."""
-
-
-class Board(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="board"):
-    """Which calls need a person first, over all streams of the engine; never about people at work."""
-
-    entries: tuple[BoardEntry, ...]
-    """The first places, in order."""
-    ranked: int
-    """Streams that were compared."""
-    unsure: int
-    """Streams that were not: too little speech so far, or none for long."""
-
-
-class Alert(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="alert"):
-    """A rule of the configuration has been met on this stream."""
-
-    rule: str
-    """Its name."""
-    values: dict[str, float] = {}
-    """What its conditions looked at, as `valence.trend_per_min`, and what they found."""
-    speech_s: float = 0.0
-    """Speech of the stream so far."""
-
-
-class Tone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="tone"):
-    """A sound of the telephone line, or music: nobody speaks in it."""
-
-    name: str
-    """`dtmf`, `dial`, `ringback`, `busy`, `congestion`, `facsimile`, `music`, or `tone` for another one."""
-    digit: str = ""
-    """Of `dtmf`: `0` to `9`, `*`, `#`, `A` to `D`."""
-    frequencies_hz: tuple[float, ...] = ()
-    """What it consists of; empty for music."""
-
-
-class Quality(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="quality"):
-    """Something is wrong with the sound of a stream, so that little or nothing can be heard in it."""
-
-    problem: str
-    """`silent`, `faint`, `clipped`, `scale` or `no_speech`."""
-    detail: str
-    """What was found and what it may be, for a person."""
-    rms_dbfs: float | None = None
-    """Level over the event's span."""
-    peak_dbfs: float | None = None
-    clipped_ratio: float | None = None
-    """Share of samples at full scale."""
-
-
-class Level(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="level"):
-    """Level over the event's span."""
-
-    rms_dbfs: float
-    peak_dbfs: float
-    clipped_ratio: float
-    """Share of samples at full scale."""
-    noise_dbfs: float | None = None
-    """Estimated background level."""
-
-
-class Prosody(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="prosody"):
-    """Prosody over one second of speech."""
-
-    pitch_hz: float | None
-    """Median fundamental frequency of voiced frames; null without voiced frames."""
-    pitch_range_semitones: float | None
-    """10th to 90th percentile of pitch."""
-    voiced_ratio: float
-    rate_per_s: float
-    """Syllable-like energy peaks per second of speech: a proxy for speech rate."""
-    tilt_db_per_octave: float
-    speech_s: float
 
 
 class PluginTiming(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,27 +148,19 @@ class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     counters: Counters
 
 
-Payload = (
-    SpeechStart
-    | SpeechEnd
-    | Emotion
-    | Spoof
-    | Rank
-    | Board
-    | Alert
-    | Tone
-    | Quality
-    | Level
-    | Prosody
-    | Health
-    | Fault
-    | SourceState
-    | SessionStart
-    | SessionEnd
-    | StreamStart
-    | StreamEnd
+ENGINE_EVENTS: tuple[type[msgspec.Struct], ...] = (
+    Health,
+    Fault,
+    SourceState,
+    SessionStart,
+    SessionEnd,
+    StreamStart,
+    StreamEnd,
 )
-"""Any event payload; the tag `kind` tells them apart."""
+"""What the engine itself says."""
+
+Payload: TypeAlias = msgspec.Struct
+"""Any event payload: a struct with a `kind` of its own, of the engine, of `rtemo.api.vocabulary`, or of a plugin."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -382,11 +204,30 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return kind_of(self.data)
 
 
-def kind_of(data: Payload | type) -> str:
+def kind_of(data: Payload | type[Payload]) -> str:
     """Tell the `kind` tag of a payload or payload type.
 
-    >>> kind_of(SpeechStart)
-    'speech_start'
+    >>> kind_of(StreamStart)
+    'stream_start'
     """
     cls = data if isinstance(data, type) else type(data)
-    return str(cls.__struct_config__.tag)  # type: ignore[attr-defined]
+    return str(cls.__struct_config__.tag)
+
+
+def is_payload_type(cls: object) -> bool:
+    """Whether something is a type of event payloads: a struct whose tag field is `kind`, and whose tag is a name."""
+    if not (isinstance(cls, type) and issubclass(cls, msgspec.Struct)) or cls.__struct_config__.tag_field != "kind":
+        return False
+    kind = cls.__struct_config__.tag
+    return isinstance(kind, str) and kind.isidentifier()
+
+
+def state_key_of(data: Payload) -> str:
+    """Tell under what key the last value of an event is kept: its kind, and the field that `state_key` names.
+
+    A payload type that speaks of several things in turn names the field that tells them apart, as
+    `state_key: ClassVar[str] = "attribute"`; the last value of each is kept then.
+    """
+    field = getattr(type(data), "state_key", "")
+    kind = kind_of(data)
+    return f"{kind}.{getattr(data, field)}" if field else kind

@@ -20,7 +20,7 @@ class Mark(msgspec.Struct, frozen=True):
     """One thing a plugin tells the later ones about every hop: an array [n, *shape] under a name.
 
     `unknown` is what the engine writes when the plugin is bypassed or skipped, so it must never read as a
-    plausible finding: VAD says unknown, not silence.
+    plausible finding: a detector of speech says unknown, not silence.
     """
 
     name: str
@@ -49,6 +49,12 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
         analyses: What the findings are about. `person`: the one who speaks; streams that the policy lets nobody analyse
             are then kept from the plugin altogether. `timing`: only when somebody speaks, is silent or talks over
             another; such a plugin hears every stream, so it must say nothing else.
+        emits: Types of the events that it says, of `rtemo.api` or its own. Anything else that it says takes it out of
+            the chain; while nothing is named, nothing is checked. The schema of the wire format is made of them.
+        hears: Kinds of events of earlier plugins that it reads in `block.events`; a kind that none of them says is
+            simply never there. A plugin about timing hears only what others about timing say.
+        enhances: Whether it improves speech; its options `wet` and `attenuation_limit_db` are those that the command
+            line offers.
     """
 
     name: str
@@ -63,6 +69,9 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     provides: tuple[Mark, ...] = ()
     requires: tuple[str, ...] = ()
     analyses: Literal["person", "timing"] = "person"
+    emits: tuple[type[Payload], ...] = ()
+    hears: tuple[str, ...] = ()
+    enhances: bool = False
 
 
 class ResetReason(enum.StrEnum):

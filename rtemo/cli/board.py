@@ -26,7 +26,7 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
 
     Urgency is in standard deviations over voices at large, half of it against the call's own past; the percentages
     are shares of voices at large that lie below. Calls that cannot be told apart share a place (=). The chain of the
-    publisher must hold the plugin ranker; people at work are never on the board.
+    publisher must hold a plugin that says `board`; people at work are never on the board.
     """
     import msgspec
     from rich.live import Live
@@ -37,9 +37,10 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     from rtemo.cli.view.live import can_draw
     from rtemo.cli.view.plain import sentence
     from rtemo.cli.view.screen import Lines
+    from rtemo.io.zmq_options import PublishOptions
 
     console = plain_console()
-    title = endpoint or config.publish.events
+    title = endpoint or config.edge("publishers", "zmq", PublishOptions).events
     is_drawn = can_draw(console) and not (once or as_json)
     board: Board | None = None
     alerts: deque[str] = deque(maxlen=_ALERTS)

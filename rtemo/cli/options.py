@@ -2,16 +2,15 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from rtemo.api import PluginSpec
     from rtemo.config import Config
-
-_ENHANCER = "merit"
 
 
 class NamedPath(click.Path):
@@ -44,7 +43,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def configuring(command: Command) -> Command:
     """Give a command `--config`, `--set` and `--chain` as they were written, for `load`."""
     for option in (
-        click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, as level,vad,merit."),
+        click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, commas between (see rtemo plugins)."),
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one key, as engine.capacity=128."
         ),
@@ -82,10 +81,11 @@ def enhancing(command: Command) -> Command:
 
 
 def _enhanced(config: "Config", wet: float | None, attenuation_limit_db: float | None) -> "Config":
-    """Set what was given of the enhancing plugin's options.
+    """Set what was given of the options of the plugin that enhances.
 
     Raises:
         ConfigError: The chain enhances nothing.
+        PluginError: A plugin of it cannot be made.
     """
     given = {"wet": wet, "attenuation_limit_db": attenuation_limit_db}
     given = {name: value for name, value in given.items() if value is not None}
@@ -94,15 +94,30 @@ def _enhanced(config: "Config", wet: float | None, attenuation_limit_db: float |
     import msgspec
 
     from rtemo.api import ConfigError
+    from rtemo.engine import registry
 
-    if _ENHANCER not in config.chain:
+    enhancer = next((spec.name for spec in specs_of(config, config.chain) if spec.enhances), None)
+    if enhancer is None:
         option = "--" + next(iter(given)).replace("_", "-")
+        others = [spec.name for spec in specs_of(config, registry.installed()) if spec.enhances]
         raise ConfigError(
-            f"{option} is for the plugin {_ENHANCER!r}, which is not in the chain ({', '.join(config.chain)})",
-            f"add it, as --chain {','.join((*config.chain, _ENHANCER))}",
+            f"{option} is for a plugin that enhances speech, of which none is in the chain ({', '.join(config.chain)})",
+            f"add one, as --chain {','.join((*config.chain, *others[:1]))}" if others else "install one",
         )
-    options = {**config.plugin_options(_ENHANCER), **given}
-    return msgspec.structs.replace(config, plugins={**config.plugins, _ENHANCER: options})
+    options = {**config.plugin_options(enhancer), **given}
+    return msgspec.structs.replace(config, plugins={**config.plugins, enhancer: options})
+
+
+def specs_of(config: "Config", plugins: "Iterable[str]") -> "Iterator[PluginSpec]":
+    """Give the facts of plugins as they are configured.
+
+    Raises:
+        PluginError: One cannot be made.
+    """
+    from rtemo.engine import registry
+
+    for name in plugins:
+        yield registry.make(name, config.plugin_options(name)).spec
 
 
 def load(path: str | None, settings: tuple[str, ...] = (), chain: str | None = None) -> "Config":

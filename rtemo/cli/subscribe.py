@@ -50,10 +50,10 @@ def command(
 ) -> None:
     """Print the events of the publisher at ENDPOINT, last values first, then as they come.
 
-    Without ENDPOINT it is publish.events of the configuration. What is lost on the way is counted and named on
+    Without ENDPOINT it is publishers.zmq.events of the configuration. What is lost on the way is counted and named on
     standard error.
 
-    With --audio it writes what `rtemo serve --audio-out` sends, until Ctrl-C; ENDPOINT is audio_out.endpoint of the
+    With --audio it writes what `rtemo serve --audio-out` sends, until Ctrl-C; ENDPOINT is sinks.zmq.endpoint of the
     configuration then. What was lost stands as silence.
     """
     from rtemo.cli.main import say
@@ -83,13 +83,12 @@ def command(
 
 def _mind_kind(kind: str) -> None:
     """Say so when no event of a kind can be expected; a plugin at the other end may know one that is not known here."""
-    from typing import get_args
-
-    from rtemo.api import Payload, kind_of
+    from rtemo.api import SHARED_TYPES
     from rtemo.cli.main import say
     from rtemo.config.strict import suggest
+    from rtemo.extensions import payload_types
 
-    known = [kind_of(payload) for payload in get_args(Payload)]
+    known = SHARED_TYPES if kind in SHARED_TYPES else payload_types()
     if kind not in known:
         say(f"! --kind {kind} is not known here, {suggest(kind, known)}; waiting in case a plugin over there has it")
 

@@ -23,17 +23,20 @@ from rtemo.api import (
     PluginSpec,
     RtemoError,
     StreamFormat,
+    kind_of,
 )
 from rtemo.api.lane import OpenLane
 from rtemo.dsp.finite import SANE
 from rtemo.engine.clock import Clock
+from rtemo.engine.event_log import EventLog
 from rtemo.engine.lanes import Lane, Lanes, Tell
-from rtemo.engine.outlet import Outlet
+from rtemo.engine.outlet import Outlet, kinds_of
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
+from rtemo.engine.stream import Stream
 from rtemo.engine.trouble import describe, is_theirs, quietly
 
-_LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams")
+_LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams", "events")
 
 
 class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
@@ -49,6 +52,9 @@ class ChainContext(Protocol):
 
     def model(self, name: str) -> ModelHandle:
         """Load a bundle, or lend the one already loaded."""
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of the bundle of that name alone, or raise `ModelError`."""
 
 
 class PluginLoan:
@@ -91,7 +97,8 @@ def check(specs: Sequence[PluginSpec]) -> None:
     """Refuse a chain in which a plugin would not find what it requires.
 
     Raises:
-        PluginError: A plugin stands twice, two provide the same mark, or a required mark is missing or late.
+        PluginError: A plugin stands twice, two provide the same mark, a required mark is missing or late, or a plugin
+            hears what is only said after it.
     """
     provider: dict[str, str] = {}
     names: set[str] = set()
@@ -119,6 +126,20 @@ def check(specs: Sequence[PluginSpec]) -> None:
                     "keep one of them in `chain`",
                 )
             provider[mark.name] = spec.name
+    _check_hearing(specs)
+
+
+def _check_hearing(specs: Sequence[PluginSpec]) -> None:
+    """Refuse a plugin that hears a kind which only a later one says; what nobody says may be left out on purpose."""
+    for index, spec in enumerate(specs):
+        said = {kind_of(cls) for earlier in specs[:index] for cls in earlier.emits}
+        for kind in spec.hears:
+            later = [one.name for one in specs[index + 1 :] if kind in map(kind_of, one.emits)]
+            if later and kind not in said and all(earlier.emits for earlier in specs[:index]):
+                raise PluginError(
+                    f"plugin {spec.name!r} hears {kind!r}, which {later[0]!r} says only after it",
+                    f"put {later[0]!r} before {spec.name!r} in `chain`",
+                )
 
 
 class Chain:
@@ -132,6 +153,10 @@ class Chain:
         emit_for: Makes the `emit` function of a plugin from its name.
         on_fault: Called on the driver thread with plugin name and problem when a processor raises.
         lanes: Where plugins ask for worker lanes; opened with the chain.
+        streams: The stream of each row, always that of now.
+
+    Attributes:
+        log: What plugins have said since the last tick.
     """
 
     def __init__(
@@ -143,8 +168,11 @@ class Chain:
         emit_for: Callable[[str], Emit],
         on_fault: Callable[[str, str], None],
         lanes: Lanes | None = None,
+        streams: Sequence[Stream] = (),
     ) -> None:
-        check([plugin.spec for plugin in plugins])
+        specs = [plugin.spec for plugin in plugins]
+        check(specs)
+        kinds = kinds_of(specs)
         self.format: StreamFormat = context.format
         self.stages: list[Stage] = []
         self.turn = Turn()
@@ -159,6 +187,7 @@ class Chain:
         hearing = [index for index, plugin in enumerate(plugins) if plugin.spec.hears_input]
         self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
         self._selection = Selection(capacity, self.format.hop_samples, bool(hearing))
+        self.log = EventLog(specs, streams, self._selection)
         for index, plugin in enumerate(plugins):
             try:
                 processor = plugin.open(PluginLoan(context, plugin.spec, lanes), capacity)
@@ -177,7 +206,9 @@ class Chain:
             self._tables += stage.tables
             self._count_tables.append(len(self._tables))
             self.stages.append(stage)
-            self._outlets.append(Outlet(stage, emit_for(plugin.spec.name), self._doubts, self._selection))
+            self._outlets.append(
+                Outlet(stage, index, emit_for(plugin.spec.name), self._doubts, self._selection, self.log, kinds)
+            )
         if lanes is None:
             return
         try:
@@ -185,6 +216,7 @@ class Chain:
         except RtemoError:
             self.close()
             raise
+        self.log.keep(lanes.waits_for)
         for stage in self.stages:
             stage.lanes = [lane.worker for lane in lanes.all if lane.plugin == stage.spec.name]
 
@@ -239,6 +271,7 @@ class Chain:
                 stage.shift(block)
                 continue
             self._take(holder, index, start_ns)
+            block.events = self.log.heard_by(index) if stage.spec.hears else ()
             if stage.is_timing or self._selection.is_all:
                 problem = self._run(stage, block, self._outlets[index])
                 self._take(holder, None, 0)

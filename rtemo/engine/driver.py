@@ -17,7 +17,6 @@ from rtemo.api import (
     ProcessedBlock,
     StreamFacts,
     StreamFormat,
-    kind_of,
 )
 from rtemo.engine.chain import Chain, TurnLost
 from rtemo.engine.clock import Clock, Doorbell
@@ -76,7 +75,6 @@ class Driver:
         self._sinks = tuple(sinks)
         self._asked_lanes = lanes
         self._lanes: Lanes | None = None
-        self._said: list[tuple[Stream, str, int, int]] = []
         self._lingering: list[tuple[Stream, int]] = []
         self._pacer = Pacer(format.hop_ns, format.hop_samples, is_live, round(options.stall_s * 1e9))
         self._is_live = is_live
@@ -225,15 +223,14 @@ class Driver:
         if is_late:
             self.skipped_turns += n * chain.optional_stages
         lanes = self._lanes
-        if lanes is not None:
-            self._said.clear()
-            if lanes.heard is not None:
-                lanes.heard.append(floor.slots, block.samples, block.start_sample)
+        if lanes is not None and lanes.heard is not None:
+            lanes.heard.append(floor.slots, block.samples, block.start_sample)
         slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
         if lanes is not None:
             if lanes.processed is not None:
                 lanes.processed.append(floor.slots, block.samples, block.start_sample)
-            lanes.cut(block, floor.rows, self._said)
+            lanes.cut(block, floor.rows, chain.log.events)
+        chain.log.clear()
         self._hand_out(block, last)
         end_ns = clock.now_ns()
         self.tick_time.add(end_ns - start_ns)
@@ -294,8 +291,6 @@ class Driver:
             behind_samples = int(self._hop_end[place]) - end_sample
             capture_ns -= behind_samples * 1_000_000_000 // self._format.sample_rate_hz
         self._outbox.post(stream, plugin, data, start_sample, end_sample, capture_ns)
-        if self._lanes is not None and kind_of(data) in self._lanes.waits_for:
-            self._said.append((stream, kind_of(data), start_sample, end_sample))
 
     def report_fault(self, plugin: str, problem: str, action: str = "bypassed") -> None:
         """Say that a plugin has failed and is bypassed."""

@@ -166,6 +166,7 @@ class Engine:
                 lambda name: partial(self.driver.emit, name),
                 self.driver.report_fault,
                 self.lanes,
+                self.floor.rows,
             )
         except BaseException:
             self.lanes.stop(0.0)
@@ -330,6 +331,7 @@ class Engine:
                 self._ring.append(slot, sound[tick * hop : (tick + 1) * hop], 0)
             self._intake.take(slots, 0, samples, start, flags, capture)
             self.chain.process(block, self.clock.now_ns(), 0)
+            self.chain.log.clear()
         for row in range(n - 1, -1, -1):
             self.chain.retire(row)
             self._ring.clear(row)

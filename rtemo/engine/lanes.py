@@ -1,7 +1,7 @@
 """Lanes: cuts the windows that are due and brings home what was found, on the driver thread."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rtemo.api import Block, Emit, LaneState, Payload, PluginError, StreamFormat
 from rtemo.api.lane import STRIDE, Finding, LaneSpec, OpenLane
 from rtemo.api.units import seconds_to_hops, seconds_to_samples
+from rtemo.engine.event_log import LoggedEvent
 from rtemo.engine.history import History
 from rtemo.engine.lane_queue import LaneJob, LaneQueue
 from rtemo.engine.lane_worker import LaneWorker, ModelLender
@@ -224,13 +225,13 @@ class Lanes:
         for lane in self.all:
             lane.clear(slot)
 
-    def cut(self, block: Block, streams: list[Stream], said: list[tuple[Stream, str, int, int]]) -> None:
+    def cut(self, block: Block, streams: list[Stream], said: Sequence[LoggedEvent]) -> None:
         """Cut what is due after a tick.
 
         Args:
             block: The tick; its rows are those of `streams`.
             streams: Of each row.
-            said: Stream, kind, start_sample and end_sample of the events that lanes wait for.
+            said: What plugins and lanes have said since the last tick.
         """
         for lane in self.all:
             if lane.has_strides:
@@ -238,9 +239,10 @@ class Lanes:
                     end = lane.history.end_sample(streams[row].slot)
                     self._put(lane, streams[row], end - lane.window_samples, end, STRIDE)
             if lane.waits_for:
-                for stream, kind, start, end in said:
-                    if kind in lane.waits_for:
-                        self._put(lane, stream, max(start, end - lane.window_samples), end, kind)
+                for event in said:
+                    if event.stream is not None and event.kind in lane.waits_for:
+                        start = max(event.start_sample, event.end_sample - lane.window_samples)
+                        self._put(lane, event.stream, start, event.end_sample, event.kind)
 
     def _put(self, lane: Lane, stream: Stream, start_sample: int, end_sample: int, trigger: str) -> None:
         if not (lane.is_timing or stream.analysis == "person"):

@@ -1,54 +1,93 @@
 """Outlet: what a plugin says is checked where it is said, so that nobody behind it can be brought down by it."""
 
-import functools
 import math
 import operator
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from rtemo.api import (
+    SHARED_TYPES,
     Emit,
-    Emotion,
     Fault,
     Health,
     Payload,
     PluginError,
+    PluginSpec,
     SessionEnd,
     SessionStart,
     StreamEnd,
     StreamFacts,
     StreamStart,
+    is_payload_type,
     kind_of,
 )
+from rtemo.engine.event_log import EventLog
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.stream import Stream
 
-_OURS = {kind_of(cls): cls for cls in Payload.__args__}
 _ENGINE_ONLY = frozenset({SessionStart, SessionEnd, StreamStart, StreamEnd, Health})
 _FARTHEST_SAMPLE = 1 << 62
 _MOST_ITEMS = 10_000
 _LONGEST_CHARS = 100_000
 
 
-def checked(data: object) -> Payload:
+def kinds_of(specs: Sequence[PluginSpec]) -> dict[str, type[Payload]]:
+    """Give the type of every kind that is declared: the known ones, and those that plugins say they emit.
+
+    Raises:
+        PluginError: What one emits is no event, is the engine's to send, or has the kind of another type.
+    """
+    types, sayer = dict(SHARED_TYPES), dict.fromkeys(SHARED_TYPES, "")
+    for spec in specs:
+        for cls in spec.emits:
+            if not is_payload_type(cls):
+                name = getattr(cls, "__name__", repr(cls))
+                raise PluginError(
+                    f"plugin {spec.name!r} says that it emits {name}, which is no event",
+                    'its author must make it a msgspec.Struct with tag_field="kind" and a tag that is a name',
+                )
+            kind = kind_of(cls)
+            if cls in _ENGINE_ONLY:
+                raise PluginError(f"plugin {spec.name!r} says that it emits {kind!r}, which only the engine may send")
+            if types.setdefault(kind, cls) is not cls:
+                owner = f"plugin {sayer[kind]!r}" if sayer[kind] else "rtemo.api"
+                raise PluginError(
+                    f"plugin {spec.name!r} emits events of the kind {kind!r}, which in {owner} are of another type",
+                    "keep one of the plugins in `chain`" if sayer[kind] else "its author must choose another tag",
+                )
+            sayer.setdefault(kind, spec.name)
+    return types
+
+
+def checked(
+    data: object, emits: Collection[type[Payload]] = (), kinds: Mapping[str, type[Payload]] = SHARED_TYPES
+) -> Payload:
     """Give a payload as plain Python values of the declared types, whatever numbers it was made of.
 
     Costs some microseconds per event, nothing per hop.
 
+    Args:
+        data: What somebody says.
+        emits: Types that he has declared; empty when he has declared none.
+        kinds: Kind → type, of all kinds that somebody has declared.
+
     Raises:
-        PluginError: It is no payload, one that only the engine may send, or a field is of another type than declared,
-            not finite, or endless.
+        PluginError: It is no payload, one that only the engine may send, of a type that was not declared, or a field is
+            of another type than declared, not finite, or endless.
     """
     cls: Any = type(data)
-    if not _is_payload(cls):
+    if not is_payload_type(cls) or kinds.get(kind_of(cls), cls) is not cls:
         raise PluginError(
             f"it emitted {cls.__name__}, expected an event payload of rtemo.api or a struct with a `kind` of its own"
         )
     if cls in _ENGINE_ONLY:
         raise PluginError(f"it emitted {kind_of(cls)!r}, which only the engine may send")
+    if emits and cls not in emits:
+        raise PluginError(f"it emitted {kind_of(cls)!r}, which is not among what it says it `emits`")
     try:
         values = msgspec.to_builtins(data, enc_hook=_as_builtin)
         _check_numbers(values)
@@ -56,15 +95,6 @@ def checked(data: object) -> Payload:
         return payload
     except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError, AttributeError) as error:
         raise PluginError(f"it emitted {kind_of(cls)!r} with a wrong value ({error})") from None
-
-
-@functools.cache
-def _is_payload(cls: type) -> bool:
-    """Whether a type is an event of ours, or a stranger's with a kind that is not ours."""
-    if not issubclass(cls, msgspec.Struct) or cls.__struct_config__.tag_field != "kind":
-        return False
-    kind = cls.__struct_config__.tag
-    return isinstance(kind, str) and kind.isidentifier() and _OURS.get(kind, cls) is cls
 
 
 def checked_report(data: object) -> Payload:
@@ -78,17 +108,39 @@ def checked_report(data: object) -> Payload:
 class Outlet:
     """What a processor emits through; shut once it is bypassed, whatever thread it still has running.
 
+    Args:
+        stage: Whose it is.
+        index: Its place in the chain.
+        emit: Where events go.
+        doubts: What guarding plugins hold against each row.
+        selection: Rows of plugins about persons.
+        log: Keeps what others hear.
+        kinds: Kind → type, of all kinds that are declared in the chain.
+
     Attributes:
         problem: What was wrong with what it said; it is to be bypassed then, even if it caught the exception.
     """
 
-    __slots__ = ("_doubts", "_emit", "_selection", "_stage", "problem")
+    __slots__ = ("_doubts", "_emit", "_emits", "_index", "_kinds", "_log", "_selection", "_stage", "problem")
 
-    def __init__(self, stage: Stage, emit: Emit, doubts: MarkTable, selection: Selection) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        index: int,
+        emit: Emit,
+        doubts: MarkTable,
+        selection: Selection,
+        log: EventLog,
+        kinds: Mapping[str, type[Payload]],
+    ) -> None:
         self._stage = stage
+        self._index = index
         self._emit = emit
+        self._emits = frozenset(stage.spec.emits)
         self._doubts = doubts
         self._selection = selection
+        self._log = log
+        self._kinds = kinds
         self.problem = ""
 
     def __call__(self, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int) -> None:
@@ -105,12 +157,16 @@ class Outlet:
                 raise PluginError(f"it emitted an event that ends at sample {end} and begins later, at {start}")
             stream = row if isinstance(row, Stream) else None
             place = self._place_of(stream) if stream is not None else None if row is None else self._place(row)
-            data = checked(data)
+            data = checked(data, self._emits, self._kinds)
         except PluginError as error:
             self.problem = error.problem
             raise
-        if place is not None and isinstance(data, Emotion) and self._doubts.values[place]:
-            data = msgspec.structs.replace(data, is_trusted=False)
+        trusted = getattr(type(data), "trust_field", "")
+        if trusted and place is not None and self._doubts.values[place]:
+            data = msgspec.structs.replace(data, **{trusted: False})
+        wanted = self._log.wanted[self._index]
+        if wanted and kind_of(data) in wanted:
+            self._log.add(self._index, stream, place, data, start, end)
         self._emit(place if stream is None else stream, data, start, end)
 
     def _place_of(self, stream: Stream) -> int | None:

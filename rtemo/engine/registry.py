@@ -1,19 +1,20 @@
 """Registry: finds installed plugins through the entry point group `rtemo.plugins`."""
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import msgspec
 
+from rtemo import extensions
 from rtemo.api import Plugin, PluginError, RtemoError
 from rtemo.engine.trouble import describe, is_theirs
 
-GROUP = "rtemo.plugins"
+GROUP = extensions.PLUGINS
 
 
 def installed() -> dict[str, EntryPoint]:
     """List the entry points of all installed plugins by name, without importing them."""
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+    return extensions.installed(GROUP)
 
 
 def load(name: str) -> type[Plugin]:
@@ -22,18 +23,7 @@ def load(name: str) -> type[Plugin]:
     Raises:
         PluginError: There is no plugin of that name, or it cannot be imported.
     """
-    points = installed()
-    if name not in points:
-        known = ", ".join(points) or "none"
-        raise PluginError(f"there is no plugin {name!r} (installed: {known})", "correct `chain` or install the plugin")
-    try:
-        cls: type[Plugin] = points[name].load()
-    except BaseException as error:
-        if not is_theirs(error):
-            raise
-        raise PluginError(
-            f"plugin {name!r} cannot be imported ({describe(error)})", "reinstall it, or take it out of `chain`"
-        ) from error
+    cls: type[Plugin] = extensions.load_from(installed(), GROUP, name)
     return cls
 
 

@@ -75,6 +75,13 @@ class Selection:
         self._changed()
         return moved
 
+    def place_of(self, row: int) -> int | None:
+        """Find the selected row of a row of the block; None when it is left out."""
+        if self._is_all:
+            return row
+        found = np.flatnonzero(self.rows[: self.count] == row)
+        return int(found[0]) if found.size else None
+
     def renew(self) -> None:
         """Leave all buffers to a plugin that does not return, and make new ones."""
         self._part = None
@@ -101,6 +108,7 @@ class Selection:
         if self._heard is not None:
             np.take(block.heard, rows, axis=0, out=self._heard, mode="clip")
         part.tick = block.tick
+        part.events = block.events
         return part
 
     def scatter(self, part: Block, block: Block, tables: Sequence[MarkTable], edits_audio: bool) -> None:

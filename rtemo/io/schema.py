@@ -1,9 +1,15 @@
-"""JSON Schema of everything on the wire, generated from the types: `python -m rtemo.io.schema --out docs/schema`."""
+"""JSON Schema of everything on the wire, generated from the types: `python -m rtemo.io.schema --out docs/schema`.
+
+Events may be of any kind that the engine or a plugin installed here says.
+"""
 
 import argparse
 import ast
+import functools
 import inspect
+import operator
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -11,35 +17,39 @@ from typing import Any
 
 import msgspec
 
-from rtemo.api import events
-from rtemo.api.events import Payload
+from rtemo.extensions import payload_types
 from rtemo.io import audio_feed_wire, audio_wire, query_wire, wire
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_PARAMETERS = re.compile(r"(?<=[a-z])_rtemo\.[A-Za-z_.]+")  # of generic types, which msgspec puts into their names
+_PARAMETERS = re.compile(r"(?<=[/\"])([A-Za-z]+)_[A-Za-z_]+\.[^\"]*(?=\")")  # of generic types, part of their names
 
 
 SCHEMAS: dict[str, tuple[str, Any]] = {
-    "event": (wire.EVENT_SCHEMA, wire.WireEvent[Payload]),
+    "event": (wire.EVENT_SCHEMA, wire.WireEvent),
     "heartbeat": (wire.HEARTBEAT_SCHEMA, wire.Heartbeat),
-    "state": (wire.STATE_SCHEMA, wire.CallState[Payload]),
+    "state": (wire.STATE_SCHEMA, wire.CallState),
     "query-request": ("request on the query socket", query_wire.QueryRequest),
     "query-reply": (query_wire.REPLY_SCHEMA, query_wire.QueryReply),
     "ingest-request": (f"{audio_wire.INGEST_SCHEMA}, client to server", audio_wire.Request),
     "ingest-response": (f"{audio_wire.INGEST_SCHEMA}, server to client", audio_wire.Response),
     "audio-note": (audio_feed_wire.AUDIO_SCHEMA, audio_feed_wire.Note),
 }
-"""File stem → title and type."""
+"""File stem → title and type; the generic ones are of the payloads of all installed plugins."""
 
 
 def schema_text(stem: str) -> str:
     """Generate one schema as indented JSON."""
     title, kind = SCHEMAS[stem]
+    modules: list[ModuleType] = [wire, query_wire, audio_wire, audio_feed_wire]
+    if getattr(kind, "__parameters__", ()):
+        payloads = [cls for _, cls in sorted(payload_types().items())]
+        kind = kind[functools.reduce(operator.or_, payloads)]
+        modules += dict.fromkeys(sys.modules[cls.__module__] for cls in payloads)
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     text = msgspec.json.encode({"$schema": _DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))})
-    schema = msgspec.json.decode(_PARAMETERS.sub("", text.decode()))
+    schema = msgspec.json.decode(_PARAMETERS.sub(r"\1", text.decode()))
     _settle([schema])
-    for module in (events, wire, query_wire, audio_wire, audio_feed_wire):
+    for module in modules:
         _describe(schema["$defs"], module)
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
@@ -51,6 +61,8 @@ def _settle(todo: list[Any]) -> None:
         if isinstance(part, dict):
             if isinstance(text := part.get("description"), str):
                 part["description"] = inspect.cleandoc(text)
+            if isinstance(title := part.get("title"), str):
+                part["title"] = title.partition("[")[0]  # what a generic type is of stands in its fields
             if isinstance(either := part.get("anyOf"), list):
                 either.sort(key=lambda choice: choice == {"type": "null"})
             todo += part.values()

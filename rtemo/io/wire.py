@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from rtemo.api import SHARED_TYPES
 from rtemo.api.errors import RtemoError
-from rtemo.api.events import Payload, kind_of
+from rtemo.extensions import payload_types
 
 EVENT_SCHEMA = "rtemo.event/1"
 HEARTBEAT_SCHEMA = "rtemo.heartbeat/1"
@@ -20,7 +21,7 @@ STATE_SCHEMA = "rtemo.state/1"
 Encoding = Literal["json", "msgpack"]
 
 Data = TypeVar("Data")
-"""A payload: one of `rtemo.api.events`, or a plain dict when its kind is unknown here."""
+"""A payload: of a type of `rtemo.api` or of an installed plugin, or a plain dict when its kind is unknown here."""
 
 
 class WireError(RtemoError):
@@ -102,7 +103,10 @@ class ChannelState(msgspec.Struct, Generic[Data], kw_only=True, omit_defaults=Tr
 
     role: str = ""
     is_open: Annotated[bool, Meta(description="Whether the stream still runs.")]
-    latest: Annotated[dict[str, LatestEvent[Data]], Meta(description="Kind → last event; ranks as `rank.<attribute>`.")]
+    latest: Annotated[
+        dict[str, LatestEvent[Data]],
+        Meta(description="Kind → last event; a kind that speaks of several things as `<kind>.<thing>`."),
+    ]
 
 
 class CallState(msgspec.Struct, Generic[Data], kw_only=True):
@@ -116,27 +120,31 @@ class CallState(msgspec.Struct, Generic[Data], kw_only=True):
     channels: Annotated[dict[str, ChannelState[Data]], Meta(description="Channel → its state.")]
 
 
-_PAYLOADS: dict[str, type] = {kind_of(cls): cls for cls in Payload.__args__}
-
-
 class _Decoders:
-    """All decoders of one encoding, made once."""
+    """All decoders of one encoding; those of kinds that only installed plugins know are made when one comes."""
 
     def __init__(self, module: Any) -> None:
         self.event = module.Decoder(WireEvent[msgspec.Raw])
         self.heartbeat = module.Decoder(Heartbeat)
         self.state = module.Decoder(CallState[msgspec.Raw])
-        self.payloads = {kind: module.Decoder(cls) for kind, cls in _PAYLOADS.items()}
+        self._make = module.Decoder
+        self._payloads = {kind: module.Decoder(cls) for kind, cls in SHARED_TYPES.items()}
         self.tag = module.Decoder(_Tag)
         self.anything = module.Decoder()
 
     def payload(self, kind: str, data: msgspec.Raw) -> Any:
         """Decode a payload to its type, or to a plain dict when its kind is unknown or has changed too much."""
-        decoder = self.payloads.get(kind, self.anything)
+        decoder = self._payloads.get(kind) or self._learn(kind)
         try:
             return decoder.decode(data)
         except msgspec.ValidationError:
             return self.anything.decode(data)
+
+    def _learn(self, kind: str) -> Any:
+        cls = payload_types().get(kind)
+        if cls is None:
+            return self.anything
+        return self._payloads.setdefault(kind, self._make(cls))
 
 
 class _Tag(msgspec.Struct):
@@ -166,7 +174,8 @@ def encode(message: msgspec.Struct, encoding: Encoding = "json") -> bytes:
 def decode_event(message: bytes) -> WireEvent[Any]:
     """Read an event from JSON or MessagePack; which of them shows in the first byte.
 
-    `data` becomes the payload type of its kind, or a plain dict when the kind is unknown.
+    `data` becomes the payload type of its kind, which an installed plugin may have declared, or a plain dict when the
+    kind is unknown.
 
     Raises:
         WireError: It is not an event.
@@ -178,6 +187,11 @@ def decode_event(message: bytes) -> WireEvent[Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are not an event: {error}") from None
     return event
+
+
+def decode_payload(kind: str, data: msgspec.Raw, encoding: Encoding = "json") -> Any:
+    """Read a payload that was left undecoded: to the type of its kind, or to a plain dict when the kind is unknown."""
+    return (_JSON if encoding == "json" else _MSGPACK).payload(kind, data)
 
 
 def decode_heartbeat(message: bytes) -> Heartbeat:

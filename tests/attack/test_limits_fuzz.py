@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.desk import FakeWriter
 
 from rtemo.api import RtemoError
 from rtemo.io.audio_feed_wire import AudioEnd, decode_note, encode_note
@@ -27,7 +28,6 @@ from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
 from rtemo.io.topics import unescape
 from rtemo.io.wire import decode_event, decode_heartbeat, decode_state, encode
-from tests.fakes.desk import FakeWriter
 from tests.fakes.wire_samples import sample
 from tests.fakes.zmq_ends import emotion
 

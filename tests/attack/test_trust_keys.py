@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from tests.fakes.desk import FakeDesk
 
 from rtemo.client import AudioSender, Subscriber
 from rtemo.io.curve import generate_keys, read_keys_again
 from rtemo.io.publishers.zmq import ZmqPublisher
 from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import CurveOptions, IngestOptions
-from tests.fakes.desk import FakeDesk
 from tests.fakes.program import start
 from tests.fakes.zmq_ends import ANY_PORT, Publishing, event, free_ports, options, pumping
 

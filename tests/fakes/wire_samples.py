@@ -30,6 +30,7 @@ from rtemo.api import (
     Tone,
     kind_of,
 )
+from rtemo.extensions import payload_types
 from rtemo.io.wire import EVENT_SCHEMA, EventPolicy, WireEvent
 
 EPOCH = "0123456789abcdef"
@@ -142,7 +143,7 @@ def sample(data: Payload) -> WireEvent[Any]:
 
 def all_kinds() -> set[str]:
     """Name every kind of payload there is."""
-    return {kind_of(cls) for cls in Payload.__args__}
+    return set(payload_types())
 
 
 def as_json(message: msgspec.Struct) -> Any:

@@ -14,6 +14,7 @@ from rtemo.api import (
     PluginContext,
     PluginSpec,
     Prosody,
+    RowParts,
     StateTable,
     StreamFormat,
 )
@@ -25,7 +26,6 @@ from rtemo.dsp.rate import SpeechRate
 from rtemo.dsp.tilt import SpectralTilt
 from rtemo_plugins.prosody.options import ProsodyOptions
 from rtemo_plugins.prosody.tally import LEAST_RANGE_HOPS, LEAST_VOICED_HOPS, REPORT, TALLY, count
-from rtemo_plugins.shared.row_parts import RowParts
 
 _SILENCE = 0  # of `vad.speech` and `vad.voice`: anything else, unknown too, is listened to
 
@@ -46,6 +46,7 @@ class ProsodyPlugin:
             summary="Pitch, pitch range, rate of speech and spectral tilt.",
             version="1",
             is_optional=True,
+            emits=(Prosody,),
             provides=(
                 Mark("prosody.pitch_hz", meaning="fundamental frequency of the last 42 ms; 0 when unvoiced"),
                 Mark("prosody.voicing", meaning="confidence, 0 to 1, that they are voiced"),

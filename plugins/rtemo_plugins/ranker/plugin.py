@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from rtemo.api import (
     Alert,
     Block,
+    Board,
     Emit,
     HopFlag,
     ModelCard,
     ModelError,
     PluginContext,
     PluginSpec,
+    Rank,
+    RowParts,
 )
 from rtemo_plugins.ranker.alerts import Alerts
 from rtemo_plugins.ranker.board import FloorBoard
@@ -23,7 +26,6 @@ from rtemo_plugins.ranker.options import RankerOptions
 from rtemo_plugins.ranker.rolling import SAMPLE_S
 from rtemo_plugins.ranker.roster import Roster
 from rtemo_plugins.ranker.scorer import STEP_HOPS, WORDS, Scorer
-from rtemo_plugins.shared.row_parts import RowParts
 
 _LAST = np.uint8(HopFlag.LAST)
 
@@ -45,6 +47,7 @@ class RankerPlugin:
             version="1",
             cadence_hops=STEP_HOPS,
             requires=("merit.words", "merit.voiced", "merit.is_fresh"),
+            emits=(Rank, Board, Alert),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "RankerProcessor":

@@ -11,6 +11,7 @@ from rtemo.api import (
     PluginContext,
     PluginSpec,
     Quality,
+    RowParts,
     SpeechEnd,
     SpeechStart,
     StateTable,
@@ -19,7 +20,6 @@ from rtemo.api import (
 )
 from rtemo.api.units import seconds_to_hops
 from rtemo.dsp.finite import finite_rows
-from rtemo_plugins.shared.row_parts import RowParts
 from rtemo_plugins.vad.back_end import UNKNOWN, BackEnd
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.silero import MODEL, SileroBackEnd, longest_lag_samples
@@ -47,6 +47,7 @@ class VadPlugin:
             summary="Voice activity: speech_start and speech_end; tones of the line and music.",
             version="2",
             analyses="timing",
+            emits=(SpeechStart, SpeechEnd, Tone, Quality),
             lookahead_samples=longest_lag_samples(StreamFormat().hop_samples) if is_silero else 0,
             provides=(
                 Mark("vad.speech", "uint8", (), UNKNOWN, "1 within speech and its hangover, 0 outside, 255 unknown"),

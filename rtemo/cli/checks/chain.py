@@ -95,5 +95,7 @@ def sound_through(config: Config) -> Iterator[Finding]:
         "sound through",
         "pass" if kinds or not config.chain else "fail",
         f"ready in {ready_s:.1f} s; {', '.join(kind.replace('_', ' ') for kind in kinds) or 'no events'}",
-        "" if kinds or not config.chain else "nothing was found in speech-like sound: put level and vad into `chain`",
+        ""
+        if kinds or not config.chain
+        else "no speech was found in speech-like sound: put a plugin that finds it into `chain`",
     )

@@ -31,7 +31,11 @@ def table(board: Board | None, alerts: Sequence[str], title: str, width: int) ->
     """
     head = Line().put(" rtemo board ", "brand").put_name(title, max(8, width - 40), "bold")
     if board is None:
-        return [head, Line(), Line().put("   waiting for a board: is `ranker` in the chain?", "dim")]
+        return [
+            head,
+            Line(),
+            Line().put("   waiting for a board: does a plugin over there say it?", "dim"),
+        ]
     facts = Line().put(f"{board.ranked} ranked", "bold").put(f"   {board.unsure} unsure ", "dim")
     lines = [spread(head, facts, width), Line()]
     if board.entries:

@@ -2,10 +2,22 @@
 
 from collections.abc import Collection
 
-from rtemo.api import Emotion, Event, Rank, Spoof, StreamEnd, StreamStart
+from rtemo.api import (
+    Board,
+    Emotion,
+    Event,
+    Health,
+    Level,
+    Prosody,
+    Rank,
+    Spoof,
+    StreamEnd,
+    StreamStart,
+    kind_of,
+)
 from rtemo.cli.view.plain import sentence
 
-CONSTANT = frozenset({"level", "prosody", "rank", "board", "health"})
+CONSTANT = frozenset(kind_of(cls) for cls in (Level, Prosody, Rank, Board, Health))
 """Kinds that come all the time and say little each."""
 
 
@@ -40,8 +52,8 @@ class Narrator:
         line = sentence(event, self.sample_rate_hz, name, said_sample) if self._is_news(event) else ""
         if isinstance(event.data, StreamEnd):
             del self._position_samples[stream]
-            for kind in ("emotion", "spoof"):
-                self._said.pop((*stream, kind), None)
+            for cls in (Emotion, Spoof):
+                self._said.pop((*stream, kind_of(cls)), None)
         return line
 
     def _is_news(self, event: Event) -> bool:

@@ -66,7 +66,7 @@ def line_of(event: Event, rate_hz: int) -> str:
     """Write an event as one line.
 
     >>> from rtemo.api import SpeechEnd
-    >>> line_of(Event(call="a", channel="0", plugin="vad", seq=1, start_sample=0, end_sample=20_000, capture_ns=0,
+    >>> line_of(Event(call="a", channel="0", plugin="finder", seq=1, start_sample=0, end_sample=20_000, capture_ns=0,
     ...     emit_ns=0, data=SpeechEnd(speech_s=1.25)), 16_000)
     '   1.250 a/0 speech_end speech_s=1.25 reason=silence'
     """

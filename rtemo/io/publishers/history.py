@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from rtemo.api import Rank, StreamEnd, StreamStart
+from rtemo.api import StreamEnd, StreamStart, state_key_of
 from rtemo.io.wire import WireEvent
 
 ACTIVE_S = 10.0
@@ -131,10 +131,8 @@ class History:
         channel = record.channels.get(event.channel)
         if channel is None:
             channel = record.channels[event.channel] = ChannelRecord()
-        data, key = event.data, event.kind
-        if type(data) is Rank:
-            key = f"rank.{data.attribute}"
-        elif type(data) is StreamStart:
+        data = event.data
+        if type(data) is StreamStart:
             channel.latest.clear()
             channel.role = data.role
             record.open_count += not channel.is_open
@@ -148,7 +146,7 @@ class History:
             record.ended[event.channel] = None
             if not record.is_open:
                 self._ended[event.call] = None
-        channel.latest[key] = Latest(event, message)
+        channel.latest[state_key_of(data)] = Latest(event, message)
         record.pub_seq = event.pub_seq
         record.heard_s = now_s
         self.changed.add(event.call)

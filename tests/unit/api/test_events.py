@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from rtemo.api import (
     EMOTIONS,
+    SHARED_TYPES,
     Alert,
     Board,
     BoardEntry,
@@ -17,6 +18,7 @@ from rtemo.api import (
     Payload,
     PluginTiming,
     Prosody,
+    Quality,
     Rank,
     SessionEnd,
     SessionStart,
@@ -26,12 +28,16 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Tone,
     kind_of,
+    state_key_of,
 )
 
 pytestmark = pytest.mark.unit
 
 PAYLOADS: list[Payload] = [
+    Tone(name="dial"),
+    Quality(problem="faint", detail="far away"),
     SpeechStart(confidence=0.5),
     SpeechEnd(speech_s=1.5),
     Emotion(
@@ -87,14 +93,14 @@ def event_of(data: Payload) -> Event:
 
 
 def test_there_is_an_example_of_every_payload() -> None:
-    assert {type(data) for data in PAYLOADS} == set(Payload.__args__)
+    assert {type(data) for data in PAYLOADS} == set(SHARED_TYPES.values())
 
 
 @pytest.mark.parametrize("data", PAYLOADS, ids=kind_of)
 def test_event_survives_json_and_msgpack(data: Payload) -> None:
-    event = event_of(data)
-    assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) == event
+    assert msgspec.json.decode(msgspec.json.encode(event_of(data)))["data"]["kind"] == kind_of(data)
+    assert msgspec.json.decode(msgspec.json.encode(data), type=type(data)) == data
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(data), type=type(data)) == data
 
 
 def test_kinds_are_distinct_and_told_by_type_and_instance() -> None:
@@ -104,9 +110,11 @@ def test_kinds_are_distinct_and_told_by_type_and_instance() -> None:
         assert kind_of(type(data)) == kind_of(data) == event_of(data).kind
 
 
-def test_payload_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(msgspec.ValidationError, match="Invalid value 'gossip'"):
-        msgspec.json.decode(b'{"kind":"gossip"}', type=Payload)
+def test_last_values_of_a_kind_are_told_apart_by_the_field_that_the_type_names() -> None:
+    assert state_key_of(PAYLOADS[0]) == kind_of(PAYLOADS[0])
+    rank = Rank(attribute="valence", score=1.0)
+    assert state_key_of(rank) == "rank.valence"
+    assert b"state_key" not in msgspec.json.encode(rank)
 
 
 def test_events_cannot_be_changed() -> None:
@@ -117,4 +125,5 @@ def test_events_cannot_be_changed() -> None:
 @given(call=st.text(max_size=40), position=st.integers(0, 2**62))
 def test_any_name_and_position_survives(call: str, position: int) -> None:
     event = msgspec.structs.replace(event_of(PAYLOADS[0]), call=call, start_sample=position)
-    assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
+    written = msgspec.json.decode(msgspec.json.encode(event))
+    assert (written["call"], written["start_sample"]) == (call, position)

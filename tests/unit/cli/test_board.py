@@ -51,7 +51,7 @@ def test_columns_that_do_not_fit_are_left_out_whole():
 
 def test_an_empty_floor_and_no_board_at_all_are_told_apart():
     assert "nobody has said enough yet" in shown(Board(entries=(), ranked=0, unsure=2))
-    assert "is `ranker` in the chain?" in shown(None)
+    assert "waiting for a board" in shown(None)
 
 
 def test_alerts_stand_below_newest_first_and_the_caution_last():
