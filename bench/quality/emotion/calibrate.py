@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.emotion.streams import Heard
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo.scoring.classes import calibration_error, softmax
 from rtemo_models.kit.corpora.clip import Clip
 

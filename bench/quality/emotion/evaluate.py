@@ -15,7 +15,7 @@ import numpy as np
 from bench.quality.emotion.calibrate import calibrate
 from bench.quality.emotion.conditions import CONDITIONS, Conditions, speech_weights
 from bench.quality.emotion.streams import SHIPPED, Heard, StreamRunner, write_json
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo.scoring.classes import recalls, uar, uar_interval
 from rtemo_models.kit.corpora.caches import Caches, open_caches
 from rtemo_models.kit.corpora.clip import Clip, classes_of

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.audio.augment import active_frames
 from rtemo_models.kit.audio.spectra import Spectra
 from rtemo_models.kit.corpora.caches import Caches, open_caches

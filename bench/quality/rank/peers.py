@@ -16,7 +16,7 @@ from bench.quality.emotion.streams import SHIPPED, StreamRunner
 from bench.quality.rank.evaluate import GAPS, measure
 from bench.quality.rank.heard import open_dev
 from bench.quality.rank.tasks import TASKS
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo.scoring.classes import softmax
 from rtemo_models.kit.corpora.caches import open_caches
 

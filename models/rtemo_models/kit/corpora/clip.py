@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtemo.api import EMOTIONS
 from rtemo.api.emotions import CIRCUMPLEX
-from rtemo.api.events import EMOTIONS
 
 AROUSAL_OF_LEVEL = {"0": -0.7, "1": 0.0, "2": 0.7}
 """BAVED's activation levels on the arousal axis: low, neutral and high, evenly spaced."""

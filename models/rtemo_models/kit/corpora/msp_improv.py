@@ -20,8 +20,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from statistics import fmean
 
+from rtemo.api import EMOTIONS
 from rtemo.api.errors import AudioInputError
-from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.corpora.clip import Clip
 from rtemo_models.kit.corpora.released import ReleasedCorpus, duration_s, need, scaled
 

@@ -13,8 +13,8 @@ Consensus classes are letters, dimensions are means on scales from 1 to 7. The l
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from rtemo.api import EMOTIONS
 from rtemo.api.errors import AudioInputError
-from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.corpora.clip import Clip
 from rtemo_models.kit.corpora.released import ReleasedCorpus, duration_s, need, read_table, scaled
 from rtemo_models.kit.progress import progress

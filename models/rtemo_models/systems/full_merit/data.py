@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rtemo.api import EMOTIONS
 from rtemo.api.errors import AudioInputError
-from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
 from rtemo_models.kit.audio.degrade import Degrade
 from rtemo_models.kit.corpora.clip import Clip

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from rtemo.api import EMOTIONS
 from rtemo.api.errors import ConfigError
-from rtemo.api.events import EMOTIONS
 from rtemo_models.kit.recipe import read_recipe
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.audio.augment import FLOOR_LOG, Augment, active_frames, mask, speech_weights
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip, classes_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.kit.audio.spectra import FLOOR, FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES
 from rtemo_models.kit.command import PATH, task

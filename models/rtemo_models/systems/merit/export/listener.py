@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import torch
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.export.graph import GraphBuilder
 from rtemo_models.kit.export.layers import LayerWriter, array
 from rtemo_models.kit.nets.routing import Expert

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.nets.routing import ExpertPool, Gate, Router
 from rtemo_models.kit.nets.streaming import PRIOR_LEVEL_LOG, AttentivePool, CausalBlock, RunningLevel
 

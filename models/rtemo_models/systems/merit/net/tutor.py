@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.systems.merit.net.moonshine import LAYERS, WIDTH, Moonshine
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.command import PATH, data_option, task, work_option
 from rtemo_models.kit.metrics import recalls
 from rtemo_models.systems.merit.data.batches import Sampler, Targets

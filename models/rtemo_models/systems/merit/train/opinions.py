@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.merit.data.batches import Sampler, Targets
 from rtemo_models.systems.merit.data.taught import Taught

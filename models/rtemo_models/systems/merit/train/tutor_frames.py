@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtemo.api.events import EMOTIONS
+from rtemo.api import EMOTIONS
 from rtemo_models.kit.audio.cache import AudioCache
 from rtemo_models.kit.audio.resample import SPEEDS, respeed
 from rtemo_models.kit.command import PATH, data_option, run_option, task, threads_option, work_option
