@@ -9,6 +9,7 @@ from rtemo.api import (
     EMOTIONS,
     Block,
     Emit,
+    Emotion,
     Finding,
     LaneContext,
     LaneSpec,
@@ -16,11 +17,11 @@ from rtemo.api import (
     ModelError,
     PluginContext,
     PluginSpec,
+    RowParts,
     StateTable,
 )
 from rtemo.api.lane import STRIDE
 from rtemo.api.units import seconds_to_samples
-from rtemo_plugins.shared.row_parts import RowParts
 from rtemo_plugins.windowed.courses import Courses
 from rtemo_plugins.windowed.facts import Facts, read_facts
 from rtemo_plugins.windowed.options import WindowedOptions
@@ -51,6 +52,7 @@ class WindowedPlugin:
                 Mark("windowed.valence", meaning="-1 negative to 1 positive"),
             ),
             requires=("vad.speech",),
+            emits=(Emotion,),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "WindowedProcessor":
