@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENDPOINT ?= tcp://127.0.0.1:5570
 
-.PHONY: demo warm test lint types contracts pytest attack bench schema clean help
+.PHONY: demo warm test lint types contracts pytest attack bench schema bundles clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
