@@ -14,7 +14,7 @@ subscriber=
 # It waits as long as it takes for the publisher to be ready, and is ended below.
 "$rtemo" subscribe "$endpoint" --json --wait 600 >"$received" 2>"$complaint" &
 subscriber=$!
-"$rtemo" listen "$here/examples/call.flac" --roles caller,friend,camera --publish "$endpoint"
+"$rtemo" listen "$here/examples/call.flac" --roles caller,user,speaker --publish "$endpoint"
 tries=0 # the last event may still be on its way
 until grep -q '"kind":"session_end"' "$received" || [ "$tries" -ge 50 ] || ! kill -0 "$subscriber" 2>/dev/null; do
     sleep 0.1

@@ -23,18 +23,22 @@ def main() -> int:
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICE)
     pipe = _Pipe(sys.stdin.fileno())
-    opening = next(iter(pipe.receive(None)), None)
+    messages = pipe.receive(None)
+    opening = messages[0] if messages else None
     if not isinstance(opening, Opening):
         return 1  # it came to nothing before anything was to be seen, and whoever started this says why
     state = ViewState(opening.title)
     with TerminalShow(state, Console(), opening.options) as show:
-        while not pipe.is_ended:
-            for message in pipe.receive(show.until_due_s):
+        while True:
+            for message in messages:  # at first what came behind the opening, while this process was starting
                 if isinstance(message, Heard):
                     show.add(message.event)
                 elif isinstance(message, Lasting):
                     state.duration_s = message.duration_s
             show.refresh()
+            if pipe.is_ended:
+                break
+            messages = pipe.receive(show.until_due_s)
     if pipe.is_closed:
         return 0
     print(

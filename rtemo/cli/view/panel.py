@@ -55,7 +55,7 @@ def row(stream: StreamView, name: str, width: int) -> Line:
     line.put(filled, "good").put(empty, "track").put("  ")
     emotion = stream.emotion
     if emotion is None:
-        return line.put("listening", "dim").pad(width)
+        return line.put("timing only" if stream.is_timed_only else "listening", "dim").pad(width)
     best, share = _best(emotion)
     line.put(f"{_named(emotion, best):<11}", f"{best}_bold" if best in EMOTION_COLOURS else "bold")
     filled, empty = bar(share, 8)
@@ -83,7 +83,7 @@ def _status(stream: StreamView, width: int, is_wide: bool) -> list[Line]:
     level = stream.level if not stream.is_ended else None
     reading = Line()
     if level is None:
-        reading.put("no level yet", "dim")
+        reading.put("timing only" if stream.is_timed_only else "no level yet", "dim")
     else:
         if level.clipped_ratio > 0:
             reading.put("! clipped ", "trouble")

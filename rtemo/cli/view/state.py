@@ -32,6 +32,7 @@ class StreamView:
     """What is known of one stream at the moment.
 
     Attributes:
+        is_timed_only: Whether no more is found out than when somebody speaks, as the policy has it.
         position_s: Audio seen so far.
         is_speaking: Whether speech is going on; None before anything was said about it.
         speech_from_s: Where the present speech began.
@@ -44,6 +45,7 @@ class StreamView:
         self.call = call
         self.channel = channel
         self.role = ""
+        self.is_timed_only = False
         self.position_s = 0.0
         self.is_speaking: bool | None = None
         self.speech_from_s = 0.0
@@ -82,6 +84,7 @@ class StreamView:
             self.is_speaking = False
         elif isinstance(data, StreamStart):
             self.role = data.role
+            self.is_timed_only = data.analysis == "timing"
         elif isinstance(data, SourceState):
             self.source = data if data.state == "lost" else None
         elif isinstance(data, StreamEnd):

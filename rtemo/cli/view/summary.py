@@ -49,7 +49,8 @@ def print_summary(console: Console, state: ViewState, health: Health, wall_s: fl
 def _row(stream: StreamView, labels: int) -> tuple[str, ...]:
     tally = stream.tally
     ranked = sorted(tally.emotion.items(), key=lambda item: -item[1])[:labels]
-    emotion = ", ".join(f"{label} {share:.0%}" for label, share in ranked) or "none rated"
+    emotion = ", ".join(f"{label} {share:.0%}" for label, share in ranked)
+    emotion = emotion or ("timing only" if stream.is_timed_only else "none rated")
     return (
         f"{clean(stream.call)}/{clean(stream.channel)}",
         clock(stream.position_s),

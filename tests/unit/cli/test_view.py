@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from rtemo.api import Fault, Level, Rank, SourceState, Spoof
+from rtemo.api import Fault, Level, Rank, SourceState, Spoof, StreamStart
 from rtemo.cli.view.line import Line
 from rtemo.cli.view.picture import picture
 from rtemo.cli.view.screen import Lines, Screen
@@ -174,6 +174,21 @@ def test_a_stream_that_begins_anew_is_shown_anew():
     for item in conversation(duration_s=0.5):
         state.add(item)
     assert state.streams["call", "0"].tally.turns == 0
+
+
+def test_a_party_that_is_only_timed_is_said_to_be_so_in_its_panel_its_line_and_the_summary():
+    state = ViewState("call.flac")
+    for channel, analysis in (("0", "person"), ("1", "timing")):
+        state.add(event(StreamStart(role="x", analysis=analysis), channel=channel))
+    panels = text_of(state, 120, 40)
+    assert panels.count("timing only") - panels.count("(x, timing only)") == 1
+    assert panels.count("no level yet") == 1
+    out = io.StringIO()
+    print_summary(Console(width=80, file=out), state, health(), wall_s=1.0)
+    assert out.getvalue().count("timing only") == out.getvalue().count("none rated") == 1
+    state.add(event(StreamStart(role="x"), channel="2"))
+    lines = [line.text for line in Screen(state).lines(80, 24)]
+    assert sum(line.rstrip().endswith("timing only") for line in lines) == 1
 
 
 def test_drawing_takes_a_few_milliseconds_at_most(benchmark):

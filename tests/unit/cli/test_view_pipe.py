@@ -1,4 +1,6 @@
 import io
+import os
+import subprocess
 import sys
 import time
 
@@ -52,6 +54,17 @@ def test_one_message_that_cannot_be_read_is_left_out_and_the_others_are_given():
     (only,) = Unpacker().feed(data)
     assert only.event.data.rms_dbfs == -20.0
     assert np.isnan(only.event.data.peak_dbfs)
+
+
+def test_the_view_draws_what_was_told_while_it_was_starting():
+    told = [Opening("call.flac", ListenOptions(refresh_hz=30)), Lasting(40.0)]
+    told += [Heard(item) for item in conversation(2)] + [Closing()]
+    words = [sys.executable, "-m", "rtemo.cli.view.drawing"]
+    terminal = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    done = subprocess.run(words, input=b"".join(map(pack, told)), capture_output=True, env=terminal, check=True)
+    drawn = done.stdout.decode()
+    assert "level → vad → emotion" in drawn
+    assert "of 0:40.0" in drawn
 
 
 def test_a_view_that_reads_nothing_costs_bounded_memory_and_no_time():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rtemo.cli.main import VERBS
+from rtemo.config import Policy
 
 pytestmark = pytest.mark.unit
 
@@ -24,6 +25,12 @@ def anchors(page: Path) -> set[str]:
     """Names of the headings of a page, as they are linked to."""
     headings = re.findall(r"^#+ +(.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_party_of_the_call_that_readme_and_demo_play_is_analysed() -> None:
+    for path in ("README.md", "tools/demo.sh"):
+        (roles,) = re.findall(r"call\.flac\"? --roles (\S+)", (ROOT / path).read_text())
+        assert [Policy().rule(role).analysis for role in roles.split(",")] == ["person"] * 3, path
 
 
 def test_every_link_to_a_file_or_heading_leads_there() -> None:
