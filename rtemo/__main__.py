@@ -11,7 +11,31 @@ def main() -> None:
     from rtemo.cli.main import main as run
 
     _signal.signal(_signal.SIGINT, before)
-    run()
+    try:
+        run()
+    except SystemExit as end:
+        _end(end.code if isinstance(end.code, int) else int(bool(end.code)))
+        raise
+
+
+def _end(code: int) -> None:
+    """End at once if a thread of the engine is still in native code, as one of a plugin that was given up.
+
+    The interpreter would take the GIL away from it at its end, and C++ answers that with `std::terminate`.
+    """
+    import os
+    import sys
+    import threading
+
+    if not any(thread.name.startswith("rtemo-") for thread in threading.enumerate()):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            pass
+    os._exit(code)
 
 
 if __name__ == "__main__":

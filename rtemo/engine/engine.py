@@ -46,6 +46,7 @@ from rtemo.engine.writer import RingWriter
 
 _WARM_TICKS = 220  # long enough for every plugin's first event on speech-like sound
 _WARM_STREAMS = 2
+_PATIENCE_FOR_FILES = 10
 
 
 class EngineContext:
@@ -198,7 +199,9 @@ class Engine:
     def start(self) -> None:
         """Start the driver thread and the watchdog, after `open`."""
         self.lanes.start()
-        self._watchdog = Watchdog(self.chain, self.options.hang_s, self.clock, self._go_on)
+        # Nobody waits for a file: a machine that stands still for a while must not cost it a plugin.
+        hang_s = self.options.hang_s * (1 if self.is_live else _PATIENCE_FOR_FILES)
+        self._watchdog = Watchdog(self.chain, hang_s, self.clock, self._go_on)
         self._start_driver(0)
         self._watchdog.start()
 

@@ -37,7 +37,12 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = 10.0
     hang_s: Annotated[
-        float, Meta(gt=0, le=3_600, description="Time after which a plugin that does not return is bypassed, in s.")
+        float,
+        Meta(
+            gt=0,
+            le=3_600,
+            description="Time after which a plugin that does not return is bypassed, in s; of files ten times as long.",
+        ),
     ] = 2.0
     health_interval_s: Annotated[
         float, Meta(gt=0, le=1_000_000_000, description="Time between two health events, in s.")

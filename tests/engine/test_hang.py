@@ -29,7 +29,7 @@ class Running:
     def __init__(self) -> None:
         self.bad, self.seer = hanging("bad", 2 * HOP), witness(hears_input=True)
         plugins = [stamper(), teller("before"), self.bad, teller("after"), self.seer]
-        options = EngineOptions(hang_s=HANG_S, health_interval_s=0.2)
+        options = EngineOptions(hang_s=HANG_S / 10, health_interval_s=0.2)  # of a file, a tenth
         self.engine = Engine(plugins, options, is_live=False)
         self.engine.open()
         self.engine.start()
