@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +134,8 @@ class Session:
 
     Args:
         config: Settings; defaults when None.
-        sources: Where audio comes from, besides streams opened with `stream`.
+        sources: Where audio comes from, besides streams opened with `stream`. One whose connections go both ways brings
+            its other ends with it, as `sink` and `publisher`.
         publishers: Where events go, besides `events`.
         mode: `live` is paced by the audio and the clock; `freewheel` runs as fast as the machine allows
             and loses nothing.
@@ -142,6 +143,9 @@ class Session:
         sinks: Where processed audio goes besides, each on a thread of its own.
         on_progress: Told how far `start` is when it has kernels to compile, which takes many seconds the first time;
             `rtemo.warm` does that ahead.
+
+    Attributes:
+        edges: Sources, publishers and sinks, in this order.
     """
 
     def __init__(
@@ -156,6 +160,9 @@ class Session:
         on_progress: OnProgress | None = None,
     ) -> None:
         self._on_progress = on_progress
+        sinks = [*sinks, *_others(sources, "sink")]
+        publishers = [*publishers, *_others(sources, "publisher")]
+        self.edges: tuple[object, ...] = (*sources, *publishers, *sinks)
         self.config = config or Config()
         plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
         self.engine = Engine(
@@ -220,6 +227,9 @@ class Session:
         if self._was_started or self._health is not None:
             raise RtemoError("the session was started before", "make a new one, a session runs once")
         self._was_started = True
+        for edge in self.edges:
+            if hasattr(edge, "check"):
+                edge.check()  # before the seconds of warming up
         with Warming(self.config, self._on_progress):
             compile_kernels(("resample",))  # sources and pushed streams convert rates on their own threads
             self.engine.open()
@@ -335,6 +345,12 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop("failed" if error is not None else "stopped")
+
+
+def _others(sources: Sequence[Source], end: str) -> list[Any]:
+    """Give the other ends of sources whose connections go both ways."""
+    found = (getattr(source, end, None) for source in sources)
+    return [other for other in found if other is not None]
 
 
 class _Desk:

@@ -50,9 +50,12 @@ from rtemo.api.plugin import (
 )
 from rtemo.api.publisher import Publisher
 from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
+from rtemo.api.row_parts import RowPart, RowParts
 from rtemo.api.rows import StateTable
+from rtemo.api.seam import check_seam
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
+from rtemo.api.stagger import BATCH_ROWS, choose_steps
 from rtemo.api.vocabulary import (
     EMOTIONS,
     SHARED_TYPES,
@@ -73,6 +76,7 @@ from rtemo.api.vocabulary import (
 
 __all__ = [
     "AGENT_ROLES",
+    "BATCH_ROWS",
     "EMOTIONS",
     "ENGINE_EVENTS",
     "EXPERTS",
@@ -125,6 +129,8 @@ __all__ = [
     "Quality",
     "Rank",
     "ResetReason",
+    "RowPart",
+    "RowParts",
     "RtemoError",
     "SessionEnd",
     "SessionStart",
@@ -146,6 +152,8 @@ __all__ = [
     "Tone",
     "Window",
     "canonical_role",
+    "check_seam",
+    "choose_steps",
     "is_agent",
     "is_payload_type",
     "kind_of",

@@ -7,7 +7,11 @@ from rtemo.api.events import Event
 
 
 class Publisher(Protocol):
-    """A consumer of events on the publish thread; it may be slow, the driver never waits for it."""
+    """A consumer of events on the publish thread; it may be slow, the driver never waits for it.
+
+    It is found by name (`rtemo serve --publish NAME`, `[publishers.NAME]`) as a `rtemo.api.Source` is, through the
+    entry point group `rtemo.publishers`.
+    """
 
     @property
     def name(self) -> str:

@@ -102,7 +102,8 @@ class ProcessedBlock:
 class AudioSink(Protocol):
     """A consumer of processed audio on a thread of its own; it may be slow, a live driver never waits for it.
 
-    A freewheeling one does wait: nothing is lost there.
+    A freewheeling one does wait: nothing is lost there. It is found by name (`rtemo serve --sink NAME`, `[sinks.NAME]`)
+    as a `rtemo.api.Source` is, through the entry point group `rtemo.sinks`.
     """
 
     @property

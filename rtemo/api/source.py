@@ -95,6 +95,13 @@ class Source(Protocol):
 
     A source whose streams somebody on this machine chose (a file, the microphone) says so with `is_local = True`:
     a stream without a role is analysed then. Of what comes over a network nobody here knows whose voice it is.
+
+    To be found by name (`rtemo serve --source NAME`, `[sources.NAME]`) its class stands in the entry point group
+    `rtemo.sources`, has `options_type`, and is made of an instance of that; a constructor that names `purpose` or
+    `tenant` is given those too. Where connections go both ways (a telephone gateway) it has `sink` or `publisher`, or
+    both, which the session takes with it. `check()` says what is wrong before the seconds of warming up; `endpoints`
+    (name → where it can be reached) is shown; with `drain()` and `count_streams` a planned stop lets calls come to
+    their end.
     """
 
     @property

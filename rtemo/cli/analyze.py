@@ -67,6 +67,7 @@ def command(
     from rtemo.cli.starting import StartLine
     from rtemo.cli.streams import need_stdout
     from rtemo.io.sources.files import FileFailure, FilesSource
+    from rtemo.io.sources.options import FileOptions
     from rtemo.session import Session
 
     if out is None:
@@ -78,11 +79,12 @@ def command(
         say(str(failure.error))
 
     config = own_process(config, capacity=max(jobs, config.engine.capacity))
+    file_options = config.edge("sources", "file", FileOptions)
     source = FilesSource(
         paths,
         jobs,
-        channel_names=config.file.channel_names,
-        roles=names(roles) or config.file.roles,
+        channel_names=file_options.channel_names,
+        roles=names(roles) or file_options.roles,
         leave_out=enhanced,
         check=lambda audio: roles_for(names(roles), audio.channels, shown(audio.path)),
         on_failure=complain,

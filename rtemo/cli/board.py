@@ -37,9 +37,10 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     from rtemo.cli.view.live import can_draw
     from rtemo.cli.view.plain import sentence
     from rtemo.cli.view.screen import Lines
+    from rtemo.io.zmq_options import PublishOptions
 
     console = plain_console()
-    title = endpoint or config.publish.events
+    title = endpoint or config.edge("publishers", "zmq", PublishOptions).events
     is_drawn = can_draw(console) and not (once or as_json)
     board: Board | None = None
     alerts: deque[str] = deque(maxlen=_ALERTS)

@@ -7,6 +7,7 @@ import click
 from rtemo.cli.options import configured
 
 if TYPE_CHECKING:
+    from rtemo.api import RtemoError
     from rtemo.config import Config
 
 
@@ -22,11 +23,16 @@ def command(config: "Config", current: bool, bare: bool) -> None:
     """
     from rtemo.cli.main import say
     from rtemo.config import SEARCH_ORDER, Config, installed_options, render
+    from rtemo.config.edges import TABLES, edge_options
 
     shown = config if current else Config()
-    text = render(
-        shown, {"plugins": installed_options(shown.plugins, lambda error: say(str(error)))}, comments=not bare
-    )
+
+    def left_out(error: "RtemoError") -> None:
+        say(str(error))
+
+    tables = {table: edge_options(table, getattr(shown, table), left_out) for table in TABLES}
+    tables["plugins"] = installed_options(shown.plugins, left_out)
+    text = render(shown, tables, comments=not bare)
     if not bare:
         click.echo(f"# Configuration of rtemo. The first of these is used: {SEARCH_ORDER}.\n")
     click.echo(text, nl=False)

@@ -22,8 +22,9 @@ def command(config: "Config", backend: str | None, as_json: bool) -> None:
     import msgspec
 
     from rtemo.io.sources.devices import list_devices
+    from rtemo.io.sources.options import MicrophoneOptions
 
-    devices = list_devices(backend or config.microphone.backend)
+    devices = list_devices(backend or config.edge("sources", "microphone", MicrophoneOptions).backend)
     if as_json:
         for device in devices:
             click.echo(msgspec.json.encode(device))

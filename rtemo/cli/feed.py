@@ -23,7 +23,7 @@ _FARTHEST_SAMPLE = 1 << 62
 def connected(command: Command) -> Command:
     """Give a command the options of a connection; it receives them as keyword arguments for `connect`."""
     for option in (
-        click.option("--tenant", help="Tenant of the feed.  [publish.tenant]"),
+        click.option("--tenant", help="Tenant of the feed.  [publishers.zmq.tenant]"),
         click.option("--server-key", default="", metavar="KEY", help="Public CURVE key of the publisher, or its file."),
         click.option("--key-file", default="", metavar="FILE", help="Secret CURVE key file of this client."),
         click.option(
@@ -61,11 +61,13 @@ def connect(
         wanted: `calls`, `kinds`, `snapshot`, `on_notice` of the subscriber.
     """
     from rtemo.client import Subscriber
+    from rtemo.io.zmq_options import PublishOptions
 
+    here = config.edge("publishers", "zmq", PublishOptions)
     return Subscriber(
-        endpoint or config.publish.events,
-        query="" if endpoint else config.publish.query,
-        tenant=tenant or config.publish.tenant,
+        endpoint or here.events,
+        query="" if endpoint else here.query,
+        tenant=tenant or here.tenant,
         connect_timeout_s=wait_s,
         server_key=server_key,
         key_file=key_file,

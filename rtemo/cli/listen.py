@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rtemo.cli.view.live import Show
     from rtemo.cli.view.state import ViewState
     from rtemo.config import Config
+    from rtemo.io.sources.options import MicrophoneOptions
 
 _PATIENCE_S = 0.05
 
@@ -36,7 +37,7 @@ _PATIENCE_S = 0.05
 @click.option("--play", "is_played", is_flag=True, help="Play the processed audio.")
 @click.option("--play-device", help="Loudspeaker by index or part of its name; implies --play.")
 @click.option("--audio-out", metavar="ENDPOINT", help="Publish the processed audio, as tcp://127.0.0.1:5576.")
-@click.option("--publish", metavar="ENDPOINT", help="Publish events over ZeroMQ, as tcp://127.0.0.1:5570.")
+@click.option("--publish", metavar="NAMES|ENDPOINT", help="Publish events, as zmq,NAME or tcp://127.0.0.1:5570.")
 @click.option(
     "--jsonl", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Every event as JSON; - is here."
 )
@@ -92,7 +93,10 @@ def command(
     if is_played and is_mic:
         _warn_of_feedback(config, device, sinks)
     if is_mic:
-        origin, title = _microphone(config, device, roles), f"microphone {device or config.microphone.device}".strip()
+        origin, title = (
+            _microphone(config, device, roles),
+            f"microphone {device or _microphone_options(config).device}".strip(),
+        )
     elif source == "-":
         origin, title = _standard_input(config, rate, channels, sample_type, roles), "standard input"
     else:
@@ -193,6 +197,7 @@ def _file(config: "Config", path: str, roles: str | None, outputs: "dict[str, Pa
     from rtemo.cli.outputs import check_outputs
     from rtemo.io.sources.audio_file import AudioFile
     from rtemo.io.sources.file import FileSource
+    from rtemo.io.sources.options import FileOptions
 
     check_outputs([Path(path)], outputs)
     audio = AudioFile(path)  # a wrong path is worth saying before the seconds of warming up
@@ -200,8 +205,16 @@ def _file(config: "Config", path: str, roles: str | None, outputs: "dict[str, Pa
     if audio.remark:
         say(f"{shown(path)} {audio.remark}")
     roles_of = roles_for(names(roles), audio.channels, shown(path))
-    options = config.file if roles is None else msgspec.structs.replace(config.file, roles=roles_of)
+    options = config.edge("sources", "file", FileOptions)
+    if roles is not None:
+        options = msgspec.structs.replace(options, roles=roles_of)
     return FileSource.from_options(path, options)
+
+
+def _microphone_options(config: "Config") -> "MicrophoneOptions":
+    from rtemo.io.sources.options import MicrophoneOptions
+
+    return config.edge("sources", "microphone", MicrophoneOptions)
 
 
 def _microphone(config: "Config", device: str | None, roles: str | None) -> "Source":
@@ -209,7 +222,7 @@ def _microphone(config: "Config", device: str | None, roles: str | None) -> "Sou
 
     from rtemo.io.sources.microphone import MicrophoneSource
 
-    options = config.microphone
+    options = _microphone_options(config)
     if device is not None:
         options = msgspec.structs.replace(options, device=_device_name(device))
     if roles is not None:
@@ -222,6 +235,7 @@ def _standard_input(
 ) -> "Source":
     import msgspec
 
+    from rtemo.io.sources.options import StdinOptions
     from rtemo.io.sources.stdin import StdinSource
 
     given = {
@@ -231,7 +245,7 @@ def _standard_input(
         "roles": None if roles is None else names(roles),
     }
     changed = {name: value for name, value in given.items() if value is not None}
-    options = msgspec.structs.replace(config.stdin, **changed)
+    options = msgspec.structs.replace(config.edge("sources", "stdin", StdinOptions), **changed)
     roles_for(names(roles), options.channels, "standard input")
     return StdinSource.from_options(options)
 
@@ -243,18 +257,20 @@ def _device_name(text: str) -> int | str:
 def _sinks(config: "Config", is_played: bool, play_device: str | None, audio_endpoint: str | None) -> "list[AudioSink]":
     import msgspec
 
-    from rtemo.cli.audio_out import audio_out
+    from rtemo.cli import edges
 
     sinks: list[AudioSink] = []
     if is_played:
+        from rtemo.io.sinks.options import PlayOptions
         from rtemo.io.sinks.speaker import SpeakerSink
 
-        options = config.play
+        options = config.edge("sinks", "speaker", PlayOptions)
         if play_device is not None:
             options = msgspec.structs.replace(options, device=_device_name(play_device))
         sinks.append(SpeakerSink(options))
-    feed = audio_out(config, audio_endpoint)
-    return [*sinks, feed] if feed else sinks
+    if audio_endpoint:
+        sinks += edges.sinks(edges.with_endpoint(config, "sinks", audio_endpoint), ["zmq"])
+    return sinks
 
 
 def _warn_of_feedback(config: "Config", device: str | None, sinks: "list[AudioSink]") -> None:
@@ -263,8 +279,9 @@ def _warn_of_feedback(config: "Config", device: str | None, sinks: "list[AudioSi
     from rtemo.io.sources.capture import choose_device
     from rtemo.io.sources.devices import list_devices
 
-    wanted = config.microphone.device if device is None else _device_name(device)
-    microphone = choose_device(list(list_devices(config.microphone.backend)), wanted)
+    options = _microphone_options(config)
+    wanted = options.device if device is None else _device_name(device)
+    microphone = choose_device(list(list_devices(options.backend)), wanted)
     for sink in sinks:
         if isinstance(sink, SpeakerSink):
             risk = feedback_risk(microphone, sink.device, sink.is_chosen)
@@ -272,17 +289,11 @@ def _warn_of_feedback(config: "Config", device: str | None, sinks: "list[AudioSi
                 say(f"! {risk}")
 
 
-def _publishers(config: "Config", endpoint: str | None, jsonl: Path | None) -> "list[Publisher]":
-    import msgspec
+def _publishers(config: "Config", publish: str | None, jsonl: Path | None) -> "list[Publisher]":
+    from rtemo.cli import edges
 
-    publishers: list[Publisher] = []
-    if endpoint is not None:
-        from rtemo.io.publishers.zmq import ZmqPublisher
-
-        options = msgspec.structs.replace(config.publish, events=endpoint, state="", query="")
-        publishers.append(ZmqPublisher(options, purpose=config.policy.purpose))
+    config, wanted = edges.chosen(config, "publishers", publish, ())
     if jsonl is not None:
-        from rtemo.io.publishers.jsonl import JsonlPublisher
-
-        publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
-    return publishers
+        config = edges.with_options(config, "publishers", "jsonl", path=str(jsonl))
+        wanted = [*(name for name in wanted if name != "jsonl"), "jsonl"]
+    return edges.publishers(config, wanted)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rtemo.api import ConfigError
+from rtemo.cli.edges import tenant_of
 from rtemo.cli.main import say
 from rtemo.cli.stopping import shielded, term_as_interrupt
 from rtemo.cli.view.numbers import clock
 from rtemo.cli.wave_file import WaveFile
 from rtemo.client import AudioReceiver, ReceivedAudio
+from rtemo.io.zmq_options import USUAL_AUDIO_ENDPOINT, AudioOutOptions
 
 if TYPE_CHECKING:
     from rtemo.config import Config
@@ -23,7 +25,6 @@ _LONGEST_HOLE_S = 60.0
 _LONGEST_STEM_BYTES = 200  # file systems hold 255 bytes per name; a number and the suffix follow
 _FOLDER_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE)
 _MOST_LEFT_OUT = 65_536
-_USUAL_ENDPOINT = "tcp://127.0.0.1:5576"
 
 
 def save(
@@ -43,10 +44,14 @@ def save(
         EndpointError: Nobody was heard.
     """
     connection["connect_timeout_s"] = connection.pop("wait_s")
-    connection["tenant"] = connection["tenant"] or config.publish.tenant
+    connection["tenant"] = connection["tenant"] or tenant_of(config)
     received = ReceivedFiles(folder)
     with term_as_interrupt():
-        receiver = AudioReceiver(endpoint or config.audio_out.endpoint or _USUAL_ENDPOINT, calls=calls, **connection)
+        receiver = AudioReceiver(
+            endpoint or config.edge("sinks", "zmq", AudioOutOptions).endpoint or USUAL_AUDIO_ENDPOINT,
+            calls=calls,
+            **connection,
+        )
         with receiver:
             try:
                 for audio in receiver:

@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +11,9 @@ from rtemo.cli.options import configured, own_process
 from rtemo.cli.stopping import shielded, term_as_interrupt, term_first
 
 if TYPE_CHECKING:
-    from rtemo.api import Publisher
+    from collections.abc import Sequence
+
     from rtemo.config import Config
-    from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
 
 _PATIENCE_S = 0.2
@@ -21,10 +21,16 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality",
 
 
 @click.command("serve")
-@click.option("--ingest", "ingest_endpoint", metavar="ENDPOINT", help="Where audio comes in.  [ingest.endpoint]")
-@click.option("--publish", "publish_endpoint", metavar="ENDPOINT", help="Where events go out.  [publish.events]")
 @click.option(
-    "--audio-out", "audio_endpoint", metavar="ENDPOINT", help="Where processed audio goes out.  [audio_out.endpoint]"
+    "--source", "source", metavar="NAMES", help="Where audio comes from, as zmq,NAME (see rtemo plugins).  [zmq]"
+)
+@click.option("--ingest", "ingest_endpoint", metavar="ENDPOINT", help="Where audio comes in.  [sources.zmq.endpoint]")
+@click.option(
+    "--publish", "publish", metavar="NAMES|ENDPOINT", help="Where events go out, as zmq,NAME.  [publishers.zmq.events]"
+)
+@click.option("--sink", "sink", metavar="NAMES", help="Where processed audio goes, as zmq,NAME.")
+@click.option(
+    "--audio-out", "audio_endpoint", metavar="ENDPOINT", help="Where processed audio goes out.  [sinks.zmq.endpoint]"
 )
 @click.option("--capacity", type=click.IntRange(1, 4096), help="Streams held at once.  [engine.capacity]")
 @click.option(
@@ -32,7 +38,7 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality",
     "drain_s",
     type=click.FloatRange(0, 86_400),
     metavar="SECONDS",
-    help="How long calls may go on after SIGTERM; no new ones are taken.  [ingest.drain_s]",
+    help="How long calls may go on after SIGTERM; no new ones are taken.  [sources.zmq.drain_s]",
 )
 @click.option("--device", metavar="NAME", help="Where models run: cpu, cuda or cuda:1.  [runtime.device]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
@@ -40,8 +46,10 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality",
 @configured
 def command(
     config: "Config",
+    source: str | None,
     ingest_endpoint: str | None,
-    publish_endpoint: str | None,
+    publish: str | None,
+    sink: str | None,
     audio_endpoint: str | None,
     capacity: int | None,
     drain_s: float | None,
@@ -49,9 +57,11 @@ def command(
     jsonl: Path | None,
     quiet: bool,
 ) -> int:
-    """Take audio of many calls in over ZeroMQ and publish their events, until Ctrl-C or SIGTERM.
+    """Take audio of many calls in and publish their events, until Ctrl-C or SIGTERM; over ZeroMQ if nothing is said.
 
-    With --audio-out the processed audio of every stream goes out too, for rtemo subscribe --audio and others.
+    With --source, --publish and --sink audio and events come and go by other ways that are installed; rtemo plugins
+    lists them, and each has a table in the configuration. With --audio-out the processed audio of every stream goes out
+    too, for rtemo subscribe --audio and others.
 
     Streams are analysed whose role is among policy.analysed_roles ('customer', 'caller', ...); of all others, and of
     those without a role, only speech and silence are told. One more stream than capacity is refused with a reason;
@@ -63,57 +73,49 @@ def command(
     """
     import msgspec
 
-    from rtemo.cli.audio_out import audio_out
+    from rtemo.cli import edges
     from rtemo.cli.main import EXIT_FAILED
     from rtemo.cli.starting import StartLine
     from rtemo.io.connections import raise_file_limit
-    from rtemo.io.endpoints import parse_endpoint
-    from rtemo.io.publishers.zmq import ZmqPublisher
-    from rtemo.io.sockets import check_exposure
-    from rtemo.io.sources.ingest import IngestSource
     from rtemo.session import Session
 
     config = own_process(config, **({} if capacity is None else {"capacity": capacity}))
     if device is not None:
         config = msgspec.structs.replace(config, runtime=msgspec.structs.replace(config.runtime, device=device))
-    ingest_options, publish_options = config.ingest, config.publish
-    if ingest_endpoint is not None:
-        ingest_options = msgspec.structs.replace(ingest_options, endpoint=ingest_endpoint)
-    if publish_endpoint is not None:
-        publish_options = msgspec.structs.replace(publish_options, events=publish_endpoint, state="", query="")
-    for endpoint, curve, plaintext, section in (
-        (ingest_options.endpoint, ingest_options.curve, ingest_options.insecure_plaintext, "ingest"),
-        (publish_options.events, publish_options.curve, publish_options.insecure_plaintext, "publish"),
+    if jsonl is not None:
+        config = edges.with_options(config, "publishers", "jsonl", path=str(jsonl))
+    for table, endpoint in (("sources", ingest_endpoint), ("sinks", audio_endpoint)):
+        if endpoint is not None:
+            config = edges.with_endpoint(config, table, endpoint)
+    config, from_ = edges.chosen(config, "sources", source, ("zmq",))
+    config, to = edges.chosen(config, "publishers", publish, ("zmq",))
+    is_audio_wanted = bool(config.sinks.get("zmq", {}).get("endpoint"))
+    config, audio_to = edges.chosen(config, "sinks", sink, ("zmq",) if is_audio_wanted else ())
+    for names, name, is_asked in (
+        (from_, "zmq", ingest_endpoint),
+        (audio_to, "zmq", audio_endpoint),
+        (to, "jsonl", jsonl),
     ):
-        check_exposure(parse_endpoint(endpoint), curve, plaintext, section)  # before the seconds of warming up
+        if is_asked is not None and name not in names:
+            names.append(name)
     files, wanted = raise_file_limit(), 2 * config.engine.capacity + 256
     if files < wanted:
         problem = f"this process may open {files} files, {config.engine.capacity} streams may need {wanted}"
         print(f"rtemo: {problem}; raise `ulimit -n`, or LimitNOFILE= of the service", file=sys.stderr, flush=True)
-    ingest = IngestSource(ingest_options)
-    drain = _Drain(ingest, ingest_options.drain_s if drain_s is None else drain_s)
-    publisher = ZmqPublisher(publish_options, purpose=config.policy.purpose)
-    publishers: list[Publisher] = [publisher]
-    if jsonl is not None:
-        from rtemo.io.publishers.jsonl import JsonlPublisher
-
-        publishers.append(JsonlPublisher(jsonl, purpose=config.policy.purpose))
-    feed = audio_out(config, audio_endpoint or config.audio_out.endpoint)
-    _read_keys_on_hangup(config)
+    sources = edges.sources(config, from_)
     session = Session(
         config,
-        sources=[ingest],
-        publishers=publishers,
-        sinks=[feed] if feed else [],
+        sources=sources,
+        publishers=edges.publishers(config, to),
+        sinks=edges.sinks(config, audio_to),
         on_progress=StartLine(),
     )
+    drain = _Drain(sources, drain_s)
+    _read_keys_on_hangup(session.edges)
     with term_as_interrupt(), term_first(drain.begin):
         try:
             session.start()
-            ends = {name: str(end) for name, end in publisher.endpoints.items()}
-            if feed is not None:
-                ends["audio out"] = str(feed.endpoint)
-            _announce(config, str(ingest.endpoint), ends)
+            _announce(config, session.edges)
             _follow(session, drain, quiet)
         except KeyboardInterrupt:
             pass  # the usual way to end
@@ -124,52 +126,58 @@ def command(
     return EXIT_FAILED if session.publisher_faults else 0
 
 
-def _read_keys_on_hangup(config: "Config") -> None:
+def _read_keys_on_hangup(edges: "Sequence[object]") -> None:
     """Let SIGHUP read the lists of clients again, where there are any; otherwise it ends the program as always."""
     import signal
 
     from rtemo.io.curve import read_keys_again
 
-    curves = (config.ingest.curve, config.publish.curve, config.audio_out.curve)
-    if hasattr(signal, "SIGHUP") and any(curve.key_file for curve in curves):
+    if hasattr(signal, "SIGHUP") and any(getattr(edge, "is_encrypted", False) for edge in edges):
         signal.signal(signal.SIGHUP, lambda number, frame: read_keys_again())
 
 
-def _announce(config: "Config", ingest: str, endpoints: dict[str, str]) -> None:
-    rows = {"audio in": ingest, **endpoints, "purpose": config.policy.purpose, "streams": str(config.engine.capacity)}
+def _announce(config: "Config", edges: "Sequence[object]") -> None:
+    endpoints = {name: str(end) for edge in edges for name, end in getattr(edge, "endpoints", {}).items()}
+    rows = {**endpoints, "purpose": config.policy.purpose, "streams": str(config.engine.capacity)}
     for name, value in rows.items():
         print(f"{name:<9} {value}", flush=True)
-    ends = ", ".join(f"{name} {end}" for name, end in {"audio in": ingest, **endpoints}.items())
-    print(f"rtemo: ready: {ends}, {config.engine.capacity} slots", file=sys.stderr, flush=True)
+    ends = ", ".join([*(f"{name} {end}" for name, end in endpoints.items()), f"{config.engine.capacity} slots"])
+    print(f"rtemo: ready: {ends}", file=sys.stderr, flush=True)
 
 
 class _Drain:
-    """A planned stop that lets calls come to their end."""
+    """A planned stop that lets calls come to their end, at the sources that know how to take no new ones."""
 
-    def __init__(self, ingest: "IngestSource", limit_s: float) -> None:
-        self._ingest = ingest
-        self._limit_s = limit_s
+    def __init__(self, sources: "Sequence[Any]", limit_s: float | None) -> None:
+        self._sources = [source for source in sources if hasattr(source, "drain")]
+        longest_s = max((float(getattr(source, "drain_s", 0.0)) for source in self._sources), default=0.0)
+        self._limit_s = longest_s if limit_s is None else limit_s
         self._until_s = 0.0
         self._is_told = False
 
     def begin(self) -> bool:
         """Take no new calls from now on; tell whether there is time for those that run."""
-        if not self._limit_s:
+        if not self._limit_s or not self._sources:
             return False
         self._until_s = time.monotonic() + self._limit_s
-        self._ingest.drain()
+        for source in self._sources:
+            source.drain()
         return True
+
+    @property
+    def _count_streams(self) -> int:
+        return sum(source.count_streams for source in self._sources)
 
     @property
     def is_over(self) -> bool:
         """Whether the last call has ended, or the time is up."""
         if not self._until_s:
             return False
+        count = self._count_streams
         if not self._is_told:
             self._is_told = True
-            count = self._ingest.count_streams
             print(f"draining: no new calls; {count} streams go on for {self._limit_s:g} s at most", flush=True)
-        return not self._ingest.count_streams or time.monotonic() > self._until_s
+        return not count or time.monotonic() > self._until_s
 
 
 def _follow(session: "Session", drain: _Drain, quiet: bool) -> None:

@@ -50,10 +50,10 @@ def command(
 ) -> None:
     """Print the events of the publisher at ENDPOINT, last values first, then as they come.
 
-    Without ENDPOINT it is publish.events of the configuration. What is lost on the way is counted and named on
+    Without ENDPOINT it is publishers.zmq.events of the configuration. What is lost on the way is counted and named on
     standard error.
 
-    With --audio it writes what `rtemo serve --audio-out` sends, until Ctrl-C; ENDPOINT is audio_out.endpoint of the
+    With --audio it writes what `rtemo serve --audio-out` sends, until Ctrl-C; ENDPOINT is sinks.zmq.endpoint of the
     configuration then. What was lost stands as silence.
     """
     from rtemo.cli.main import say

@@ -31,9 +31,10 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
     from rtemo.api import Health
     from rtemo.cli.view.console import plain_console
     from rtemo.cli.view.live import can_draw
+    from rtemo.io.zmq_options import PublishOptions
 
     console = plain_console()
-    title = endpoint or config.publish.events
+    title = endpoint or config.edge("publishers", "zmq", PublishOptions).events
     is_drawn = can_draw(console) and not (once or as_json)
     live = Live(console=console, screen=True, auto_refresh=False) if is_drawn else None
     with term_as_interrupt(), connect(config, endpoint, kinds=["health"], **connection) as feed:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from rtemo.api.errors import ConfigError
+from rtemo.config.edges import check_edges, with_present_names
 from rtemo.config.plugins import check_plugins
 from rtemo.config.strict import convert
 from rtemo.config.tree import Config
@@ -88,7 +89,9 @@ def as_tables(config: Config) -> dict[str, Any]:
 
 
 def _checked(data: dict[str, Any], origin: str) -> Config:
+    data = with_present_names(data, origin)
     check_plugins(data, origin)
+    check_edges(data, origin)
     config = convert(data, Config, origin=origin)
     config.policy.check()
     return config

@@ -1,6 +1,6 @@
 """Config: the whole configuration as one tree of option structs, one per table of the TOML file."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -8,10 +8,9 @@ from msgspec import Meta
 from rtemo.config.policy import Policy
 from rtemo.engine.options import EngineOptions
 from rtemo.extensions import default_chain
-from rtemo.io.sinks.options import PlayOptions
-from rtemo.io.sources.options import FileOptions, MicrophoneOptions, StdinOptions
-from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 from rtemo.runtime.options import RuntimeOptions
+
+Options = TypeVar("Options", bound=msgspec.Struct)
 
 
 class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,13 +32,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     )
     runtime: Annotated[RuntimeOptions, Meta(description="What runs the models, and where.")] = RuntimeOptions()
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()
-    file: Annotated[FileOptions, Meta(description="Sound files as a source.")] = FileOptions()
-    stdin: Annotated[StdinOptions, Meta(description="Raw PCM on standard input as a source.")] = StdinOptions()
-    microphone: Annotated[MicrophoneOptions, Meta(description="The microphone as a source.")] = MicrophoneOptions()
-    ingest: Annotated[IngestOptions, Meta(description="Audio of many calls over ZeroMQ.")] = IngestOptions()
-    publish: Annotated[PublishOptions, Meta(description="Events over ZeroMQ.")] = PublishOptions()
-    audio_out: Annotated[AudioOutOptions, Meta(description="Processed audio over ZeroMQ.")] = AudioOutOptions()
-    play: Annotated[PlayOptions, Meta(description="The loudspeaker that processed audio is played on.")] = PlayOptions()
+    sources: Annotated[
+        dict[str, dict[str, Any]], Meta(description="Where audio comes from, one table each: [sources.<name>].")
+    ] = msgspec.field(default_factory=dict)
+    publishers: Annotated[
+        dict[str, dict[str, Any]], Meta(description="Where events go, one table each: [publishers.<name>].")
+    ] = msgspec.field(default_factory=dict)
+    sinks: Annotated[
+        dict[str, dict[str, Any]], Meta(description="Where processed audio goes, one table each: [sinks.<name>].")
+    ] = msgspec.field(default_factory=dict)
     listen: Annotated[ListenOptions, Meta(description="The live view of `rtemo listen`.")] = ListenOptions()
     policy: Annotated[Policy, Meta(description="Whose voice may be analysed, and for what purpose.")] = Policy()
     plugins: Annotated[
@@ -49,3 +50,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def plugin_options(self, name: str) -> dict[str, Any]:
         """Tell what the configuration says about a plugin; empty means its defaults."""
         return self.plugins.get(name, {})
+
+    def edge(self, table: Literal["sources", "publishers", "sinks"], name: str, options_type: type[Options]) -> Options:
+        """Give the options of a source, publisher or sink, defaults filled in."""
+        return msgspec.convert(getattr(self, table).get(name, {}), options_type)

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+USUAL_AUDIO_ENDPOINT = "tcp://127.0.0.1:5576"
+
 
 class CurveOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """CURVE encryption of an endpoint and the clients that may connect; off while `key_file` is empty."""
@@ -71,7 +73,7 @@ class AudioOutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Settings of the audio feed: processed audio of every stream to whoever may subscribe; off by default."""
 
     endpoint: Annotated[
-        str, Meta(description="Endpoint of processed audio, tcp://ADDRESS:PORT or ipc://PATH; empty is off.")
+        str, Meta(description="Endpoint of processed audio, tcp://ADDRESS:PORT or ipc://PATH; serve sends it when set.")
     ] = ""
     codec: Annotated[
         Literal["s16le", "f32le"], Meta(description="Samples on the wire: 16-bit integers or 32-bit floats.")

@@ -129,8 +129,9 @@ def test_limit_of_open_files_that_is_too_low_for_the_capacity_is_told() -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["publish.replay_bytes=1e26", "ingest.window_s=1e9", "engine.ring_s=1e12", "engine.hang_s=1e300",
-     "publish.send_queue_messages=1e18", "ingest.lost_s=nan", "engine.outbox_events=1e15", "ingest.idle_s=inf"],
+    ["publishers.zmq.replay_bytes=1e26", "sources.zmq.window_s=1e9", "engine.ring_s=1e12", "engine.hang_s=1e300",
+     "publishers.zmq.send_queue_messages=1e18", "sources.zmq.lost_s=nan",
+     "engine.outbox_events=1e15", "sources.zmq.idle_s=inf"],
 )  # fmt: skip
 def test_absurd_settings_are_refused_in_one_line(capsys: pytest.CaptureFixture[str], setting: str) -> None:
     done = call(capsys, "serve", "--set", setting)

@@ -86,7 +86,7 @@ def test_an_open_network_address_is_refused_in_one_line(capsys: Any) -> None:
     ends = ("--ingest", endpoint(), "--publish", endpoint())
     done = call(capsys, "serve", *CHAIN, *ends, "--audio-out", "tcp://0.0.0.0:5599")
     assert done.code == 2
-    assert "would carry plain text; set audio_out.curve.key_file" in done.complaint
+    assert "would carry plain text; set sinks.zmq.curve.key_file" in done.complaint
 
 
 def test_saving_audio_does_not_mix_with_printing_events_and_needs_a_folder(capsys: Any, tmp_path: Path) -> None:

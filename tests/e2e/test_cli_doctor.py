@@ -36,8 +36,8 @@ def test_everything_that_rtemo_needs_is_looked_at(capsys):
         "sound through",
         "libzmq",
         "CURVE",
-        "publish.events",
-        "ingest.endpoint",
+        "publishers.zmq.events",
+        "sources.zmq.endpoint",
     ):
         assert what in found, what
     assert "speech start" in found["sound through"]["detail"]
@@ -52,9 +52,9 @@ def test_a_port_in_use_is_noted_with_its_mend(capsys, tmp_path):
         file.write_text(f'chain = []\n[publish]\nevents = "tcp://127.0.0.1:{taken.getsockname()[1]}"\n')
         code, found = findings(capsys, "--config", file)
     assert code == 0
-    assert found["publish.events"]["verdict"] == "note"
-    assert "in use" in found["publish.events"]["detail"]
-    assert found["publish.events"]["mend"]
+    assert found["publishers.zmq.events"]["verdict"] == "note"
+    assert "in use" in found["publishers.zmq.events"]["detail"]
+    assert found["publishers.zmq.events"]["mend"]
 
 
 def test_a_typo_in_the_configuration_is_a_finding_and_the_rest_is_looked_at(capsys, tmp_path):

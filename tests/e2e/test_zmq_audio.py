@@ -285,13 +285,13 @@ def test_beyond_this_machine_it_wants_keys() -> None:
         with pytest.raises(EndpointError, match=words) as caught, Feeding(endpoint=endpoint):
             pass
         if "plain" in words:
-            assert "audio_out.curve.key_file" in caught.value.mend
+            assert "sinks.zmq.curve.key_file" in caught.value.mend
 
 
 def test_an_endpoint_in_use_is_named() -> None:
     with Feeding() as feeding, pytest.raises(EndpointError, match="already in use") as caught:
         Feeding(endpoint=feeding.endpoint).__enter__()
-    assert "audio_out.endpoint" in caught.value.mend
+    assert "sinks.zmq.endpoint" in caught.value.mend
 
 
 @pytest.mark.skipif(not zmq.has("curve"), reason="libzmq was built without CURVE")

@@ -430,7 +430,7 @@ def test_message_beyond_the_limit_disconnects_its_sender_only(context: zmq.Conte
 def test_endpoint_open_to_the_network_in_plain_text_is_refused() -> None:
     with pytest.raises(EndpointError, match="plain text") as caught:
         IngestSource(IngestOptions(endpoint="tcp://*:5575")).open(FakeDesk())
-    assert "ingest.curve.key_file" in caught.value.mend
+    assert "sources.zmq.curve.key_file" in caught.value.mend
 
 
 def test_port_in_use_is_one_clear_error() -> None:
@@ -438,7 +438,7 @@ def test_port_in_use_is_one_clear_error() -> None:
         other = IngestSource(IngestOptions(endpoint=made.endpoint))
         with pytest.raises(EndpointError, match="already in use") as caught:
             other.open(FakeDesk())
-        assert "ingest.endpoint" in caught.value.mend
+        assert "sources.zmq.endpoint" in caught.value.mend
 
 
 def test_client_in_another_process_that_is_killed_leaves_the_rest_running() -> None:

@@ -5,12 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import EXPERTS, Block, HopFlag, ModelError, ModelHandle, StateTable
+from rtemo.api import EXPERTS, Block, HopFlag, ModelError, ModelHandle, StateTable, check_seam, choose_steps
 from rtemo.dsp.kernel import kernel
 from rtemo_plugins.gem.gate import UNIFORM, move_gate, sharpen_gate
 from rtemo_plugins.gem.step import STEP_HOPS, Step
-from rtemo_plugins.shared.seam import check_seam
-from rtemo_plugins.shared.stagger import choose
 
 _SLACK_HOPS = STEP_HOPS - 1  # a step is computed before the next one is complete
 _PATIENCE_HOPS = 2  # other plugins have their steps when ours are complete; half way between is the best time
@@ -86,7 +84,7 @@ class Ensemble:
         if not len(waiting):
             return waiting
         waited = np.where(flags[waiting] & _LAST, _SLACK_HOPS, self._hops[waiting] % STEP_HOPS)
-        return waiting[choose(waited, _SLACK_HOPS, _BATCH_ROWS, _PATIENCE_HOPS)]
+        return waiting[choose_steps(waited, _SLACK_HOPS, _BATCH_ROWS, _PATIENCE_HOPS)]
 
     def step(self, rows: NDArray[np.int64]) -> Step:
         """Collect the complete step of each of `rows`."""

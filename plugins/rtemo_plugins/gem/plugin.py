@@ -4,14 +4,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, Spoof
+from rtemo.api import Block, Emit, HopFlag, ModelError, PluginContext, PluginSpec, RowParts, Spoof
 from rtemo_plugins.gem.consequences import Consequences
 from rtemo_plugins.gem.ensemble import Ensemble
 from rtemo_plugins.gem.front_end import FrontEnd, TraceFormat
 from rtemo_plugins.gem.options import GemOptions
 from rtemo_plugins.gem.step import STEP_HOPS
 from rtemo_plugins.gem.verdicts import MARKS, Notice, Verdicts
-from rtemo_plugins.shared.row_parts import RowParts
 
 _LAST = np.uint8(HopFlag.LAST)
 

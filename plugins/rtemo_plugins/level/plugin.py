@@ -12,6 +12,7 @@ from rtemo.api import (
     PluginContext,
     PluginSpec,
     Quality,
+    RowParts,
     StateTable,
     StreamFormat,
 )
@@ -21,7 +22,6 @@ from rtemo.dsp.level import LevelMeter, amplitude_to_dbfs, power_to_dbfs
 from rtemo_plugins.level.options import LevelOptions
 from rtemo_plugins.level.tally import REPORT, TALLY, count
 from rtemo_plugins.level.watch import DETAILS, NOTICE, PROBLEMS, WATCH, watch
-from rtemo_plugins.shared.row_parts import RowParts
 
 
 class LevelPlugin:

@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import ModelHandle
+from rtemo.api import ModelHandle, check_seam
 from rtemo.dsp.gains import apply_gains
 from rtemo_plugins.merit.front_end import Spectrum, SpectrumFormat
-from rtemo_plugins.shared.seam import check_seam
 
 
 class Enhancer:

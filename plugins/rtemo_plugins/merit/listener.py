@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import EMOTIONS, Block, HopFlag, ModelHandle, StateTable
+from rtemo.api import EMOTIONS, Block, HopFlag, ModelHandle, StateTable, check_seam, choose_steps
 from rtemo.dsp.kernel import kernel
 from rtemo_plugins.merit.step import Step
-from rtemo_plugins.shared.seam import check_seam
-from rtemo_plugins.shared.stagger import choose
 
 STEP_HOPS = 4
 """Hops that the network takes at once."""
@@ -86,7 +84,7 @@ class Listener:
         if not len(waiting):
             return waiting
         waited = np.where(flags[waiting] & _LAST, _SLACK_HOPS, self._hops[waiting] % STEP_HOPS)
-        return waiting[choose(waited, _SLACK_HOPS)]
+        return waiting[choose_steps(waited, _SLACK_HOPS)]
 
     def step(self, rows: NDArray[np.int64]) -> Step:
         """Collect the complete step of each of `rows`."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, Emotion, HopFlag, ModelError, PluginContext, PluginSpec
+from rtemo.api import Block, Emit, Emotion, HopFlag, ModelError, PluginContext, PluginSpec, RowParts
 from rtemo.dsp.gains import least_factor
 from rtemo_plugins.merit.enhancer import Enhancer
 from rtemo_plugins.merit.findings import MARKS as FINDINGS
@@ -16,7 +16,6 @@ from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.turns import Estimate, Turns
 from rtemo_plugins.merit.words import MARKS as WORDS
 from rtemo_plugins.merit.words import Words
-from rtemo_plugins.shared.row_parts import RowParts
 
 _LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)

@@ -14,6 +14,7 @@ from rtemo.api import (
     PluginContext,
     PluginSpec,
     Prosody,
+    RowParts,
     StateTable,
     StreamFormat,
 )
@@ -25,7 +26,6 @@ from rtemo.dsp.rate import SpeechRate
 from rtemo.dsp.tilt import SpectralTilt
 from rtemo_plugins.prosody.options import ProsodyOptions
 from rtemo_plugins.prosody.tally import LEAST_RANGE_HOPS, LEAST_VOICED_HOPS, REPORT, TALLY, count
-from rtemo_plugins.shared.row_parts import RowParts
 
 _SILENCE = 0  # of `vad.speech` and `vad.voice`: anything else, unknown too, is listened to
 

@@ -6,7 +6,19 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Alert, Block, Board, Emit, HopFlag, ModelCard, ModelError, PluginContext, PluginSpec, Rank
+from rtemo.api import (
+    Alert,
+    Block,
+    Board,
+    Emit,
+    HopFlag,
+    ModelCard,
+    ModelError,
+    PluginContext,
+    PluginSpec,
+    Rank,
+    RowParts,
+)
 from rtemo_plugins.ranker.alerts import Alerts
 from rtemo_plugins.ranker.board import FloorBoard
 from rtemo_plugins.ranker.course import Course, Notice
@@ -14,7 +26,6 @@ from rtemo_plugins.ranker.options import RankerOptions
 from rtemo_plugins.ranker.rolling import SAMPLE_S
 from rtemo_plugins.ranker.roster import Roster
 from rtemo_plugins.ranker.scorer import STEP_HOPS, WORDS, Scorer
-from rtemo_plugins.shared.row_parts import RowParts
 
 _LAST = np.uint8(HopFlag.LAST)
 

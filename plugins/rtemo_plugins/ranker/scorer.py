@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import ModelError, ModelHandle, StateTable
-from rtemo_plugins.shared.seam import check_seam
+from rtemo.api import ModelError, ModelHandle, StateTable, check_seam
 
 WORDS = 192
 STEP_HOPS = 4

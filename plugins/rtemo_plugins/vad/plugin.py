@@ -11,6 +11,7 @@ from rtemo.api import (
     PluginContext,
     PluginSpec,
     Quality,
+    RowParts,
     SpeechEnd,
     SpeechStart,
     StateTable,
@@ -19,7 +20,6 @@ from rtemo.api import (
 )
 from rtemo.api.units import seconds_to_hops
 from rtemo.dsp.finite import finite_rows
-from rtemo_plugins.shared.row_parts import RowParts
 from rtemo_plugins.vad.back_end import UNKNOWN, BackEnd
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.silero import MODEL, SileroBackEnd, longest_lag_samples

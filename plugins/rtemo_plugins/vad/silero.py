@@ -5,11 +5,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, ModelHandle, PluginError, StateTable, StreamFormat
+from rtemo.api import BATCH_ROWS, Block, ModelHandle, PluginError, StateTable, StreamFormat, check_seam, choose_steps
 from rtemo.dsp.fft import FftPlan
 from rtemo.dsp.lanes import LANES
-from rtemo_plugins.shared.seam import check_seam
-from rtemo_plugins.shared.stagger import BATCH_ROWS, choose
 from rtemo_plugins.vad.steadiness import FRESH, STEADY, weigh_steadiness
 from rtemo_plugins.vad.windows import (
     BINS,
@@ -142,7 +140,7 @@ class SileroBackEnd:
         rows = np.flatnonzero(self._pending[:n])
         if not len(rows):
             return
-        rows = rows[choose(self._age[rows], SPREAD_HOPS)]
+        rows = rows[choose_steps(self._age[rows], SPREAD_HOPS)]
         count = len(rows)
         frames, magnitude = self._frames[: count * FRAMES], self._spectra[: count * FRAMES]
         spectra(

@@ -13,8 +13,9 @@ def microphone(config: Config, is_needed: bool) -> Iterator[Finding]:
         config: Which device.
         is_needed: Whether a missing microphone is a failure; files and calls need none.
     """
+    from rtemo.io.sources.options import MicrophoneOptions
     from rtemo.io.sources.probe import probe_microphone
 
-    for found in probe_microphone(config.microphone):
+    for found in probe_microphone(config.edge("sources", "microphone", MicrophoneOptions)):
         verdict: Verdict = "pass" if found.ok else "fail" if is_needed else "note"
         yield Finding(found.what, verdict, found.detail, found.mend)

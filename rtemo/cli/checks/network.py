@@ -32,19 +32,22 @@ def endpoints(config: Config) -> Iterator[Finding]:
     from rtemo.api import EndpointError
     from rtemo.io.endpoints import parse_endpoint
     from rtemo.io.sockets import bind, check_exposure, make_socket, open_context
+    from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 
-    publish, ingest, audio_out = config.publish, config.ingest, config.audio_out
+    publish = config.edge("publishers", "zmq", PublishOptions)
+    ingest = config.edge("sources", "zmq", IngestOptions)
+    audio_out = config.edge("sinks", "zmq", AudioOutOptions)
     for what, text, options in (
-        ("publish.events", publish.events, publish),
-        ("ingest.endpoint", ingest.endpoint, ingest),
-        ("audio_out.endpoint", audio_out.endpoint, audio_out),
+        ("publishers.zmq.events", publish.events, publish),
+        ("sources.zmq.endpoint", ingest.endpoint, ingest),
+        ("sinks.zmq.endpoint", audio_out.endpoint, audio_out),
     ):
         if not text:
             continue  # off
         context = open_context()
         try:
             endpoint = parse_endpoint(text)
-            check_exposure(endpoint, options.curve, options.insecure_plaintext, what.split(".")[0])
+            check_exposure(endpoint, options.curve, options.insecure_plaintext, what.rpartition(".")[0])
             with make_socket(context, zmq.PUB) as socket:
                 bind(socket, endpoint, 1024, None, what)
         except EndpointError as error:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import ClassVar
 
 import zmq
 
@@ -49,6 +50,7 @@ class ZmqPublisher:
     """
 
     name = "zmq"
+    options_type: ClassVar[type[PublishOptions]] = PublishOptions
 
     def __init__(
         self, options: PublishOptions | None = None, *, purpose: str = "", format: StreamFormat | None = None
@@ -80,11 +82,16 @@ class ZmqPublisher:
         """Random name of this life of the publisher."""
         return self._numbering.epoch
 
-    def open(self) -> None:
-        """Bind the three sockets.
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it reads lists of clients that may connect."""
+        return bool(self._options.curve.key_file)
+
+    def check(self) -> dict[str, Endpoint]:
+        """Tell the three endpoints, before the seconds of warming up.
 
         Raises:
-            EndpointError: An endpoint is in use, impossible, or open to the network without encryption.
+            EndpointError: One is impossible, or open to the network without encryption.
         """
         options = self._options
         events = parse_endpoint(options.events)
@@ -94,7 +101,17 @@ class ZmqPublisher:
             "query": parse_endpoint(options.query) if options.query else events.beside(2, "query"),
         }
         for endpoint in wanted.values():
-            check_exposure(endpoint, options.curve, options.insecure_plaintext, "publish")
+            check_exposure(endpoint, options.curve, options.insecure_plaintext, "publishers.zmq")
+        return wanted
+
+    def open(self) -> None:
+        """Bind the three sockets.
+
+        Raises:
+            EndpointError: An endpoint is in use, impossible, or open to the network without encryption.
+        """
+        options = self._options
+        wanted = self.check()
         self._owner = threading.get_ident()
         self._context = open_context()
         try:

@@ -1,6 +1,7 @@
 """SpeakerSink: plays processed audio on a device of this machine."""
 
 import time
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ class SpeakerSink:
     """
 
     name = "playback"
+    options_type: ClassVar[type[PlayOptions]] = PlayOptions
 
     def __init__(self, options: PlayOptions | None = None, backend: SoundDeviceBackend | None = None) -> None:
         self._options = options or PlayOptions()

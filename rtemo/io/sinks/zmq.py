@@ -3,6 +3,8 @@
 import secrets
 import threading
 import time
+from collections.abc import Mapping
+from typing import ClassVar
 
 import zmq
 
@@ -25,7 +27,7 @@ from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket,
 from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
 from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import WireError, utc_ms
-from rtemo.io.zmq_options import AudioOutOptions
+from rtemo.io.zmq_options import USUAL_AUDIO_ENDPOINT, AudioOutOptions
 
 _LEAST_BEAT_S = 0.05
 
@@ -48,6 +50,7 @@ class ZmqAudioSink:
     """
 
     name = "audio-out"
+    options_type: ClassVar[type[AudioOutOptions]] = AudioOutOptions
     overrun_samples = underrun_samples = 0  # a full queue is the subscriber's, who counts what it misses
 
     def __init__(self, options: AudioOutOptions, *, tenant: str = "main") -> None:
@@ -69,6 +72,27 @@ class ZmqAudioSink:
         self._beat_s = 0.0
         self._is_beat_wanted = False
 
+    @property
+    def endpoints(self) -> Mapping[str, object]:
+        """Where it is reached, by name, once it is open."""
+        return {} if self.endpoint is None else {"audio out": self.endpoint}
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it reads lists of clients that may connect."""
+        return bool(self._options.curve.key_file)
+
+    def check(self) -> Endpoint:
+        """Tell the endpoint, before the seconds of warming up.
+
+        Raises:
+            EndpointError: It is impossible, or open to the network without encryption.
+        """
+        options = self._options
+        endpoint = parse_endpoint(options.endpoint or USUAL_AUDIO_ENDPOINT)
+        check_exposure(endpoint, options.curve, options.insecure_plaintext, "sinks.zmq")
+        return endpoint
+
     def open(self, format: StreamFormat) -> None:
         """Bind the socket.
 
@@ -76,8 +100,7 @@ class ZmqAudioSink:
             EndpointError: The endpoint is in use, impossible, or open to the network without encryption.
         """
         options = self._options
-        endpoint = parse_endpoint(options.endpoint)
-        check_exposure(endpoint, options.curve, options.insecure_plaintext, "audio_out")
+        endpoint = self.check()
         self._format = format
         self._packet_samples = round(options.packet_s * format.sample_rate_hz)
         self._owner = threading.get_ident()
@@ -90,7 +113,7 @@ class ZmqAudioSink:
             self._connections = Connections(self._socket, options.max_clients)
             self._socket.sndhwm = options.send_queue_messages
             self._socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)
-            self.endpoint = bind(self._socket, endpoint, SUBSCRIPTION_BYTES, self._door, "audio_out.endpoint")
+            self.endpoint = bind(self._socket, endpoint, SUBSCRIPTION_BYTES, self._door, "sinks.zmq.endpoint")
         except BaseException:
             self.close()
             raise

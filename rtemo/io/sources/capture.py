@@ -150,8 +150,8 @@ def absence_mend() -> str:
 _MENDS = {
     -9985: "another program may hold it: `fuser -v /dev/snd/*` tells which",
     -9996: "the device is gone: `rtemo devices` lists what is there",
-    -9997: "leave microphone.sample_rate_hz at 0 to take the device's own rate",
-    -9998: "lower microphone.capture_channels to what `rtemo devices` shows",
+    -9997: "leave sources.microphone.sample_rate_hz at 0 to take the device's own rate",
+    -9998: "lower sources.microphone.capture_channels to what `rtemo devices` shows",
     -9993: "choose another device or host API, see `rtemo devices`",
 }
 

@@ -1,6 +1,8 @@
 """IngestSource: audio of many calls over ZeroMQ."""
 
 import time
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import zmq
@@ -42,6 +44,7 @@ class IngestSource:
     """
 
     name = "ingest"
+    options_type: ClassVar[type[IngestOptions]] = IngestOptions
 
     def __init__(self, options: IngestOptions | None = None) -> None:
         self.endpoint: Endpoint | None = None
@@ -65,6 +68,32 @@ class IngestSource:
         """Streams that clients have open."""
         return len(self._desk) if self._desk is not None else 0
 
+    @property
+    def endpoints(self) -> Mapping[str, object]:
+        """Where it is reached, by name, once it is open."""
+        return {} if self.endpoint is None else {"audio in": self.endpoint}
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it reads lists of clients that may connect."""
+        return bool(self._options.curve.key_file)
+
+    @property
+    def drain_s(self) -> float:
+        """How long calls may go on after `drain`."""
+        return self._options.drain_s
+
+    def check(self) -> Endpoint:
+        """Tell the endpoint, before the seconds of warming up.
+
+        Raises:
+            EndpointError: It is impossible, or open to the network without encryption.
+        """
+        options = self._options
+        endpoint = parse_endpoint(options.endpoint)
+        check_exposure(endpoint, options.curve, options.insecure_plaintext, "sources.zmq")
+        return endpoint
+
     def open(self, desk: StreamDesk) -> None:
         """Bind the socket.
 
@@ -72,8 +101,7 @@ class IngestSource:
             EndpointError: The endpoint is in use, impossible, or open to the network without encryption.
         """
         options = self._options
-        endpoint = parse_endpoint(options.endpoint)
-        check_exposure(endpoint, options.curve, options.insecure_plaintext, "ingest")
+        endpoint = self.check()
         self._desk = IngestDesk(desk, options, self._send)
         self._desk.is_draining = self._is_draining
         _warm(self._desk.lanes)
@@ -84,7 +112,7 @@ class IngestSource:
             self._socket = make_socket(self._context, zmq.ROUTER)
             self._socket.rcvhwm = _RECEIVE_QUEUE
             self._connections = Connections(self._socket, options.max_clients)
-            self.endpoint = bind(self._socket, endpoint, MAX_MESSAGE_BYTES, self._door, "ingest.endpoint")
+            self.endpoint = bind(self._socket, endpoint, MAX_MESSAGE_BYTES, self._door, "sources.zmq.endpoint")
         except BaseException:
             self.close()
             raise

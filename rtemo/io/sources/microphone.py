@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import ClassVar
 
 from rtemo.api import DeviceError, RtemoError, SourceState, StreamDesk, StreamWriter
 from rtemo.api.units import seconds_to_samples
@@ -41,6 +42,7 @@ class MicrophoneSource:
     """
 
     is_local = True
+    options_type: ClassVar[type[MicrophoneOptions]] = MicrophoneOptions
 
     def __init__(
         self,

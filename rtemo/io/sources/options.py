@@ -9,6 +9,8 @@ from msgspec import Meta
 class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of a sound file as a source."""
 
+    path: Annotated[str, Meta(description="The file; for `rtemo serve --source file`.")] = ""
+
     call: Annotated[str, Meta(description="Name of the call; the file's name without suffix when empty.")] = ""
     channel_names: Annotated[
         tuple[str, ...], Meta(description="Names of the channels in order, such as 'caller'; numbers when empty.")

@@ -28,7 +28,7 @@ class OverflowReport:
         times = "once" if self._count == 1 else f"{self._count} times"
         detail = (
             f"the device dropped audio {times}, about {1000 * self._lost_s:.0f} ms: this computer did not read it "
-            "in time; raise microphone.latency_s or lower the load"
+            "in time; raise sources.microphone.latency_s or lower the load"
         )
         writer.report(SourceState(state="overflow", detail=detail))
         self._next_ns = now_ns + self._interval_ns

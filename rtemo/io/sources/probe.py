@@ -108,7 +108,9 @@ def _rate_finding(line: CaptureLine, blocks: list[LineBlock]) -> Finding:
         what="sample rate",
         ok=ok,
         detail=f"{line.rate_hz} Hz stated, {measured_hz:.0f} Hz measured",
-        mend="" if ok else f"set microphone.sample_rate_hz to what the device really runs at, about {measured_hz:.0f}",
+        mend=""
+        if ok
+        else f"set sources.microphone.sample_rate_hz to what the device really runs at, about {measured_hz:.0f}",
     )
 
 
@@ -118,7 +120,7 @@ def _loss_finding(blocks: list[LineBlock]) -> Finding:
         what="lost audio",
         ok=not losses,
         detail=f"{losses} overflow(s) in {len(blocks)} blocks" if losses else "none",
-        mend="raise microphone.latency_s, or lower the load of this computer" if losses else "",
+        mend="raise sources.microphone.latency_s, or lower the load of this computer" if losses else "",
     )
 
 

@@ -89,9 +89,9 @@ def test_a_mistake_gets_one_line_and_status_2(capsys, arguments, words):
 
 def test_a_typo_in_the_file_is_named_with_the_file(capsys, tmp_path):
     file = tmp_path / "my.toml"
-    file.write_text("[microphone]\ndevise = 1\n")
+    file.write_text("[sources.microphone]\ndevise = 1\n")
     done = call(capsys, "devices", "--config", file)
-    assert f"{file}: unknown key microphone.devise; did you mean 'device'?" in done.complaint
+    assert f"{file}: unknown key sources.microphone.devise; did you mean 'device'?" in done.complaint
 
 
 def test_debug_shows_the_traceback():

@@ -53,10 +53,10 @@ def test_a_missing_home_is_no_trouble(places, monkeypatch):
 def test_single_settings_come_on_top_of_the_file(places):
     write(places / "rtemo.toml", 2)
     config = load_config(
-        settings=["engine.ring_s=3", "microphone.device=USB", "chain=[]", "plugins.vad.hangover_ms=250"]
+        settings=["engine.ring_s=3", "sources.microphone.device=USB", "chain=[]", "plugins.vad.hangover_ms=250"]
     )
     assert (config.engine.capacity, config.engine.ring_s) == (2, 3.0)
-    assert config.microphone.device == "USB"
+    assert config.sources["microphone"]["device"] == "USB"
     assert config.chain == ()
     assert config.plugin_options("vad") == {"hangover_ms": 250}
 

@@ -78,7 +78,7 @@ def test_a_long_value_is_shown_shortened():
         ("[plugins.vad]\nhangovr_ms = 3", "unknown key plugins.vad.hangovr_ms; did you mean 'hangover_ms'?"),
         ('[plugins.vad]\nhangover_ms = "long"', 'plugins.vad.hangover_ms is "long", expected a number'),
         ('[plugins.vad]\nback_end = "webrtx"', "did you mean 'webrtc'?"),
-        ("[publish.curve]\nkeyfile = 3", "unknown key publish.curve.keyfile; did you mean 'key_file'?"),
+        ("[publishers.zmq.curve]\nkeyfile = 3", "unknown key publishers.zmq.curve.keyfile; did you mean 'key_file'?"),
         ("chain = [", "is not valid TOML"),
         ("chain = 3", "chain is 3, expected a list"),
         ("engine = 3", "engine is 3, expected a table"),

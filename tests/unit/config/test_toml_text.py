@@ -81,7 +81,7 @@ def test_the_printed_defaults_load_back_to_the_same_configuration():
 def test_a_changed_configuration_loads_back_too():
     changed = parse_config(
         'chain = ["vad"]\n[engine]\ncapacity = 7\n'
-        '[microphone]\ndevice = "a \\"b\\" \\\\ ü"\n[plugins.vad]\nhangover_ms = 123.5'
+        '[sources.microphone]\ndevice = "a \\"b\\" \\\\ ü"\n[plugins.vad]\nhangover_ms = 123.5'
     )
     again = parse_config(render(changed, {"plugins": installed_options(changed.plugins)}))
     assert again.plugins["vad"]["hangover_ms"] == 123.5

@@ -85,7 +85,7 @@ def test_clipping_and_overflow_are_found() -> None:
         findings = probed(port)
     assert "lower the gain" in findings["signal"].mend
     assert not findings["lost audio"].ok
-    assert "raise microphone.latency_s" in findings["lost audio"].mend
+    assert "raise sources.microphone.latency_s" in findings["lost audio"].mend
 
 
 def test_a_device_that_never_delivers_stops_the_probe_with_the_likely_causes() -> None:

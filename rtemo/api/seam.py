@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from rtemo.api import ModelCard, ModelError, TensorSpec
+from rtemo.api.errors import ModelError
+from rtemo.api.model import ModelCard, TensorSpec
 
 Shape = tuple[int, ...]
 

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import ResetReason
+from rtemo.api.plugin import ResetReason
 
 
 class RowPart(Protocol):

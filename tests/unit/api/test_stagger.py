@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtemo_plugins.shared.stagger import BATCH_ROWS, choose
+from rtemo.api import BATCH_ROWS, choose_steps
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ def ticks_of(arrivals: list[int], **options: int) -> list[int]:
     for arriving in arrivals:
         waited = np.concatenate([waited + 1, np.zeros(arriving, np.int64)])
         assert (waited <= SLACK_HOPS).all(), "a step was not computed before the next was complete"
-        chosen = choose(waited, SLACK_HOPS, **options)
+        chosen = choose_steps(waited, SLACK_HOPS, **options)
         assert (np.diff(chosen) > 0).all()
         taken.append(len(chosen))
         waited = np.delete(waited, chosen)
@@ -56,7 +56,7 @@ def test_no_step_is_late_whatever_comes():
 
 def test_those_that_waited_longest_go_first():
     waited = np.array([0, 2] * 20)
-    assert (choose(waited, SLACK_HOPS)[:16] % 2 == 1).all()
+    assert (choose_steps(waited, SLACK_HOPS)[:16] % 2 == 1).all()
 
 
 def test_small_batches_are_patient_and_nothing_is_late_for_it():

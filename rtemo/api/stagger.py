@@ -7,7 +7,7 @@ BATCH_ROWS = 16
 """Steps that are computed together even if they could wait: a batch of 16 costs about twice a step of one."""
 
 
-def choose(
+def choose_steps(
     waited: NDArray[np.int64], slack_hops: int, batch_rows: int = BATCH_ROWS, patience_hops: int = 0
 ) -> NDArray[np.int64]:
     """Choose the steps that have waited longest, as many as keep the ticks to come even.

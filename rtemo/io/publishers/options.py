@@ -1,0 +1,19 @@
+"""Options of the publishers on this machine, as the configuration file knows them; imports nothing heavy."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class JsonlOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a file with one JSON object per event and line."""
+
+    path: Annotated[str, Meta(description="The file; - is standard output.")] = "events.jsonl"
+    append: Annotated[bool, Meta(description="Keep what the file holds.")] = False
+
+
+class ConsoleOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of events as lines of text on standard output."""
+
+    kinds: Annotated[tuple[str, ...], Meta(description="Kinds of events to write; empty for all.")] = ()
