@@ -1,8 +1,8 @@
-"""`rtemo plugins`: what is installed and what each plugin needs and gives."""
+"""`rtemo plugins`: what is installed: plugins with what each needs and gives, sources, publishers, sinks, bundles."""
 
 import shutil
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -11,20 +11,24 @@ from rtemo.cli.options import configured
 _NARROWEST_CELLS = 30
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from rtemo.api import Payload, PluginSpec
     from rtemo.config import Config
 
 
 @click.command("plugins")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per plugin.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line for each.")
 @configured
 def command(config: "Config", as_json: bool) -> int:
-    """List the installed plugins with their latency and what they provide and require.
+    """List the installed plugins with their latency and what they provide and require, and the other extensions.
 
-    The first column tells the place in the chain of the present configuration.
+    The first column tells the place in the chain of the present configuration. Below stand sources, publishers and
+    sinks, as serve knows them by name, and the bundles of models, with the package that each comes from.
     """
     import msgspec
 
+    from rtemo import extensions
     from rtemo.api import RtemoError
     from rtemo.cli.main import EXIT_FAILED, say
     from rtemo.engine import registry
@@ -38,12 +42,59 @@ def command(config: "Config", as_json: bool) -> int:
             failed += 1
             say(str(error))
     specs.sort(key=lambda spec: (_place(config, spec.name) or 1_000, spec.name))
+    others: list[_Other] = []
+    for group in (extensions.SOURCES, extensions.PUBLISHERS, extensions.SINKS, extensions.BUNDLES):
+        for name, point in extensions.installed(group).items():
+            try:
+                others.append(_Other(group, name, _summary(group, name), _package(point)))
+            except RtemoError as error:
+                failed += 1
+                say(str(error))
     if as_json:
         for spec in specs:
-            click.echo(msgspec.json.encode(spec, enc_hook=_kind))
+            facts = {"group": extensions.PLUGINS, **msgspec.to_builtins(spec, enc_hook=_kind)}
+            click.echo(msgspec.json.encode(facts))
+        for other in others:
+            click.echo(msgspec.json.encode(other._asdict()))
     else:
         _print(config, specs)
+        _print_others(others)
     return EXIT_FAILED if failed else 0
+
+
+class _Other(NamedTuple):
+    """An extension besides the plugins."""
+
+    group: str
+    name: str
+    summary: str
+    package: str
+
+
+def _summary(group: str, name: str) -> str:
+    from rtemo import extensions
+
+    if group == extensions.BUNDLES:
+        return ""  # the card tells: rtemo card NAME
+    return (extensions.load(group, name).__doc__ or "").strip().partition("\n")[0]
+
+
+def _package(point: "EntryPoint") -> str:
+    return "" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+
+
+def _print_others(others: "list[_Other]") -> None:
+    width = max(_NARROWEST_CELLS, shutil.get_terminal_size().columns)
+    group = ""
+    for other in others:
+        if other.group != group:
+            group = other.group
+            click.echo(f"\n{click.style(group.partition('.')[2], bold=True)}")
+        text = "  ".join(filter(None, (other.summary, f"({other.package})")))
+        indent = " " * 18
+        head = f"    {other.name:<14}"
+        for line in textwrap.wrap(text, width, initial_indent=head, subsequent_indent=indent):
+            click.echo(line)
 
 
 def _kind(payload_type: "type[Payload]") -> str:
