@@ -129,7 +129,7 @@ def open_counting(context: api.LaneContext, options: PluginOptions) -> api.LaneW
 
 
 def count(samples: np.ndarray, hop_samples: int, above_dbfs: float) -> Claps:
-    hops = np.abs(samples[: len(samples) // hop_samples * hop_samples]).reshape(-1, hop_samples)
+    hops = np.abs(np.nan_to_num(samples)[: len(samples) // hop_samples * hop_samples]).reshape(-1, hop_samples)
     peak_dbfs = 20 * np.log10(hops.max(axis=1) + 1e-9)
     is_loud = np.concatenate([[False], peak_dbfs > above_dbfs])
     return Claps(count=int(np.count_nonzero(is_loud[1:] & ~is_loud[:-1])), peak_dbfs=float(peak_dbfs.max()))

@@ -5,9 +5,11 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from rtemo.engine import registry
-from tests.contract.test_plugins import *  # noqa: F403 - the same checks on other cases
-from tests.contract.test_plugins import Case
+from rtemo.testing.test_plugins import *  # noqa: F403 - the same checks on other cases
+from rtemo.testing.test_plugins import Case
 from tests.fakes.gem import gem_bundle
+
+pytestmark = pytest.mark.contract
 
 POINTS = {
     "gem": EntryPoint("gem", "rtemo_plugins.gem.plugin:GemPlugin", registry.GROUP),

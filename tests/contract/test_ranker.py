@@ -5,10 +5,12 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from rtemo.engine import registry
-from tests.contract.test_plugins import *  # noqa: F403 - the same checks on other cases
-from tests.contract.test_plugins import Case
+from rtemo.testing.test_plugins import *  # noqa: F403 - the same checks on other cases
+from rtemo.testing.test_plugins import Case
 from tests.fakes.merit import merit_bundles
 from tests.fakes.ranker import ranker_bundle
+
+pytestmark = pytest.mark.contract
 
 POINTS = {
     "ranker": EntryPoint("ranker", "rtemo_plugins.ranker.plugin:RankerPlugin", registry.GROUP),

@@ -1,53 +1,5 @@
-"""A voice of formants: pulses through three resonators that move from vowel to vowel, with hisses and pauses."""
+"""A voice of formants; see `rtemo.testing.voice`."""
 
-import numpy as np
-from scipy.signal import lfilter
+from rtemo.testing.voice import RATE_HZ, voice
 
-RATE_HZ = 16_000
-VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))
-"""First three formants of a, i, u, e, o of male speakers (Peterson and Barney 1952)."""
-
-
-def voice(duration_s: float, seed: int = 0) -> np.ndarray:
-    """Speak nonsense: turns of 2 s or so with pauses of 1 s or so, float32 at 16 kHz, the first word within 0.4 s."""
-    random = np.random.default_rng(seed)
-    size = round(duration_s * RATE_HZ)
-    sound = random.normal(0.0, 3e-4, size + 2 * RATE_HZ)
-    at = int(random.uniform(0.2, 0.4) * RATE_HZ)
-    pitch_hz = random.uniform(95, 210)
-    while at < size:
-        for _ in range(random.integers(5, 12)):
-            syllable = _syllable(random, pitch_hz * random.uniform(0.85, 1.2))
-            syllable = syllable[: max(0, len(sound) - at)]
-            sound[at : at + len(syllable)] += syllable
-            at += int(0.9 * len(syllable))
-            if at >= size:
-                break
-        at += int(random.uniform(0.8, 1.3) * RATE_HZ)
-    return np.clip(sound[:size], -1, 1).astype(np.float32)
-
-
-def _syllable(random: np.random.Generator, pitch_hz: float) -> np.ndarray:
-    """Make a hiss, most often, and a vowel that glides to another."""
-    size = int(random.uniform(0.14, 0.26) * RATE_HZ)
-    falling_hz = pitch_hz * np.linspace(1.05, 0.92, size) * (1 + 0.01 * random.standard_normal(size).cumsum() / 50)
-    pulses = np.diff(np.floor(np.cumsum(falling_hz) / RATE_HZ), prepend=0.0)
-    source = lfilter([1.0], [1.0, -0.96], pulses) + 0.01 * random.standard_normal(size)
-    one, other = (np.array(VOWELS_HZ[random.integers(len(VOWELS_HZ))]) for _ in range(2))
-    glide = np.linspace(0, 1, size)
-    vowel = (1 - glide) * _resonate(source, one) + glide * _resonate(source, other)
-    vowel *= np.minimum(1, np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.02 * RATE_HZ))
-    vowel *= 0.15 / (np.sqrt(np.mean(vowel**2)) + 1e-9)
-    if random.random() < 0.4:
-        return vowel
-    hiss = np.diff(random.standard_normal(int(0.07 * RATE_HZ)), prepend=0.0)
-    return np.concatenate([0.03 * hiss * np.hanning(len(hiss)), vowel])
-
-
-def _resonate(source: np.ndarray, formants_hz: np.ndarray) -> np.ndarray:
-    out = source
-    for formant_hz, width_hz in zip(formants_hz, (80, 100, 140), strict=True):
-        radius = np.exp(-np.pi * width_hz / RATE_HZ)
-        a = [1.0, -2 * radius * np.cos(2 * np.pi * formant_hz / RATE_HZ), radius**2]
-        out = lfilter([sum(a)], a, out)
-    return out
+__all__ = ["RATE_HZ", "voice"]

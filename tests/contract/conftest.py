@@ -1,0 +1,7 @@
+"""Marks of ours on tests that strangers run too."""
+
+import pytest
+
+from rtemo.testing.test_plugins import test_ten_minutes_pass_without_drift as ten_minutes
+
+pytest.mark.heavy(ten_minutes)
