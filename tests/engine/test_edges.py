@@ -10,6 +10,7 @@ from rtemo.engine.options import EngineOptions
 from tests.engine.edges import FakePublisher, FakeSource
 from tests.engine.plugins import teller
 from tests.engine.rig import HOP, ramp
+from tests.fakes.sinks import FakeSink
 
 pytestmark = pytest.mark.engine
 
@@ -139,3 +140,29 @@ def test_session_is_not_finished_before_its_publishers_have_every_event(session_
         assert session.wait(5.0)
         assert publisher.kinds().count("level") == 21
         assert publisher.kinds()[-1] == "stream_end"
+
+
+def test_source_whose_connection_goes_both_ways_brings_its_other_ends_with_it(session_of: Make) -> None:
+    gateway = FakeSource(chunks=[ramp(4 * HOP)])
+    gateway.sink, gateway.publisher = FakeSink(), FakePublisher("gateway")  # type: ignore[attr-defined]
+    with session_of(teller(), sources=[gateway], mode="freewheel") as session:
+        assert session.wait(10.0)
+    assert session.edges == (gateway, gateway.publisher, gateway.sink)  # type: ignore[attr-defined]
+    assert gateway.sink.closed == gateway.publisher.closed == 1  # type: ignore[attr-defined]
+    assert "level" in gateway.publisher.kinds()  # type: ignore[attr-defined]
+    assert gateway.sink.blocks  # type: ignore[attr-defined]
+
+
+def test_edge_that_knows_beforehand_that_it_cannot_open_is_asked_before_the_warm_up(session_of: Make) -> None:
+    source = FakeSource()
+
+    def check() -> None:
+        raise EndpointError("would carry plain text", "set a key")
+
+    source.check = check  # type: ignore[attr-defined]
+    plugin = teller()
+    session = session_of(plugin, sources=[source])
+    with pytest.raises(EndpointError, match="would carry plain text"):
+        session.start()
+    assert plugin.processor is None, "no plugin was opened"
+    session.stop()
