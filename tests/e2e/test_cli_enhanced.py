@@ -42,7 +42,7 @@ class LatePlugin(DelayPlugin):
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(DELAY_SAMPLES)
-        self.spec = PluginSpec(name="merit", latency_samples=DELAY_SAMPLES, edits_audio=True)
+        self.spec = PluginSpec(name="merit", latency_samples=DELAY_SAMPLES, edits_audio=True, enhances=True)
         self.seen.append(options)
 
 
@@ -257,5 +257,5 @@ def test_without_the_plugin_the_option_is_refused_with_a_mend(
     path = write_sound(tmp_path / "a.wav", tone(0.3, RATE_HZ), RATE_HZ)
     done = call(capsys, verb, path, *PLAIN, option, "0.5")
     assert done.code == 2
-    assert f"{option} is for the plugin 'merit', which is not in the chain (level)" in done.complaint
+    assert f"{option} is for a plugin that enhances speech, of which none is in the chain (level)" in done.complaint
     assert "--chain level,merit" in done.complaint
