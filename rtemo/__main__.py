@@ -27,7 +27,7 @@ def _end(code: int) -> None:
     import sys
     import threading
 
-    if not any(thread.name.startswith("rtemo-") for thread in threading.enumerate()):
+    if not any(thread.name.startswith(("rtemo-driver", "rtemo-lane")) for thread in threading.enumerate()):
         return
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -116,7 +116,8 @@ def command(
     if files is not None and files.failure:
         raise AudioInputError(files.failure, "free some space or choose another folder, and run again")
     said = {str(failure.error) for failure in source.failures}
-    broken = [fault for fault in reports.faults if fault.problem not in said]
+    # A file that breaks off has had its remark, and is closed.
+    broken = [fault for fault in reports.faults if fault.problem not in said and fault.action != "closed"]
     for fault in dict.fromkeys((*broken, *session.publisher_faults)):
         say(f"! {fault.where} {fault.action}: {fault.problem}")
     unwritten = files.failures.values() if files is not None else ()

@@ -230,9 +230,9 @@ def test_a_file_is_named_whatever_is_wrong_with_it(capsys, tmp_path):
 
 def test_serve_refuses_an_endpoint_before_it_warms_up(capsys):
     for option in ("--ingest", "--publish"):
-        done = call(capsys, "serve", option, "nonsense")
+        done = call(capsys, "serve", option, "tcp://nonsense")
         assert (done.code, done.out) == (2, "")
-        assert "got endpoint 'nonsense'" in done.complaint
+        assert "got endpoint 'tcp://nonsense'" in done.complaint
 
 
 def test_bytes_that_are_no_text_are_shown_as_escapes():

@@ -22,6 +22,14 @@ _END_S = 1.0
 _WORDS = (sys.executable, "-P", "-m", "rtemo.cli.view.drawing")  # -P: not what lies about in the current folder
 
 
+def _own_stderr() -> int | None:
+    """Give the standard error that outlives this process: descriptor 2 may lead to a thread that filters it."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
 class DrawnElsewhere:
     """Hands events to a process that draws them on this terminal, and never waits for it.
 
@@ -59,7 +67,9 @@ class DrawnElsewhere:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
         try:
             with _interrupts_held():
-                self._process = subprocess.Popen(self._words, stdin=subprocess.PIPE, env=environment)
+                self._process = subprocess.Popen(
+                    self._words, stdin=subprocess.PIPE, stderr=_own_stderr(), env=environment
+                )
         except OSError as error:
             raise ViewLostError(
                 f"the process that draws the view cannot be started ({error.strerror})", "run it again with --plain"
