@@ -4,6 +4,7 @@ Run: python examples/receive_audio.py [ENDPOINT [FOLDER]].
 """
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from rtemo import AudioReceiver
 
 endpoint = sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5576"
 folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+os.umask(0o077)  # a voice is its owner's alone
 folder.mkdir(parents=True, exist_ok=True)
 files: dict[tuple[str, str], soundfile.SoundFile] = {}
 

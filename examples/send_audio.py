@@ -11,7 +11,7 @@ from rtemo import AudioSender
 path = sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).with_name("call.flac"))
 endpoint = sys.argv[2] if len(sys.argv) > 2 else "tcp://127.0.0.1:5575"
 # Who speaks on each channel. Roles that the server's [policy] lists are analysed; of others it tells when they speak.
-roles = (sys.argv[3] if len(sys.argv) > 3 else "agent,caller").split(",")
+roles = (sys.argv[3] if len(sys.argv) > 3 else "caller,user,speaker").split(",")
 audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
 packet_samples = rate_hz // 50
 
