@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.desk import FakeWriter
 
+from bench.fakes.desk import FakeWriter
 from rtemo.api import RtemoError
 from rtemo.io.audio_feed_wire import AudioEnd, decode_note, encode_note
 from rtemo.io.audio_wire import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from tests.fakes.desk import FakeDesk
 
+from bench.fakes.desk import FakeDesk
 from rtemo.client import AudioSender, Subscriber
 from rtemo.io.curve import generate_keys, read_keys_again
 from rtemo.io.publishers.zmq import ZmqPublisher
