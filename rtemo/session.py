@@ -330,7 +330,16 @@ class Session:
             An iterator that ends when the session is stopped, when everything has ended, or as said above.
         """
         if call is not None:
-            return EventIterator(self._hub.listen(call), lambda: self.is_finished, timeout_s)
+
+            def is_open() -> bool:
+                return any(writer.call == call and not writer.is_closed for writer in self._pushed)
+
+            was_open = is_open()
+
+            def is_over() -> bool:  # without its end as an event, too, which a full outbox may have dropped
+                return self.is_finished or (was_open and not is_open() and self._publishing.is_idle)
+
+            return EventIterator(self._hub.listen(call, begins_again=was_open), is_over, timeout_s)
         return EventIterator(self._hub.all, lambda: self.is_finished, timeout_s)
 
     def __aiter__(self) -> EventIterator:

@@ -52,7 +52,8 @@ def command(
 
     One line of JSON per file and channel: duration, speech, and the emotion over the speech of the file. That is
     the mean of the final estimates of its turns, each weighted by the seconds of speech it rests on; null where
-    nobody spoke long enough. A file that fails is named on standard error and the exit status is 1.
+    nobody spoke long enough, and where the policy lets no more than the timing be told ("analysis": "timing", as of
+    a role that it does not list). A file that fails is named on standard error and the exit status is 1.
 
     A PATH of - is a sound file on standard input, as in: ffmpeg -i film.mkv -f wav - | rtemo analyze -
 

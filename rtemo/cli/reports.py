@@ -112,9 +112,10 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
 
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
-        rated), arousal, valence, counters; spoof (score and verdict at the end, alarms on the way), rank (attribute →
-        what it was at the end), alerts (rule → how often), tones (name → how often), digits that were dialled, and
-        quality (what is wrong with the sound → in words) where a plugin provided them.
+        rated), arousal, valence, counters; role and analysis where the policy let no more than the timing be told;
+        spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
+        (rule → how often), tones (name → how often), digits that were dialled, and quality (what is wrong with the
+        sound → in words) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": shown(track.path) if track else "",
@@ -128,6 +129,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
         "counters": msgspec.to_builtins(tally.counters),
         "end": tally.end_reason,
     }
+    if tally.is_timing:
+        report["role"], report["analysis"] = tally.role, "timing"
     if tally.spoof is not None:
         report["spoof"] = {
             "score": round(tally.spoof.score, _DIGITS),

@@ -1,6 +1,6 @@
 """Tally: what the events of one stream add up to."""
 
-from rtemo.api import Alert, Counters, Emotion, Event, Quality, Rank, SpeechEnd, Spoof, StreamEnd, Tone
+from rtemo.api import Alert, Counters, Emotion, Event, Quality, Rank, SpeechEnd, Spoof, StreamEnd, StreamStart, Tone
 
 
 class Tally:
@@ -18,6 +18,8 @@ class Tally:
         self.rated_s = 0.0
         self.counters = Counters()
         self.end_reason = ""
+        self.role = ""
+        self.is_timing = False
         self.spoof: Spoof | None = None
         self.alarms = 0
         self.ranks: dict[str, Rank] = {}
@@ -52,6 +54,9 @@ class Tally:
             self.digits += data.digit
         elif isinstance(data, Quality):
             self.quality[data.problem] = data.detail
+        elif isinstance(data, StreamStart):
+            self.role = data.role
+            self.is_timing = data.analysis == "timing"
         elif isinstance(data, StreamEnd):
             self.duration_s = data.duration_s
             self.counters = data.counters

@@ -26,17 +26,15 @@ from rtemo.api import (
     kind_of,
 )
 from rtemo.api.lane import OpenLane
-from rtemo.dsp.finite import SANE
 from rtemo.engine.clock import Clock
 from rtemo.engine.event_log import EventLog
 from rtemo.engine.lanes import Lane, Lanes, Tell
+from rtemo.engine.loan import Loan
 from rtemo.engine.outlet import Outlet, kinds_of
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.stream import Stream
-from rtemo.engine.trouble import describe, is_theirs, quietly
-
-_LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams", "events")
+from rtemo.engine.trouble import describe, is_theirs, problem_of, quietly
 
 
 class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
@@ -273,8 +271,7 @@ class Chain:
             self._take(holder, index, start_ns)
             block.events = self.log.heard_by(index) if stage.spec.hears else ()
             if stage.is_timing or self._selection.is_all:
-                problem = self._run(stage, block, self._outlets[index])
-                self._take(holder, None, 0)
+                problem = self._run(holder, index, block)
             else:
                 problem = self._run_selected(holder, index, block)
             if problem:
@@ -305,7 +302,7 @@ class Chain:
             self.turn.is_telling = True
             self._take(holder, index, self._clock.now_ns())
             outlet = self._outlets[index]
-            problem = _problem_of(partial(lane.tell, finding, outlet))
+            problem = problem_of(partial(lane.tell, finding, outlet))
             problem = outlet.problem or problem
             self._take(holder, None, 0)
             self.turn.is_telling = False
@@ -355,23 +352,26 @@ class Chain:
         stage, selection = self.stages[index], self._selection
         tables = self._tables[: self._count_tables[index]]
         part = selection.gather(block, tables)
-        problem = self._run(stage, part, self._outlets[index]) if part.n else ""
+        problem = self._run(holder, index, part) if part.n else ""
         self._take(holder, None, 0)
         if not problem:
             stage.bypass(block)
             selection.scatter(part, block, stage.tables, stage.spec.edits_audio)
         return problem
 
-    def _run(self, stage: Stage, block: Block, emit: Outlet) -> str:
+    def _run(self, holder: int, index: int, block: Block) -> str:
+        """Let a stage work on a block; tells what is wrong with what it did."""
+        stage, emit = self.stages[index], self._outlets[index]
+        flags = block.flags.copy()
         if stage.was_skipped:
             stage.was_skipped = False
-            flags = block.flags.copy()
             block.flags |= np.uint8(HopFlag.DISCONTINUITY)
-            try:
-                return _attempt(stage, block, emit)
-            finally:
-                block.flags[:] = flags
-        return _attempt(stage, block, emit)
+        loan = Loan(block, stage.spec.edits_audio)
+        problem = problem_of(partial(stage.processor.process, block, emit))
+        self._take(holder, None, 0)  # one that was given up meanwhile ends here: others work on these arrays by now
+        breach = loan.recall()
+        block.flags[:] = flags
+        return emit.problem or problem or breach
 
     def _take(self, holder: int, stage: int | None, start_ns: int) -> None:
         with self.turn.lock:
@@ -390,36 +390,3 @@ class Chain:
                 stage.is_bypassed = True
                 self._on_fault(stage.spec.name, f"{verb}: {describe(error)}")
                 act(stage)  # the stage's own tables still need the row; the processor is left out now
-
-
-def _problem_of(act: Callable[[], None]) -> str:
-    try:
-        act()
-    except BaseException as error:
-        if not is_theirs(error):
-            raise
-        return describe(error)
-    return ""
-
-
-def _attempt(stage: Stage, block: Block, emit: Outlet) -> str:
-    lent = [getattr(block, name) for name in _LENT]
-    problem = _problem_of(partial(stage.processor.process, block, emit))
-    for name, array in zip(_LENT, lent, strict=True):
-        if getattr(block, name) is not array:
-            setattr(block, name, array)
-            problem = problem or f"it replaced `block.{name}` instead of writing into it (`block.{name}[:] = …`)"
-    problem = emit.problem or problem
-    if not problem and stage.spec.edits_audio:
-        problem = _fault_of(block.samples)
-    return problem
-
-
-def _fault_of(samples: NDArray[np.float32]) -> str:
-    """Tell what is wrong with audio that a plugin hands on; empty when nothing is."""
-    low, high = samples.min(initial=0.0), samples.max(initial=0.0)
-    if low >= -SANE and high <= SANE:  # false for NaN too
-        return ""
-    if not np.isfinite(samples).all():
-        return "its output is not finite"
-    return f"its output reaches {max(-low, high):.3g}, expected samples in [-1, 1]"

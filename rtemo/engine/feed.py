@@ -65,6 +65,7 @@ class EventHub:
         self._lock = threading.Lock()
         self._passed_events = 0
         self._open: dict[str, set[str]] = {}
+        self._ended: dict[str, None] = {}  # calls, the one that ended last at the end
         self._listeners: dict[str, list[_Listener]] = {}
         self._is_closed = False
 
@@ -77,15 +78,19 @@ class EventHub:
                 call = event.call
                 if type(event.data) is StreamStart:
                     self._open.setdefault(call, set()).add(event.channel)
+                    self._ended.pop(call, None)
                 elif type(event.data) is StreamEnd:
                     channels = self._open.get(call, set())
                     channels.discard(event.channel)
                     if not channels:
                         self._open.pop(call, None)
+                        self._end(call)
                 if self._listeners and call in self._listeners:
                     self._hand(event, self._passed_events - 1)
 
-    def listen(self, call: str, channel: str | None = None, since_events: int = 0) -> EventFeed:
+    def listen(
+        self, call: str, channel: str | None = None, since_events: int = 0, *, begins_again: bool = False
+    ) -> EventFeed:
         """Make a feed of one call, or of one stream of it, which is closed after the end of the last stream.
 
         It begins with what the feed of everything still holds. It is let go when nobody holds it any more.
@@ -95,6 +100,7 @@ class EventHub:
             channel: Channel; None for all of the call.
             since_events: How many events had been posted before the stream was opened: an earlier stream of the same
                 name is another one.
+            begins_again: Whether a stream of the call is open although its start may not have passed here yet.
         """
         feed = EventFeed(self._capacity_events)
         with self._lock:
@@ -106,7 +112,9 @@ class EventHub:
                 if event.call == call and listener.wants(event, index):
                     feed.put((event,))
                     ended = type(event.data) is StreamEnd
-            if self._is_closed or (ended and self._is_over(call, channel)):
+            # The events of a call that is over may all have been taken: then nothing is held, and nothing more comes.
+            ended |= channel is None and call in self._ended
+            if self._is_closed or (ended and not begins_again and self._is_over(call, channel)):
                 feed.close()
             else:
                 self._listeners.setdefault(call, []).append(listener)
@@ -138,6 +146,12 @@ class EventHub:
             self._listeners[event.call] = staying
         else:
             del self._listeners[event.call]
+
+    def _end(self, call: str) -> None:
+        self._ended.pop(call, None)
+        self._ended[call] = None
+        if len(self._ended) > self._capacity_events:
+            del self._ended[next(iter(self._ended))]
 
     def _is_over(self, call: str, channel: str | None) -> bool:
         channels = self._open.get(call, set())

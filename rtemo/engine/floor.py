@@ -197,22 +197,17 @@ class Floor:
     def leave(self, stream: Stream, reason: str = "") -> None:
         """Say that a stream has ended, overwrite its audio and free slot and name."""
         stream.final_counters = self.counters_of(stream)
-        stream.is_closed = True
         position = int(self._ring.read[stream.slot])  # what was worked on: all of it, unless the engine was stopped
-        self._outbox.post(
-            stream,
-            "engine",
-            StreamEnd(
-                reason=reason or stream.end_reason or "end",
-                duration_s=position / self._format.sample_rate_hz,
-                counters=stream.final_counters,
-            ),
-            0,
-            position,
+        end = StreamEnd(
+            reason=reason or stream.end_reason or "end",
+            duration_s=position / self._format.sample_rate_hz,
+            counters=stream.final_counters,
         )
         self._left = _sum(self._left, stream.final_counters)
-        self._ring.clear(stream.slot)
-        with self._lock:
+        with self._lock:  # who reads of the end may take the name again at once; of a closed stream the end was told
+            self._outbox.post(stream, "engine", end, 0, position)
+            stream.is_closed = True
+            self._ring.clear(stream.slot)
             self._names.discard((stream.call, stream.channel))
             self._free.append(stream.slot)
 

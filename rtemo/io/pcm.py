@@ -17,6 +17,7 @@ BYTES_PER_SAMPLE: dict[str, int] = {"s16le": 2, "f32le": 4, "mulaw": 1, "alaw": 
 _FULL_SCALE = np.float32(32_768.0)
 _OVERSHOOT = 4.0
 _FEW_SAMPLES = 16
+_MOST_RATE_HZ = 768_000
 
 T = TypeVar("T")
 
@@ -104,9 +105,9 @@ def as_float(pcm: Any) -> NDArray[np.float32]:
         return audio.astype(np.float32) / _FULL_SCALE
     if audio.dtype.kind != "f":
         raise AudioInputError(f"got samples of type {audio.dtype}", "push float32 in [-1, 1] or int16")
-    samples = audio.astype(np.float32, copy=False)
-    check_full_scale(samples)
-    return samples
+    check_full_scale(audio)  # as it came: doubles beyond the range of float32 would be infinite afterwards
+    with np.errstate(over="ignore"):
+        return audio.astype(np.float32, copy=False)
 
 
 def is_untyped(pcm: Any) -> bool:
@@ -114,7 +115,7 @@ def is_untyped(pcm: Any) -> bool:
     return isinstance(pcm, bytes | bytearray) or (isinstance(pcm, memoryview) and pcm.format in ("B", "b", "c"))
 
 
-def check_full_scale(samples: NDArray[np.float32]) -> None:
+def check_full_scale(samples: NDArray[np.floating[Any]]) -> None:
     """Refuse float samples that are those of integers.
 
     Raises:
@@ -123,7 +124,7 @@ def check_full_scale(samples: NDArray[np.float32]) -> None:
     peak = beyond_full_scale(samples)
     if peak:
         raise AudioInputError(
-            f"got float samples of up to {peak:.0f}, expected [-1, 1]",
+            f"got float samples of up to {f'{peak:.0f}' if peak < 1e9 else f'{peak:.3g}'}, expected [-1, 1]",
             "divide by the full scale of where they come from (32768 for 16 bits), or give int16",
         )
 
@@ -141,15 +142,15 @@ def whole_rate(sample_rate_hz: Any) -> int:
         rate_hz = int(sample_rate_hz)
     except (TypeError, ValueError, OverflowError):
         rate_hz = 0
-    if rate_hz != sample_rate_hz or rate_hz <= 0:
+    if isinstance(sample_rate_hz, bool) or rate_hz != sample_rate_hz or not 0 < rate_hz <= _MOST_RATE_HZ:
         raise AudioInputError(
-            f"sample_rate_hz is {sample_rate_hz!r}, expected a whole number of Hz above 0",
+            f"sample_rate_hz is {sample_rate_hz!r:.60}, expected a whole number of Hz from 1 to {_MOST_RATE_HZ}",
             "give the rate of the audio, such as 8000 or 16000",
         )
     return rate_hz
 
 
-def beyond_full_scale(samples: NDArray[np.float32]) -> float:
+def beyond_full_scale(samples: NDArray[np.floating[Any]]) -> float:
     """Tell how large samples are that cannot be meant for [-1, 1], such as 16-bit integers turned into floats.
 
     A few samples beyond full scale are an overshoot or a fault of their own; here at least 16, and most of those that
@@ -161,7 +162,7 @@ def beyond_full_scale(samples: NDArray[np.float32]) -> float:
     0.0
 
     Args:
-        samples: float32 of any shape, NaN and infinities included.
+        samples: Floats of any shape, NaN and infinities included.
 
     Returns:
         The largest finite size; 0 when all is well.

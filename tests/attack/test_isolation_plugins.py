@@ -80,6 +80,13 @@ def replaces(name: str, value: Any) -> Callable[[Block, Emit], None]:
     return lambda block, emit: setattr(block, name, value)
 
 
+def writes(name: str, value: Any) -> Callable[[Block, Emit], None]:
+    def act(block: Block, emit: Emit) -> None:
+        getattr(block, name)[...] = value
+
+    return act
+
+
 def replaces_mark(block: Block, emit: Emit) -> None:
     block.marks["stamp"] = np.zeros((7, 7))  # type: ignore[index]
 
@@ -123,6 +130,10 @@ ATTACKS: dict[str, tuple[Callable[[Block, Emit], None], str]] = {
     "other flags": (replaces("flags", np.zeros(3, np.uint8)), "replaced `block.flags`"),
     "other positions": (replaces("start_sample", [NAN]), "replaced `block.start_sample`"),
     "other marks": (replaces("marks", {}), "replaced `block.marks`"),
+    "writing over the audio without saying so": (writes("samples", 0.5), "wrote into `block.samples`"),
+    "writing over positions": (writes("start_sample", -1), "wrote into `block.start_sample`"),
+    "writing over slots": (writes("rows", 1 << 40), "wrote into `block.rows`"),
+    "writing over flags": (writes("flags", 255), "wrote into `block.flags`"),
     "another array as a mark": (replaces_mark, "TypeError"),
 }
 

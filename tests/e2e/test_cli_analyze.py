@@ -69,6 +69,13 @@ def test_without_an_emotion_plugin_the_emotion_is_null(capsys, folder):
     assert "rank" not in report
 
 
+def test_a_channel_of_which_no_more_than_the_timing_is_told_says_so(capsys, folder):
+    done = call(capsys, "analyze", folder, "--chain", "level,vad", "--quiet", "--roles", "caller,custommer")
+    found = reports(done.out)
+    assert {report.get("analysis") for report in found} == {None, "timing"}
+    assert {report["role"] for report in found if "analysis" in report} == {"custommer"}
+
+
 def test_many_at_once_say_the_same_as_one_at_a_time(capsys, folder):
     def by_stream(*options):
         lines = reports(call(capsys, "analyze", folder, *options).out)

@@ -241,6 +241,9 @@ def test_integers_given_as_floats_are_refused_and_an_overshoot_is_not(session_of
         stream = session.stream()
         with pytest.raises(AudioInputError, match=r"of up to \d+, expected \[-1, 1\]; divide by the full"):
             stream.push(noise(HOP) * 20_000)
+        for whole in (np.full(HOP, 1e308), np.full(HOP, 3e38, np.float32)):  # doubles beyond float32 as well
+            with pytest.raises(AudioInputError, match=r"of up to \de\+\d+, expected"):
+                stream.push(whole)
         overshoot = noise(HOP)
         overshoot[:3] = 1e9, np.nan, np.inf
         stream.push(overshoot)
@@ -252,6 +255,8 @@ def test_a_rate_may_be_any_whole_number_and_no_other(session_of: Make) -> None:
     with session_of(mode="freewheel", engine=EngineOptions(capacity=4)) as session:
         for index, rate_hz in enumerate((8_000.0, np.int64(8_000), np.float32(8_000))):
             session.stream(f"c{index}", sample_rate_hz=rate_hz).end()  # type: ignore[arg-type]
-        for rate in (8_000.5, float("nan"), float("inf"), "8000", None):
-            with pytest.raises(AudioInputError, match="expected a whole number of Hz above 0"):
+        for rate in (8_000.5, float("nan"), float("inf"), "8000", None, True, 0, 1_000_000, 1e300, 10**400):
+            with pytest.raises(AudioInputError, match="expected a whole number of Hz from 1 to 768000"):
+                session.stream("bad", sample_rate_hz=rate)  # type: ignore[arg-type]
+            with pytest.raises(AudioInputError, match=r"^.{1,250}$"):
                 session.stream("bad", sample_rate_hz=rate)  # type: ignore[arg-type]

@@ -125,6 +125,31 @@ def test_events_of_a_call_end_with_its_last_stream_and_take_nothing_from_others(
         assert [event.call for event in session.events(0.3) if event.kind == "stream_end"] == ["a", "a", "b"]
 
 
+def test_events_of_a_call_that_is_over_end_though_they_were_taken_by_others(session_of: Make) -> None:
+    with session_of(teller(), engine=EngineOptions(capacity=2, health_interval_s=60.0)) as session:
+        other = session.stream("b")
+        stream = session.stream("a")
+        stream.end()
+        assert [event.call for event in session.events(0.3)][-1] == "a"
+        assert list(session.events(call="a")) == []
+        again = session.stream("a")
+        events = session.events(call="a")  # its start may not have been published yet
+        again.push(ramp(2 * HOP))
+        again.end()
+        assert [event.kind for event in events] == ["stream_start", *["level"] * 3, "stream_end"]
+        other.end()
+
+
+def test_events_of_a_call_end_though_its_end_was_dropped(session_of: Make) -> None:
+    with session_of(delay("late", 0), engine=EngineOptions(capacity=1, health_interval_s=0.1)) as session:
+        stream = session.stream("a")
+        events = session.events(call="a")
+        assert next(events).kind == "stream_start"
+        session._hub._listeners.clear()  # as if the outbox had been full when the stream ended
+        stream.end()
+        assert list(events) == []
+
+
 def test_events_of_a_stream_end_though_its_end_was_dropped(session_of: Make) -> None:
     with session_of(delay("late", 0), engine=EngineOptions(capacity=1, health_interval_s=0.1)) as session:
         stream = session.stream()
