@@ -59,7 +59,7 @@ def command(
     tells it.
 
     Intervals are 95 % of a bootstrap over speakers. --against, which may be given several times, names plugins
-    (vad,merit), settings (plugins.merit.enhance=false;…), a bundle that takes the place of the one for the same task,
+    (NAME,NAME), settings (plugins.NAME.OPTION=VALUE;…), a bundle that takes the place of the one for the same task,
     or a file of an earlier --json; the difference is taken draw by draw.
 
     A clip that fails is named on standard error, the others go on, and the exit status is 1.
@@ -178,7 +178,7 @@ def _measure(
         say("no clip could be played, so there is nothing to score")
         return None, True
     if not any(answers.values()):
-        say(f"no plugin of the chain ({', '.join(configs)}) told an emotion; add one that does, as --chain vad,merit")
+        say(f"no plugin of the chain ({', '.join(configs)}) told an emotion; add one that does (see rtemo plugins)")
         return None, True
     first = next(iter(answers))
     return (

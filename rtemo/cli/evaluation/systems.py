@@ -77,7 +77,7 @@ def _with_bundle(config: Config, text: str) -> dict[str, dict[str, object]]:
         raise ConfigError(
             f"--against {text!r} is no chain of installed plugins, no setting, no file of rtemo eval --json and "
             f"no bundle ({error.problem})",
-            "as --against vad,merit or --against plugins.NAME.OPTION=VALUE",
+            "as --against NAME,NAME or --against plugins.NAME.OPTION=VALUE",
         ) from None
     places = []
     for plugin in config.chain:
