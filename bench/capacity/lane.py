@@ -1,6 +1,8 @@
 """Cost of a worker lane to the ticks of many live streams: with a lane and without, by turns in one run.
 
 python -m bench.capacity.lane --streams 64 --seconds 20
+
+With `--kinds none --chain vad,listener` it tells how that plugin's own lane fares.
 """
 
 import argparse
@@ -97,6 +99,7 @@ def measure(streams: int, seconds: float, kind: str, chain: Sequence[str]) -> di
         "tick_p99_us": health.tick_p99_us,
         "late_p99_us": health.late_p99_us,
         "xruns": health.counters.xruns,
+        "age_p50_ms": lanes[0].age_p50_ms if lanes else None,
         "age_p99_ms": lanes[0].age_p99_ms if lanes else None,
         "batch_mean": lanes[0].batch_mean if lanes else None,
         "lane_skipped": lanes[0].lane_skipped if lanes else None,
@@ -111,14 +114,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--chain", default=",".join(Config().chain))
+    parser.add_argument(
+        "--kinds", nargs="+", choices=("none", "thread", "process"), default=("none", "thread", "process")
+    )
     args = parser.parse_args()
-    rows: dict[str, list[dict[str, Any]]] = {"none": [], "thread": [], "process": []}
+    rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in args.kinds}
     for _ in range(args.rounds):
         for kind, found in rows.items():
             found.append(measure(args.streams, args.seconds, kind, args.chain.split(",")))
             print(json.dumps(found[-1]), flush=True)
+    if "none" not in rows:
+        return
     base = statistics.median(row["tick_p99_us"] for row in rows["none"])
-    for kind in ("thread", "process"):
+    for kind in rows.keys() - {"none"}:
         ratio = statistics.median(row["tick_p99_us"] for row in rows[kind]) / base
         print(f"tick p99 with a {kind} lane / without: {ratio:.3f}")
 

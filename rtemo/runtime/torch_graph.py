@@ -52,6 +52,9 @@ class TorchGraph:
         self._tensors = {name: torch.from_numpy(value.copy()).to(device) for name, value in self.constants.items()}
         self._steps: list[tuple[Run, list[str], list[str]]] = []
         for node in graph.node:
+            if node.op_type == "Cast" and node.input[0] in self.constants:  # weights kept small in the file
+                self._widen(node.input[0], node.output[0], onnx.helper.get_attribute_value(node.attribute[0]))
+                continue
             make = _OPERATIONS.get(node.op_type)
             if make is None:
                 raise ModelError(
@@ -77,6 +80,11 @@ class TorchGraph:
             else:
                 values.update(zip(outputs, result, strict=True))
         return [values[name] for name in wanted]
+
+    def _widen(self, name: str, wide: str, to: int) -> None:
+        value = self.constants[name].astype(onnx.helper.tensor_dtype_to_np_dtype(to))
+        self.constants[wide] = value
+        self._tensors[wide] = torch.from_numpy(value).to(self.device)
 
     def matrix(self, value: np.ndarray[Any, Any] | Tensor) -> Tensor:
         """Put a weight on the device, in the precision in which matrices are multiplied."""
@@ -247,6 +255,24 @@ def _layer_norm(node: _Node) -> Made:
     return (lambda x, scale, bias: torch.nn.functional.layer_norm(x, x.shape[-1:], scale, bias, eps)), node.inputs
 
 
+def _conv(node: _Node) -> Made:
+    graph, weight, bias = node.graph, node.constant(1), node.constant(2)
+    pads = node.get("pads", [0, 0])
+    if weight is None or weight.ndim != 3 or len(set(pads)) != 1 or node.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise ModelError(
+            "the torch back end knows convolutions over time with as much padding before as after",
+            "use runtime.back_end = 'onnx'",
+        )
+    matrix = graph.matrix(weight)
+    offset = None if bias is None else graph.matrix(bias)
+    step, spread, groups = node.get("strides", [1])[0], node.get("dilations", [1])[0], node.get("group", 1)
+
+    def run(x: Tensor) -> Tensor:
+        return torch.nn.functional.conv1d(x.to(matrix.dtype), matrix, offset, step, pads[0], spread, groups).float()
+
+    return run, node.inputs[:1]
+
+
 def _gemm(node: _Node) -> Made:
     graph, weight, bias = node.graph, node.constant(1), node.constant(2)
     if node.get("alpha", 1.0) != 1.0 or node.get("beta", 1.0) != 1.0 or node.get("transA", 0) or weight is None:
@@ -320,8 +346,10 @@ _OPERATIONS: dict[str, Callable[[_Node], Made]] = {
     "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
+    "Conv": _conv,
     "Div": _plain(torch.div),
     "Equal": _plain(torch.eq),
+    "Erf": _plain(torch.erf),
     "Exp": _plain(torch.exp),
     "GatherND": _gather_rows,
     "Gemm": _gemm,

@@ -51,7 +51,7 @@ def play(folder: Any, fault_tick: int = 1 << 30, **options: Any) -> tuple[Rig, F
     plugin = MeritPlugin(MeritOptions(**merit_bundles(folder)._asdict(), **options))
     wrapped = FakePlugin(plugin.spec, lambda context, capacity: plugin.open(Failing(fault_tick), capacity))
     seer = witness()
-    rig = Rig(VadPlugin(VadOptions()), wrapped, seer, live=False)
+    rig = Rig(VadPlugin(VadOptions(back_end="webrtc")), wrapped, seer, live=False)
     seer.processor.seen.clear()
     for k, sound in enumerate(SOUNDS):
         writer = rig.open(f"c{k}")
@@ -92,3 +92,9 @@ def test_marks_of_a_position_are_the_same_whether_the_audio_is_late_or_not(tmp_p
     for hop in seen:
         for name, value in marks[hop.slot, hop.start_sample].items():
             np.testing.assert_allclose(hop.marks[name], value, rtol=1e-5, err_msg=name)
+
+
+def test_without_emotion_nothing_is_said_of_it_and_the_marks_stay(tmp_path):
+    rig, seer = play(tmp_path, emotion=False)
+    assert not rig.all_events("emotion")
+    assert any(np.isfinite(hop.marks["emotion.arousal"]) for hop in seer.processor.seen)

@@ -1,16 +1,16 @@
 """Product: clips through rtemo itself, many at a time, and what its `spoof` events say of each."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.quality.clip_source import ClipSource
 from bench.quality.spoof.heard import Heard
-from rtemo.api import CapacityError, Event, Fault, Health, RtemoError, Spoof, StreamDesk, StreamEnd
-from rtemo.api.source import StreamWriter
+from rtemo.api import Event, Fault, Health, RtemoError, Spoof, StreamEnd
 from rtemo.config import Config, load_config
 from rtemo.engine import registry
 from rtemo.session import Session
@@ -23,7 +23,6 @@ EVERY_DECISION = {"refresh_s": 0.5}
 FROM_ONE_SECOND = EVERY_DECISION | {"least_s": 1.0}
 """The same from one second of speech on."""
 _PATIENCE_S = 60.0  # of the engine with a plugin, on a machine that does something else as well
-_FULL_WAIT_S = 0.001
 
 
 class Product:
@@ -52,7 +51,7 @@ class Product:
         Raises:
             RtemoError: Something broke on the way.
         """
-        source, tally = _Clips(clips, self.parallel), _Tally()
+        source, tally = ClipSource(clips, self.parallel), _Tally()
         session = Session(self._config, sources=[source], publishers=[tally], mode="freewheel")
         session.start()
         try:
@@ -68,69 +67,6 @@ class Product:
             raise RtemoError(f"{fault.where} failed in the engine ({fault.problem})", "mend it first")
         self.busy_us = tally.busy_us
         return {name: tally.heard(name) for name in source.names}
-
-
-class _Clips:
-    """A source that gives clips one after the other, so many side by side."""
-
-    name = "clips"
-    is_local = True
-
-    def __init__(self, clips: Iterable[tuple[str, NDArray[np.float32]]], parallel: int) -> None:
-        self._waiting: Iterator[tuple[str, NDArray[np.float32]]] = iter(clips)
-        self._parallel = parallel
-        self._next: tuple[str, NDArray[np.float32]] | None = None
-        self._playing: list[tuple[StreamWriter, NDArray[np.float32]]] = []
-        self._leaving: list[StreamWriter] = []
-        self.names: list[str] = []
-        self.failure: RtemoError | None = None
-
-    def open(self, desk: StreamDesk) -> None:
-        self._desk = desk
-
-    def pump(self) -> float | None:
-        """Open the next clip if there is room, and write what the rings take."""
-        try:
-            is_over = not self._open_next()
-        except RtemoError as error:
-            self.failure = error
-            return None
-        has_moved, still = False, []
-        for writer, samples in self._playing:
-            taken = writer.write(samples)
-            has_moved |= taken > 0
-            if taken < len(samples):
-                still.append((writer, samples[taken:]))
-            else:
-                writer.end("end")
-                self._leaving.append(writer)
-        self._playing = still
-        if is_over and not still:
-            return None
-        return 0.0 if has_moved else _FULL_WAIT_S
-
-    def close(self) -> None:
-        for writer, _ in self._playing:
-            writer.end("stopped")
-        self._playing = []
-
-    def _open_next(self) -> bool:
-        """Whether a clip is playing or waits."""
-        if self._next is None:
-            self._next = next(self._waiting, None)
-        if self._next is None:
-            return False
-        self._leaving = [writer for writer in self._leaving if not writer.is_closed]
-        if len(self._leaving) + len(self._playing) < self._parallel:
-            name, samples = self._next
-            try:
-                writer = self._desk.open_stream(name, "0", source="clip")
-            except CapacityError:
-                return True
-            self._playing.append((writer, samples))
-            self.names.append(name)
-            self._next = None
-        return True
 
 
 class _Tally:

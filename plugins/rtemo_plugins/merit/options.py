@@ -12,6 +12,13 @@ class MeritOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     enhance: Annotated[
         bool, Meta(description="Whether the audio is enhanced, 20 ms late; else it passes untouched, without delay.")
     ] = True
+    emotion: Annotated[
+        bool,
+        Meta(
+            description="Whether emotion events are emitted; false where another plugin, as listener, emits them. "
+            "The marks are written all the same."
+        ),
+    ] = True
     wet: Annotated[float, Meta(ge=0, le=1, description="Share of the enhanced signal in the output.")] = 1.0
     attenuation_limit_db: Annotated[
         Annotated[float, Meta(ge=0)] | None,

@@ -67,7 +67,8 @@ class MeritPlugin:
         findings = Findings(listen.card, options.unsure_below, context.format.hop_s, late_hops, capacity)
         enhancer = self._enhancer(context, listener, format, capacity) if options.enhance else None
         front_end = FrontEnd(format, capacity, with_bins=enhancer is not None and enhancer.wants_bins)
-        return MeritProcessor(front_end, listener, turns, findings, Words(listen.card, late_hops, capacity), enhancer)
+        words = Words(listen.card, late_hops, capacity)
+        return MeritProcessor(front_end, listener, turns, findings, words, enhancer, options.emotion)
 
     def _enhancer(self, context: PluginContext, listener: Listener, format: SpectrumFormat, capacity: int) -> Enhancer:
         options = self._options
@@ -99,6 +100,7 @@ class MeritProcessor(RowParts):
         findings: Findings,
         words: Words,
         enhancer: Enhancer | None,
+        tells: bool,
     ) -> None:
         self._front_end = front_end
         self._listener = listener
@@ -106,6 +108,7 @@ class MeritProcessor(RowParts):
         self._findings = findings
         self._words = words
         self._enhancer = enhancer
+        self._tells = tells
         parts = (front_end, listener, turns, findings, words)
         super().__init__(*(parts if enhancer is None else (*parts, enhancer)))
 
@@ -144,5 +147,7 @@ class MeritProcessor(RowParts):
             self._listener.forget_turn(row)
 
     def _tell(self, estimates: list[Estimate], emit: Emit) -> None:
+        if not self._tells:
+            return
         for estimate in estimates:
             emit(estimate.row, self._findings.describe(estimate), estimate.start_sample, estimate.end_sample)

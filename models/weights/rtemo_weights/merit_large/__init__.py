@@ -1,0 +1,1 @@
+"""The merit-large bundle: `merit-large.onnx` and its card."""

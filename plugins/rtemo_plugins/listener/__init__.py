@@ -1,0 +1,1 @@
+"""The listener plugin: emotion by a large speech encoder, beside the tick."""

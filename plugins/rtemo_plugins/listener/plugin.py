@@ -1,0 +1,131 @@
+"""ListenerPlugin: asks for the lane, tells it when each stream speaks, and passes on what it finds."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import (
+    Block,
+    Emit,
+    Emotion,
+    Finding,
+    LaneContext,
+    LaneSpec,
+    LaneWork,
+    ModelError,
+    PluginContext,
+    PluginSpec,
+    ResetReason,
+    StateTable,
+    StreamFacts,
+)
+from rtemo.api.lane import STRIDE
+from rtemo.dsp.whisper_mel import RATE_HZ
+from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.stretches import Stretches
+from rtemo_plugins.listener.work import FRAME_SAMPLES, Work, window_frames
+
+
+class ListenerPlugin:
+    """The factory; see the README beside this file."""
+
+    options_type: ClassVar[type[ListenerOptions]] = ListenerOptions
+
+    def __init__(self, options: ListenerOptions) -> None:
+        self._options = options
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Facts about the plugin as configured."""
+        return PluginSpec(
+            name="listener",
+            summary="Eight emotions, arousal and valence of the current turn, by a large speech encoder.",
+            version="1",
+            requires=("vad.speech",),
+            emits=(Emotion,),
+        )
+
+    def open(self, context: PluginContext, capacity: int) -> "ListenerProcessor":
+        """Ask for the lane and make a processor.
+
+        Raises:
+            ModelError: The bundle cannot be loaded, or does not fit the plugin or the engine.
+        """
+        options = self._options
+        if context.format.sample_rate_hz != RATE_HZ:
+            raise ModelError(
+                f"bundle {options.bundle!r} hears {RATE_HZ} Hz, the engine gives {context.format.sample_rate_hz} Hz",
+                "take the listener plugin out of `chain`",
+            )
+        window_s = window_frames(context.model(options.bundle), options.bundle) * FRAME_SAMPLES / RATE_HZ
+        stretches = Stretches()
+
+        def open_work(lent: LaneContext, given: Any) -> LaneWork:
+            return Work(lent, given, stretches)
+
+        spec = LaneSpec(
+            name="encode",
+            window_s=window_s,
+            stride_s=options.stride_s,
+            on=(STRIDE, "speech_end"),
+            least_s=min(0.1, options.least_s),
+            while_mark="vad.speech",
+            max_age_s=options.max_age_s,
+            max_batch=options.max_batch,
+        )
+        context.lane(spec, open_work, tell, options)
+        return ListenerProcessor(stretches, capacity)
+
+
+def tell(finding: Finding, emit: Emit) -> None:
+    """Say what the lane found."""
+    estimate = finding.result
+    emit(finding.stream, estimate.emotion, estimate.start_sample, finding.end_sample)
+
+
+class ListenerProcessor:
+    """Notes when each stream begins and ends to speak; all else is done in the lane.
+
+    Args:
+        stretches: Where it is noted.
+        capacity: Most streams.
+    """
+
+    def __init__(self, stretches: Stretches, capacity: int) -> None:
+        self._stretches = stretches
+        self._table = StateTable(capacity)
+        self._is_speaking = self._table.add("is_speaking", (), np.bool_)
+        self._streams: list[StreamFacts] = []
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Note whose speech has begun or ended with this hop; what the detector does not know counts as speech."""
+        if len(block.streams) != block.n:
+            return  # the engine warms up
+        self._streams = list(block.streams)
+        speech = block.marks["vad.speech"] != 0
+        was = self._is_speaking[: block.n]
+        for row in np.flatnonzero(speech != was).tolist():
+            note = self._stretches.begin if speech[row] else self._stretches.end
+            note(block.streams[row].id, int(block.start_sample[row]))
+        was[:] = speech
+
+    def admit(self, row: int) -> None:
+        """Prepare fresh state for a new stream."""
+        self._table.admit(row)
+
+    def retire(self, row: int, last: int) -> None:
+        """Forget the stream at `row`; the one at `last` takes its place."""
+        if last < len(self._streams):  # else it never had a hop
+            self._stretches.leave(self._streams[row].id)
+            self._streams[row] = self._streams[last]
+            self._streams.pop()
+        self._table.retire(row, last)
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Let the next hop with speech begin a turn."""
+        for row in rows.tolist():
+            self._table.reset(row)
+
+    def close(self) -> None:
+        """Nothing to free: the lane belongs to the engine."""

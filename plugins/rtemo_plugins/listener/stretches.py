@@ -1,0 +1,46 @@
+"""Stretches: when each stream spoke, told by the driver and read by the lane."""
+
+from collections import deque
+
+
+class Stretches:
+    """Stretches of speech by stream, as `vad.speech` shows them; they outlive the row of a stream.
+
+    The driver writes and the lane reads, each in steps that the interpreter does not divide. What the lane reads about
+    a window depends only on what was written before the window was cut, so it does not matter how late it reads.
+    """
+
+    _KEPT = 256
+
+    def __init__(self) -> None:
+        self._of: dict[int, list[list[int | None]]] = {}
+        self.ended: deque[int] = deque(maxlen=1 << 16)
+        """Streams that have left, for the lane to forget."""
+
+    def begin(self, stream: int, position: int) -> None:
+        """Speech is on from this sample. Driver thread."""
+        known = self._of.setdefault(stream, [])
+        known.append([position, None])
+        if len(known) > self._KEPT:
+            del known[: self._KEPT // 2]
+
+    def end(self, stream: int, position: int) -> None:
+        """Speech is off from this sample. Driver thread."""
+        known = self._of.get(stream)
+        if known and known[-1][1] is None:
+            known[-1][1] = position
+
+    def leave(self, stream: int) -> None:
+        """The stream is no more; what is known of it is kept for what the lane still has of it. Driver thread."""
+        self.ended.append(stream)
+
+    def forget(self, stream: int) -> None:
+        """Drop what is known of a stream. Lane thread."""
+        self._of.pop(stream, None)
+
+    def before(self, stream: int, position: int) -> tuple[int, int | None] | None:
+        """The last stretch that began before a sample: its start, and its end if that is known. Lane thread."""
+        for start, end in reversed(list(self._of.get(stream, ()))):
+            if start is not None and start < position:
+                return start, end
+        return None

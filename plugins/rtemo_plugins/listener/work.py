@@ -1,0 +1,187 @@
+"""Work: encodes the newest seconds of every stream and says what they express; runs on the lane's own thread."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import EMOTIONS, Emotion, LaneContext, ModelError, ModelHandle, Window
+from rtemo.api.lane import STRIDE
+from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
+from rtemo_plugins.listener.memory import Heard, Memory
+from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.stretches import Stretches
+
+FRAME_SAMPLES = 320
+"""A frame of the encoder: two of the log-mel bands."""
+ONSET_SAMPLES = 3 * RATE_HZ // 10
+"""How far before `vad.speech` a turn is taken to begin: that mark waits until it is sure."""
+_LEAST_FRAMES = 5
+_NEUTRAL, _CALM = EMOTIONS.index("neutral"), EMOTIONS.index("calm")
+
+
+class Estimate(NamedTuple):
+    """What is to be said of a turn."""
+
+    start_sample: int
+    emotion: Emotion
+
+
+class _Job(NamedTuple):
+    """A window made ready for the network."""
+
+    number: int
+    heard: Heard
+    mel: NDArray[np.float32]
+    frames: int
+    window_samples: int
+    turn_samples: int
+    is_final: bool
+
+
+def window_frames(model: ModelHandle, bundle: str) -> int:
+    """How many frames the network takes, once it is known to be one that this plugin can run.
+
+    Raises:
+        ModelError: It takes or says something else.
+    """
+    card = model.card
+    there = card.inputs.get("there")
+    frames = there.shape[0] if there is not None and there.shape else 0
+    wanted = {"mel": (2 * frames, MEL_COUNT), "there": (frames,)}
+    if not frames or card.states or {name: spec.shape for name, spec in card.inputs.items()} != wanted:
+        raise ModelError(
+            f"bundle {bundle!r} does not take mel [2t, {MEL_COUNT}] and there [t], without state",
+            "choose another `bundle` for the listener plugin",
+        )
+    if tuple(card.labels) != EMOTIONS or not {"logits", "arousal", "valence"} <= card.outputs.keys():
+        raise ModelError(
+            f"bundle {bundle!r} does not tell logits of the eight emotions, arousal and valence",
+            "choose another `bundle` for the listener plugin",
+        )
+    return frames
+
+
+class Work:
+    """Works on batches of windows.
+
+    A window is the newest seconds of the present turn and nothing before it. Of a turn that is longer than a window,
+    the estimates are averaged by time.
+
+    Args:
+        context: Lends the model.
+        options: Of the plugin.
+        stretches: When each stream spoke.
+    """
+
+    def __init__(self, context: LaneContext, options: ListenerOptions, stretches: Stretches) -> None:
+        self._model = model = context.model(options.bundle)
+        self._frames = window_frames(model, options.bundle)
+        self._options = options
+        self._stretches = stretches
+        self._memory = Memory(stretches)
+        self._state = model.new_state(options.max_batch)
+        card = model.card
+        self._loudest = float(card.front_end["loudest"])
+        self._temperature = card.calibration.get("temperature", 1.0)
+        unsure_below = options.unsure_below
+        self._unsure_below = card.calibration.get("unsure_below", 0.0) if unsure_below is None else unsure_below
+
+    def __call__(self, windows: Sequence[Window]) -> list[Estimate | None]:
+        """One estimate for each window, or None; of one stream the windows come one after the other."""
+        self._memory.look()
+        results: list[Estimate | None] = [None] * len(windows)
+        left = list(range(len(windows)))
+        while left:
+            streams: set[int] = set()
+            turn, later = [], []
+            for number in left:
+                stream = windows[number].stream.id
+                (later if stream in streams else turn).append(number)
+                streams.add(stream)
+            jobs = [job for number in turn if (job := self._prepare(number, windows[number])) is not None]
+            if jobs:
+                self._run(jobs, results)
+            left = later
+        return results
+
+    def _prepare(self, number: int, window: Window) -> _Job | None:
+        start = self._turn_start(window)
+        if start is None:
+            return None
+        heard = self._memory.of(window.stream.id)
+        start = max(start, heard.closed)
+        is_end = window.trigger != STRIDE
+        if is_end and window.end_sample <= start:
+            return None  # the turn was closed already
+        if heard.turn_start != start:
+            heard.begin(start)
+        begin = max(window.start_sample, start)
+        samples = window.samples[begin - window.start_sample :]
+        frames = min(len(samples) // FRAME_SAMPLES, self._frames)
+        if frames < _LEAST_FRAMES:
+            return None
+        mel = np.zeros((2 * self._frames, MEL_COUNT), np.float32)
+        mel[: 2 * frames] = as_whisper_hears(log_mel_power(samples[: frames * FRAME_SAMPLES]), self._loudest)
+        turn_samples = window.end_sample - start
+        is_final = is_end or turn_samples >= self._options.span_s * RATE_HZ
+        if is_final:
+            heard.closed = window.end_sample
+        return _Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
+
+    def _turn_start(self, window: Window) -> int | None:
+        """Where speech began that goes on at the end of a window; None outside of speech."""
+        stretch = self._stretches.before(window.stream.id, window.end_sample)
+        if stretch is None:
+            return None if window.trigger == STRIDE else window.start_sample
+        start, end = stretch
+        if window.trigger == STRIDE and end is not None and window.end_sample > end:
+            return None
+        return max(0, start - ONSET_SAMPLES)
+
+    def _run(self, jobs: list[_Job], results: list[Estimate | None]) -> None:
+        frames = np.array([job.frames for job in jobs])
+        inputs = {
+            "mel": np.stack([job.mel for job in jobs]),
+            "there": (np.arange(self._frames)[None] < frames[:, None]).astype(np.float32),
+        }
+        outputs = self._model.run(inputs, self._state, len(jobs))
+        said = np.column_stack([outputs["logits"], outputs["arousal"], outputs["valence"]]).astype(np.float64)
+        for job, one in zip(jobs, said, strict=True):
+            results[job.number] = self._estimate(
+                job, job.heard.add(one, job.window_samples, job.turn_samples, job.is_final)
+            )
+
+    def _estimate(self, job: _Job, said: NDArray[np.float64]) -> Estimate | None:
+        heard, options = job.heard, self._options
+        speech_s = job.turn_samples / RATE_HZ
+        if speech_s < (options.least_s if job.is_final else options.first_s):
+            return None
+        trigger = "refresh" if heard.estimates else "first"
+        if job.is_final:
+            trigger = "turn_end" if speech_s < options.span_s else "span"
+        heard.estimates += 1
+        odds = np.exp((said[:-2] - said[:-2].max()) / self._temperature)
+        posterior = (odds / odds.sum()).tolist()
+        label, confidence = committed(posterior)
+        emotion = Emotion(
+            label=label if confidence >= self._unsure_below else "unsure",
+            probabilities={name: round(p, 4) for name, p in zip(EMOTIONS, posterior, strict=True)},
+            arousal=round(float(said[-2]), 4),
+            valence=round(float(said[-1]), 4),
+            confidence=round(confidence, 4),
+            speech_s=round(speech_s, 3),
+            trigger=trigger,
+            is_final=job.is_final,
+        )
+        return Estimate(heard.turn_start, emotion)
+
+
+def committed(posterior: Sequence[float]) -> tuple[str, float]:
+    """The label to say and its probability; neutral and calm are one word, as listeners do not agree on which."""
+    merged = list(posterior)
+    merged[_NEUTRAL] += merged[_CALM]
+    merged[_CALM] = 0.0
+    best = max(range(len(merged)), key=merged.__getitem__)
+    return EMOTIONS[best], merged[best]
