@@ -1,5 +1,7 @@
 """EnhancedFiles: the processed audio of every sound file as a sound file."""
 
+import errno
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -51,6 +53,9 @@ class EnhancedFiles:
         self._recordings: dict[str, _Recording] = {}
         _check_apart(folder, self.targets)
         _check_writable(folder)
+        for path, target in list(self.targets.items()):
+            if problem := _obstacle(target):  # known before the results are written, which are ahead of the audio
+                self._cannot_write(path, problem)
 
     def open(self, format: StreamFormat) -> None:
         """Take the rate; files are made when their audio comes."""
@@ -93,16 +98,22 @@ class EnhancedFiles:
         track = self._tracks[stream.call, stream.channel]
         recording = self._recordings.get(stream.call)
         if recording is None:
+            if track.path not in self.targets:
+                self._given_up.add(stream.call)
+                return None
             try:
                 recording = _Recording(WaveFile(self.targets[track.path], self._rate_hz, track.channels))
-            except (OSError, RuntimeError) as error:  # a name that is too long, a file where a folder should be
-                target = shown(self.targets.pop(track.path))
-                self.failures[track.path] = f"the processed audio {target} cannot be written ({_reason(error)})"
+            except (OSError, RuntimeError) as error:  # a name that is too long, no room
+                self._cannot_write(track.path, _reason(error))
                 self._given_up.add(stream.call)
                 return None
             self._recordings[stream.call] = recording
         self._lanes[stream] = recording, track.channel_index
         return self._lanes[stream]
+
+    def _cannot_write(self, path: Path, problem: str) -> None:
+        target = shown(self.targets.pop(path))
+        self.failures[path] = f"the processed audio {target} cannot be written ({problem})"
 
 
 class _Recording:
@@ -181,6 +192,14 @@ def name_targets(found: Sequence[FoundFile]) -> dict[Path, Path]:
 
 def _folded(name: Path) -> str:
     return str(name).casefold()  # some file systems do not tell capitals apart
+
+
+def _obstacle(target: Path) -> str:
+    """Tell what stands where a file or its folder should be; empty when nothing does."""
+    if target.is_dir():
+        return os.strerror(errno.EISDIR)
+    nearest = next(parent for parent in target.parents if parent.exists())
+    return "" if nearest.is_dir() else os.strerror(errno.EEXIST)
 
 
 def _check_apart(folder: Path, targets: Mapping[Path, Path]) -> None:

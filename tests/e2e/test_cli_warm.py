@@ -111,7 +111,7 @@ def demo(tmp_path: Path, listen: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_demo_shows_what_its_subscriber_received(tmp_path):
-    done = demo(tmp_path, '--publish "$4"')
+    done = demo(tmp_path, '--publish "$6"')
     assert done.returncode == 0, done.stderr
     assert int(re.search(r"received (\d+) events", done.stdout)[1]) > 100
     assert json.loads(done.stdout.splitlines()[-1])["kind"] == "emotion"
