@@ -98,7 +98,7 @@ def test_no_extra_that_is_installed_sends_or_writes_anything_when_it_is_imported
     seen = guard.run("-c", _USES.format(modules=modules))
     assert seen.code == 0, seen.err
     assert seen.network == []
-    # matplotlib, imported for pictures alone, keeps its list of fonts in the user's folders; MPLCONFIGDIR names another.
+    # matplotlib, imported for pictures alone, keeps a list of fonts; MPLCONFIGDIR names the folder.
     assert not [path for path in undeclared(seen.written) if not _FONTS.search(path)]
     left = [path for path in seen.left if "huggingface" not in path and path not in (".cache", ".config")]
     assert not [path for path in left if not _FONTS.search(path)]
