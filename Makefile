@@ -50,6 +50,7 @@ contracts: $(VENV)/.test ## who may import whom
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.test ## all tests
+	@$(BIN)/rtemo warm # else whichever test comes first would compile the kernels in its own time
 	$(BIN)/python -m pytest
 
 attack: $(VENV)/.test ## the long form of the attacks: minutes to hours, floods and faults
