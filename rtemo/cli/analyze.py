@@ -9,7 +9,7 @@ import click
 
 from rtemo.cli.chatter import without_chatter
 from rtemo.cli.options import NamedPath, configured, enhancing, names, own_process, roles_for
-from rtemo.cli.stopping import shielded, term_as_interrupt
+from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
     from rtemo.api import Publisher
@@ -158,12 +158,13 @@ def _run(session: "Session", source: "FilesSource", reports: "Reports", is_quiet
 def _wait(session: "Session", source: "FilesSource", reports: "Reports", is_quiet: bool) -> None:
     if is_quiet:
         while reports.failure is None and not session.wait(_PERIOD_S):
-            pass
+            stop_if_told()
         return
     from rtemo.cli.progress import progress_bar
 
     with progress_bar() as show:
         while reports.failure is None and not session.wait(_PERIOD_S):
+            stop_if_told()
             show(source.progress)
         show(source.progress)
 

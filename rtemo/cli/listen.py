@@ -9,7 +9,7 @@ import click
 
 from rtemo.cli.chatter import without_chatter
 from rtemo.cli.options import configured, enhancing, names, own_process, roles_for
-from rtemo.cli.stopping import shielded, term_as_interrupt
+from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,6 +159,7 @@ def _run(
             state.duration_s = float(getattr(origin, "duration_s", 0.0))  # files know it, live sources do not
             start_s = time.monotonic()
             while not session.is_finished and not (console.stderr and session.publisher_faults):
+                stop_if_told()
                 play(show, session.events(_PATIENCE_S))
             reason = "end"
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtemo.cli.options import configured, own_process
-from rtemo.cli.stopping import shielded, term_as_interrupt, term_first
+from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt, term_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,6 +184,7 @@ class _Drain:
 
 def _follow(session: "Session", drain: _Drain, quiet: bool) -> None:
     while not session.is_finished and not drain.is_over:
+        stop_if_told()  # an interrupt that struck in the midst of an import may have been lost
         _say(session, quiet, drain)
 
 
