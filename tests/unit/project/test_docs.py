@@ -102,6 +102,8 @@ def test_every_path_that_a_contributor_is_sent_to_is_there() -> None:
 
 
 def test_help_lists_every_target() -> None:
-    said = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     phony = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {line.split("\t")[0] for line in said.splitlines()} == set(" ".join(phony).split())
