@@ -123,14 +123,16 @@ class IngestSource:
         assert desk is not None, "open comes first"
         if self._door is not None:
             self._door.serve()
+        rebinds = 0 if self._door is None else self._door.rebinds
+        self._connections.serve(rebinds)  # first: nothing is opened for whom there is no room
         taken = self._take()
         if not taken:
             self._socket.poll(_PRESSED_POLL_MS if desk.is_pressed else _POLL_MS)
+            self._connections.serve(rebinds)
             taken = self._take()
         self.taken_messages += taken
         now_s = time.monotonic()
         desk.serve(now_s, time.time_ns())
-        self._connections.serve(0 if self._door is None else self._door.rebinds)
         if now_s - self._watched_s > _WATCH_S:
             self._watched_s = now_s
             desk.watch(now_s)
