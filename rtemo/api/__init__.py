@@ -74,6 +74,8 @@ from rtemo.api.vocabulary import (
     SpeechStart,
     Spoof,
     Tone,
+    Transcript,
+    Word,
 )
 from rtemo.api.weights import BundleFile, FromFile, FromPackage, FromParts, FromUrl, PackageFile, WeightsSource
 
@@ -164,9 +166,11 @@ __all__ = [
     "StreamWriter",
     "TensorSpec",
     "Tone",
+    "Transcript",
     "Utterance",
     "WeightsSource",
     "Window",
+    "Word",
     "canonical_role",
     "check_seam",
     "choose_steps",

@@ -189,6 +189,36 @@ class Prosody(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     speech_s: float
 
 
+class Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One word of a transcript and where it stands in the stream."""
+
+    text: str
+    start_sample: int
+    end_sample: int
+    probability: float | None = None
+    """How sure the recogniser is of it, 0 to 1."""
+
+
+class Transcript(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="transcript"):
+    """What was said, in words, in the turn that the event spans; a later one of the same turn replaces it."""
+
+    text: str
+    """All words of the turn so far; empty where speech held no word that the recogniser is sure of."""
+    stable_chars: int = 0
+    """So many characters of the text will not change any more; all of them once the turn is over."""
+    is_final: bool = False
+    """Whether the turn is over."""
+    language: str = ""
+    """Two or three letters (ISO 639), as found or as configured."""
+    language_probability: float | None = None
+    words: tuple[Word, ...] = ()
+    """With their times, where the recogniser gives them."""
+    is_redacted: bool = False
+    """Whether digits were replaced."""
+    trigger: str = ""
+    """`stride`, `turn_end` or `stream_end`."""
+
+
 VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     SpeechStart,
     SpeechEnd,
@@ -201,6 +231,7 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     Quality,
     Level,
     Prosody,
+    Transcript,
 )
 """All of them."""
 
