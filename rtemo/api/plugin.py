@@ -55,6 +55,8 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
             simply never there. A plugin about timing hears only what others about timing say.
         enhances: Whether it improves speech; its options `wet` and `attenuation_limit_db` are those that the command
             line offers.
+        is_verbatim: Whether it writes down what is said. `rtemo serve` leaves such a plugin out unless `policy.words`
+            lets it in.
     """
 
     name: str
@@ -72,6 +74,7 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     emits: tuple[type[Payload], ...] = ()
     hears: tuple[str, ...] = ()
     enhances: bool = False
+    is_verbatim: bool = False
 
 
 class ResetReason(enum.StrEnum):

@@ -80,6 +80,37 @@ def enhancing(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
+def writing(command: Command) -> Command:
+    """Give a command, under `configured`, the option that has what is said written down."""
+
+    @click.option("--words", is_flag=True, help="Write down what is said, too (needs the extra rtemo[words]).")
+    @functools.wraps(command)
+    def wrapped(*args: Any, config: "Config", words: bool, **kwargs: Any) -> Any:
+        return command(*args, config=_with_words(config) if words else config, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _with_words(config: "Config") -> "Config":
+    """Put a plugin that writes down what is said at the end of the chain, unless one is in it.
+
+    Raises:
+        ConfigError: None is installed.
+        PluginError: A plugin cannot be made.
+    """
+    import msgspec
+
+    from rtemo.api import ConfigError
+    from rtemo.engine import registry
+
+    if any(spec.is_verbatim for spec in specs_of(config, config.chain)):
+        return config
+    found = next((spec.name for spec in specs_of(config, registry.installed()) if spec.is_verbatim), None)
+    if found is None:
+        raise ConfigError("--words is for a plugin that writes down what is said, of which none is installed")
+    return msgspec.structs.replace(config, chain=(*config.chain, found))
+
+
 def _enhanced(config: "Config", wet: float | None, attenuation_limit_db: float | None) -> "Config":
     """Set what was given of the options of the plugin that enhances.
 

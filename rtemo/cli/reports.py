@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from rtemo.api import Counters, Event, Fault, Rank, StreamEnd
+from rtemo.api import Counters, Event, Fault, Rank, SessionStart, StreamEnd
 from rtemo.api.text import shown
 from rtemo.cli.tally import Tally
 from rtemo.cli.view.numbers import counted
@@ -44,6 +44,7 @@ class Reports:
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._waiting: dict[str, dict[int, dict[str, Any]]] = {}
         self._lost = Counters()
+        self._sample_rate_hz = 16_000
 
     @property
     def trouble(self) -> str:
@@ -62,6 +63,8 @@ class Reports:
         for event in events:
             if isinstance(event.data, Fault):
                 self.faults.append(event.data)
+            elif isinstance(event.data, SessionStart):
+                self._sample_rate_hz = event.data.sample_rate_hz
             if not event.call:
                 continue
             key = (event.call, event.channel)
@@ -85,7 +88,7 @@ class Reports:
         call, channel = key
         track = self._tracks.get(key)
         reports = self._waiting.setdefault(call, {})
-        report = report_of(tally, track, channel)
+        report = report_of(tally, track, channel, self._sample_rate_hz)
         if track is not None and track.path in self._enhanced:
             report["enhanced"] = shown(self._enhanced[track.path])
         reports[track.channel_index if track else len(reports)] = report
@@ -102,20 +105,21 @@ class Reports:
             raise
 
 
-def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, Any]:
+def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_hz: int = 16_000) -> dict[str, Any]:
     """Make the report of one stream.
 
     Args:
         tally: What its events added up to.
         track: Which file and channel it came from, if known.
         channel: Name of the channel.
+        sample_rate_hz: Rate of the positions in its events.
 
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
         rated), arousal, valence, counters; role and analysis where the policy let no more than the timing be told;
         spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
-        (rule → how often), tones (name → how often), digits that were dialled, and quality (what is wrong with the
-        sound → in words) where a plugin provided them.
+        (rule → how often), tones (name → how often), digits that were dialled, quality (what is wrong with the
+        sound → in words) and words (what was said in each turn) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": shown(track.path) if track else "",
@@ -148,6 +152,16 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str) -> dict[str, 
         report["digits"] = tally.digits
     if tally.quality:
         report["quality"] = tally.quality
+    if tally.texts:
+        report["words"] = [
+            {
+                "start_s": round(start_sample / sample_rate_hz, _DIGITS),
+                "end_s": round(end_sample / sample_rate_hz, _DIGITS),
+                "text": said.text,
+                "language": said.language,
+            }
+            for start_sample, end_sample, said in tally.texts
+        ]
     return report
 
 

@@ -87,6 +87,7 @@ def command(
     for table, endpoint in (("sources", ingest_endpoint), ("sinks", audio_endpoint)):
         if endpoint is not None:
             config = edges.with_endpoint(config, table, endpoint)
+    config = _without_words(config)
     config, from_ = edges.chosen(config, "sources", source, ("zmq",))
     config, to = edges.chosen(config, "publishers", publish, ("zmq",))
     is_audio_wanted = bool(config.sinks.get("zmq", {}).get("endpoint"))
@@ -124,6 +125,22 @@ def command(
                 session.stop("stopped")
                 _say(session, quiet)
     return EXIT_FAILED if session.publisher_faults else 0
+
+
+def _without_words(config: "Config") -> "Config":
+    """Leave plugins out that write down what is said, unless the policy lets them."""
+    import msgspec
+
+    from rtemo.cli.options import specs_of
+
+    if config.policy.words == "always":
+        return config
+    verbatim = [spec.name for spec in specs_of(config, config.chain) if spec.is_verbatim]
+    if verbatim:
+        names = ", ".join(verbatim)
+        problem = f"{names} left out of the chain: what callers say is written down only if policy.words is 'always'"
+        print(f"rtemo: {problem}", file=sys.stderr, flush=True)
+    return msgspec.structs.replace(config, chain=tuple(name for name in config.chain if name not in verbatim))
 
 
 def _read_keys_on_hangup(edges: "Sequence[object]") -> None:

@@ -1,6 +1,19 @@
 """Tally: what the events of one stream add up to."""
 
-from rtemo.api import Alert, Counters, Emotion, Event, Quality, Rank, SpeechEnd, Spoof, StreamEnd, StreamStart, Tone
+from rtemo.api import (
+    Alert,
+    Counters,
+    Emotion,
+    Event,
+    Quality,
+    Rank,
+    SpeechEnd,
+    Spoof,
+    StreamEnd,
+    StreamStart,
+    Tone,
+    Transcript,
+)
 
 
 class Tally:
@@ -28,6 +41,7 @@ class Tally:
         self.tones: dict[str, int] = {}
         self.digits = ""
         self.quality: dict[str, str] = {}
+        self.texts: list[tuple[int, int, Transcript]] = []
         self._probabilities: dict[str, float] = {}
         self._arousal = 0.0
         self._valence = 0.0
@@ -54,6 +68,9 @@ class Tally:
             self.digits += data.digit
         elif isinstance(data, Quality):
             self.quality[data.problem] = data.detail
+        elif isinstance(data, Transcript):
+            if data.is_final and data.text:
+                self.texts.append((event.start_sample, event.end_sample, data))
         elif isinstance(data, StreamStart):
             self.role = data.role
             self.is_timing = data.analysis == "timing"

@@ -59,6 +59,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = "timing"
 
+    words: Annotated[
+        Literal["local", "always"],
+        Meta(
+            description="Where plugins may write down what is said. 'local': in `listen`, `analyze` and programs that "
+            "embed rtemo; 'always': in `serve` too, which publishes it."
+        ),
+    ] = "local"
+
     def check(self) -> None:
         """Refuse a policy that contradicts itself.
 

@@ -18,6 +18,7 @@ from rtemo.api import (
     Payload,
     Plugin,
     ResetReason,
+    SpeechHandle,
     StreamFacts,
     StreamFormat,
 )
@@ -126,6 +127,10 @@ class Context:
     def card(self, name: str) -> ModelCard:
         """Read the card of a bundle."""
         return _MODELS.card(name)
+
+    def speech(self, name: str) -> SpeechHandle:
+        """Load a speech model, or lend the one already loaded."""
+        return _MODELS.speech(name)
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None

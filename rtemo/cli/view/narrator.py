@@ -13,6 +13,7 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Transcript,
     kind_of,
 )
 from rtemo.cli.view.plain import sentence
@@ -25,7 +26,7 @@ class Narrator:
     """Turns a flow of events into lines of text: what has changed, and what is final.
 
     Kinds that come all the time are left out, of ranks all but changes; a refreshed estimate gets a line only when its
-    label changes, and a spoof finding when its verdict does.
+    label changes, and a spoof finding when its verdict does; a transcript gets one at the end of its turn.
 
     Args:
         kinds: Kinds that somebody has asked for by name: every event of these gets a line.
@@ -62,6 +63,8 @@ class Narrator:
             return True
         if isinstance(data, Rank):
             return data.change is not None
+        if isinstance(data, Transcript):
+            return data.is_final and bool(data.text)
         if not isinstance(data, Emotion | Spoof):
             return kind not in CONSTANT
         finding = data.label if isinstance(data, Emotion) else data.verdict

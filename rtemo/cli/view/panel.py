@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from rtemo.api import EMOTIONS, Emotion
 from rtemo.cli.view.bars import bar, buckets, mirrored, sparkline
 from rtemo.cli.view.line import Line, beside, boxed, spread
 from rtemo.cli.view.numbers import clock, signed
 from rtemo.cli.view.palette import EMOTION_COLOURS
-from rtemo.cli.view.plain import best_label
+from rtemo.cli.view.plain import best_label, clean
 from rtemo.cli.view.state import StreamView
 
 WIDE_CELLS = 64
@@ -32,7 +34,7 @@ def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Lin
     """Draw a stream in a box of `width` cells; `WIDE_LINES` or `NARROW_LINES` high."""
     inner = width - 4
     is_wide = width >= WIDE_CELLS
-    body = [*_status(stream, inner, is_wide), Line()]
+    body = [*_status(stream, inner, is_wide), _words(stream, inner)]
     if is_wide:
         left = inner * 11 // 20
         right = inner - left - 3
@@ -158,6 +160,21 @@ def _facts(stream: StreamView, width: int, trend_s: float, is_wide: bool) -> lis
             _lower(lower),
         ]
     return [*rows, _finding(stream, width, trend_s), _voice(stream, width)]
+
+
+def _words(stream: StreamView, width: int) -> Line:
+    """What is said, its end if there is no room for all; dim what may still change."""
+    line, words = Line(), stream.words
+    if words is None:
+        return line
+    text = clean(words.text)
+    cut = 0
+    while cell_len(text) - cell_len(text[:cut]) > width - 2 and cut < len(text):
+        blank = text.find(" ", cut)
+        cut = cut + 1 if blank < 0 else blank + 1
+    stable = min(max(words.stable_chars, cut), len(text)) if len(text) == len(words.text) else cut
+    line.put("… " if cut else "", "dim")
+    return line.put_name(text[cut:stable], width - line.width).put_name(text[stable:], width - line.width, "dim")
 
 
 def _upper(cells: Sequence[tuple[str, bool]]) -> Line:

@@ -23,6 +23,7 @@ from rtemo.api import (
     StreamEnd,
     StreamStart,
     Tone,
+    Transcript,
     kind_of,
 )
 from rtemo.api.text import plain
@@ -109,6 +110,9 @@ def _phrase(data: Payload) -> str:
             return f"tone: {clean(what)}"
         case Quality():
             return f"! sound {clean(data.problem.replace('_', ' '))}: {clean(data.detail)}"
+        case Transcript():
+            language = f"  ({clean(data.language)})" if data.language else ""
+            return f"“{data.text}{'' if data.is_final else ' …'}”{language}" if data.text else "no words made out"
         case Fault():
             return f"! {clean(data.where)} {data.action}: {clean(data.problem)}"
         case SourceState():

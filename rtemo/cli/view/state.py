@@ -18,6 +18,7 @@ from rtemo.api import (
     SpeechStart,
     StreamEnd,
     StreamStart,
+    Transcript,
 )
 from rtemo.api.units import samples_to_seconds
 from rtemo.cli.tally import Tally
@@ -38,6 +39,7 @@ class StreamView:
         speech_from_s: Where the present speech began.
         peak_dbfs: Highest peak of the last moments, as a level meter holds it.
         trend: (position in s, arousal, valence) of every estimate.
+        words: What is said in the present turn, or was in the last.
         rank_trend: (position in s, score) of every rank of the attribute that is shown, the first one told.
     """
 
@@ -53,6 +55,7 @@ class StreamView:
         self.peak_dbfs = -120.0
         self.emotion: Emotion | None = None
         self.prosody: Prosody | None = None
+        self.words: Transcript | None = None
         self.source: SourceState | None = None
         self.trend: deque[tuple[float, float, float]] = deque(maxlen=4096)
         self.rank_trend: deque[tuple[float, float]] = deque(maxlen=4096)
@@ -71,6 +74,8 @@ class StreamView:
             self._hold(data, end_s)
         elif isinstance(data, Prosody):
             self.prosody = data
+        elif isinstance(data, Transcript):
+            self.words = data
         elif isinstance(data, Emotion):
             self.emotion = data
             self.trend.append((end_s, data.arousal, data.valence))

@@ -1,0 +1,1 @@
+"""The transcript plugin: what is said, in words, beside the tick."""
