@@ -1,6 +1,19 @@
 """Tally: what the events of one stream add up to."""
 
-from rtemo.api import Alert, Counters, Emotion, Event, Quality, Rank, SpeechEnd, Spoof, StreamEnd, StreamStart, Tone
+from rtemo.api import (
+    Alert,
+    Counters,
+    Emotion,
+    Event,
+    Quality,
+    Rank,
+    Rationale,
+    SpeechEnd,
+    Spoof,
+    StreamEnd,
+    StreamStart,
+    Tone,
+)
 
 
 class Tally:
@@ -28,6 +41,7 @@ class Tally:
         self.tones: dict[str, int] = {}
         self.digits = ""
         self.quality: dict[str, str] = {}
+        self.rationales: dict[int, Event] = {}
         self._probabilities: dict[str, float] = {}
         self._arousal = 0.0
         self._valence = 0.0
@@ -54,6 +68,9 @@ class Tally:
             self.digits += data.digit
         elif isinstance(data, Quality):
             self.quality[data.problem] = data.detail
+        elif isinstance(data, Rationale):
+            if data.is_final:
+                self.rationales[event.start_sample] = event  # a later one of the turn replaces it
         elif isinstance(data, StreamStart):
             self.role = data.role
             self.is_timing = data.analysis == "timing"

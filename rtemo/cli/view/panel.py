@@ -32,7 +32,7 @@ def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Lin
     """Draw a stream in a box of `width` cells; `WIDE_LINES` or `NARROW_LINES` high."""
     inner = width - 4
     is_wide = width >= WIDE_CELLS
-    body = [*_status(stream, inner, is_wide), Line()]
+    body = [*_status(stream, inner, is_wide), _why(stream, inner)]
     if is_wide:
         left = inner * 11 // 20
         right = inner - left - 3
@@ -92,6 +92,15 @@ def _status(stream: StreamView, width: int, is_wide: bool) -> list[Line]:
         return [spread(lamp(stream), reading, width), meter(stream, width)]
     head = Line().join(lamp(stream)).pad(17)
     return [head.join(meter(stream, width - 17 - reading.width - 2)).put("  ").join(reading)]
+
+
+def _why(stream: StreamView, width: int) -> Line:
+    """The rationale of the last turn; an empty line where there is none."""
+    rationale = stream.rationale
+    if rationale is None:
+        return Line()
+    style = "trouble" if rationale.is_disagreeing else "dim"
+    return Line().put_name(rationale.text, width, style)
 
 
 def meter(stream: StreamView, width: int) -> Line:

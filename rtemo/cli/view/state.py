@@ -12,6 +12,7 @@ from rtemo.api import (
     Payload,
     Prosody,
     Rank,
+    Rationale,
     SessionStart,
     SourceState,
     SpeechEnd,
@@ -53,6 +54,7 @@ class StreamView:
         self.peak_dbfs = -120.0
         self.emotion: Emotion | None = None
         self.prosody: Prosody | None = None
+        self.rationale: Rationale | None = None
         self.source: SourceState | None = None
         self.trend: deque[tuple[float, float, float]] = deque(maxlen=4096)
         self.rank_trend: deque[tuple[float, float]] = deque(maxlen=4096)
@@ -71,6 +73,8 @@ class StreamView:
             self._hold(data, end_s)
         elif isinstance(data, Prosody):
             self.prosody = data
+        elif isinstance(data, Rationale):
+            self.rationale = data
         elif isinstance(data, Emotion):
             self.emotion = data
             self.trend.append((end_s, data.arousal, data.valence))
