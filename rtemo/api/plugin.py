@@ -1,14 +1,14 @@
 """Plugin and Processor: the contract between the engine and everything that works on audio."""
 
 import enum
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api.block import Block, HopFlag
+from rtemo.api.block import Block, BlockEvent, HopFlag
 from rtemo.api.events import Payload
 from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneSpec, OpenLane
@@ -143,6 +143,17 @@ class Processor(Protocol):
 
     def close(self) -> None:
         """Free what is held; may be called twice."""
+
+
+@runtime_checkable
+class LateHearer(Protocol):
+    """A processor that is told, too, what worker lanes find of a stream after its last hop.
+
+    Such findings come between two ticks, and there may be no further tick. Its `block.events` leave them out.
+    """
+
+    def hear(self, events: Sequence[BlockEvent], emit: Emit) -> None:
+        """Take in what was said of streams that have left (`event.row` is None), of the kinds that the spec `hears`."""
 
 
 class Plugin(Protocol):

@@ -219,6 +219,70 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """`stride`, `turn_end` or `stream_end`."""
 
 
+class Cue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing measured of the voice over a turn, and how far it is from what is usual."""
+
+    name: str
+    """`pitch`, `range`, `level`, `rate`, `pauses` or `tilt`."""
+    value: float
+    unit: str
+    """`hz`, `semitones`, `dbfs`, `per_s`, `ratio` or `db_per_octave`."""
+    z: float
+    """Standard deviations above what was expected."""
+    change: float
+    """Difference to what was expected; of pitch in semitones, of level in dB, else in the unit of the value."""
+    reference: str
+    """`self`: the turns of this stream before; `prior`: voices at large, while there are too few of them."""
+    start_sample: int
+    """Where it shows most: the stretch of the turn that differs most in the direction of `z`."""
+    end_sample: int
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a rationale says, and whether what was measured and heard confirms it."""
+
+    about: str
+    """Name of a cue, `label` (how it sounds), `text` (what the words express), `word` (a quotation), `words` (whether
+    words and voice agree), `cues` (all at once), or `other` (what nobody measures)."""
+    says: str
+    """`high`, `low`, `usual`, `not_high`, `not_low`, an emotion, the quotation, `fit` or `disagree`."""
+    is_confirmed: bool
+    start_sample: int
+    """What it rests on, in samples of the stream."""
+    end_sample: int
+
+
+class Rationale(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rationale", omit_defaults=True):
+    """Why a turn sounds as it is said to, in words that rest on measurements; a later one of the turn replaces it."""
+
+    trust_field: ClassVar[str] = "is_trusted"
+
+    label: str
+    """How the voice sounds: an emotion, `unsure`, or empty where nobody estimated it."""
+    text: str
+    """One or two sentences."""
+    language: str
+    """Two letters (ISO 639-1)."""
+    verified_share: float
+    """Share of the claims that are confirmed; 1.0 of what the template writes."""
+    claims: tuple[Claim, ...] = ()
+    cues: tuple[Cue, ...] = ()
+    confidence: float = 0.0
+    """Of the label."""
+    text_label: str = ""
+    """What the words express by themselves: an emotion, `neutral`, or empty without words."""
+    is_disagreeing: bool = False
+    """Whether words and voice point in opposite directions."""
+    writer: str = "template"
+    """`template`, `decoder` or `teacher`."""
+    trigger: str = ""
+    """`turn_end`, `change` (within the turn), `words` (they came later), `rewritten` or `stream_end`."""
+    is_final: bool = False
+    """Whether the turn is over."""
+    is_trusted: bool = True
+    """False while a plugin that guards the stream holds the voice for synthetic."""
+
+
 VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     SpeechStart,
     SpeechEnd,
@@ -232,6 +296,7 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     Level,
     Prosody,
     Transcript,
+    Rationale,
 )
 """All of them."""
 

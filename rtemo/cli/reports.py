@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from rtemo.api import Counters, Event, Fault, Rank, SessionStart, StreamEnd
+from rtemo.api import Counters, Event, Fault, Rank, Rationale, SessionStart, StreamEnd, StreamFormat
 from rtemo.api.text import shown
 from rtemo.cli.tally import Tally
 from rtemo.cli.view.numbers import counted
@@ -119,7 +119,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
         rated), arousal, valence, counters; role and analysis where the policy let no more than the timing be told;
         spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
         (rule → how often), tones (name → how often), digits that were dialled, quality (what is wrong with the
-        sound → in words) and words (what was said in each turn) where a plugin provided them.
+        sound → in words), words (what was said in each turn) and rationales (of every turn: start_s, end_s, label,
+        text, verified_share) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": shown(track.path) if track else "",
@@ -162,7 +163,28 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
             }
             for start_sample, end_sample, said in tally.texts
         ]
+    if tally.rationales:
+        report["rationales"] = [_rationale(event) for _, event in sorted(tally.rationales.items())]
     return report
+
+
+def _rationale(event: Event) -> dict[str, Any]:
+    """When a turn was, how it sounded and why."""
+    data = event.data
+    assert isinstance(data, Rationale)
+    rate_hz = StreamFormat().sample_rate_hz
+    said: dict[str, Any] = {
+        "start_s": round(event.start_sample / rate_hz, _DIGITS),
+        "end_s": round(event.end_sample / rate_hz, _DIGITS),
+        "label": data.label,
+        "text": data.text,
+        "verified_share": data.verified_share,
+    }
+    if data.text_label:
+        said["text_label"] = data.text_label
+    if data.is_disagreeing:
+        said["is_disagreeing"] = True
+    return said
 
 
 def _rank(rank: Rank) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from rtemo.api import (
     Event,
     Quality,
     Rank,
+    Rationale,
     SpeechEnd,
     Spoof,
     StreamEnd,
@@ -42,6 +43,7 @@ class Tally:
         self.digits = ""
         self.quality: dict[str, str] = {}
         self.texts: list[tuple[int, int, Transcript]] = []
+        self.rationales: dict[int, Event] = {}
         self._probabilities: dict[str, float] = {}
         self._arousal = 0.0
         self._valence = 0.0
@@ -71,6 +73,9 @@ class Tally:
         elif isinstance(data, Transcript):
             if data.is_final and data.text:
                 self.texts.append((event.start_sample, event.end_sample, data))
+        elif isinstance(data, Rationale):
+            if data.is_final:
+                self.rationales[event.start_sample] = event  # a later one of the turn replaces it
         elif isinstance(data, StreamStart):
             self.role = data.role
             self.is_timing = data.analysis == "timing"

@@ -15,6 +15,7 @@ from rtemo.api import (
     Finding,
     HopFlag,
     LaneSpec,
+    LateHearer,
     Mark,
     ModelCard,
     ModelHandle,
@@ -199,6 +200,8 @@ class Chain:
                 raise PluginError(
                     f"plugin {plugin.spec.name!r} cannot be opened ({describe(error)})", "take it out of `chain`"
                 ) from error
+            if isinstance(processor, LateHearer):
+                self.log.late_hearers.add(index)
             heard = self._heard if hearing and index < hearing[-1] else None
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard)
             self._tables += stage.tables
@@ -296,19 +299,34 @@ class Chain:
         """
         for lane, finding in findings:
             index = next(i for i, stage in enumerate(self.stages) if stage.spec.name == lane.plugin)
-            stage = self.stages[index]
-            if stage.is_bypassed:
-                continue
-            self.turn.is_telling = True
-            self._take(holder, index, self._clock.now_ns())
-            outlet = self._outlets[index]
-            problem = problem_of(partial(lane.tell, finding, outlet))
-            problem = outlet.problem or problem
-            self._take(holder, None, 0)
-            self.turn.is_telling = False
-            if problem:
-                stage.is_bypassed = True
-                self._on_fault(stage.spec.name, problem)
+            if not self.stages[index].is_bypassed:
+                self._let_speak(index, partial(lane.tell, finding, self._outlets[index]), holder)
+
+    def hear(self, holder: int) -> None:
+        """Let plugins that hear late take in what lanes found of streams that have left.
+
+        Raises:
+            TurnLost: The watchdog has passed the turn on meanwhile.
+        """
+        for index in sorted(self.log.late_hearers):
+            processor: Any = self.stages[index].processor
+            events = self.log.heard_by(index, late=True)
+            if events and not self.stages[index].is_bypassed:
+                self._let_speak(index, partial(processor.hear, events, self._outlets[index]), holder)
+        self.log.settle()
+
+    def _let_speak(self, index: int, speak: Callable[[], None], holder: int) -> None:
+        """Have a stage say something between two ticks; one that raises is bypassed."""
+        stage, outlet = self.stages[index], self._outlets[index]
+        self.turn.is_telling = True
+        self._take(holder, index, self._clock.now_ns())
+        problem = problem_of(speak)
+        problem = outlet.problem or problem
+        self._take(holder, None, 0)
+        self.turn.is_telling = False
+        if problem:
+            stage.is_bypassed = True
+            self._on_fault(stage.spec.name, problem)
 
     def admit(self, row: int, analysis: str = "person") -> None:
         """Prepare a row in every stage; plugins about persons never meet a stream whose `analysis` is `timing`."""

@@ -168,6 +168,7 @@ class Driver:
         self.chain.tell(lanes.collect(lambda stream: stream in ended), holder)
         if not lingering:
             return
+        self.chain.hear(holder)
         now_ns = self._clock.now_ns()
         self._lingering = []
         for stream, until_ns in lingering:

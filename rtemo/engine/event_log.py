@@ -37,6 +37,7 @@ class EventLog:
     Attributes:
         events: What was said, in order.
         wanted: For each plugin, the kinds it may say that are to be kept; nothing is asked of the others.
+        late_hearers: Plugins that are told between ticks, too, what lanes found of streams that have left.
     """
 
     def __init__(self, specs: Sequence[PluginSpec], streams: Sequence[Stream], selection: Selection) -> None:
@@ -44,6 +45,8 @@ class EventLog:
         self._specs = specs
         self._streams = streams
         self._selection = selection
+        self._late_from = 0
+        self.late_hearers: set[int] = set()
         self.wanted: list[frozenset[str]] = [frozenset() for _ in specs]
         self.keep(frozenset())
 
@@ -62,16 +65,23 @@ class EventLog:
             stream = self._streams[row]
         self.events.append(LoggedEvent(index, stream, row, data, start_sample, end_sample))
 
-    def heard_by(self, index: int) -> Sequence[BlockEvent]:
+    def heard_by(self, index: int, late: bool = False) -> Sequence[BlockEvent]:
         """Give a plugin the events of earlier ones that it hears, with the rows that it knows the streams by.
 
         One about persons is told nothing of streams of which only the timing may be known, and one about timing
         nothing that a plugin about persons has found.
+
+        Args:
+            index: Place of the plugin in the chain.
+            late: Only what has been said since `settle` of streams that have left.
         """
         spec = self._specs[index]
         is_timing = spec.analyses == "timing"
         heard = []
-        for event in self.events:
+        for event in self.events[self._late_from :] if late else self.events:
+            has_left = event.stream is not None and event.stream.row is None
+            if late != has_left and (late or index in self.late_hearers):
+                continue
             if event.speaker >= index or event.kind not in spec.hears:
                 continue
             said_by, stream, row = self._specs[event.speaker], event.stream, event.row
@@ -86,6 +96,11 @@ class EventLog:
             heard.append(BlockEvent(row, stream, said_by.name, event.data, event.start_sample, event.end_sample))
         return tuple(heard)
 
+    def settle(self) -> None:
+        """Note that whoever hears late has heard all that was said so far."""
+        self._late_from = len(self.events)
+
     def clear(self) -> None:
         """Forget the tick that is over."""
         self.events.clear()
+        self._late_from = 0

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - what looks alike is the attack
 """No spelling of a role gets a person at work analysed, over any road."""
 
 import json

@@ -14,8 +14,8 @@ from rtemo.cli.view.state import StreamView
 
 WIDE_CELLS = 64
 """Width from which the trend stands beside the emotions instead of under them."""
-NARROW_LINES = 18
-WIDE_LINES = 13
+NARROW_LINES = 19
+WIDE_LINES = 14
 LEAST_CELLS = 36
 
 _ROW_CELLS = 65  # what stands in a row beside the name
@@ -34,7 +34,7 @@ def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Lin
     """Draw a stream in a box of `width` cells; `WIDE_LINES` or `NARROW_LINES` high."""
     inner = width - 4
     is_wide = width >= WIDE_CELLS
-    body = [*_status(stream, inner, is_wide), _words(stream, inner)]
+    body = [*_status(stream, inner, is_wide), _words(stream, inner), _why(stream, inner)]
     if is_wide:
         left = inner * 11 // 20
         right = inner - left - 3
@@ -94,6 +94,15 @@ def _status(stream: StreamView, width: int, is_wide: bool) -> list[Line]:
         return [spread(lamp(stream), reading, width), meter(stream, width)]
     head = Line().join(lamp(stream)).pad(17)
     return [head.join(meter(stream, width - 17 - reading.width - 2)).put("  ").join(reading)]
+
+
+def _why(stream: StreamView, width: int) -> Line:
+    """The rationale of the last turn; an empty line where there is none."""
+    rationale = stream.rationale
+    if rationale is None:
+        return Line()
+    style = "trouble" if rationale.is_disagreeing else "dim"
+    return Line().put_name(rationale.text, width, style)
 
 
 def meter(stream: StreamView, width: int) -> Line:

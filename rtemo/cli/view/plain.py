@@ -14,6 +14,7 @@ from rtemo.api import (
     Prosody,
     Quality,
     Rank,
+    Rationale,
     SessionEnd,
     SessionStart,
     SourceState,
@@ -98,6 +99,9 @@ def _phrase(data: Payload) -> str:
             place = "" if data.percentile is None else f"  above {data.percentile:.0f} % of the call"
             change = "" if data.change is None else f", changed by {signed(data.change)}"
             return f"rank {clean(data.attribute)} {signed(data.score)}{place}{change}"
+        case Rationale():
+            doubt = "" if data.is_trusted else ", untrusted"
+            return f"why: {clean(data.text)}{'' if data.is_final else ' …'}{doubt}"
         case Board():
             first = ", ".join(f"{entry.place} {clean(entry.call)}/{clean(entry.channel)}" for entry in data.entries[:3])
             unsure = f", {data.unsure} unsure" if data.unsure else ""

@@ -12,6 +12,7 @@ from rtemo.api import (
     Payload,
     Prosody,
     Rank,
+    Rationale,
     SessionStart,
     SourceState,
     SpeechEnd,
@@ -56,6 +57,7 @@ class StreamView:
         self.emotion: Emotion | None = None
         self.prosody: Prosody | None = None
         self.words: Transcript | None = None
+        self.rationale: Rationale | None = None
         self.source: SourceState | None = None
         self.trend: deque[tuple[float, float, float]] = deque(maxlen=4096)
         self.rank_trend: deque[tuple[float, float]] = deque(maxlen=4096)
@@ -76,6 +78,8 @@ class StreamView:
             self.prosody = data
         elif isinstance(data, Transcript):
             self.words = data
+        elif isinstance(data, Rationale):
+            self.rationale = data
         elif isinstance(data, Emotion):
             self.emotion = data
             self.trend.append((end_s, data.arousal, data.valence))
