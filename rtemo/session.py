@@ -32,6 +32,7 @@ from rtemo.engine.feed import EventHub
 from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
 from rtemo.engine.source_thread import SourceThread
+from rtemo.io.endpoints import check_apart
 from rtemo.io.pcm import as_float, whole_rate
 from rtemo.runtime.store import ModelStore
 from rtemo.warming import OnProgress, Warming
@@ -227,9 +228,7 @@ class Session:
         if self._was_started or self._health is not None:
             raise RtemoError("the session was started before", "make a new one, a session runs once")
         self._was_started = True
-        for edge in self.edges:
-            if hasattr(edge, "check"):
-                edge.check()  # before the seconds of warming up
+        check_apart([edge.check() for edge in self.edges if hasattr(edge, "check")])  # before the seconds of warming up
         with Warming(self.config, self._on_progress):
             compile_kernels(("resample",))  # sources and pushed streams convert rates on their own threads
             self.engine.open()

@@ -26,7 +26,8 @@ class WarmProgress:
     """How far the compiling of kernels is.
 
     Attributes:
-        ready: Kernels that are compiled or were read from the cache.
+        ready: Kernels that are compiled or were read from the cache; at the end those alone that this process uses, the
+            same number at every start.
         total: Kernels that the chain and what was loaded with it define; a few may turn out not to be needed.
         is_over: Whether this is the last report: nothing is left to compile.
     """
@@ -37,7 +38,7 @@ class WarmProgress:
 
     def __str__(self) -> str:
         if self.is_over:
-            return f"{self.ready} kernels compiled"
+            return f"{self.ready} kernels ready"
         return f"compiling kernels, once: {self.ready} of {self.total}"
 
 
@@ -62,6 +63,7 @@ class Warming:
         self._lock = threading.Lock()
         self._compiled: set[str] = set()
         self._loaded: set[str] = set()
+        self._compiled_elsewhere: set[str] = set()  # some of which nobody here needs
         self._side: SideCompilers | None = None
         self._start_s = 0.0
         self.result = WarmUp(0, 0, 0, 0.0)
@@ -78,10 +80,11 @@ class Warming:
         if self._side is not None:
             self._side.stop()
         with self._lock:
-            compiled, cached = self._compiled & _defined(), (self._loaded - self._compiled) & _defined()
-            count = len(compiled) + len(cached)
+            ready = (self._compiled | self._loaded) & _defined()
+            cached = ready - self._compiled - self._compiled_elsewhere
+            count = len(ready)
             took_s = time.perf_counter() - self._start_s
-            self.result = WarmUp(count, len(compiled), len(cached), took_s, kernel_cache.problem)
+            self.result = WarmUp(count, count - len(cached), len(cached), took_s, kernel_cache.problem)
             if self._side is not None and error is None:
                 _logger.log(logging.WARNING if self.result.problem else logging.INFO, "%s", self.result)
                 self._tell(WarmProgress(count, count, is_over=True))
@@ -100,12 +103,13 @@ class Warming:
 
     def _compiled_beside(self, names: frozenset[str]) -> None:
         with self._lock:
-            self._compiled |= names
+            self._compiled_elsewhere |= names
             self._tell(self._progress())
 
     def _progress(self) -> WarmProgress:
         defined = _defined()
-        return WarmProgress(len((self._compiled | self._loaded) & defined), len(defined))
+        ready = (self._compiled | self._loaded | self._compiled_elsewhere) & defined
+        return WarmProgress(len(ready), len(defined))
 
     def _tell(self, progress: WarmProgress) -> None:
         if self._on_progress is not None:

@@ -28,5 +28,6 @@ if [ "$count" -eq 0 ]; then
     echo "demo: the subscriber on $endpoint received nothing. $(cat "$complaint")" >&2
     exit 1
 fi
-echo "A subscriber on $endpoint received $count events over ZeroMQ; the last about emotion:"
-grep '"kind":"emotion"' "$received" | tail -n 3 || true
+echo "A subscriber on $endpoint received $count events over ZeroMQ (rtemo subscribe shows them); the last about emotion:"
+event='.*"call":"([^"]*)","channel":"([^"]*)".*"t1_ms":([0-9]+).*"label":"([^"]*)".*'
+grep '"kind":"emotion"' "$received" | tail -n 3 | sed -E "s|$event|  \1/\2 at \3 ms: \4|" || true

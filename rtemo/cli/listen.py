@@ -228,7 +228,7 @@ def _microphone(config: "Config", device: str | None, roles: str | None) -> "Sou
     if device is not None:
         options = msgspec.structs.replace(options, device=_device_name(device))
     if roles is not None:
-        options = msgspec.structs.replace(options, role=(*names(roles), "")[0])
+        options = msgspec.structs.replace(options, role=(*roles_for(names(roles), 1, "a microphone"), "")[0])
     return MicrophoneSource(options)
 
 

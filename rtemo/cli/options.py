@@ -171,7 +171,7 @@ def names(text: str | None) -> tuple[str, ...]:
 
 
 def roles_for(roles: "tuple[str, ...]", channels: int, what: str) -> "tuple[str, ...]":
-    """Refuse roles that leave a channel without one: nobody should be analysed because of a word that was forgotten.
+    """Refuse roles that are not one for each channel: nobody should be analysed because of a word too few or too many.
 
     Args:
         roles: What --roles names; empty when it was not given.
@@ -179,7 +179,7 @@ def roles_for(roles: "tuple[str, ...]", channels: int, what: str) -> "tuple[str,
         what: What has them.
 
     Raises:
-        AudioInputError: There are more channels than roles.
+        AudioInputError: There are more channels than roles, or more roles than channels.
     """
     from rtemo.api import AudioInputError
 
@@ -188,6 +188,12 @@ def roles_for(roles: "tuple[str, ...]", channels: int, what: str) -> "tuple[str,
         raise AudioInputError(
             f"--roles names {len(roles)} of the {channels} channels of {what}",
             f"name one for each, as {wanted}; nothing between the commas says that it is unknown",
+        )
+    if len(roles) > channels:
+        what_there_is = "one channel" if channels == 1 else f"{channels} channels"
+        raise AudioInputError(
+            f"--roles names {len(roles)} roles and {what} has {what_there_is}",
+            "name one for each channel; who speaks together on one channel cannot be told apart",
         )
     return roles
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -151,6 +152,8 @@ class Chain:
         clock: Time for the stamps.
         emit_for: Makes the `emit` function of a plugin from its name.
         on_fault: Called on the driver thread with plugin name and problem when a processor raises.
+        on_surplus: Called on the driver thread for every event that is left out since its plugin says too much, with
+            the plugin's name, whom it is about, and the problem when it is the first for a while.
         lanes: Where plugins ask for worker lanes; opened with the chain.
         streams: The stream of each row, always that of now.
 
@@ -166,6 +169,7 @@ class Chain:
         clock: Clock,
         emit_for: Callable[[str], Emit],
         on_fault: Callable[[str, str], None],
+        on_surplus: Callable[[str, int | Stream | None, str], None],
         lanes: Lanes | None = None,
         streams: Sequence[Stream] = (),
     ) -> None:
@@ -188,8 +192,9 @@ class Chain:
         self._selection = Selection(capacity, self.format.hop_samples, bool(hearing))
         self.log = EventLog(specs, streams, self._selection)
         for index, plugin in enumerate(plugins):
+            settings = Context()
             try:
-                processor = plugin.open(PluginLoan(context, plugin.spec, lanes), capacity)
+                processor = settings.run(plugin.open, PluginLoan(context, plugin.spec, lanes), capacity)
             except RtemoError:
                 self.close()
                 raise
@@ -203,13 +208,13 @@ class Chain:
             if isinstance(processor, LateHearer):
                 self.log.late_hearers.add(index)
             heard = self._heard if hearing and index < hearing[-1] else None
-            stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard)
+            stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard, settings)
             self._tables += stage.tables
             self._count_tables.append(len(self._tables))
             self.stages.append(stage)
-            self._outlets.append(
-                Outlet(stage, index, emit_for(plugin.spec.name), self._doubts, self._selection, self.log, kinds)
-            )
+            name = plugin.spec.name
+            emit, drop = emit_for(name), partial(on_surplus, name)
+            self._outlets.append(Outlet(stage, index, emit, drop, self._doubts, self._selection, self.log, kinds))
         if lanes is None:
             return
         try:
@@ -320,7 +325,7 @@ class Chain:
         stage, outlet = self.stages[index], self._outlets[index]
         self.turn.is_telling = True
         self._take(holder, index, self._clock.now_ns())
-        problem = problem_of(speak)
+        problem = problem_of(partial(stage.settings.run, speak))
         problem = outlet.problem or problem
         self._take(holder, None, 0)
         self.turn.is_telling = False
@@ -363,7 +368,7 @@ class Chain:
         for stage in self.stages:
             if not stage.is_hung:
                 with quietly():
-                    stage.processor.close()
+                    stage.settings.run(stage.processor.close)
 
     def _run_selected(self, holder: int, index: int, block: Block) -> str:
         """Run a stage over the streams it may hear; to all others it is as if it were bypassed."""
@@ -380,12 +385,13 @@ class Chain:
     def _run(self, holder: int, index: int, block: Block) -> str:
         """Let a stage work on a block; tells what is wrong with what it did."""
         stage, emit = self.stages[index], self._outlets[index]
+        emit.budget.refill(block.n)
         flags = block.flags.copy()
         if stage.was_skipped:
             stage.was_skipped = False
             block.flags |= np.uint8(HopFlag.DISCONTINUITY)
         loan = Loan(block, stage.spec.edits_audio)
-        problem = problem_of(partial(stage.processor.process, block, emit))
+        problem = problem_of(partial(stage.settings.run, stage.processor.process, block, emit))
         self._take(holder, None, 0)  # one that was given up meanwhile ends here: others work on these arrays by now
         breach = loan.recall()
         block.flags[:] = flags

@@ -13,6 +13,7 @@ from rtemo.api import (
     Health,
     HopFlag,
     Payload,
+    PluginError,
     PluginTiming,
     ProcessedBlock,
     StreamFacts,
@@ -80,6 +81,8 @@ class Driver:
         self._is_live = is_live
         self.chain: Chain
         self._capacity = capacity
+        self._capture_ns = np.zeros(capacity, np.int64)
+        self._hop_end = np.zeros(capacity, np.int64)
         self._block: Block
         self._new_buffers()
         self._stop = threading.Event()
@@ -181,7 +184,11 @@ class Driver:
     def _retire(self, row: int) -> None:
         """Take a stream out that has ended; it keeps its name until its lanes have told what they found."""
         lanes = self._lanes
+        last = len(self._floor.rows) - 1
         stream = self._floor.take_out(row, self.chain)
+        stream.end_sample = int(self._hop_end[row])
+        for table in (self._hop_end, self._capture_ns):  # what lanes say before the next tick is placed by these
+            table[row] = table[last]
         if lanes is not None and lanes.has(stream):
             self._lingering.append((stream, self._clock.now_ns() + lanes.longest_age_ns))
         else:
@@ -279,19 +286,37 @@ class Driver:
     def emit(
         self, plugin: str, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int
     ) -> None:
-        """Post a plugin's event about a stream, by row or itself, or about the engine as a whole. Driver thread."""
+        """Post a plugin's event about a stream, by row or itself, or about the engine as a whole. Driver thread.
+
+        Raises:
+            PluginError: It ends beyond what there is of the stream.
+        """
         if self.is_muted:
             return
-        if row is None:
+        stream = self._stream_of(row)
+        if stream is None:
             self._outbox.post(None, plugin, data, start_sample, end_sample)
             return
-        stream = row if isinstance(row, Stream) else self._floor.rows[row]  # type: ignore[index]
         place = stream.row
+        reached = stream.end_sample if place is None else int(self._hop_end[place])
+        if end_sample > reached:
+            raise PluginError(f"it emitted an event up to sample {end_sample} of a stream that has come to {reached}")
         capture_ns = 0 if place is None else int(self._capture_ns[place])
         if capture_ns:  # that of the hop's last sample; earlier samples were captured earlier
             behind_samples = int(self._hop_end[place]) - end_sample
             capture_ns -= behind_samples * 1_000_000_000 // self._format.sample_rate_hz
         self._outbox.post(stream, plugin, data, start_sample, end_sample, capture_ns)
+
+    def drop_event(self, plugin: str, row: int | StreamFacts | None, problem: str) -> None:
+        """Count an event of a plugin that says too much; say so too when `problem` is not empty. Driver thread."""
+        if self.is_muted:
+            return
+        self._outbox.drop(self._stream_of(row))
+        if problem:
+            self.report_fault(plugin, problem, action="dropped")
+
+    def _stream_of(self, row: int | StreamFacts | None) -> Stream | None:
+        return row if row is None or isinstance(row, Stream) else self._floor.rows[row]  # type: ignore[index]
 
     def report_fault(self, plugin: str, problem: str, action: str = "bypassed") -> None:
         """Say that a plugin has failed and is bypassed."""
@@ -366,19 +391,9 @@ class Driver:
         self._start_sample = np.zeros(capacity, np.int64)
         self._flags = np.zeros(capacity, np.uint8)
         self._rows = np.zeros(capacity, np.int64)
-        self._capture_ns = np.zeros(capacity, np.int64)
-        self._hop_end = np.zeros(capacity, np.int64)
         self._block = Block(0, self._samples[:0], self._rows[:0], self._start_sample[:0], self._flags[:0], {})
 
     def _resize(self, n: int) -> None:
-        self._block = Block(
-            self.ticks,
-            self._samples[:n],
-            self._rows[:n],
-            self._start_sample[:n],
-            self._flags[:n],
-            self.chain.marks(n),
-            self.chain.heard(n),
-            self.chain.doubts(n),
-            self._floor.rows,  # the list itself, so that it is always that of the tick
-        )
+        chain, streams = self.chain, self._floor.rows  # the list itself, so that it is always that of the tick
+        views = (self._samples[:n], self._rows[:n], self._start_sample[:n], self._flags[:n])
+        self._block = Block(self.ticks, *views, chain.marks(n), chain.heard(n), chain.doubts(n), streams)

@@ -166,6 +166,7 @@ class Engine:
                 self.clock,
                 lambda name: partial(self.driver.emit, name),
                 self.driver.report_fault,
+                self.driver.drop_event,
                 self.lanes,
                 self.floor.rows,
             )

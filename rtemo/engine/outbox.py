@@ -16,7 +16,7 @@ class Outbox:
 
     Attributes:
         posted_events: Events ever put in, dropped ones left out.
-        dropped_events: Events for which there was no room.
+        dropped_events: Events for which there was no room, and those of a plugin that says too much.
     """
 
     def __init__(self, clock: Clock, capacity_events: int) -> None:
@@ -40,16 +40,9 @@ class Outbox:
     ) -> None:
         """Stamp and append an event; `stream` is None for one about the engine itself. Any thread."""
         with self._lock:
-            if stream is None:
-                self._engine_seq += 1
-                seq = self._engine_seq
-            else:
-                stream.seq += 1
-                seq = stream.seq
+            seq = self._number(stream)
             if len(self._events) >= self._capacity_events:
-                self.dropped_events += 1
-                if stream is not None:
-                    stream.dropped_events += 1
+                self._count_dropped(stream)
                 return
             self.posted_events += 1
             self._events.append(
@@ -66,6 +59,12 @@ class Outbox:
                 )
             )
             self._ready.notify()
+
+    def drop(self, stream: Stream | None) -> None:
+        """Count an event that is not let in; like one without room it has used up its `seq`. Any thread."""
+        with self._lock:
+            self._number(stream)
+            self._count_dropped(stream)
 
     @property
     def is_half_full(self) -> bool:
@@ -88,3 +87,15 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    def _number(self, stream: Stream | None) -> int:
+        if stream is None:
+            self._engine_seq += 1
+            return self._engine_seq
+        stream.seq += 1
+        return stream.seq
+
+    def _count_dropped(self, stream: Stream | None) -> None:
+        self.dropped_events += 1
+        if stream is not None:
+            stream.dropped_events += 1

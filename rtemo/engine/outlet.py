@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from rtemo.api import (
     is_payload_type,
     kind_of,
 )
+from rtemo.engine.event_budget import EventBudget
 from rtemo.engine.event_log import EventLog
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
@@ -111,23 +112,28 @@ class Outlet:
     Args:
         stage: Whose it is.
         index: Its place in the chain.
-        emit: Where events go.
+        emit: Where events go; refuses positions that the stream has not reached.
+        drop: Receives of whom an event was that there is no room for, and a sentence the first time.
         doubts: What guarding plugins hold against each row.
         selection: Rows of plugins about persons.
         log: Keeps what others hear.
         kinds: Kind → type, of all kinds that are declared in the chain.
 
     Attributes:
+        budget: How much it may say; to be refilled with every hop.
         problem: What was wrong with what it said; it is to be bypassed then, even if it caught the exception.
     """
 
-    __slots__ = ("_doubts", "_emit", "_emits", "_index", "_kinds", "_log", "_selection", "_stage", "problem")
+    __slots__ = (
+        "_doubts", "_drop", "_emit", "_emits", "_index", "_kinds", "_log", "_selection", "_stage", "budget", "problem",
+    )  # fmt: skip
 
     def __init__(
         self,
         stage: Stage,
         index: int,
         emit: Emit,
+        drop: Callable[[int | Stream | None, str], None],
         doubts: MarkTable,
         selection: Selection,
         log: EventLog,
@@ -136,11 +142,13 @@ class Outlet:
         self._stage = stage
         self._index = index
         self._emit = emit
+        self._drop = drop
         self._emits = frozenset(stage.spec.emits)
         self._doubts = doubts
         self._selection = selection
         self._log = log
         self._kinds = kinds
+        self.budget = EventBudget()
         self.problem = ""
 
     def __call__(self, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int) -> None:
@@ -157,17 +165,26 @@ class Outlet:
                 raise PluginError(f"it emitted an event that ends at sample {end} and begins later, at {start}")
             stream = row if isinstance(row, Stream) else None
             place = self._place_of(stream) if stream is not None else None if row is None else self._place(row)
+            about = place if stream is None else stream
+            if not self.budget.take():
+                self._leave_out(about)
+                return
             data = checked(data, self._emits, self._kinds)
+            trusted = getattr(type(data), "trust_field", "")
+            if trusted and place is not None and self._doubts.values[place]:
+                data = msgspec.structs.replace(data, **{trusted: False})
+            self._emit(about, data, start, end)
         except PluginError as error:
             self.problem = error.problem
             raise
-        trusted = getattr(type(data), "trust_field", "")
-        if trusted and place is not None and self._doubts.values[place]:
-            data = msgspec.structs.replace(data, **{trusted: False})
         wanted = self._log.wanted[self._index]
         if wanted and kind_of(data) in wanted:
             self._log.add(self._index, stream, place, data, start, end)
-        self._emit(place if stream is None else stream, data, start, end)
+
+    def _leave_out(self, about: int | Stream | None) -> None:
+        problem = "" if self.budget.is_overdrawn else "it emits more events than there is room for; some are left out"
+        self.budget.is_overdrawn = True
+        self._drop(about, problem)
 
     def _place_of(self, stream: Stream) -> int | None:
         """Find the row of a stream, if it still has one: what is found later names the stream itself."""

@@ -1,5 +1,7 @@
 """Stage: one processor in its place in the chain, with its delays, marks and timings."""
 
+from contextvars import Context
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,7 @@ class Stage:
         wait: Time between the tick being ready and the processor's start.
         xruns: Late ticks charged to this stage.
         lanes: Slow work that its plugin asked for.
+        settings: In which all its code runs, so that what it sets for itself (`numpy.seterr`, `decimal`) stays with it.
 
     Args:
         spec: The plugin's facts.
@@ -49,6 +52,7 @@ class Stage:
         capacity: Rows.
         earlier: Marks of the stages before.
         heard: float32 [capacity, hop_samples], the audio as it entered the chain, when a later stage wants it.
+        settings: In which it was opened.
     """
 
     def __init__(
@@ -59,7 +63,9 @@ class Stage:
         capacity: int,
         earlier: list[MarkTable],
         heard: NDArray[np.float32] | None = None,
+        settings: Context | None = None,
     ) -> None:
+        self.settings = settings or Context()
         self.spec = spec
         self.processor = processor
         self.is_timing = spec.analyses == "timing"
@@ -132,7 +138,7 @@ class Stage:
             place: Row among those that the processor sees; None when it does not see this one.
         """
         if place is not None and not self.is_bypassed:
-            self.processor.admit(place)
+            self.settings.run(self.processor.admit, place)
         for table in self.tables:
             table.forget_row(row)
         for delay in self._delays():
@@ -141,7 +147,7 @@ class Stage:
     def retire(self, row: int, last: int, places: tuple[int, int] | None) -> None:
         """Compact a row everywhere; `places` is the same among the rows that the processor sees, None for neither."""
         if places is not None and not self.is_bypassed:
-            self.processor.retire(*places)
+            self.settings.run(self.processor.retire, *places)
         for table in self.tables:
             table.values[row] = table.values[last]
         for delay in self._delays():

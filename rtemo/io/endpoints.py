@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rtemo.api.errors import EndpointError
@@ -85,3 +86,25 @@ def parse_endpoint(text: str) -> Endpoint:
         raise EndpointError(f"endpoint {text!r} has port {port}", "choose a port up to 65535")
     host = {"localhost": "127.0.0.1", "*": "0.0.0.0"}.get(match["host"], match["host"])
     return Endpoint("tcp", host, port)
+
+
+def check_apart(checked: Iterable[object]) -> None:
+    """Refuse two ends of one program at the same place.
+
+    Args:
+        checked: What the ends say of themselves: an `Endpoint`, several by name, or anything else, which is left alone.
+
+    Raises:
+        EndpointError: Two are the same.
+    """
+    seen: set[Endpoint] = set()
+    for one in checked:
+        for endpoint in one.values() if isinstance(one, Mapping) else (one,):
+            if not isinstance(endpoint, Endpoint) or (endpoint.transport == "tcp" and not endpoint.port):
+                continue
+            if endpoint in seen:
+                raise EndpointError(
+                    f"{endpoint} is wanted for two things",
+                    "events take their port and the two above it; move audio in or audio out elsewhere",
+                )
+            seen.add(endpoint)

@@ -81,6 +81,32 @@ def check_exposure(endpoint: Endpoint, curve: CurveOptions, insecure_plaintext: 
     )
 
 
+def check_free(endpoint: Endpoint, key: str) -> None:
+    """Refuse an endpoint that another program has or that this machine lacks, before the seconds of warming up.
+
+    Nothing listens there meanwhile, so nobody who waits for it is let in and turned out again. What cannot be told
+    without ZeroMQ (the name of an interface, say) is left to `bind`.
+
+    Raises:
+        EndpointError: It is in use, not of this machine, or not allowed.
+    """
+    if endpoint.transport == "ipc" and _is_served(endpoint.host):
+        raise _in_use(endpoint, key)
+    if endpoint.transport != "tcp" or not endpoint.port:
+        return
+    family = posix_socket.AF_INET6 if endpoint.is_ipv6 else posix_socket.AF_INET
+    try:
+        with posix_socket.socket(family) as probe:
+            if os.name == "posix":  # as libzmq does, so that a port is free at once when its program has ended
+                probe.setsockopt(posix_socket.SOL_SOCKET, posix_socket.SO_REUSEADDR, 1)
+            probe.bind((endpoint.host.strip("[]"), endpoint.port))
+    except posix_socket.gaierror:
+        return
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise _explain(error.errno, str(error), endpoint, key) from None
+
+
 def bind(socket: Socket, endpoint: Endpoint, max_message_bytes: int, door: Door | None, key: str) -> Endpoint:
     """Bind a socket and give the endpoint it really has.
 
@@ -101,11 +127,11 @@ def bind(socket: Socket, endpoint: Endpoint, max_message_bytes: int, door: Door 
         door.guard(socket)
     if endpoint.transport == "ipc" and _is_served(endpoint.host):
         # libzmq would remove the file and silently take the other program's clients.
-        raise EndpointError(f"{endpoint} is already in use", f"stop the other program, or choose another {key}")
+        raise _in_use(endpoint, key)
     try:
         socket.bind(str(endpoint))
     except zmq.ZMQError as error:
-        raise _explain(error, endpoint, key) from None
+        raise _explain(error.errno, str(error), endpoint, key) from None
     return parse_endpoint(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
@@ -147,17 +173,21 @@ def _is_served(path: str) -> bool:
     return True
 
 
-def _explain(error: zmq.ZMQError, endpoint: Endpoint, key: str) -> EndpointError:
-    if error.errno == errno.EADDRINUSE:
+def _in_use(endpoint: Endpoint, key: str) -> EndpointError:
+    return EndpointError(f"{endpoint} is already in use", f"stop the other program, or choose another {key}")
+
+
+def _explain(number: int | None, text: str, endpoint: Endpoint, key: str) -> EndpointError:
+    if number == errno.EADDRINUSE:
         return EndpointError(
             f"port {endpoint.port} on {endpoint.host} is already in use",
             f"stop the other program (`ss -ltnp 'sport = :{endpoint.port}'` names it), or choose another {key}",
         )
-    if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
+    if number in (errno.EADDRNOTAVAIL, errno.ENODEV):
         return EndpointError(f"this machine has no address {endpoint.host}", f"set {key} to an address that it has")
-    if error.errno == errno.EACCES:
+    if number == errno.EACCES:
         return EndpointError(f"not allowed to open {endpoint}", "choose a port of 1024 or above, or a writable folder")
-    if error.errno == errno.ENOENT:
+    if number == errno.ENOENT:
         return EndpointError(f"there is no folder for {endpoint}", "make it, or choose another path")
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    reason = os.strerror(number) if number else text
     return EndpointError(f"cannot listen at {endpoint}: {reason}", f"choose another {key}")

@@ -4,11 +4,12 @@ import difflib
 import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
+from rtemo import extensions
 from rtemo.api import FromFile, FromPackage, ModelCard, ModelError, ModelHandle, PackageFile, SpeechHandle
 from rtemo.runtime.cache import BundleCache
 from rtemo.runtime.card import fault_of
@@ -16,7 +17,6 @@ from rtemo.runtime.graph import GraphError, check_graph
 from rtemo.runtime.options import RuntimeOptions
 from rtemo.runtime.places import FilePlaces, WantedFile
 
-GROUP = "rtemo.bundles"
 SHIPPED = "rtemo-weights"
 CARD_FILE = "card.json"
 _LOG = logging.getLogger("rtemo.runtime")
@@ -29,7 +29,7 @@ def installed() -> dict[str, EntryPoint]:
 
     Each names a package whose folder holds `card.json` and, most often, the weights.
     """
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+    return extensions.installed(extensions.BUNDLES)
 
 
 class Bundle:

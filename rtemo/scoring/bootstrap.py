@@ -1,4 +1,7 @@
-"""Draws: a bootstrap over speakers, since clips of one voice are not independent."""
+"""Draws: the bootstrap (Efron 1979) over speakers, or whatever else is drawn as a whole.
+
+What a unit is (a clip, a speaker, a system) is for the measurement to say: clips of one voice are not independent.
+"""
 
 from collections.abc import Sequence
 
@@ -35,9 +38,14 @@ class Draws:
         return np.tensordot(self._weight, by_cluster, 1)
 
 
+def draw_counts(units: int, draws: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """How often each unit is drawn, with replacement, int64 [draws, units]; `random` is the measurement's own."""
+    return np.asarray(random.multinomial(units, np.full(units, 1 / units), size=draws))
+
+
 def interval(values: Array) -> tuple[float, float]:
     """95 % interval of drawn values; draws that had no value are left out."""
-    known = values[np.isfinite(values)]
+    known = np.asarray(values)[np.isfinite(values)]
     if not known.size:
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])

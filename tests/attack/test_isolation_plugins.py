@@ -1,5 +1,6 @@
 """Whatever one plugin says or does, the others, the audio and the feed go on."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -117,6 +118,7 @@ ATTACKS: dict[str, tuple[Callable[[Block, Emit], None], str]] = {
     "a fraction as position": (says(start=0.5), "emitted position 0.5"),
     "text as position": (says(start="0"), "emitted position '0'"),
     "a position beyond the wire": (says(end=1 << 64), "which no stream reaches"),
+    "a position beyond the end of the stream": (says(end=4 * HOP), "up to sample 640 of a stream that has come to 480"),
     "an end before the start": (says(start=HOP, end=0), "begins later"),
     "a negative row": (says(-1), "about row -1, expected 0 to 0"),
     "a row that is not there": (says(1), "about row 1, expected 0 to 0"),
@@ -159,6 +161,88 @@ def test_plugin_that_breaks_the_contract_is_bypassed_and_the_rest_goes_on(attack
     assert np.array_equal(rig.audio()[: sound.shape[0]], sound)
     for event in rig.events:
         encode(event)
+
+
+def test_plugin_that_floods_the_feed_in_one_hop_is_stopped_and_what_was_left_out_is_counted() -> None:
+    def floods(block: Block, emit: Emit) -> None:
+        for _ in range(100_000):
+            emit(0, LEVEL, 0, HOP)
+
+    saboteur = Saboteur(floods)
+    rig = Rig(listener("bad", saboteur), teller(), live=False)
+    saboteur.is_armed = True
+    writer = rig.open()
+    writer.write(noise(8 * HOP))
+    writer.end("done")
+    rig.run_dry()
+    faults = [event.data for event in rig.all_events("fault")]
+    assert [(fault.where, fault.action) for fault in faults] == [("bad", "dropped"), ("bad", "bypassed")]
+    assert "more than 2100 events in one hop" in faults[1].problem
+    levels = [event.plugin for event in rig.all_events("level")]
+    assert levels.count("bad") == 1050
+    assert levels.count("teller") == 9
+    (end,) = rig.all_events("stream_end")
+    assert end.data.counters.dropped_events == rig.engine.health().counters.dropped_events == 1050
+
+
+def test_plugin_that_says_too_much_for_long_loses_the_surplus_and_goes_on() -> None:
+    class Gossip(FakeProcessor):
+        said = 0
+
+        def process(self, block: Block, emit: Emit) -> None:
+            for _ in range(20 if block.streams else 0):  # none while it is warmed
+                emit(0, LEVEL, 0, HOP)
+                self.said += 1
+
+    gossip = Gossip()
+    rig = Rig(listener("gossip", gossip), teller(), live=False)
+    writer = rig.open()
+    for _ in range(3):  # in parts: the ring holds two seconds
+        writer.write(noise(100 * HOP))
+        rig.tick(99)
+        rig.take_events()
+    writer.end("done")
+    rig.run_dry()
+    (fault,) = (event.data for event in rig.all_events("fault"))
+    assert (fault.where, fault.action) == ("gossip", "dropped")
+    told = [event.plugin for event in rig.all_events("level")]
+    assert told.count("teller") == 301
+    assert 1050 <= told.count("gossip") <= 1050 + 8 * 301
+    (end,) = rig.all_events("stream_end")
+    assert end.data.counters.dropped_events == gossip.said - told.count("gossip") > 0
+    sequence = [event.seq for event in rig.all_events() if event.call]
+    assert end.seq == len(sequence) + end.data.counters.dropped_events, "whoever reads sees the gap"
+
+
+def test_what_a_plugin_sets_for_its_own_arithmetic_stays_with_it() -> None:
+    class Strict(FakeProcessor):
+        def __init__(self, is_first: bool) -> None:
+            self.is_first = is_first
+            self.found: list[str] = []
+
+        def process(self, block: Block, emit: Emit) -> None:
+            self.found.append(np.geterr()["divide"])
+            if self.is_first:
+                np.seterr(all="raise")
+            else:
+                with warnings.catch_warnings(action="ignore"):
+                    np.ones(1) / np.zeros(1)
+
+    def opened(context: object, capacity: int) -> Strict:
+        np.seterr(all="raise")
+        return Strict(True)
+
+    before, other = np.geterr(), Strict(False)
+    strict = FakePlugin(PluginSpec(name="strict"), opened)
+    rig = Rig(strict, listener("other", other), live=False)
+    writer = rig.open()
+    writer.write(noise(3 * HOP))
+    writer.end("done")
+    rig.run_dry()
+    assert rig.all_events("fault") == []
+    assert set(other.found) == {before["divide"]}
+    assert set(strict.processor.found) == {"raise"}, "and it stays, whatever thread and tick"
+    assert np.geterr() == before
 
 
 @pytest.mark.parametrize(("factor", "problem"), [(3e38, "reaches"), (-3e38, "reaches"), (NAN, "not finite")])

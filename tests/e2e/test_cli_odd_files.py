@@ -179,6 +179,21 @@ def test_roles_that_leave_a_channel_out_are_refused(capsys, tmp_path):
     assert call(capsys, "analyze", two, *CHAIN, "--roles", "customer,").code == 0
 
 
+def test_more_roles_than_channels_are_refused(capsys, tmp_path):
+    two = write_sound(tmp_path / "two.wav", np.stack([tone(0.5, RATE_HZ)] * 2, axis=1), RATE_HZ)
+    one = write_sound(tmp_path / "one.wav", tone(0.5, RATE_HZ), RATE_HZ)
+    done = call(capsys, "listen", one, "--fast", *CHAIN, "--roles", "customer,agent")
+    assert done.code == 2
+    assert f"--roles names 2 roles and {one} has one channel; name one for each channel" in done.complaint
+    done = call(capsys, "analyze", one, two, *CHAIN, "--roles", "customer,agent")
+    assert done.code == 1
+    assert [report["file"] for report in reports(done.out)] == [str(two)] * 2
+    assert f"{one} has one channel" in done.complaint
+    done = call(capsys, "listen", "--mic", *CHAIN, "--roles", "customer,agent")
+    assert done.code == 2
+    assert "a microphone has one channel" in done.complaint
+
+
 def test_results_never_go_over_what_is_read_nor_over_each_other(capsys, tmp_path):
     path = write_sound(tmp_path / "a.wav", tone(0.3, RATE_HZ), RATE_HZ)
     (tmp_path / "link").symlink_to(path)

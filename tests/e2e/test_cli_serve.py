@@ -156,6 +156,40 @@ def test_a_second_server_on_the_same_port_says_so(server, capsys):
     assert "in use" in done.complaint
 
 
+@pytest.mark.parametrize("edge", ["--ingest", "--publish", "--audio-out"])
+def test_an_address_in_use_is_found_before_the_warm_up(edge, capsys, monkeypatch):
+    def warms(*_):
+        raise AssertionError("it warms up")
+
+    monkeypatch.setattr("rtemo.session.Warming", warms)
+    ports = {name: f"tcp://127.0.0.1:{free_port()}" for name in ("--ingest", "--publish", "--audio-out")}
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ports[edge] = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        done = call(capsys, "serve", *CHAIN, *(word for pair in ports.items() for word in pair))
+        assert done.code == 2
+        assert f"port {other.getsockname()[1]} on 127.0.0.1 is already in use" in done.complaint
+        other.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            other.accept()  # nobody came to see
+
+
+def test_two_ends_of_one_server_at_the_same_address_are_refused_before_the_warm_up(capsys):
+    port = free_port()
+    words = ("--ingest", f"tcp://127.0.0.1:{port + 1}", "--publish", f"tcp://127.0.0.1:{port}")
+    done = call(capsys, "serve", *CHAIN, *words)
+    assert done.code == 2
+    assert f"tcp://127.0.0.1:{port + 1} is wanted for two things; events take their port and the two" in done.complaint
+
+
+def test_a_file_of_events_that_cannot_be_written_is_found_before_the_warm_up(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("rtemo.session.Warming", None)
+    done = call(capsys, "serve", *CHAIN, "--publish", "jsonl", "--jsonl", tmp_path / "none" / "events.jsonl")
+    assert done.code == 2
+    assert "No such file or directory; check that the folder exists" in done.complaint
+
+
 @pytest.mark.parametrize("verb", ["subscribe", "top"])
 def test_when_nobody_publishes_the_mend_is_told(capsys, verb):
     done = call(capsys, verb, f"tcp://127.0.0.1:{free_port()}", "--wait", "1")

@@ -1,4 +1,3 @@
-import json
 import os
 import re
 import subprocess
@@ -32,10 +31,11 @@ def test_what_was_warmed_is_read_from_the_folder_that_was_copied_along(tmp_path)
     assert compiled > 10
     assert f"kept in {tmp_path / 'built' / 'rtemo-kernels'}" in first
     assert err.splitlines()[0].startswith("rtemo: compiling kernels, once: 0 of ")
-    assert re.fullmatch(rf"rtemo: {compiled} kernels compiled in \d+ s", err.splitlines()[-1])
+    assert re.fullmatch(rf"rtemo: {compiled} kernels ready in \d+ s", err.splitlines()[-1])
     (tmp_path / "built").rename(tmp_path / "copied")
     code, second, err = warm(tmp_path / "copied")
     assert code == 0
+    assert second.startswith(f"{compiled} kernels ready in ")
     assert " 0 compiled" in second
     assert err == ""
 
@@ -114,7 +114,8 @@ def test_the_demo_shows_what_its_subscriber_received(tmp_path):
     done = demo(tmp_path, '--publish "$6"')
     assert done.returncode == 0, done.stderr
     assert int(re.search(r"received (\d+) events", done.stdout)[1]) > 100
-    assert json.loads(done.stdout.splitlines()[-1])["kind"] == "emotion"
+    assert re.fullmatch(r"  call/[012] at \d+ ms: [a-z]+", done.stdout.splitlines()[-1])
+    assert '"kind"' not in done.stdout
 
 
 def test_the_demo_fails_when_its_subscriber_received_nothing(tmp_path):

@@ -36,6 +36,18 @@ def test_sending_example_delivers_both_channels_in_real_time(tmp_path: Path) -> 
     assert [end.data.counters.source_lost_samples for end in ends] == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "words", [("send_audio.py", str(EXAMPLES / "call.flac")), ("receive_audio.py",), ("subscribe.py",)]
+)
+def test_example_without_a_server_says_so_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    name, *given = words
+    command = [sys.executable, str(EXAMPLES / name), *given, f"tcp://127.0.0.1:{free_ports()}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "check that rtemo runs there" in done.stderr
+
+
 def test_subscribing_example_prints_what_is_final() -> None:
     with Publishing(ZmqPublisher(PublishOptions(events=f"tcp://127.0.0.1:{free_ports()}"))) as publishing:
         process = subprocess.Popen(

@@ -252,7 +252,7 @@ def test_port_in_use_is_one_clear_error_and_nothing_stays_open() -> None:
         publisher = ZmqPublisher(options(query=f"tcp://127.0.0.1:{port}"))
         with pytest.raises(EndpointError, match=f"port {port} on 127.0.0.1 is already in use") as caught:
             publisher.open()
-    assert "publish.query" in caught.value.mend
+    assert "publishers.zmq.query" in caught.value.mend
     publisher.open()
     publisher.close()
     publisher.close()

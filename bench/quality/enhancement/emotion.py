@@ -34,8 +34,8 @@ from bench.quality.enhancement.mixtures import (
 )
 from bench.quality.enhancement.systems import DEFAULT, UNPROCESSED, System, open_system
 from rtemo.api import EMOTIONS, RtemoError
+from rtemo.scoring.bootstrap import interval
 from rtemo.scoring.classes import uar
-from rtemo_models.kit.bootstrap import interval
 
 Sound = NDArray[np.float32]
 Recogniser = Callable[[list[Sound]], NDArray[np.float32]]

@@ -11,7 +11,7 @@ from bench.quality.enhancement.kept import Kept
 from bench.quality.enhancement.metrics import score
 from bench.quality.enhancement.mixtures import Mixture
 from bench.quality.enhancement.systems import System
-from rtemo_models.kit.bootstrap import interval
+from rtemo.scoring.bootstrap import interval
 
 DRAWS = 2000
 _EDITION = 1  # of the metrics: scores of another one are measured anew

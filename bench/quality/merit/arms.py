@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from bench.quality.enhancement.metrics import segmental_snr_db, si_sdr_db
+from rtemo.scoring.bootstrap import interval
 from rtemo_models.kit.audio.augment import active_frames
 from rtemo_models.kit.audio.spectra import Spectra
-from rtemo_models.kit.bootstrap import interval
 from rtemo_models.kit.corpora.caches import Caches, open_caches
 from rtemo_models.kit.corpora.clip import classes_of
 from rtemo_models.systems.merit.data.mixing import active_power

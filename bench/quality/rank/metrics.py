@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo_models.kit.bootstrap import draw_counts, interval
+from rtemo.scoring.bootstrap import draw_counts, interval
 
 DRAWS = 2000
 

@@ -35,7 +35,7 @@ from bench.quality.rank.change_reports import (
 )
 from bench.quality.rank.mood_calls import MoodCall, in_noise, mood_calls
 from rtemo.runtime import ModelStore
-from rtemo_models.kit.bootstrap import interval
+from rtemo.scoring.bootstrap import interval
 from rtemo_models.kit.corpora.caches import open_caches
 from rtemo_plugins.ranker.rolling import ChangeRule
 

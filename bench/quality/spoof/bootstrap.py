@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.quality.spoof.trials import Trials
-from rtemo_models.kit.bootstrap import draw_counts
+from rtemo.scoring.bootstrap import draw_counts
 
 DRAWS = 1000
 _AT_ONCE = 50

@@ -26,7 +26,7 @@ from bench.quality.spoof.bootstrap import DRAWS
 from bench.quality.spoof.clips import RATE_HZ, read_audio
 from bench.quality.spoof.summary import plain
 from rtemo.api import RtemoError
-from rtemo_models.kit.bootstrap import interval
+from rtemo.scoring.bootstrap import interval
 
 MEASURES = (
     "level_dbfs",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.quality.spoof import metrics
 from bench.quality.spoof.bootstrap import DRAWS, Weights, draw_weights, drawn
 from bench.quality.spoof.trials import GATE, SECONDS, Trials
-from rtemo_models.kit.bootstrap import interval
+from rtemo.scoring.bootstrap import interval
 
 GEM, SINGLE = "gem", "single"
 AT = "4"

@@ -4,15 +4,20 @@ A system's step is a module with a click command `main`: `python -m rtemo_models
 `steps.toml` names these modules, and `python -m rtemo_models run X` calls them one after the other.
 """
 
+import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from rtemo.api.errors import RtemoError
+from rtemo_models.kit.recipe import read_recipe
 
 F = Callable[..., Any]
+R = TypeVar("R", bound=msgspec.Struct)
 PATH = click.Path(path_type=Path)
 
 data_option = click.option(
@@ -75,6 +80,67 @@ def task(doc: str | None, *options: Callable[[F], F], **attributes: Any) -> Call
             function = option(function)
         made: Task = click.command(cls=Task, help=first, context_settings=HELP, **attributes)(function)
         return made
+
+    return wrap
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What every command that trains is told.
+
+    Attributes:
+        data: Folder of the corpora.
+        work: Folder for caches and runs.
+        folder: Of this run.
+        until: Step to stop at; None for the last.
+        config: Recipes, later ones changing earlier ones.
+        changes: Settings that are changed by hand.
+    """
+
+    data: Path
+    work: Path
+    folder: Path
+    until: int | None
+    config: tuple[Path, ...]
+    changes: tuple[str, ...]
+
+    def recipe(self, kind: type[R]) -> R:
+        """Read the recipe, with what `--set` changes; see `read_recipe`."""
+        return read_recipe(self.config, kind, self.changes)
+
+
+def training(
+    doc: str | None, recipe: Path, run: str, *options: Callable[[F], F], threads: int = 1
+) -> Callable[[F], Task]:
+    """A command that trains: its function is given a `Training` and what its own options say.
+
+    Args:
+        doc: As of `task`.
+        recipe: The recipe by default.
+        run: Name of the run's folder by default.
+        options: Of this command alone.
+        threads: Threads of torch by default.
+    """
+
+    def wrap(function: F) -> Task:
+        @functools.wraps(function)
+        def told(
+            config: tuple[Path, ...],
+            changes: tuple[str, ...],
+            data: Path,
+            work: Path,
+            name: str,
+            until: int | None,
+            threads: int,
+            **others: Any,
+        ) -> Any:
+            import torch
+
+            torch.set_num_threads(threads)
+            return function(Training(data, work, work / name, until, config, changes), **others)
+
+        shared = (config_option(recipe), set_option, data_option, work_option, run_option(run))
+        return task(doc, *shared, *options, until_option, threads_option(threads))(told)
 
     return wrap
 

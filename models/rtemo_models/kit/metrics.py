@@ -8,6 +8,19 @@ from numpy.typing import NDArray
 from rtemo_models.kit.corpora.clip import Clip, classes_of
 
 
+def dev_rows(clips: Sequence[Clip]) -> list[int]:
+    """Clips of dev speakers that `dev_scores` can score: those with an emotion, and those of BAVED."""
+    return [i for i, c in enumerate(clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")]
+
+
+def dev_scores(
+    clips: Sequence[Clip], chosen: Sequence[int], logits: NDArray[np.float32], arousal: NDArray[np.float32]
+) -> dict[str, float]:
+    """`recalls`, and as `baved_rho` `rank_correlation`, to four places."""
+    scores = recalls(clips, chosen, logits) | {"baved_rho": rank_correlation(clips, chosen, arousal)}
+    return {name: round(value, 4) for name, value in scores.items()}
+
+
 def recalls(clips: Sequence[Clip], chosen: Sequence[int], logits: NDArray[np.float32]) -> dict[str, float]:
     """Unweighted average recall of each corpus, over its own classes, and the mean of the corpora.
 

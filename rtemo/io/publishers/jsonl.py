@@ -1,6 +1,7 @@
 """JsonlPublisher: one JSON object per event and line, into a file or to standard output."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,21 @@ class JsonlPublisher:
     def _is_stdout(self) -> bool:
         return str(self._path) == "-"
 
+    def check(self) -> None:
+        """Look whether the file can be written, before the seconds of warming up; makes and changes nothing.
+
+        Raises:
+            RtemoError: It cannot.
+        """
+        if self._is_stdout:
+            return
+        if self._path.is_dir():
+            raise self._refusal(os.strerror(errno.EISDIR))
+        if not self._path.exists() and not self._path.parent.is_dir():
+            raise self._refusal(os.strerror(errno.ENOENT))
+        if not os.access(self._path if self._path.exists() else self._path.parent, os.W_OK):
+            raise self._refusal(os.strerror(errno.EACCES))
+
     def open(self) -> None:
         """Open the file.
 
@@ -62,9 +78,10 @@ class JsonlPublisher:
             else:
                 self._file = self._path.open("ab" if self._append else "wb")
         except OSError as error:
-            raise RtemoError(
-                f"cannot write {self._where}: {error.strerror}", "check that the folder exists and may be written"
-            ) from None
+            raise self._refusal(error.strerror) from None
+
+    def _refusal(self, reason: str) -> RtemoError:
+        return RtemoError(f"cannot write {self._where}: {reason}", "check that the folder exists and may be written")
 
     def publish(self, events: Sequence[Event]) -> None:
         """Write events in order.

@@ -17,7 +17,7 @@ from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.publishers.query import QueryDesk
 from rtemo.io.publishers.state import StateFeed
 from rtemo.io.query_wire import MAX_REQUEST_BYTES
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
+from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, make_socket, open_context
 from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
 from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import (
@@ -91,7 +91,7 @@ class ZmqPublisher:
         """Tell the three endpoints, before the seconds of warming up.
 
         Raises:
-            EndpointError: One is impossible, or open to the network without encryption.
+            EndpointError: One is in use, impossible, or open to the network without encryption.
         """
         options = self._options
         events = parse_endpoint(options.events)
@@ -100,8 +100,9 @@ class ZmqPublisher:
             "state": parse_endpoint(options.state) if options.state else events.beside(1, "state"),
             "query": parse_endpoint(options.query) if options.query else events.beside(2, "query"),
         }
-        for endpoint in wanted.values():
+        for name, endpoint in wanted.items():
             check_exposure(endpoint, options.curve, options.insecure_plaintext, "publishers.zmq")
+            check_free(endpoint, f"publishers.zmq.{name}")
         return wanted
 
     def open(self) -> None:
@@ -193,7 +194,7 @@ class ZmqPublisher:
 
     def _bind(self, socket: Socket, key: str, wanted: dict[str, Endpoint], max_message_bytes: int) -> None:
         self._connections.append(Connections(socket, self._options.max_clients))
-        self.endpoints[key] = bind(socket, wanted[key], max_message_bytes, self._door, f"publish.{key}")
+        self.endpoints[key] = bind(socket, wanted[key], max_message_bytes, self._door, f"publishers.zmq.{key}")
 
     def _begin_heartbeats(self, now_s: float) -> None:
         calls = {record.call: record.pub_seq for record in self._history.active(now_s)}

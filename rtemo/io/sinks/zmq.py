@@ -23,7 +23,7 @@ from rtemo.io.connections import Connections
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.pcm import as_int16
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
+from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, make_socket, open_context
 from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
 from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import WireError, utc_ms
@@ -86,11 +86,12 @@ class ZmqAudioSink:
         """Tell the endpoint, before the seconds of warming up.
 
         Raises:
-            EndpointError: It is impossible, or open to the network without encryption.
+            EndpointError: It is in use, impossible, or open to the network without encryption.
         """
         options = self._options
         endpoint = parse_endpoint(options.endpoint or USUAL_AUDIO_ENDPOINT)
         check_exposure(endpoint, options.curve, options.insecure_plaintext, "sinks.zmq")
+        check_free(endpoint, "sinks.zmq.endpoint")
         return endpoint
 
     def open(self, format: StreamFormat) -> None:

@@ -12,7 +12,7 @@ from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Response, encode_control
 from rtemo.io.connections import Connections
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, make_socket, open_context
+from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, make_socket, open_context
 from rtemo.io.sources.ingest_desk import IngestDesk
 from rtemo.io.sources.lanes import Lanes
 from rtemo.io.wire import WireError
@@ -87,11 +87,12 @@ class IngestSource:
         """Tell the endpoint, before the seconds of warming up.
 
         Raises:
-            EndpointError: It is impossible, or open to the network without encryption.
+            EndpointError: It is in use, impossible, or open to the network without encryption.
         """
         options = self._options
         endpoint = parse_endpoint(options.endpoint)
         check_exposure(endpoint, options.curve, options.insecure_plaintext, "sources.zmq")
+        check_free(endpoint, "sources.zmq.endpoint")
         return endpoint
 
     def open(self, desk: StreamDesk) -> None:

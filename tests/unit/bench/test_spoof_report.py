@@ -13,7 +13,7 @@ from bench.quality.spoof.report import write_tables
 from bench.quality.spoof.summary import emotions, plain, reduction, summarise
 from bench.quality.spoof.trials import Trials, read_trials, rows_of, trials_of, write_trials
 from rtemo.api import RtemoError
-from rtemo_models.kit.bootstrap import interval
+from rtemo.scoring.bootstrap import interval
 
 pytestmark = pytest.mark.unit
 

@@ -26,7 +26,7 @@ def test_progress_is_one_line_on_a_terminal() -> None:
     said = stream.getvalue()
     assert said.count("\n") == 1
     assert "compiling kernels, once: 2 of 64" in said
-    assert said.endswith("64 kernels compiled in 0 s\n")
+    assert said.endswith("64 kernels ready in 0 s\n")
 
 
 def test_progress_in_a_log_is_a_line_at_once_and_then_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_progress_in_a_log_is_a_line_at_once_and_then_now_and_then(monkeypatch: 
         "rtemo: compiling kernels, once: 0 of 64",
         "rtemo: compiling kernels, once: 10 of 64",
         "rtemo: compiling kernels, once: 20 of 64",
-        "rtemo: 64 kernels compiled in 12 s",
+        "rtemo: 64 kernels ready in 12 s",
     ]
 
 

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from rtemo import extensions
 from rtemo.api import ModelError
-from rtemo.runtime import store
 from rtemo.runtime.store import ModelStore
 from tests.fakes.bundles import onnx_bytes, summing_card, summing_model, write_bundle
 
@@ -40,7 +40,7 @@ def test_bundle_loads_from_the_path_of_its_folder(bundle):
 def test_bundle_loads_through_its_entry_point(bundle, tmp_path, monkeypatch):
     (bundle / "__init__.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(store, "entry_points", lambda group: [EntryPoint("toy-model", "toy", group)])
+    monkeypatch.setattr(extensions, "entry_points", lambda group: [EntryPoint("toy-model", "toy", group)])
     models = ModelStore()
     assert models.load("toy-model").card.name == "toy"
     assert models.hashes == {"toy-model": models.load("toy-model").card.sha256}
@@ -53,7 +53,7 @@ def test_two_callers_share_one_handle(bundle):
 
 
 def test_unknown_bundle_names_the_known_ones_and_the_nearest(monkeypatch):
-    monkeypatch.setattr(store, "entry_points", lambda group: [EntryPoint("emotion", "x", group)])
+    monkeypatch.setattr(extensions, "entry_points", lambda group: [EntryPoint("emotion", "x", group)])
     error = refusal("emotoin")
     assert "installed: emotion" in error.problem
     assert "did you mean 'emotion'" in error.mend

@@ -3,7 +3,6 @@
 FOLDER gets `gem`: one step of the network as an ONNX graph with explicit state, for n streams per call, and its card.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +15,13 @@ import onnx
 from rtemo.api import EXPERTS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.kit.command import PATH, task
+from rtemo_models.kit.export.card import card_of, summary_of
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.kit.export.graph import GraphBuilder
 from rtemo_models.kit.export.layers import LayerWriter, array
 from rtemo_models.systems.gem.data.cache import FRONT_END
 from rtemo_models.systems.gem.net import HOPS, Gem, Measures, load_gem
 
-RATE_HZ, HOP_SAMPLES = 16_000, 160
 LICENCE = "non-commercial research use; see training_data for the terms of each corpus"
 RECIPE = "models/rtemo_models/systems/gem"
 
@@ -206,28 +205,20 @@ def write_bundle(net: Gem, folder: Path, version: str, results: dict[str, Any]) 
     c = net.config
     metadata = {"version": version, "licence": LICENCE, "task": "spoof", "front_end": json.dumps(FRONT_END)}
     graph = gem_graph(net, metadata).SerializeToString(deterministic=True)
-    fills = net.state_fills()
-    card = ModelCard(
-        name="gem",
+    card = card_of(
+        net,
+        "gem",
+        graph,
+        HOPS,
+        gem_macs(net),
         version=version,
         task="spoof",
-        weights="gem.onnx",
-        sha256=hashlib.sha256(graph).hexdigest(),
-        weights_bytes=len(graph),
         licence=LICENCE,
-        sample_rate_hz=RATE_HZ,
-        hop_samples=HOP_SAMPLES,
-        hops_per_step=HOPS,
-        lookahead_samples=0,
-        latency_samples=HOPS * HOP_SAMPLES,
-        parameters=sum(p.numel() for p in net.parameters()),
-        macs_per_s=round(gem_macs(net) * RATE_HZ / (HOPS * HOP_SAMPLES)),
         inputs={
             "traces": TensorSpec((HOPS, c.traces)),
             "weight": TensorSpec((HOPS,)),
             "gate": TensorSpec((len(EXPERTS),)),
         },
-        states={name: TensorSpec(shape, "float32", fills.get(name, 0.0)) for name, shape in net.state_shapes().items()},
         outputs={"score": TensorSpec(()), "experts": TensorSpec((len(EXPERTS),))},
         labels=EXPERTS,
         front_end=FRONT_END,
@@ -254,7 +245,7 @@ def main(net_path: Path, out: Path, version: str, results_path: Path | None) -> 
     """Command line."""
     results = json.loads(results_path.read_text()) if results_path else {}
     card = write_bundle(load_gem(net_path), out, version, results)
-    print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.1f} million MAC/s, {card.sha256}")
+    print(summary_of(card))
 
 
 if __name__ == "__main__":

@@ -17,18 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtemo_models.kit.audio.cache import open_audio
-from rtemo_models.kit.command import (
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    until_option,
-    work_option,
-)
+from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.loop import Run, decayed_groups
-from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.kit.run_folder import save_net
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.gem.data.batches import SpoofBatch, SpoofBatches
@@ -138,36 +128,20 @@ class GemRun(Run[Gem]):
         save_net(self.average, self.folder / "average.pt")
 
 
-@task(
+@training(
     __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
-    data_option,
-    work_option,
-    run_option("run"),
+    Path(__file__).parents[1] / "recipes" / "recipe.toml",
+    "run",
     click.option("--fold", type=click.IntRange(0, FOLDS - 1), help="Fold that stays unseen; none by default."),
     click.option("--strict", is_flag=True, help="Leave the fold's corpora of genuine speech out too."),
-    set_option,
-    until_option,
-    threads_option(1),
 )
-def main(
-    config: tuple[Path, ...],
-    data: Path,
-    work: Path,
-    name: str,
-    fold: int | None,
-    strict: bool,
-    changes: tuple[str, ...],
-    until: int | None,
-    threads: int,
-) -> None:
+def main(job: Training, fold: int | None, strict: bool) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, GemRecipe, changes)
-    made = prepare(recipe, data, work)
+    recipe = job.recipe(GemRecipe)
+    made = prepare(recipe, job.data, job.work)
     chosen = chosen_clips(made.corpus.clips, fold, strict)
     batches = SpoofBatches(made.corpus.clips, made.views, chosen, recipe.seed, recipe.label_share, recipe.corpus_noise)
-    GemRun(recipe, batches, work / name).train(until)
+    GemRun(recipe, batches, job.folder).train(job.until)
 
 
 if __name__ == "__main__":

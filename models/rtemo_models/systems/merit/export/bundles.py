@@ -4,7 +4,6 @@ FOLDER gets `merit_listen` and `merit_enhance`, each a graph and its card. With 
 also get calibration and scores.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from rtemo.api import EMOTIONS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.kit.audio.spectra import FLOOR, FRAME_SAMPLES, HOP_SAMPLES, LATENCY_SAMPLES, SYNTHESIS_SAMPLES
 from rtemo_models.kit.command import PATH, task
+from rtemo_models.kit.export.card import RATE_HZ, card_of, summary_of
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.systems.merit.export.enhancer import enhancer_graph, enhancer_macs
 from rtemo_models.systems.merit.export.listener import listener_graph, listener_macs
 from rtemo_models.systems.merit.net.merit import Merit, load_merit
-
-RATE_HZ = 16_000
 
 FRONT_END: dict[str, float | int | str | bool] = {
     "rate_hz": RATE_HZ,
@@ -81,28 +79,22 @@ def make_cards(net: Merit, graphs: dict[str, bytes], version: str, results: dict
     shared: dict[str, Any] = {
         "version": version,
         "licence": LICENCE,
-        "sample_rate_hz": RATE_HZ,
-        "hop_samples": HOP_SAMPLES,
-        "lookahead_samples": 0,
         "front_end": FRONT_END,
         "training_data": TRAINING_DATA,
         "recipe": RECIPE,
     }
-    listen = ModelCard(
-        name="merit-listen",
+    listen = card_of(
+        listener,
+        "merit-listen",
+        graphs["listen"],
+        hops,
+        listener_macs(listener),
         task="emotion",
-        weights="merit-listen.onnx",
-        sha256=hashlib.sha256(graphs["listen"]).hexdigest(),
-        weights_bytes=len(graphs["listen"]),
-        hops_per_step=hops,
-        latency_samples=hops * HOP_SAMPLES,
         parameters=sum(p.numel() for p in listener.parameters()) - sum(p.numel() for p in listener.distil.parameters()),
-        macs_per_s=round(listener_macs(listener) * RATE_HZ / (hops * HOP_SAMPLES)),
         inputs={
             "bands": TensorSpec((hops, listener.config.mel_count)),
             "weight": TensorSpec((hops,)),
         },
-        states=specs(listener),
         outputs={
             "logits": TensorSpec((len(EMOTIONS),)),
             "arousal": TensorSpec(()),
@@ -117,34 +109,25 @@ def make_cards(net: Merit, graphs: dict[str, bytes], version: str, results: dict
         limits=EMOTION_LIMITS,
         **shared,
     )
-    enhance = ModelCard(
-        name="merit-enhance",
+    enhance = card_of(
+        enhancer,
+        "merit-enhance",
+        graphs["enhance"],
+        1,
+        enhancer_macs(enhancer),
         task="enhancement",
-        weights="merit-enhance.onnx",
-        sha256=hashlib.sha256(graphs["enhance"]).hexdigest(),
-        weights_bytes=len(graphs["enhance"]),
-        hops_per_step=1,
         latency_samples=LATENCY_SAMPLES,
-        parameters=sum(p.numel() for p in enhancer.parameters()),
-        macs_per_s=enhancer_macs(enhancer) * RATE_HZ // HOP_SAMPLES,
         inputs={
             "bands": TensorSpec((enhancer.config.mel_count,)),
             "bins": TensorSpec((enhancer.config.bins,)),
             "context": context,
         },
-        states=specs(enhancer),
         outputs={"gain": TensorSpec((enhancer.config.bins,))},
         scores=results.get("enhance", {}).get("scores", {}),
         limits=ENHANCEMENT_LIMITS,
         **shared,
     )
     return {"listen": listen, "enhance": enhance}
-
-
-def specs(net: Any) -> dict[str, TensorSpec]:
-    """The states of a part."""
-    fills = net.state_fills()
-    return {name: TensorSpec(shape, "float32", fills.get(name, 0.0)) for name, shape in net.state_shapes().items()}
 
 
 def write_bundles(
@@ -205,7 +188,7 @@ def main(
     results = read_results(emotion_path, enhancement_path)
     cards = write_bundles(load_merit(run_path), out, version, results, not as_float)
     for card in cards.values():
-        print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.1f} million MAC/s, {card.sha256}")
+        print(summary_of(card))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,14 @@ its expert's words to the enhancer, which works at the hop rate. The published e
 this is a small causal one at 25 Hz with every state explicit.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
-from rtemo.api import EMOTIONS
 from rtemo_models.kit.nets.routing import ExpertPool, Gate, Router
-from rtemo_models.kit.nets.streaming import PRIOR_LEVEL_LOG, AttentivePool, CausalBlock, RunningLevel
+from rtemo_models.systems.merit.net.causal import CausalNet
 
 TASKS = ("emotion", "enhance")
 
@@ -61,40 +58,19 @@ class Heard:
     """Losses of the routers, summed over tasks; in training only."""
 
 
-class Listener(nn.Module):
+class Listener(CausalNet):
     """Encoder, experts and emotion heads; `distil` maps into the teacher's space in training only."""
 
     def __init__(self, config: ListenerConfig = ListenerConfig()) -> None:
         super().__init__()
         self.config = c = config
-        self.level = RunningLevel(c.level_decay, PRIOR_LEVEL_LOG, 3.0, -9.0, 5.0, 0.3)
-        self.stem = nn.Linear(2 * c.hops_per_step * c.mel_count, c.width)
-        self.blocks = nn.ModuleList(
-            CausalBlock(c.width, c.expansion, c.kernel, dilation, c.time_constants_steps, c.dropout)
-            for dilation in c.dilations
-        )
-        self.norm = nn.LayerNorm(c.width)
+        self.add_encoder(c)
         self.experts = ExpertPool(c.width, c.expert_hidden, c.width, 1 if c.gate == "shared" else c.experts)
         self.routers = nn.ModuleDict()
         if c.gate != "shared":
             self.routers.update({task: Router(c.width, c.experts, c.gate) for task in TASKS})
         self.told = nn.Linear(c.width, c.context)
-        self.embed = nn.Linear(c.width, c.embedding)
-        self.pool = AttentivePool(c.embedding, c.heads, c.attention)
-        self.hidden = nn.Linear(2 * c.embedding, c.hidden)
-        self.out = nn.Linear(c.hidden, len(EMOTIONS) + 2)
-        self.head_dropout = nn.Dropout(c.head_dropout)
-        self.distil = nn.Linear(c.width, c.teacher_width)
-
-    def encode(self, bands: Tensor) -> Tensor:
-        """Encode a clip, float32 [batch, steps, hops, mel_count] → [batch, steps, width]."""
-        with torch.autocast("cpu", enabled=False):
-            now = self.level(bands).flatten(2)
-        before = F.pad(now, (0, 0, 1, 0))[:, :-1]
-        x = self.stem(torch.cat([before, now], 2))
-        for block in self.blocks:
-            x = block(x)
-        return self.norm(x)
+        self.add_heads(c)
 
     def consult(self, x: Tensor) -> Heard:
         """Ask the experts of both tasks about encoded steps, float32 [..., width]."""
@@ -112,58 +88,10 @@ class Listener(nn.Module):
                 auxiliary[name] = auxiliary.get(name, 0.0) + value
         return Heard(words[0], self.told(words[1]), torch.stack(chosen, -1), auxiliary)
 
-    def statistics(self, words: Tensor, weight: Tensor, ends: Sequence[int] | None = None) -> Tensor:
-        """Pooled statistics after each step, or after each of `ends`, for weights float32 [batch, steps, hops]."""
-        return self.pool(F.relu(self.embed(words)), weight.mean(2), ends)
-
-    def heads(self, statistics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [..., 8], arousal [...] and valence [...] of pooled statistics."""
-        values = self.out(self.head_dropout(F.relu(self.hidden(self.head_dropout(statistics)))))
-        return values[..., :-2], torch.tanh(values[..., -2]), torch.tanh(values[..., -1])
-
-    def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name → shape of one row of each state, in the order of the exported graph."""
-        c = self.config
-        shapes: dict[str, tuple[int, ...]] = {
-            "level_sum": (1,),
-            "level_mass": (1,),
-            "frames": (c.hops_per_step * c.mel_count,),
-        }
-        for i, dilation in enumerate(c.dilations):
-            shapes[f"past_{i}"] = ((c.kernel - 1) * dilation, c.width)
-            shapes[f"memory_{i}"] = (c.width,)
-        return shapes | {
-            "pool_max": (c.heads, 1),
-            "pool_mass": (c.heads, 1),
-            "pool_sum": (c.heads, c.embedding // c.heads),
-            "pool_square": (c.heads, c.embedding // c.heads),
-        }
-
-    def state_fills(self) -> dict[str, float]:
-        """Name → what a fresh state holds where that is not zero."""
-        return {"level_sum": self.level.prior_sum, "level_mass": self.level.prior_mass, "pool_max": -1e30}
-
-    def new_state(self, n: int) -> dict[str, Tensor]:
-        """Fresh states of n streams."""
-        fills = self.state_fills()
-        return {name: torch.full((n, *shape), fills.get(name, 0.0)) for name, shape in self.state_shapes().items()}
-
     def step(
         self, bands: Tensor, weight: Tensor, state: dict[str, Tensor]
     ) -> tuple[tuple[Tensor, Tensor, Tensor], Heard, dict[str, Tensor]]:
         """One step of n streams: bands float32 [n, hops, mel_count], weight float32 [n, hops]."""
         after: dict[str, Tensor] = {}
-        levelled, after["level_sum"], after["level_mass"] = self.level.step(
-            bands, state["level_sum"], state["level_mass"]
-        )
-        now = after["frames"] = levelled.flatten(1)
-        x = self.stem(torch.cat([state["frames"], now], 1))
-        for i, block in enumerate(self.blocks):
-            x, after[f"past_{i}"], after[f"memory_{i}"] = block.step(x, state[f"past_{i}"], state[f"memory_{i}"])
-        heard = self.consult(self.norm(x))
-        names = ("pool_max", "pool_mass", "pool_sum", "pool_square")
-        statistics, *pooled = self.pool.step(
-            F.relu(self.embed(heard.emotion)), weight.mean(1, keepdim=True), *(state[name] for name in names)
-        )
-        after |= dict(zip(names, pooled, strict=True))
-        return self.heads(statistics), heard, after
+        heard = self.consult(self.encode_step(bands, state, after))
+        return self.heads(self.statistics_step(heard.emotion, weight, state, after)), heard, after

@@ -4,6 +4,46 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from rtemo_models.systems.merit.data.batches import Batch
+from rtemo_models.systems.merit.data.mixing import Mixture
+from rtemo_models.systems.merit.train.recipe import LessonRecipe
+
+
+def emotion_losses(
+    student: Tensor, said: tuple[Tensor, Tensor, Tensor], batch: Batch | Mixture, opinions: Tensor, smoothing: float
+) -> dict[str, Tensor]:
+    """All losses of what a network makes of a batch, and the cosine to the teacher, which is only watched.
+
+    Args:
+        student: [batch, steps, width], what stands for the teacher's frames.
+        said: Logits [batch, places, 8], arousal and valence [batch, places].
+        batch: The targets.
+        opinions: float32 [clips, 8], logits of heads on the teacher; NaN for none.
+        smoothing: See `masked_cross_entropy`.
+    """
+    distil, cosine = distillation(student.float(), batch.teacher, batch.teacher_valid)
+    logits, arousal, valence = said
+    return {
+        "distil": distil,
+        "cosine": cosine,
+        "masked": masked_cross_entropy(logits, batch.label, batch.allowed, smoothing),
+        "accepted": accepted_cross_entropy(logits, batch.accepted),
+        "opinion": opinion_cross_entropy(logits, opinions[batch.clip], batch.allowed),
+        "arousal": dimensional(arousal, batch.arousal),
+        "valence": dimensional(valence, batch.valence),
+    }
+
+
+def weighted(losses: dict[str, Tensor], recipe: LessonRecipe) -> Tensor:
+    """Sum of `emotion_losses`, weighted as a recipe says."""
+    return (
+        recipe.distil_weight * losses["distil"]
+        + recipe.masked_weight * losses["masked"]
+        + recipe.accepted_weight * losses["accepted"]
+        + recipe.opinion_weight * losses["opinion"]
+        + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
+    )
+
 
 def distillation(student: Tensor, teacher: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """L1 plus one minus cosine between standardised frames; also the mean cosine.

@@ -8,38 +8,21 @@ into its folder, and keeps the shared caches beside it.
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import torch
 from torch import Tensor
 
 from rtemo_models.kit.audio.augment import Augment, active_frames
-from rtemo_models.kit.command import (
-    PATH,
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    until_option,
-    work_option,
-)
+from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.loop import Run, decayed_groups, prefetch
-from rtemo_models.kit.metrics import rank_correlation, recalls
-from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.metrics import dev_rows, dev_scores
 from rtemo_models.kit.run_folder import write
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.merit.data.batches import Batch, BatchMaker, Sampler, crop_of, frame_statistics
-from rtemo_models.systems.merit.data.taught import Taught, open_taught
+from rtemo_models.systems.merit.data.taught import Taught
 from rtemo_models.systems.merit.net.emotion import EmotionNet, EmotionNetConfig
-from rtemo_models.systems.merit.train.losses import (
-    accepted_cross_entropy,
-    dimensional,
-    distillation,
-    masked_cross_entropy,
-    opinion_cross_entropy,
-)
+from rtemo_models.systems.merit.train.command import taught_by, teacher_option
+from rtemo_models.systems.merit.train.losses import emotion_losses, weighted
 from rtemo_models.systems.merit.train.opinions import open_opinions
 from rtemo_models.systems.merit.train.pretrain_recipe import EmotionRecipe
 
@@ -79,17 +62,7 @@ def losses_of(
         steps = encoded.shape[1]
         early = int(torch.randint(steps // 3, steps - 1, ()))
         statistics = net.statistics(encoded, batch.weight, [early, steps - 1])
-    distil, cosine = distillation(student.float(), batch.teacher, batch.teacher_valid)
-    logits, arousal, valence = net.heads(statistics)
-    return {
-        "distil": distil,
-        "cosine": cosine,
-        "masked": masked_cross_entropy(logits, batch.label, batch.allowed, recipe.smoothing),
-        "accepted": accepted_cross_entropy(logits, batch.accepted),
-        "opinion": opinion_cross_entropy(logits, opinions[batch.clip], batch.allowed),
-        "arousal": dimensional(arousal, batch.arousal),
-        "valence": dimensional(valence, batch.valence),
-    }
+    return emotion_losses(student, net.heads(statistics), batch, opinions, recipe.smoothing)
 
 
 def total_of(losses: dict[str, Tensor], recipe: EmotionRecipe, heads_only: bool = False) -> Tensor:
@@ -97,20 +70,14 @@ def total_of(losses: dict[str, Tensor], recipe: EmotionRecipe, heads_only: bool 
     if heads_only:
         emotions = losses["masked"] + recipe.head_accepted_weight * losses["accepted"]
         return emotions + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
-    return (
-        recipe.distil_weight * losses["distil"]
-        + recipe.masked_weight * losses["masked"]
-        + recipe.accepted_weight * losses["accepted"]
-        + recipe.opinion_weight * losses["opinion"]
-        + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
-    )
+    return weighted(losses, recipe)
 
 
 @torch.no_grad()
 def recall_on_dev(net: EmotionNet, caches: Taught) -> dict[str, float]:
     """Recall per corpus at the end of clean dev clips, and of BAVED how arousal goes with the level."""
     hops = net.config.hops_per_step
-    dev = [i for i, c in enumerate(caches.clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")]
+    dev = dev_rows(caches.clips)
     dev.sort(key=lambda i: len(caches.frames["dry"].frames(i)))
     said, levels = [], []
     for begin in range(0, len(dev), 64):
@@ -125,8 +92,7 @@ def recall_on_dev(net: EmotionNet, caches: Taught) -> dict[str, float]:
         logits, arousal, _ = net.heads(statistics[torch.arange(len(group)), torch.tensor(steps) - 1])
         said.append(logits.numpy())
         levels.append(arousal.numpy().reshape(-1))
-    scores = recalls(caches.clips, dev, np.concatenate(said))
-    return scores | {"baved_rho": rank_correlation(caches.clips, dev, np.concatenate(levels))}
+    return dev_scores(caches.clips, dev, np.concatenate(said), np.concatenate(levels))
 
 
 class EmotionRun(Run[EmotionNet]):
@@ -175,37 +141,14 @@ class EmotionRun(Run[EmotionNet]):
 
     def report(self) -> dict[str, Any]:
         """Recall on dev clips."""
-        scores = recall_on_dev(self.average, self.caches)
-        return {"dev": {name: round(value, 4) for name, value in scores.items()}}
+        return {"dev": recall_on_dev(self.average, self.caches)}
 
 
-@task(
-    __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "pretrain.toml"),
-    set_option,
-    data_option,
-    work_option,
-    run_option("emotion-causal"),
-    click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
-    until_option,
-    threads_option(2),
-)
-def main(
-    config: tuple[Path, ...],
-    changes: tuple[str, ...],
-    data: Path,
-    work: Path,
-    name: str,
-    teacher_path: Path | None,
-    until: int | None,
-    threads: int,
-) -> None:
+@training(__doc__, Path(__file__).parents[1] / "recipes" / "pretrain.toml", "emotion-causal", teacher_option, threads=2)
+def main(job: Training, teacher_path: Path | None) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, EmotionRecipe, changes)
-    drawn = [name for name, share in recipe.variants.items() if share > 0]
-    caches = open_taught(data, work / "cache", teacher_path, drawn)
-    EmotionRun(recipe, caches, work / name).train(until)
+    recipe = job.recipe(EmotionRecipe)
+    EmotionRun(recipe, taught_by(job, teacher_path, recipe.variants), job.folder).train(job.until)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,13 @@
-"""What a training run is made of, read from `recipe.toml`."""
+"""What a training run of the emotion network is made of, read from `pretrain.toml`."""
 
-from typing import Any
-
-import msgspec
+from rtemo_models.systems.merit.train.recipe import LessonRecipe
 
 
-class EmotionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings of a training run of the emotion network; see the comments in the recipe's file."""
+class EmotionRecipe(LessonRecipe, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a training run of the emotion network."""
 
-    seed: int
-    steps: int
-    batch_steps: int
-    crop_steps: tuple[int, ...]
-    rate_peak: float
-    warmup_steps: int
-    weight_decay: float
-    average_decay: float
-    delay_samples: int
-    smoothing: float
-    distil_weight: float
-    masked_weight: float
-    accepted_weight: float
-    dimensional_weight: float
-    opinion_weight: float
-    opinion_steps: int = 1500
-    """Steps of each head whose opinions are learned."""
     augment_strength: float
     hold_out: tuple[str, ...]
     head_steps: int
     head_rate: float
     head_accepted_weight: float
-    shares: dict[str, float]
-    variants: dict[str, float]
-    net: dict[str, Any] = {}

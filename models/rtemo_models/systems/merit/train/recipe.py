@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 
-class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings of a training run; see the comments in the recipe's file."""
+class LessonRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of any run that learns emotion from a teacher and from labels; see the comments in the recipe's file."""
 
     seed: int
     steps: int
@@ -25,6 +25,14 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     opinion_weight: float
     opinion_steps: int = 1500
     """Steps of each head whose opinions are learned."""
+    shares: dict[str, float]
+    variants: dict[str, float]
+    net: dict[str, Any] = {}
+
+
+class MeritRecipe(LessonRecipe, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a run of Sparse MERIT."""
+
     emotion_weight: float = 1.0
     enhance_weight: float = 1.0
     phase_weight: float = 3.0
@@ -47,8 +55,5 @@ class MeritRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Run whose enhancer stands before the listener, relative to the work folder; its weights stand still."""
     teachers: tuple[str, ...] = ("teacher", "tutor")
     """Whose frames and opinions are imitated: `teacher`, the encoder as published; `tutor`, the one trained on."""
-    shares: dict[str, float]
-    variants: dict[str, float]
     noise_shares: dict[str, float] = {}
     """Kind of noise → how often it is drawn; 1 where a kind is not named."""
-    net: dict[str, Any] = {}

@@ -8,7 +8,6 @@ evaluated and exported) and `log.jsonl` into its folder, and keeps the shared ca
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,32 +17,22 @@ from rtemo_models.kit.audio.rooms import read_rooms
 from rtemo_models.kit.audio.spectra import Spectra
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.audio.voices import open_voices
-from rtemo_models.kit.command import (
-    PATH,
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    until_option,
-    work_option,
-)
+from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.corpora.caches import FRAMES_SEED
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA
 from rtemo_models.kit.loop import Run, prefetch
-from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.kit.run_folder import write
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.merit.data.batches import Sampler, crop_of, frame_statistics
 from rtemo_models.systems.merit.data.mixing import Mixture, MixtureMaker, NoiseMaker
 from rtemo_models.systems.merit.data.recordings import Recordings
-from rtemo_models.systems.merit.data.taught import Taught, open_taught
+from rtemo_models.systems.merit.data.taught import Taught
 from rtemo_models.systems.merit.data.teacher import Panel, TeacherCache
 from rtemo_models.systems.merit.data.tract import Tracts
 from rtemo_models.systems.merit.net.enhancer import cube
 from rtemo_models.systems.merit.net.merit import Merit, load_merit, merit_config
 from rtemo_models.systems.merit.train.check import emotion_on_dev, enhancement_on_dev
+from rtemo_models.systems.merit.train.command import taught_by, teacher_option
 from rtemo_models.systems.merit.train.enhancement_losses import (
     compressed_distance,
     intelligibility_loss,
@@ -51,13 +40,7 @@ from rtemo_models.systems.merit.train.enhancement_losses import (
     power_of,
     si_sdr_loss,
 )
-from rtemo_models.systems.merit.train.losses import (
-    accepted_cross_entropy,
-    dimensional,
-    distillation,
-    masked_cross_entropy,
-    opinion_cross_entropy,
-)
+from rtemo_models.systems.merit.train.losses import emotion_losses, weighted
 from rtemo_models.systems.merit.train.opinions import open_opinions
 from rtemo_models.systems.merit.train.recipe import MeritRecipe
 
@@ -163,17 +146,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             student = listener.distil(encoded)
             statistics = listener.statistics(words, weight, [early, steps - 1])
-        distil, cosine = distillation(student.float(), batch.teacher, batch.teacher_valid)
-        logits, arousal, valence = listener.heads(statistics)
-        return {
-            "distil": distil,
-            "cosine": cosine,
-            "masked": masked_cross_entropy(logits, batch.label, batch.allowed, recipe.smoothing),
-            "accepted": accepted_cross_entropy(logits, batch.accepted),
-            "opinion": opinion_cross_entropy(logits, self.opinions[batch.clip], batch.allowed),
-            "arousal": dimensional(arousal, batch.arousal),
-            "valence": dimensional(valence, batch.valence),
-        }
+        return emotion_losses(student, listener.heads(statistics), batch, self.opinions, recipe.smoothing)
 
     def _enhancement(
         self, gain: Tensor, noisy: Tensor, clean: Tensor, clean_bins: Tensor, active: Tensor
@@ -198,13 +171,7 @@ class Trainer:
         if "balance" in losses:
             total = total + recipe.balance_weight * losses["balance"] + recipe.z_weight * losses["z"]
         if "masked" in losses:
-            total = total + recipe.emotion_weight * (
-                recipe.distil_weight * losses["distil"]
-                + recipe.masked_weight * losses["masked"]
-                + recipe.accepted_weight * losses["accepted"]
-                + recipe.opinion_weight * losses["opinion"]
-                + recipe.dimensional_weight * (losses["arousal"] + losses["valence"])
-            )
+            total = total + recipe.emotion_weight * weighted(losses, recipe)
         if "phase" in losses:
             enhancement = recipe.phase_weight * losses["phase"] + recipe.magnitude_weight * losses["magnitude"]
             enhancement = enhancement + losses["si_sdr"]
@@ -226,9 +193,9 @@ def scaled(spectra: Tensor, gain: Tensor) -> Tensor:
 class MeritRun(Run[Merit]):
     """One training run in its folder."""
 
-    def __init__(self, recipe: MeritRecipe, caches: Taught, data: Path, work: Path, name: str) -> None:
+    def __init__(self, recipe: MeritRecipe, caches: Taught, data: Path, work: Path, folder: Path) -> None:
         super().__init__(
-            work / name,
+            folder,
             seed=recipe.seed,
             steps=recipe.steps,
             report_every_steps=recipe.check_every_steps,
@@ -298,33 +265,12 @@ def adapted(saved: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Ten
     return {n: saved[n] if n in saved and saved[n].shape == v.shape else v for n, v in fresh.items()}
 
 
-@task(
-    __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
-    set_option,
-    data_option,
-    work_option,
-    run_option("merit"),
-    click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
-    until_option,
-    threads_option(2),
-)
-def main(
-    config: tuple[Path, ...],
-    changes: tuple[str, ...],
-    data: Path,
-    work: Path,
-    name: str,
-    teacher_path: Path | None,
-    until: int | None,
-    threads: int,
-) -> None:
+@training(__doc__, Path(__file__).parents[1] / "recipes" / "recipe.toml", "merit", teacher_option, threads=2)
+def main(job: Training, teacher_path: Path | None) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, MeritRecipe, changes)
-    drawn = [name for name, share in recipe.variants.items() if share > 0]
-    caches = open_taught(data, work / "cache", teacher_path, drawn)
-    MeritRun(recipe, caches, data, work, name).train(until)
+    recipe = job.recipe(MeritRecipe)
+    caches = taught_by(job, teacher_path, recipe.variants)
+    MeritRun(recipe, caches, job.data, job.work, job.folder).train(job.until)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ and `log.jsonl`; the same command again resumes.
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import numpy as np
 import torch
@@ -19,27 +18,17 @@ from torch import Tensor
 from rtemo_models.kit.audio.cache import AudioCache
 from rtemo_models.kit.audio.resample import resampled
 from rtemo_models.kit.audio.rooms import reverberate, scaled_noise, synthetic_room, telephone
-from rtemo_models.kit.command import (
-    PATH,
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    until_option,
-    work_option,
-)
+from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.corpora.caches import Caches, open_caches
 from rtemo_models.kit.loop import Run, prefetch
-from rtemo_models.kit.metrics import rank_correlation, recalls
-from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.kit.metrics import dev_rows, dev_scores
 from rtemo_models.kit.run_folder import write
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.merit.data.batches import Sampler, Targets
 from rtemo_models.systems.merit.data.teacher import find_encoder
 from rtemo_models.systems.merit.net.moonshine import load_moonshine
 from rtemo_models.systems.merit.net.tutor import Tutor
+from rtemo_models.systems.merit.train.command import teacher_option
 from rtemo_models.systems.merit.train.losses import accepted_cross_entropy, dimensional, masked_cross_entropy
 
 RATIOS = ((1, 1), (1, 1), (10, 9), (10, 11), (20, 19), (20, 21), (8, 9), (8, 7))
@@ -186,38 +175,16 @@ class TutorRun(Run[Tutor]):
     def report(self) -> dict[str, Any]:
         """Recall on every third dev clip."""
         clips = self.caches.clips
-        dev = [i for i, c in enumerate(clips) if c.split == "dev" and (c.label >= 0 or c.corpus == "baved")][::3]
+        dev = dev_rows(clips)[::3]
         said = answers(self.average, self.caches.audio, dev)
-        scores = recalls(clips, dev, said) | {"baved_rho": rank_correlation(clips, dev, said[:, 8])}
-        return {"dev": {name: round(value, 4) for name, value in scores.items()}}
+        return {"dev": dev_scores(clips, dev, said, said[:, 8])}
 
 
-@task(
-    __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "tutor.toml"),
-    set_option,
-    data_option,
-    work_option,
-    run_option("tutor"),
-    click.option("--teacher", "teacher_path", type=PATH, help="encoder_model.ort; default: from moonshine-voice."),
-    until_option,
-    threads_option(2),
-)
-def main(
-    config: tuple[Path, ...],
-    changes: tuple[str, ...],
-    data: Path,
-    work: Path,
-    name: str,
-    teacher_path: Path | None,
-    until: int | None,
-    threads: int,
-) -> None:
+@training(__doc__, Path(__file__).parents[1] / "recipes" / "tutor.toml", "tutor", teacher_option, threads=2)
+def main(job: Training, teacher_path: Path | None) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, TutorRecipe, changes)
-    caches = open_caches(data, work / "cache")
-    TutorRun(recipe, caches, find_encoder(teacher_path), work / name).train(until)
+    caches = open_caches(job.data, job.work / "cache")
+    TutorRun(job.recipe(TutorRecipe), caches, find_encoder(teacher_path), job.folder).train(job.until)
 
 
 if __name__ == "__main__":

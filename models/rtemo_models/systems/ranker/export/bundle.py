@@ -4,7 +4,6 @@ FOLDER gets `ranker`: one step of the network as an ONNX graph with explicit sta
 card. With the results of `bench.quality.rank.evaluate` the card also gets scores, and the graph its spread.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +15,13 @@ import torch
 
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.kit.command import PATH, task
+from rtemo_models.kit.export.card import card_of, summary_of
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.kit.export.graph import GraphBuilder
 from rtemo_models.kit.export.layers import LayerWriter, array
 from rtemo_models.systems.ranker.net import ATTRIBUTES, FadingPool, Ranker, load_ranker
 
-RATE_HZ, HOP_SAMPLES, HOPS = 16_000, 160, 4
+HOPS = 4
 LICENCE = "non-commercial research use; see training_data for the terms of each corpus"
 RECIPE = "models/rtemo_models/systems/ranker"
 
@@ -151,24 +151,16 @@ def write_bundle(net: Ranker, folder: Path, version: str, results: dict[str, Any
     metadata = {"version": version, "licence": LICENCE, "task": "rank", "labels": ",".join(ATTRIBUTES)}
     with torch.no_grad():
         graph = ranker_graph(net, metadata).SerializeToString(deterministic=True)
-    fills = net.state_fills()
-    card = ModelCard(
-        name="ranker",
+    card = card_of(
+        net,
+        "ranker",
+        graph,
+        HOPS,
+        ranker_macs(net),
         version=version,
         task="rank",
-        weights="ranker.onnx",
-        sha256=hashlib.sha256(graph).hexdigest(),
-        weights_bytes=len(graph),
         licence=LICENCE,
-        sample_rate_hz=RATE_HZ,
-        hop_samples=HOP_SAMPLES,
-        hops_per_step=HOPS,
-        lookahead_samples=0,
-        latency_samples=HOPS * HOP_SAMPLES,
-        parameters=sum(p.numel() for p in net.parameters()),
-        macs_per_s=round(ranker_macs(net) * RATE_HZ / (HOPS * HOP_SAMPLES)),
         inputs={"words": TensorSpec((c.width,)), "weight": TensorSpec(())},
-        states={name: TensorSpec(shape, "float32", fills.get(name, 0.0)) for name, shape in net.state_shapes().items()},
         outputs={"scores": TensorSpec((len(ATTRIBUTES),)), "spread": TensorSpec((len(ATTRIBUTES),))},
         labels=ATTRIBUTES,
         calibration=anchors_of(net) | results.get("calibration", {}),
@@ -194,7 +186,7 @@ def main(run_path: Path, out: Path, version: str, results_path: Path | None) -> 
     """Command line."""
     results = json.loads(results_path.read_text()) if results_path else {}
     card = write_bundle(load_ranker(run_path), out, version, results)
-    print(f"{card.name}: {card.parameters} parameters, {card.macs_per_s / 1e6:.2f} million MAC/s, {card.sha256}")
+    print(summary_of(card))
 
 
 if __name__ == "__main__":

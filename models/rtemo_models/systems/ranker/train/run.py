@@ -18,19 +18,10 @@ from rtemo_models.kit.audio.cache import AudioCache
 from rtemo_models.kit.audio.rooms import read_rooms
 from rtemo_models.kit.audio.variants import VARIANTS
 from rtemo_models.kit.audio.voices import open_voices
-from rtemo_models.kit.command import (
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    work_option,
-)
+from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.corpora.caches import FRAMES_SEED, open_caches
 from rtemo_models.kit.corpora.clip import Clip
 from rtemo_models.kit.loop import Run, decayed_groups
-from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.kit.run_folder import save_net
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.ranker.data.batches import ListDraws, RankBatch, RankBatches, StatisticsBatches
@@ -271,21 +262,12 @@ class RankerRun(Run[Ranker]):
         return self.average.scores(torch.from_numpy(statistics)).numpy()
 
 
-@task(
-    __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "recipe.toml"),
-    data_option,
-    work_option,
-    run_option("run"),
-    set_option,
-    threads_option(1),
-)
-def main(config: tuple[Path, ...], data: Path, work: Path, name: str, changes: tuple[str, ...], threads: int) -> None:
+@training(__doc__, Path(__file__).parents[1] / "recipes" / "recipe.toml", "run")
+def main(job: Training) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, RankerRecipe, changes)
-    corpus = open_rank_corpus(data, work)
-    RankerRun(recipe, corpus, fresh(recipe, work), work / name).train()
+    recipe = job.recipe(RankerRecipe)
+    corpus = open_rank_corpus(job.data, job.work)
+    RankerRun(recipe, corpus, fresh(recipe, job.work), job.folder).train(job.until)
 
 
 if __name__ == "__main__":

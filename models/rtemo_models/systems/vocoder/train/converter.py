@@ -22,17 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.cache import open_audio
-from rtemo_models.kit.command import (
-    PATH,
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    until_option,
-    work_option,
-)
+from rtemo_models.kit.command import PATH, Training, training
 from rtemo_models.kit.corpora.clip import Clip, read_clips
 from rtemo_models.kit.loop import Run, decayed_groups
 from rtemo_models.kit.nets.converter import (
@@ -47,7 +37,6 @@ from rtemo_models.kit.nets.converter import (
 )
 from rtemo_models.kit.nets.vocoder import BANDS, Vocoder, load_vocoder, mel_of, wave_of
 from rtemo_models.kit.progress import progress
-from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.kit.run_folder import save_net
 from rtemo_models.kit.schedule import cosine_share
 
@@ -260,44 +249,27 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-@task(
+@training(
     __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "converter.toml"),
-    data_option,
-    work_option,
-    run_option("converter"),
-    set_option,
-    until_option,
+    Path(__file__).parents[1] / "recipes" / "converter.toml",
+    "converter",
     click.option("--score", "clips", type=int, metavar="CLIPS", help="Score the averaged weights."),
     click.option("--vocoder", "vocoder_path", type=PATH, help="The vocoder's average.pt, for --score."),
-    threads_option(1),
 )
-def main(
-    config: tuple[Path, ...],
-    data: Path,
-    work: Path,
-    name: str,
-    changes: tuple[str, ...],
-    until: int | None,
-    clips: int | None,
-    vocoder_path: Path | None,
-    threads: int,
-) -> None:
+def main(job: Training, clips: int | None, vocoder_path: Path | None) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, ConverterRecipe, changes)
-    folder = work / name
-    voices = open_voices(data, work / "cache", recipe)
-    if clips:
-        if vocoder_path is None:
-            raise click.UsageError("--score needs --vocoder, the average.pt of its run")
-        net, vocoder = load_converter(folder / "average.pt"), load_vocoder(vocoder_path)
-        rows = score_pitch(net, vocoder, voices, clips, recipe.seed)
-        said = {"mel_l1": rebuilt_distance(net, voices)} | summary_of(rows) | {"rows": rows}
-        (folder / "score.json").write_text(json.dumps(said, indent=1) + "\n")
-        print(json.dumps(said | {"rows": len(rows)}, indent=1))
+    recipe = job.recipe(ConverterRecipe)
+    voices = open_voices(job.data, job.work / "cache", recipe)
+    if not clips:
+        ConverterRun(recipe, voices, job.folder).train(job.until)
         return
-    ConverterRun(recipe, voices, folder).train(until)
+    if vocoder_path is None:
+        raise click.UsageError("--score needs --vocoder, the average.pt of its run")
+    net, vocoder = load_converter(job.folder / "average.pt"), load_vocoder(vocoder_path)
+    rows = score_pitch(net, vocoder, voices, clips, recipe.seed)
+    said = {"mel_l1": rebuilt_distance(net, voices)} | summary_of(rows) | {"rows": rows}
+    (job.folder / "score.json").write_text(json.dumps(said, indent=1) + "\n")
+    print(json.dumps(said | {"rows": len(rows)}, indent=1))
 
 
 if __name__ == "__main__":

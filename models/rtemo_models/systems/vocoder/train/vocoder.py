@@ -23,16 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ, AudioCache, open_audio
-from rtemo_models.kit.command import (
-    config_option,
-    data_option,
-    run_option,
-    set_option,
-    task,
-    threads_option,
-    until_option,
-    work_option,
-)
+from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.corpora.clip import read_clips
 from rtemo_models.kit.loop import Run, decayed_groups
 from rtemo_models.kit.nets.vocoder import (
@@ -49,7 +40,6 @@ from rtemo_models.kit.nets.vocoder import (
     vocode,
     window_of,
 )
-from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.kit.run_folder import save_net
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.vocoder.net import RESOLUTIONS, critics_of
@@ -267,41 +257,25 @@ def dev_clips(crops: Crops, count: int) -> list[Samples]:
     return chosen[:count]
 
 
-@task(
+@training(
     __doc__,
-    config_option(Path(__file__).parents[1] / "recipes" / "vocoder.toml"),
-    data_option,
-    work_option,
-    run_option("vocoder"),
-    set_option,
-    until_option,
+    Path(__file__).parents[1] / "recipes" / "vocoder.toml",
+    "vocoder",
     click.option(
         "--score", "clips", type=int, metavar="CLIPS", help="Score the averaged weights on this many dev clips."
     ),
-    threads_option(1),
 )
-def main(
-    config: tuple[Path, ...],
-    data: Path,
-    work: Path,
-    name: str,
-    changes: tuple[str, ...],
-    until: int | None,
-    clips: int | None,
-    threads: int,
-) -> None:
+def main(job: Training, clips: int | None) -> None:
     """Command line."""
-    torch.set_num_threads(threads)
-    recipe = read_recipe(config, VocoderRecipe, changes)
-    folder, cache = work / name, work / "cache"
-    if clips:
-        dev = open_crops(data, cache, recipe.corpora, "dev", recipe.seed)
-        said = score(load_vocoder(folder / "average.pt"), dev_clips(dev, clips))
-        (folder / "score.json").write_text(json.dumps(said, indent=1) + "\n")
-        print(json.dumps(said, indent=1))
+    recipe, cache = job.recipe(VocoderRecipe), job.work / "cache"
+    if not clips:
+        crops = open_crops(job.data, cache, recipe.corpora, "train", recipe.seed)
+        VocoderRun(recipe, crops, job.folder).train(job.until)
         return
-    crops = open_crops(data, cache, recipe.corpora, "train", recipe.seed)
-    VocoderRun(recipe, crops, folder).train(until)
+    dev = open_crops(job.data, cache, recipe.corpora, "dev", recipe.seed)
+    said = score(load_vocoder(job.folder / "average.pt"), dev_clips(dev, clips))
+    (job.folder / "score.json").write_text(json.dumps(said, indent=1) + "\n")
+    print(json.dumps(said, indent=1))
 
 
 if __name__ == "__main__":
