@@ -8,13 +8,14 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from rtemo.client import AudioSender, SenderStream
-from tests.fakes.program import ROOT, command, start
+from tests.fakes.program import ROOT, command
 
 RATE_HZ = 8_000
 PACKET = RATE_HZ // 50
@@ -35,7 +36,14 @@ def _free_ports(count: int) -> int:
 class Server:
     """`rtemo serve` with a cheap chain on ports of its own; it can be killed and started again on the same."""
 
-    def __init__(self, *arguments: str, capacity: int = 64, audio: bool = False, files: int = 0) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        capacity: int = 64,
+        audio: bool = False,
+        limits: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         port = _free_ports(5)
         self.events = f"tcp://127.0.0.1:{port}"
         self.state = f"tcp://127.0.0.1:{port + 1}"
@@ -47,19 +55,22 @@ class Server:
         self._arguments: tuple[str, ...] = ("--chain", "level", "--capacity", str(capacity), *arguments)
         if audio:
             self._arguments += ("--audio-out", self.audio)
-        self._files = files
+        self._limits = limits
+        self._environment = environment
         self.process: subprocess.Popen[str]
         self.start()
 
     def start(self) -> None:
-        words = ("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
-        if self._files:
-            limited = ("bash", "-c", f'ulimit -n {self._files} && exec "$@"', "--", *command(*words))
-            self.process = subprocess.Popen(
-                limited, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+        words: tuple[str, ...] = ("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
+        if self._limits:
+            words = ("bash", "-c", f'ulimit {self._limits} && exec "$@"', "--", *command(*words))
         else:
-            self.process = start(*words)
+            words = (*command(*words),)
+        environment = {**os.environ, **(self._environment or {})}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append(line.rstrip())
