@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.capacity.process_usage import ProcessUsage
 from bench.sound import babble
+from rtemo.api import CapacityError
 from rtemo.client import AudioSender, Subscriber
 
 _RATE_HZ = 16_000
@@ -126,7 +127,12 @@ def open_and_end(ingest: str, opener: int, count: int, account: Account) -> None
     sound = (babble(2.0, opener)[:3_200] * 32_767).astype(np.int16)
     with AudioSender(ingest, timeout_s=30.0) as sender:
         for number in range(count):
-            stream = sender.open(f"brief-{opener}-{number}", sample_rate_hz=_RATE_HZ, role="customer")
+            stream = None
+            while stream is None:
+                try:
+                    stream = sender.open(f"brief-{opener}-{number}", sample_rate_hz=_RATE_HZ, role="customer")
+                except CapacityError:  # those that have ended are still being worked off, in real time
+                    time.sleep(0.05)
             stream.send(sound)
             account.add(sound.size, 0, stream.end().lost_samples)
 

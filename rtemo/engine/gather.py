@@ -32,7 +32,7 @@ class Intake:
         overrun: int64 [slots], samples overwritten before they were read.
         skipped: int64 [slots], hops dropped by the overload policy.
         concealed: int64 [slots], hops made up because the audio was late.
-        dry_hops: int64 [slots], hops in a row made up until now: how long a stream has been without audio.
+        dry_hops: int64 [slots], hops made up while others had audio, since a stream had any itself.
         mute_hops: From so many on a stream is mute, and nobody waits for it.
     """
 
@@ -255,7 +255,7 @@ def take_hops(
                 samples[i, k] = value if abs(value) > 1e-6 else np.float32(0.0)
             flag = _CONCEALED
             concealed[s] += 1
-            dry_hops[s] += 1
+            dry_hops[s] += in_company  # where nobody has audio, nobody is mute
             if in_company and not broken[s]:
                 # Late for its company, which must not be held up again and again: keep one hop more in hand.
                 prefill[s] = min(prefill[s] + hop, asked[s] + max_backlog // 2)
