@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bench.fakes.portaudio import HEADSET, FakePortAudio, RealClock
@@ -118,7 +119,7 @@ def device_lost(promise: Promise, back_as: InputDevice = HEADSET) -> None:
 
 
 def device_back_at_another_rate(promise: Promise) -> None:
-    device_lost(promise, InputDevice(3, HEADSET.name, HEADSET.host_api, 1, 44_100, True))
+    device_lost(promise, replace(HEADSET, index=3, channels=1, default_rate_hz=44_100))
 
 
 def clocks_drift(promise: Promise, duration_s: float = 300.0) -> None:

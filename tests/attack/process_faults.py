@@ -93,7 +93,7 @@ def processors_busy(promise: Promise) -> None:
         time.sleep(1.0)
         fault_s = time.monotonic()
         with busy_processors():
-            time.sleep(3.0)
+            time.sleep(2.0)
         end_s = time.monotonic()
         time.sleep(promise.whole_s)
         before = [stream.dropped_samples for stream in crowd.streams]
@@ -112,15 +112,15 @@ def processors_busy(promise: Promise) -> None:
 
 
 def disk_full(promise: Promise) -> None:
-    """A file that takes 16 KiB and no more."""
+    """A file that takes 12 KiB and no more."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "events.jsonl"
         with (
-            Server("--quiet", "--jsonl", str(path), limits="-f 16") as server,
+            Server("--quiet", "--jsonl", str(path), limits="-f 12") as server,
             Hearing(server) as hearing,
-            Crowd(server.ingest, 4) as crowd,
+            Crowd(server.ingest, 8, role="customer") as crowd,
         ):
-            assert wait_until(lambda: path.stat().st_size >= 16 << 10, 20.0)
+            assert wait_until(lambda: path.stat().st_size >= 12 << 10, 20.0)
             full_s = time.monotonic()
             assert wait_until(lambda: hearing.of("fault"), promise.told_s + 1.0)
             at_s, fault = hearing.of("fault")[0]
@@ -128,7 +128,7 @@ def disk_full(promise: Promise) -> None:
             assert (fault.data.where, fault.data.action) == ("jsonl", "closed")
             assert str(path) in fault.data.problem
             count = len(hearing.of("level"))
-            assert wait_until(lambda: len(hearing.of("level")) > count + 4)
+            assert wait_until(lambda: len(hearing.of("level")) > count + 8)
             assert sum(stream.dropped_samples for stream in crowd.streams) == 0
             assert hearing.lost_events == 0
             server.signal(signal.SIGTERM)
@@ -218,7 +218,7 @@ def clock_stepped(promise: Promise) -> None:
 
 
 def stopped_under_load(promise: Promise) -> None:
-    with Server(capacity=40) as server, Hearing(server) as hearing, Crowd(server.ingest, 40) as crowd:
+    with Server(capacity=24) as server, Hearing(server) as hearing, Crowd(server.ingest, 24) as crowd:
         time.sleep(1.0)
         stop_s = time.monotonic()
         server.signal(signal.SIGTERM)
@@ -228,7 +228,7 @@ def stopped_under_load(promise: Promise) -> None:
         assert {stream.accounts[0].reason for stream in crowd.streams} == {"source closed"}
         assert all(stream.accounts[0].lost_samples == 0 for stream in crowd.streams)
         assert wait_until(lambda: hearing.of("session_end"))
-        assert {event.call for _, event in hearing.of("stream_end")} == {f"c{index}" for index in range(40)}
+        assert {event.call for _, event in hearing.of("stream_end")} == {f"c{index}" for index in range(24)}
         assert hearing.lost_events == 0
 
 
@@ -308,7 +308,7 @@ def listener_killed(promise: Promise) -> None:
 
 
 FAULTS: dict[str, Callable[[Promise], None]] = {
-    "every processor busy for 3 s": processors_busy,
+    "every processor busy for 2 s": processors_busy,
     "disk full": disk_full,
     "folder that cannot be written": folder_cannot_be_written,
     "no home": no_home,

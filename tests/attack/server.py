@@ -116,11 +116,11 @@ class Crowd:
         back_s: Stream → when it first sent again after `forget`.
     """
 
-    def __init__(self, endpoint: str, count: int, prefix: str = "c") -> None:
+    def __init__(self, endpoint: str, count: int, prefix: str = "c", role: str = "") -> None:
         self.senders = [AudioSender(endpoint, timeout_s=20.0) for _ in range(count)]
         self.streams: list[SenderStream] = []
         for index, sender in enumerate(self.senders):
-            self.streams.append(sender.open(f"{prefix}{index}", sample_rate_hz=RATE_HZ))
+            self.streams.append(sender.open(f"{prefix}{index}", sample_rate_hz=RATE_HZ, role=role))
         self.back_s: dict[int, float] = {}
         self.sent_packets = 0
         self._stop = threading.Event()
