@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -154,6 +155,6 @@ class Crowd:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join(10.0)
-        for sender in self.senders:
-            sender.close()
+        with ThreadPoolExecutor(len(self.senders)) as pool:  # each waits a moment for a server that is gone
+            list(pool.map(AudioSender.close, self.senders))
         assert kind or not self._errors, self._errors
