@@ -195,7 +195,8 @@ class IngestDesk:
             stream = self._streams[key]
             if canonical_role(request.role) == stream.role:
                 self._send(client, stream.opened)
-                self._send(client, stream.credit)  # what was sent before it asked and is not in here is lost
+                if stream.has_audio:
+                    self._send(client, stream.credit)  # what was sent before it asked and is not in here is lost
             else:
                 problem = f"call {call!r} channel {channel!r} is open under another role"
                 self._send(client, Refused(call, channel, "policy", problem, "end it first"))
