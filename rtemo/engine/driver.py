@@ -208,10 +208,12 @@ class Driver:
             return Verdict.WAIT, now_ns + 10 * self._format.hop_ns
         if not self._is_live and (self._outbox.is_half_full or any(sink.outbox.is_half_full for sink in self._sinks)):
             return Verdict.WAIT, now_ns + _CATCH_UP_NS  # nothing is to be lost, so publishers and sinks set the pace
-        ring = self._intake.ring
+        intake = self._intake
+        ring = intake.ring
         ended = ring.ended[slots]
         fill = ring.write[slots] - ring.read[slots]
-        return self._pacer.decide(now_ns, fill, self._intake.prefill[slots], ended, self._rang_ns)
+        is_mute = intake.dry_hops[slots] >= intake.mute_hops
+        return self._pacer.decide(now_ns, fill, intake.prefill[slots], ended, self._rang_ns, is_mute)
 
     def _tick(self, holder: int) -> None:
         floor, chain, clock = self._floor, self.chain, self._clock

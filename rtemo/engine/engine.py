@@ -119,6 +119,7 @@ class Engine:
             round(self.options.settle_s * 1e9),
             seconds_to_samples(self.options.max_surplus_s, rate_hz),
             round(self.options.surplus_patience_s * 1e9),
+            seconds_to_hops(self.options.stall_s, rate_hz, hop_samples),
         )
         self.floor = Floor(self.format, self._ring, self._intake, self.outbox, is_live)
         blocks = max(2, seconds_to_hops(self.options.audio_buffer_s, rate_hz, hop_samples))

@@ -32,6 +32,8 @@ class Intake:
         overrun: int64 [slots], samples overwritten before they were read.
         skipped: int64 [slots], hops dropped by the overload policy.
         concealed: int64 [slots], hops made up because the audio was late.
+        dry_hops: int64 [slots], hops made up while others had audio, since a stream had any itself.
+        mute_hops: From so many on a stream is mute, and nobody waits for it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Intake:
         settle_ns: int,
         max_surplus_samples: int = 1 << 40,
         surplus_patience_ns: int = 0,
+        mute_hops: int = 1 << 40,
     ) -> None:
         slots = ring.write.shape[0]
         self.ring = ring
@@ -53,6 +56,8 @@ class Intake:
         self.overrun = np.zeros(slots, np.int64)
         self.skipped = np.zeros(slots, np.int64)
         self.concealed = np.zeros(slots, np.int64)
+        self.dry_hops = np.zeros(slots, np.int64)
+        self.mute_hops = mute_hops
         self._asked = np.zeros(slots, np.int64)
         self._over_since_ns = np.zeros(slots, np.int64)
         self._surplus_since_ns = np.zeros(slots, np.int64)
@@ -70,7 +75,7 @@ class Intake:
 
     def clear(self, slot: int, prefill_samples: int, drain_hops: int) -> None:
         """Make a slot fresh for a new stream."""
-        for array in (self.position, self.heard, self.overrun, self.skipped, self.concealed):
+        for array in (self.position, self.heard, self.overrun, self.skipped, self.concealed, self.dry_hops):
             array[slot] = 0
         self._over_since_ns[slot] = self._surplus_since_ns[slot] = 0
         self.prefill[slot] = self._asked[slot] = prefill_samples
@@ -114,10 +119,10 @@ class Intake:
             self._settled_ns = now_ns
         take_hops(
             slots, ended, written, now_ns, settle, self._is_live, self._max_backlog_samples, self._patience_ns,
-            self._max_surplus_samples, self._surplus_patience_ns,
+            self._max_surplus_samples, self._surplus_patience_ns, self.mute_hops,
             ring.slab, ring.flags, ring.capture_ns, ring.read, ring.sample_rate_hz,
             self.position, self.heard, self.prefill, self._asked, self.drain_hops,
-            self.overrun, self.skipped, self.concealed,
+            self.overrun, self.skipped, self.concealed, self.dry_hops,
             self._over_since_ns, self._surplus_since_ns, self._least_fill, self._last_sample, self._last_capture_ns,
             self._broken,
             samples, start_sample, flags, capture_ns,
@@ -138,10 +143,11 @@ class Intake:
 @kernel
 def take_hops(
     slots: Any, ended: Any, written: Any, now_ns: Any, settle: Any, is_live: Any, max_backlog: Any, patience_ns: Any,
-    max_surplus: Any, surplus_patience_ns: Any,
+    max_surplus: Any, surplus_patience_ns: Any, mute_hops: Any,
     slab: Any, ring_flags: Any, ring_capture: Any, read: Any, sample_rate_hz: Any,
     position: Any, heard: Any, prefill: Any, asked: Any, drain_hops: Any, overrun: Any, skipped: Any, concealed: Any,
-    over_since_ns: Any, surplus_since_ns: Any, least_fill: Any, last_sample: Any, last_capture_ns: Any, broken: Any,
+    dry_hops: Any, over_since_ns: Any, surplus_since_ns: Any, least_fill: Any, last_sample: Any, last_capture_ns: Any,
+    broken: Any,
     samples: Any, start_sample: Any, flags: Any, capture_ns: Any,
 ) -> None:  # fmt: skip
     """Copy or make up one hop per slot; see `Intake.take`."""
@@ -153,7 +159,8 @@ def take_hops(
     for i in range(slots.shape[0]):
         s = slots[i]
         in_company |= written[i] - read[s] >= hop
-        catches_up &= ended[i] != 0 or written[i] - read[s] >= hop + prefill[s]
+        fill = written[i] - read[s]
+        catches_up &= ended[i] != 0 or fill >= hop + prefill[s] or (fill < hop and dry_hops[s] >= mute_hops)
     is_alone = catches_up and slots.shape[0] == 1
     surplus_wait_ns = surplus_patience_ns * 3 // 2 if catches_up else surplus_patience_ns
     for i in range(slots.shape[0]):
@@ -215,6 +222,7 @@ def take_hops(
         elif fill > 0:
             heard[s] = position[s] + fill
         if fill >= hop:
+            dry_hops[s] = 0
             h = (read[s] // hop) % capacity
             for k in range(hop):
                 samples[i, k] = slab[s, h, k]
@@ -247,6 +255,7 @@ def take_hops(
                 samples[i, k] = value if abs(value) > 1e-6 else np.float32(0.0)
             flag = _CONCEALED
             concealed[s] += 1
+            dry_hops[s] += in_company  # where nobody has audio, nobody is mute
             if in_company and not broken[s]:
                 # Late for its company, which must not be held up again and again: keep one hop more in hand.
                 prefill[s] = min(prefill[s] + hop, asked[s] + max_backlog // 2)

@@ -98,6 +98,8 @@ class SenderStream:
         self._sure_position = 0  # all audio before it has arrived
         self._unsure: deque[tuple[int, int]] = deque()  # (bytes sent, position) at the end of each packet since
         self._asked_s = -1e9
+        self._asked_bytes: int | None = None  # sent when it asked; while no answer has come
+        self._due_bytes: int | None = None  # sent before a question that was answered: the next credit tells of them
         self._patience_s = _RETRY_S
         self._starved_s = 0.0
         self._trouble: Refused | Error | None = None
@@ -200,8 +202,13 @@ class SenderStream:
             is_news = response.opening != self._opening or response.limit_bytes < self._limit_bytes
             if self._limit_bytes < 0 or is_news:
                 self._begin(response)
+            else:
+                self._due_bytes = self._asked_bytes
+            self._asked_bytes = None
         elif isinstance(response, Credit):
             self._confirm(response.received_bytes)
+            if self._due_bytes is not None and response.received_bytes:
+                self._write_off(self._due_bytes - response.received_bytes)
             if response.limit_bytes > self._limit_bytes >= 0:
                 self._limit_bytes = response.limit_bytes
                 self._starved_s = 0.0
@@ -232,6 +239,7 @@ class SenderStream:
         self._unsure.clear()
         self._opening = opened.opening
         self._sent_bytes = self._arrived_bytes = 0
+        self._due_bytes = None
         self._limit_bytes = opened.limit_bytes
         self._patience_s = _RETRY_S
 
@@ -240,6 +248,16 @@ class SenderStream:
         self._arrived_bytes = min(received_bytes or self._sent_bytes, self._sent_bytes)
         while self._unsure and self._unsure[0][0] <= self._arrived_bytes:
             self._sure_position = self._unsure.popleft()[1]
+
+    def _write_off(self, lost_bytes: int) -> None:
+        """Count what was lost on the way, or what is granted for it would be missing for ever."""
+        self._due_bytes = None
+        if lost_bytes <= 0:
+            return
+        self.lost_samples += lost_bytes // self._width
+        self._sent_bytes -= lost_bytes
+        self._unsure = deque((max(0, sent - lost_bytes), position) for sent, position in self._unsure)
+        self._confirm(self._arrived_bytes)
 
     def _send_part(self, part: bytes, capture_ns: int, wait: bool) -> None:
         if self.account is None and self.credit_bytes < len(part):
@@ -290,6 +308,8 @@ class SenderStream:
 
     def _ask(self, now_s: float) -> None:
         self._asked_s = now_s
+        if self._asked_bytes is None:
+            self._asked_bytes = self._sent_bytes
         request = self._request
         if self._sequence > 0:
             request = msgspec.structs.replace(request, from_sample=self._sure_position)

@@ -8,13 +8,15 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from rtemo.client import AudioSender, SenderStream
-from tests.fakes.program import ROOT, command, start
+from tests.fakes.program import ROOT, command
 
 RATE_HZ = 8_000
 PACKET = RATE_HZ // 50
@@ -35,7 +37,14 @@ def _free_ports(count: int) -> int:
 class Server:
     """`rtemo serve` with a cheap chain on ports of its own; it can be killed and started again on the same."""
 
-    def __init__(self, *arguments: str, capacity: int = 64, audio: bool = False, files: int = 0) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        capacity: int = 64,
+        audio: bool = False,
+        limits: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         port = _free_ports(5)
         self.events = f"tcp://127.0.0.1:{port}"
         self.state = f"tcp://127.0.0.1:{port + 1}"
@@ -47,19 +56,22 @@ class Server:
         self._arguments: tuple[str, ...] = ("--chain", "level", "--capacity", str(capacity), *arguments)
         if audio:
             self._arguments += ("--audio-out", self.audio)
-        self._files = files
+        self._limits = limits
+        self._environment = environment
         self.process: subprocess.Popen[str]
         self.start()
 
     def start(self) -> None:
-        words = ("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
-        if self._files:
-            limited = ("bash", "-c", f'ulimit -n {self._files} && exec "$@"', "--", *command(*words))
-            self.process = subprocess.Popen(
-                limited, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+        words: tuple[str, ...] = ("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
+        if self._limits:
+            words = ("bash", "-c", f'ulimit {self._limits} && exec "$@"', "--", *command(*words))
         else:
-            self.process = start(*words)
+            words = (*command(*words),)
+        environment = {**os.environ, **(self._environment or {})}
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append(line.rstrip())
@@ -105,11 +117,11 @@ class Crowd:
         back_s: Stream → when it first sent again after `forget`.
     """
 
-    def __init__(self, endpoint: str, count: int, prefix: str = "c") -> None:
+    def __init__(self, endpoint: str, count: int, prefix: str = "c", role: str = "") -> None:
         self.senders = [AudioSender(endpoint, timeout_s=20.0) for _ in range(count)]
         self.streams: list[SenderStream] = []
         for index, sender in enumerate(self.senders):
-            self.streams.append(sender.open(f"{prefix}{index}", sample_rate_hz=RATE_HZ))
+            self.streams.append(sender.open(f"{prefix}{index}", sample_rate_hz=RATE_HZ, role=role))
         self.back_s: dict[int, float] = {}
         self.sent_packets = 0
         self._stop = threading.Event()
@@ -143,6 +155,6 @@ class Crowd:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join(10.0)
-        for sender in self.senders:
-            sender.close()
+        with ThreadPoolExecutor(len(self.senders)) as pool:  # each waits a moment for a server that is gone
+            list(pool.map(AudioSender.close, self.senders))
         assert kind or not self._errors, self._errors

@@ -16,32 +16,36 @@ from tests.fakes.program import call
 from tests.fakes.zmq_ends import wait_until
 
 P99_MS = 100.0
-SLOWER = 3.0
-"""On a machine that is busy with other things: at most so much slower than the same call without the flood."""
+MORE_MS = 25.0
+"""What a flood may add to the delay of a call at a server beside it that nobody floods, on a machine that is busy."""
 
 
 class House:
-    """A server with processed audio going out, and how a call does there when nobody floods."""
+    """A server with processed audio going out, and a twin that nobody floods: both suffer what the machine does."""
 
     def __init__(self) -> None:
         self.server = Server("--quiet", audio=True)
-        self.usual = self.call(3.0)
+        self.twin = Server("--quiet", audio=True)
 
-    def call(self, duration_s: float) -> Verdict:
-        return verdict(start_call(self.server.ingest, self.server.audio, duration_s))
+    def call(self, duration_s: float) -> tuple[Verdict, Verdict]:
+        """A good call at each of the two at the same time."""
+        calls = [start_call(server.ingest, server.audio, duration_s) for server in (self.server, self.twin)]
+        found, twin = (verdict(call) for call in calls)
+        return found, twin
 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     made = House()
-    with made.server:
+    with made.server, made.twin:
+        made.call(1.0)  # what is done once is done
         yield made
 
 
-def is_well(found: Verdict, house: House) -> bool:
+def is_well(found: Verdict, twin: Verdict) -> bool:
     """Whether a call lost nothing and was on time."""
     is_whole = found.lost_samples == found.dropped_samples == 0
-    return is_whole and found.p99_ms < max(P99_MS, SLOWER * house.usual.p99_ms)
+    return is_whole and found.p99_ms < max(P99_MS, twin.p99_ms + MORE_MS)
 
 
 def attack(house: House, name: str, duration_s: float, *endpoints: str, tries: int = 3) -> None:
@@ -56,9 +60,10 @@ def attack(house: House, name: str, duration_s: float, *endpoints: str, tries: i
             time.sleep(0.2)
             found.append(house.call(duration_s - 0.5))
         assert house.server.process.poll() is None
-        if is_well(found[-1], house):
+        if is_well(*found[-1]):
             break
-    assert is_well(found[-1], house), (found, house.usual)
+    print(name, *found)  # shown by `pytest -rP`
+    assert is_well(*found[-1]), found
     assert wait_until(lambda: house.server.rss_mib() < 1.1 * before_mib + 10, 15.0), (
         house.server.rss_mib(),
         before_mib,
@@ -119,7 +124,7 @@ def test_ended_channels_of_a_call_that_goes_on_are_forgotten() -> None:
 
 
 def test_more_connections_than_descriptors_are_refused_and_the_rest_goes_on() -> None:
-    with Server(files=400) as server, flood("connections", 4.0, server.ingest, server.events):
+    with Server(limits="-n 400") as server, flood("connections", 4.0, server.ingest, server.events):
         time.sleep(1.0)
         with AudioSender(server.ingest, timeout_s=20.0) as sender:
             stream = sender.open("good", sample_rate_hz=RATE_HZ)
@@ -132,7 +137,7 @@ def test_more_connections_than_descriptors_are_refused_and_the_rest_goes_on() ->
 
 
 def test_limit_of_open_files_that_is_too_low_for_the_capacity_is_told() -> None:
-    with Server(files=300, capacity=64) as server:
+    with Server(limits="-n 300", capacity=64) as server:
         server.kill()
         assert server.process.stderr is not None
         said = server.process.stderr.read()

@@ -14,43 +14,19 @@ from rtemo.api import (
     Fault,
     Finding,
     Health,
-    LaneSpec,
     Level,
     Mark,
-    PluginContext,
     PluginError,
     PluginSpec,
     SpeechEnd,
 )
 from rtemo.engine.history import History
-from tests.engine.lane_work import WorkOptions, describe, release_hang
+from tests.engine.lane_work import WorkOptions, release_hang
 from tests.engine.plugins import FakePlugin, FakeProcessor
 from tests.engine.rig import HOP, HOP_NS, Rig, Timetable, ramp
+from tests.engine.slow_plugin import lane_plugin
 
 pytestmark = pytest.mark.engine
-
-
-class Told(FakeProcessor):
-    """Emits a level for every finding; the span is the window's."""
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-
-    def tell(self, finding: Finding, emit: Emit) -> None:
-        self.findings.append(finding)
-        data = Level(rms_dbfs=float(finding.result["mean"]), peak_dbfs=0.0, clipped_ratio=0.0)
-        emit(finding.stream, data, finding.start_sample, finding.end_sample)
-
-
-def lane_plugin(options: WorkOptions | None = None, open_work: Any = describe, **facts: Any) -> FakePlugin:
-    spec = LaneSpec(**{"name": "work", "window_s": 0.5, "stride_s": 0.2, "least_s": 0.1, **facts})
-
-    def make(context: PluginContext, capacity: int) -> Told:
-        told = Told()
-        context.lane(spec, open_work, told.tell, options or WorkOptions())
-        return told
-
-    return FakePlugin(PluginSpec(name="slow", provides=(Mark("slow.mark"),)), make)
 
 
 @pytest.fixture

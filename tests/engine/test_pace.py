@@ -136,6 +136,42 @@ def test_channels_of_a_source_that_was_held_up_are_not_late_for_each_other(held_
     assert {len(rig.heard["a", channel]) for channel in "01"} == {rig.engine.driver.ticks}
 
 
+@pytest.mark.parametrize("mute", [1, 3])
+def test_mute_line_holds_nobody_up_who_works_off_a_burst(mute: int) -> None:
+    rig = rig_of()
+    speaker = rig.open("speaker")
+    for number in range(mute):
+        rig.open(f"mute{number}").write(ramp(HOP))
+    written = 0
+
+    def deliver(hops: int) -> None:
+        nonlocal written
+        speaker.write(ramp(hops * HOP, start=written * HOP))
+        written += hops
+
+    for hop in range(300):  # from 1 s on nothing comes for 0.5 s, then all of it at once
+        hops = 0 if 100 <= hop < 150 else 51 if hop == 150 else 1
+        rig.clock.at(hop * HOP_NS, partial(deliver, hops))
+    rig.run_until(2 * S)
+    fill = rig.engine._ring.write[0] - rig.engine._ring.read[0]
+    assert fill <= HOP, "the delay is gone"
+    rig.run_until(3 * S)
+    assert rig.counters().skipped_hops == 0
+    heard = [hop for hop in rig.witness.seen if hop.slot == 0 and not hop.flags & HopFlag.CONCEALED]  # type: ignore[attr-defined]
+    assert np.array_equal(np.concatenate([hop.samples for hop in heard]), ramp(written * HOP))
+    assert rig.counters().xruns == 0
+
+
+def test_mute_lines_do_not_outrun_the_clock_for_ever() -> None:
+    rig = rig_of()
+    fast, mute = rig.open("fast"), rig.open("mute")
+    mute.write(ramp(HOP))
+    rig.clock.every(HOP_NS / 2, lambda: fast.write(ramp(HOP)), 0, 60 * S)
+    rig.run_until(60 * S)
+    ahead_hops = rig.heard["mute", "0"][-1][0] // HOP - 6_000
+    assert 0 < ahead_hops <= 580, "5 s, and a hundredth of the time"
+
+
 def test_gap_over_time_that_was_concealed_already_is_not_played_again() -> None:
     # A microphone that was lost: the engine bridges the silence, then its source fills in what was lost.
     rig = rig_of()

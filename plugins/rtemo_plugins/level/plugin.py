@@ -71,7 +71,8 @@ class LevelProcessor(RowParts):
 
     def process(self, block: Block, emit: Emit) -> None:
         """Measure one hop, write the marks, and report the intervals that are over."""
-        level = self._meter.process(finite_rows(block.samples))
+        samples = finite_rows(block.samples)
+        level = self._meter.process(samples)
         marks = block.marks
         noise_dbfs = marks["level.noise_dbfs"]
         marks["level.clipped_samples"][:] = level.clipped_samples
@@ -90,7 +91,7 @@ class LevelProcessor(RowParts):
                 )
                 emit(row, data, int(report["start"]), int(block.start_sample[row]) + self._hop_samples)
         if watch(
-            level.power, level.peak, level.clipped_samples, block.flags, block.start_sample, self._hop_samples,
+            samples, level.power, level.peak, level.clipped_samples, block.flags, block.start_sample,
             self._span_hops, self._least_hops, self._watched, self._notices,
         ):  # fmt: skip
             for row in np.flatnonzero(self._notices["problem"][: block.n]).tolist():

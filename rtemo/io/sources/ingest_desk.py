@@ -192,8 +192,11 @@ class IngestDesk:
         call, channel = request.call, request.channel
         held = self._by_name.get(names)
         if held == key and not self._streams[key].end_reason:
-            if canonical_role(request.role) == self._streams[key].role:
-                self._send(client, self._streams[key].opened)
+            stream = self._streams[key]
+            if canonical_role(request.role) == stream.role:
+                self._send(client, stream.opened)
+                if stream.has_audio:
+                    self._send(client, stream.credit)  # what was sent before it asked and is not in here is lost
             else:
                 problem = f"call {call!r} channel {channel!r} is open under another role"
                 self._send(client, Refused(call, channel, "policy", problem, "end it first"))

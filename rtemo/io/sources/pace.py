@@ -29,14 +29,12 @@ class Pace:
         self._clock_ns = clock_ns
         self._patience_samples = int(patience_s * sample_rate_hz)
         self._start_ns: int | None = None
-        self._utc_offset_ns = 0
 
     def due_samples(self, written_samples: int) -> int:
         """Tell how many samples should have been delivered by now, of which `written_samples` are."""
         now_ns = self._clock_ns()
         if self._start_ns is None:
             self._start_ns = now_ns
-            self._utc_offset_ns = time.time_ns() - now_ns
         elapsed_samples = (now_ns - self._start_ns) * self._rate_hz // 1_000_000_000
         if elapsed_samples - written_samples > self._patience_samples:
             self._start_ns = now_ns - self._ns_at(written_samples + self._hop_samples)
@@ -51,8 +49,9 @@ class Pace:
         return max(0.0, (next_ns - self._clock_ns()) * 1e-9)
 
     def utc_ns(self, written_samples: int) -> int:
-        """Tell when the last of `written_samples` would have been captured, as UTC."""
-        return (self._start_ns or 0) + self._utc_offset_ns + self._ns_at(written_samples)
+        """Tell when the last of `written_samples` would have been captured, as UTC by the clock as it is set now."""
+        age_ns = self._clock_ns() - (self._start_ns or 0) - self._ns_at(written_samples)
+        return time.time_ns() - age_ns
 
     def _ns_at(self, position_samples: int) -> int:
         # Rounded up, so that at the time given the sample is there.

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from rtemo.io.sources.pace import Pace
@@ -49,3 +51,14 @@ def test_a_suspended_machine_does_not_flood_the_engine_with_what_it_missed() -> 
     assert pace.due_samples(0) == 160
     clock.now_ns += 10_000_000
     assert pace.due_samples(160) == 320
+
+
+def test_times_of_capture_follow_the_clock_of_the_machine_when_it_is_set_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HandClock()
+    pace = Pace(16_000, 160, clock)
+    pace.due_samples(0)
+    clock.now_ns += 1_000_000_000
+    for utc_ns in (7_000_000_000_000, 3_400_000_000_000):
+        monkeypatch.setattr(time, "time_ns", lambda utc_ns=utc_ns: utc_ns)
+        assert pace.utc_ns(16_000) == utc_ns
+        assert pace.utc_ns(15_840) == utc_ns - 10_000_000

@@ -1,0 +1,200 @@
+"""The live half of `bench.capacity.soak`: `rtemo serve` with the default chain, its own clients and a subscriber."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.capacity.process_usage import ProcessUsage
+from bench.sound import babble
+from rtemo.api import CapacityError
+from rtemo.client import AudioSender, Subscriber
+
+_RATE_HZ = 16_000
+_PACKET_SAMPLES = 320
+_CALL_S = 120.0
+_SETTLED_S = 720.0  # events are kept for replay for ten minutes; until then memory may grow
+_OPENERS = 8
+
+
+class Served(NamedTuple):
+    """A running server."""
+
+    process: "subprocess.Popen[str]"
+    ingest: str
+    events: str
+
+
+@contextmanager
+def serving(capacity: int) -> Iterator[Served]:
+    """Run `rtemo serve` on free ports."""
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        ingest, events = (f"tcp://127.0.0.1:{each.getsockname()[1]}" for each in held)
+    words = ["serve", "--quiet", "--ingest", ingest, "--publish", events, "--capacity", str(capacity)]
+    process = subprocess.Popen([sys.executable, "-m", "rtemo.cli.main", *words], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        if not any("rtemo: ready" in line for line in process.stderr):
+            raise SystemExit("the server did not start")
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # so that it never waits for us
+        yield Served(process, ingest, events)
+    finally:
+        process.terminate()
+        process.wait(20.0)
+
+
+class Account:
+    """What became of all calls so far."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.sent_samples = 0
+        self.dropped_samples = 0
+        self.lost_samples = 0
+        self._lock = threading.Lock()
+
+    def add(self, sent_samples: int, dropped_samples: int, lost_samples: int) -> None:
+        """Count one call that has ended."""
+        with self._lock:
+            self.calls += 1
+            self.sent_samples += sent_samples
+            self.dropped_samples += dropped_samples
+            self.lost_samples += lost_samples
+
+
+class Listener:
+    """A subscriber of everything that counts what it gets."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.lost_events = 0
+        self.counters: dict[str, int] = {}
+        self._endpoint = endpoint
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with Subscriber(self._endpoint, connect_timeout_s=30.0, on_notice=lambda notice: None) as feed:
+            for event in feed:
+                self.kinds[event.kind] += 1
+                if event.kind == "health":
+                    counters = event.data.counters
+                    self.counters = {name: getattr(counters, name) for name in counters.__struct_fields__}
+                self.lost_events = feed.lost_events
+                if self._over.is_set():
+                    return
+
+    def stop(self) -> None:
+        """End; a live server says something every second."""
+        self._over.set()
+        self._thread.join(5.0)
+
+
+def talk(ingest: str, slot: int, account: Account, until_s: float) -> None:
+    """Be one party after the other, each in a call of its own of about two minutes."""
+    sound = (babble(30.0, slot % 8) * 32_767).astype(np.int16)
+    number = 0
+    with AudioSender(ingest, timeout_s=30.0) as sender:
+        while time.monotonic() < until_s:
+            stream = sender.open(f"call-{slot}-{number}", sample_rate_hz=_RATE_HZ, role="customer")
+            begin_s = time.monotonic()
+            call_s = min(_CALL_S + 7 * (slot % 9), until_s - begin_s)
+            packets = max(1, round(call_s / 0.02))
+            for packet in range(packets):
+                time.sleep(max(0.0, begin_s + (packet + 1) * 0.02 - time.monotonic()))
+                at = packet * _PACKET_SAMPLES % (sound.size - _PACKET_SAMPLES)
+                stream.send(sound[at : at + _PACKET_SAMPLES], capture_ns=time.time_ns(), wait=False)
+            lost_samples = stream.end().lost_samples
+            account.add(packets * _PACKET_SAMPLES, stream.dropped_samples, lost_samples)
+            number += 1
+
+
+def open_and_end(ingest: str, opener: int, count: int, account: Account) -> None:
+    """Open so many calls, one after the other, each with a fifth of a second of sound."""
+    sound = (babble(2.0, opener)[:3_200] * 32_767).astype(np.int16)
+    with AudioSender(ingest, timeout_s=30.0) as sender:
+        for number in range(count):
+            stream = None
+            while stream is None:
+                try:
+                    stream = sender.open(f"brief-{opener}-{number}", sample_rate_hz=_RATE_HZ, role="customer")
+                except CapacityError:  # those that have ended are still being worked off, in real time
+                    time.sleep(0.05)
+            stream.send(sound)
+            account.add(sound.size, 0, stream.end().lost_samples)
+
+
+def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
+    """Open and end, then be live; print as it goes."""
+    with serving(max(64, 2 * calls)) as server:
+        listener = Listener(server.events)
+        if opens:
+            account, usage = Account(), ProcessUsage(server.process.pid)
+            threads = [
+                threading.Thread(target=open_and_end, args=(server.ingest, opener, opens // _OPENERS, account))
+                for opener in range(_OPENERS)
+            ]
+            follow(threads, usage, account, listener, 5.0, report_s, "opens")
+        if minutes:
+            account, usage = Account(), ProcessUsage(server.process.pid)
+            until_s = time.monotonic() + minutes * 60
+            threads = [
+                threading.Thread(target=talk, args=(server.ingest, slot, account, until_s)) for slot in range(calls)
+            ]
+            follow(threads, usage, account, listener, 10.0, report_s, "live")
+        listener.stop()
+
+
+def follow(
+    threads: list[threading.Thread],
+    usage: ProcessUsage,
+    account: Account,
+    listener: Listener,
+    every_s: float,
+    report_s: float,
+    what: str,
+) -> None:
+    """Let them talk, look at the server now and then, and print what became of it."""
+    start_s = time.monotonic()
+
+    def told() -> str:
+        run_s = time.monotonic() - start_s
+        return json.dumps(
+            {
+                "what": what,
+                "minutes": round(run_s / 60, 2),
+                "calls": account.calls,
+                **usage.told(min(_SETTLED_S, run_s / 2) / 3600),
+                "sent_hours": round(account.sent_samples / _RATE_HZ / 3600, 3),
+                "dropped_samples": account.dropped_samples,
+                "lost_samples": account.lost_samples,
+                "events": sum(listener.kinds.values()),
+                "lost_events": listener.lost_events,
+                "counters": listener.counters,
+            }
+        )
+
+    for thread in threads:
+        thread.start()
+    report_at_s = start_s + report_s
+    while alive := [thread for thread in threads if thread.is_alive()]:
+        usage.look()
+        if time.monotonic() > report_at_s:
+            report_at_s += report_s
+            print(told(), flush=True)
+        alive[0].join(every_s)
+    usage.look()
+    print(told(), flush=True)
