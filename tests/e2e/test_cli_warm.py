@@ -119,7 +119,7 @@ def test_the_demo_shows_what_its_subscriber_received(tmp_path):
 
 
 def test_the_demo_fails_when_its_subscriber_received_nothing(tmp_path):
-    done = demo(tmp_path, "")
+    done = demo(tmp_path, "--chain level")
     assert done.returncode == 1
     assert "received nothing" in done.stderr
 
