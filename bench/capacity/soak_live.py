@@ -48,8 +48,10 @@ def serving(capacity: int) -> Iterator[Served]:
         assert process.stderr is not None
         if not any("rtemo: ready" in line for line in process.stderr):
             raise SystemExit("the server did not start")
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # so that it never waits for us
+        threading.Thread(target=sys.stderr.writelines, args=(process.stderr,), daemon=True).start()
         yield Served(process, ingest, events)
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended by itself, with status {process.returncode}")
     finally:
         process.terminate()
         process.wait(20.0)
