@@ -22,7 +22,7 @@ from rtemo.client import AudioSender, Subscriber
 _RATE_HZ = 16_000
 _PACKET_SAMPLES = 320
 _CALL_S = 120.0
-_SETTLED_S = 720.0  # events are kept for replay for ten minutes; until then memory may grow
+_SETTLED_S = 1_500.0  # events are kept for ten minutes after the end of their calls: until then memory may grow
 _OPENERS = 8
 
 
