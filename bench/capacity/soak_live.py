@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -141,12 +142,15 @@ def open_and_end(ingest: str, opener: int, count: int, account: Account) -> None
 
 def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
     """Open and end, then be live; print as it goes."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the server ends with us
     with serving(max(64, 2 * calls)) as server:
         listener = Listener(server.events)
         if opens:
             account, usage = Account(), ProcessUsage(server.process.pid)
             threads = [
-                threading.Thread(target=open_and_end, args=(server.ingest, opener, opens // _OPENERS, account))
+                threading.Thread(
+                    target=open_and_end, args=(server.ingest, opener, opens // _OPENERS, account), daemon=True
+                )
                 for opener in range(_OPENERS)
             ]
             follow(threads, usage, account, listener, 5.0, report_s, "opens")
@@ -154,7 +158,8 @@ def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
             account, usage = Account(), ProcessUsage(server.process.pid)
             until_s = time.monotonic() + minutes * 60
             threads = [
-                threading.Thread(target=talk, args=(server.ingest, slot, account, until_s)) for slot in range(calls)
+                threading.Thread(target=talk, args=(server.ingest, slot, account, until_s), daemon=True)
+                for slot in range(calls)
             ]
             follow(threads, usage, account, listener, 10.0, report_s, "live")
         listener.stop()
