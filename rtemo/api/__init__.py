@@ -1,6 +1,7 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
 from rtemo.api.block import Block, BlockEvent, HopFlag
+from rtemo.api.consent import Consent, ConsentError, read_consent
 from rtemo.api.emotions import CIRCUMPLEX, emotion_of
 from rtemo.api.errors import (
     AudioInputError,
@@ -58,6 +59,7 @@ from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
 from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
 from rtemo.api.stagger import BATCH_ROWS, choose_steps
+from rtemo.api.tools import Tools
 from rtemo.api.vocabulary import (
     EMOTIONS,
     SHARED_TYPES,
@@ -77,6 +79,7 @@ from rtemo.api.vocabulary import (
     Transcript,
     Word,
 )
+from rtemo.api.voice import VoiceHandle, VoicePlan
 from rtemo.api.weights import BundleFile, FromFile, FromPackage, FromParts, FromUrl, PackageFile, WeightsSource
 
 __all__ = [
@@ -100,6 +103,8 @@ __all__ = [
     "BundleFile",
     "CapacityError",
     "ConfigError",
+    "Consent",
+    "ConsentError",
     "Counters",
     "DeviceError",
     "Emit",
@@ -166,8 +171,11 @@ __all__ = [
     "StreamWriter",
     "TensorSpec",
     "Tone",
+    "Tools",
     "Transcript",
     "Utterance",
+    "VoiceHandle",
+    "VoicePlan",
     "WeightsSource",
     "Window",
     "Word",
@@ -178,5 +186,6 @@ __all__ = [
     "is_agent",
     "is_payload_type",
     "kind_of",
+    "read_consent",
     "state_key_of",
 ]
