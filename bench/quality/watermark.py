@@ -2,8 +2,8 @@
 
     python -m bench.quality.watermark --data DIR [--genuine 400] [--said 24]
 
-DIR holds the corpora (`emotion`, `clean`). Genuine clips are drawn over all of them. Synthetic ones are Harvard sentences,
-said by each voice of the bundle in turn.
+DIR holds the corpora (`emotion`, `clean`). Genuine clips are drawn over all of them. Synthetic ones are Harvard
+sentences, said by each voice of the bundle in turn.
 """
 
 import argparse
