@@ -53,7 +53,7 @@ def faithfulness(examples: Sequence[Example], written: Sequence[Written]) -> dic
 
 def stand_in(labels: NDArray[np.int64], logits: NDArray[np.float32], raters: int = 3) -> list[list[int]]:
     """Ratings by made-up people who confuse emotions as merit-large does; the first of them is always right."""
-    odds = np.exp(logits - logits.max(1, keepdims=True))
+    odds = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     shares = odds / odds.sum(1, keepdims=True)
     confusion = np.stack(
         [shares[labels == c].mean(0) if (labels == c).any() else np.eye(len(EMOTIONS))[c] for c in range(len(EMOTIONS))]
