@@ -53,8 +53,8 @@ pytest: $(VENV)/.test ## all tests
 	@$(BIN)/rtemo warm # else whichever test comes first would compile the kernels in its own time
 	$(BIN)/python -m pytest
 
-attack: $(VENV)/.test ## the long form of the attacks: minutes to hours, floods and faults
-	$(BIN)/python -m pytest -m attack tests/attack
+attack: $(VENV)/.test ## the long form of the attacks and of other tests: minutes to hours, floods and faults
+	$(BIN)/python -m pytest -m "attack or long"
 
 test-newest: ## everything, with the newest releases that pyproject.toml allows instead of the locked ones
 	@tools/check_python.sh $(PYTHON)

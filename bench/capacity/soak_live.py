@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from rtemo.client import AudioSender, Subscriber
 _RATE_HZ = 16_000
 _PACKET_SAMPLES = 320
 _CALL_S = 120.0
-_SETTLED_S = 720.0  # events are kept for replay for ten minutes; until then memory may grow
+_SETTLED_S = 1_500.0  # events are kept for ten minutes after the end of their calls: until then memory may grow
 _OPENERS = 8
 
 
@@ -48,8 +49,10 @@ def serving(capacity: int) -> Iterator[Served]:
         assert process.stderr is not None
         if not any("rtemo: ready" in line for line in process.stderr):
             raise SystemExit("the server did not start")
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # so that it never waits for us
+        threading.Thread(target=sys.stderr.writelines, args=(process.stderr,), daemon=True).start()
         yield Served(process, ingest, events)
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended by itself, with status {process.returncode}")
     finally:
         process.terminate()
         process.wait(20.0)
@@ -139,12 +142,15 @@ def open_and_end(ingest: str, opener: int, count: int, account: Account) -> None
 
 def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
     """Open and end, then be live; print as it goes."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the server ends with us
     with serving(max(64, 2 * calls)) as server:
         listener = Listener(server.events)
         if opens:
             account, usage = Account(), ProcessUsage(server.process.pid)
             threads = [
-                threading.Thread(target=open_and_end, args=(server.ingest, opener, opens // _OPENERS, account))
+                threading.Thread(
+                    target=open_and_end, args=(server.ingest, opener, opens // _OPENERS, account), daemon=True
+                )
                 for opener in range(_OPENERS)
             ]
             follow(threads, usage, account, listener, 5.0, report_s, "opens")
@@ -152,7 +158,8 @@ def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
             account, usage = Account(), ProcessUsage(server.process.pid)
             until_s = time.monotonic() + minutes * 60
             threads = [
-                threading.Thread(target=talk, args=(server.ingest, slot, account, until_s)) for slot in range(calls)
+                threading.Thread(target=talk, args=(server.ingest, slot, account, until_s), daemon=True)
+                for slot in range(calls)
             ]
             follow(threads, usage, account, listener, 10.0, report_s, "live")
         listener.stop()

@@ -1,6 +1,7 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
 from rtemo.api.block import Block, BlockEvent, HopFlag
+from rtemo.api.consent import Consent, ConsentError, read_consent
 from rtemo.api.emotions import CIRCUMPLEX, emotion_of
 from rtemo.api.errors import (
     AudioInputError,
@@ -59,6 +60,7 @@ from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
 from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
 from rtemo.api.stagger import BATCH_ROWS, choose_steps
+from rtemo.api.tools import Tools
 from rtemo.api.vocabulary import (
     EMOTIONS,
     SHARED_TYPES,
@@ -81,6 +83,7 @@ from rtemo.api.vocabulary import (
     Transcript,
     Word,
 )
+from rtemo.api.voice import VoiceHandle, VoicePlan
 from rtemo.api.weights import BundleFile, FromFile, FromPackage, FromParts, FromUrl, PackageFile, WeightsSource
 
 __all__ = [
@@ -105,6 +108,8 @@ __all__ = [
     "CapacityError",
     "Claim",
     "ConfigError",
+    "Consent",
+    "ConsentError",
     "Counters",
     "Cue",
     "DeviceError",
@@ -174,8 +179,11 @@ __all__ = [
     "StreamWriter",
     "TensorSpec",
     "Tone",
+    "Tools",
     "Transcript",
     "Utterance",
+    "VoiceHandle",
+    "VoicePlan",
     "WeightsSource",
     "Window",
     "Word",
@@ -186,5 +194,6 @@ __all__ = [
     "is_agent",
     "is_payload_type",
     "kind_of",
+    "read_consent",
     "state_key_of",
 ]

@@ -102,7 +102,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fa
     where: str
     problem: str
     action: str
-    """What the engine did: `bypassed`, `closed`, `retrying`."""
+    """What the engine did: `bypassed`, `closed`, `retrying`, or `dropped` for what was too much."""
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="source"):

@@ -154,7 +154,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """Something is wrong with the sound of a stream, so that little or nothing can be heard in it."""
 
     problem: str
-    """`silent`, `faint`, `clipped`, `scale` or `no_speech`."""
+    """`silent`, `faint`, `clipped`, `scale`, `no_speech`, `offset` or `broken`."""
     detail: str
     """What was found and what it may be, for a person."""
     rms_dbfs: float | None = None

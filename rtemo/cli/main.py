@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from rtemo.cli.lazy import LazyGroup, Verb
+from rtemo.cli.lazy_tools import LazyTools
 from rtemo.cli.streams import fill_closed, tolerate_terminals
 from rtemo.telemetry import stay_offline
 
@@ -32,6 +33,7 @@ VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
     "analyze": Verb("rtemo.cli.analyze", "Run files and folders through the chain, as fast as possible.", "Listen"),
     "eval": Verb("rtemo.cli.eval", "Score the chain on clips whose emotion is known.", "Listen"),
+    "say": Verb("rtemo.cli.say", "Speak a text, or tell whether a recording was made by rtemo.", "Speak"),
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),
@@ -61,6 +63,7 @@ VERBS = {
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Emotion in speech, while it is spoken."""
+    context.obj = LazyTools()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

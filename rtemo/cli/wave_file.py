@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ class WaveFile:
         path: Its place; folders are made.
         sample_rate_hz: Rate.
         channels: Interleaved channels.
+        tags: What its header says besides, by the names that soundfile gives (`comment`, `software`).
 
     Raises:
         OSError: It cannot be made.
         RuntimeError: libsndfile cannot make it.
     """
 
-    def __init__(self, path: Path, sample_rate_hz: int, channels: int = 1) -> None:
+    def __init__(
+        self, path: Path, sample_rate_hz: int, channels: int = 1, tags: Mapping[str, str] | None = None
+    ) -> None:
         import soundfile
 
         self.path = path
@@ -47,6 +51,8 @@ class WaveFile:
         self._sound: Any = soundfile.SoundFile(
             file_name(self._part), "w", sample_rate_hz, channels, "PCM_16", format="WAV"
         )
+        for name, text in (tags or {}).items():
+            setattr(self._sound, name, text)
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Append float32 [k, channels]; what exceeds [-1, 1] is clipped.

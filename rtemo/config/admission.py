@@ -1,5 +1,6 @@
 """Admission: the policy applied to streams as they come, so that nobody changes roles on the way."""
 
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -63,8 +64,14 @@ class Admission:
 
     def remember(self, call: str, channel: str, role: str, analysis: Analysis) -> None:
         """Note under which role a stream was opened, once it was: what the engine had no room for binds nobody."""
+        now_s = time.monotonic()
         with self._lock:
-            self._announced[call, channel] = _Announced(canonical_role(role), analysis, time.monotonic())
-            self._announced.move_to_end((call, channel))
-            if len(self._announced) > _MOST_NAMES:
-                self._announced.popitem(last=False)
+            announced = self._announced
+            announced.pop((call, channel), None)
+            if _SCOPE[analysis] < max(_SCOPE.values()):  # of whom all may be found out no more ever will be
+                announced[call, channel] = _Announced(sys.intern(canonical_role(role)), analysis, now_s)
+            while announced:
+                oldest = next(iter(announced.values()))
+                if len(announced) <= _MOST_NAMES and now_s - oldest.at_s < _MEMORY_S:
+                    break
+                announced.popitem(last=False)

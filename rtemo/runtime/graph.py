@@ -11,6 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 _KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+_DECLARED_DOMAINS = _KNOWN_DOMAINS | {
+    *("ai.onnx.training", "ai.onnx.preview.training", "com.microsoft.experimental", "com.microsoft.nchwc"),
+    "org.pytorch.aten",
+}
+"""What a graph may declare without using it: ONNX Runtime declares all of these in every graph that it has saved."""
 
 _MAX_DEPTH = 64
 _MAX_FIELDS = 2_000_000
@@ -72,6 +77,15 @@ def check_graph(data: bytes) -> None:
         raise GraphError("are not an ONNX model")
 
 
+def read_fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Yield number and value of each field of a message; lengths are checked, contents are not copied.
+
+    Raises:
+        GraphError: It is no protobuf message.
+    """
+    return _fields(message, [_MAX_FIELDS])
+
+
 def _check(message: memoryview, kind: _Kind, depth: int, left: list[int]) -> None:
     """Check a message and all in it."""
     if depth > _MAX_DEPTH:
@@ -86,7 +100,7 @@ def _check(message: memoryview, kind: _Kind, depth: int, left: list[int]) -> Non
                 raise GraphError("bring settings of the runtime with them")
         elif field == kind.domain:
             domain = bytes(_message(value)).decode("utf-8", "replace")
-            if domain not in _KNOWN_DOMAINS:
+            if domain not in (_DECLARED_DOMAINS if kind.name == "opset" else _KNOWN_DOMAINS):
                 raise GraphError(f"need operators of the unknown domain {domain!r}")
         if field in kind.parts:
             _check(_message(value), _KINDS[kind.parts[field]], depth + 1, left)

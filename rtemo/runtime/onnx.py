@@ -46,7 +46,7 @@ class OnnxHandle:
 
     def __init__(self, card: ModelCard, data: bytes, device: str = "cpu") -> None:
         self.card = card
-        self._session = _open_session(card, data, _providers(device))
+        self._session = open_session(card, data, providers(device))
         self._next_names = {name: card.next_states.get(name, f"next_{name}") for name in card.states}
         self._constants = {
             name: onnxruntime.OrtValue.ortvalue_from_numpy(np.full(spec.shape, spec.fill, dtype=spec.dtype))
@@ -178,9 +178,14 @@ class Ready:
         return self._outputs
 
 
-def _open_session(card: ModelCard, data: bytes, providers: list[Any]) -> onnxruntime.InferenceSession:
+def open_session(card: ModelCard, data: bytes, providers: list[Any], threads: int = 1) -> onnxruntime.InferenceSession:
+    """Load a graph that `check_graph` has passed.
+
+    Raises:
+        ModelError: ONNX Runtime does not take it.
+    """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -200,7 +205,12 @@ def _open_session(card: ModelCard, data: bytes, providers: list[Any]) -> onnxrun
         ) from error
 
 
-def _providers(device: str) -> list[Any]:
+def providers(device: str) -> list[Any]:
+    """Name what runs graphs on a device.
+
+    Raises:
+        ModelError: There is no such device here.
+    """
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return ["CPUExecutionProvider"]

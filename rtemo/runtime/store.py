@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from rtemo import extensions
-from rtemo.api import FromFile, FromPackage, ModelCard, ModelError, ModelHandle, PackageFile, SpeechHandle
+from rtemo.api import FromFile, FromPackage, ModelCard, ModelError, ModelHandle, PackageFile, SpeechHandle, VoiceHandle
 from rtemo.runtime.cache import BundleCache
 from rtemo.runtime.card import fault_of
 from rtemo.runtime.graph import GraphError, check_graph
@@ -153,6 +153,7 @@ class ModelStore:
         self._places = dict(places or {})
         self._handles: dict[str, ModelHandle] = {}
         self._speech: dict[str, SpeechHandle] = {}
+        self._voices: dict[str, VoiceHandle] = {}
 
     def load(self, name: str) -> ModelHandle:
         """Find, check and load a bundle, or lend the one already loaded.
@@ -168,12 +169,7 @@ class ModelStore:
                     "a plugin gets it in its lane, by `context.speech`",
                 )
             data = bundle.read_weights()
-            try:
-                check_graph(data)
-            except GraphError as error:
-                raise ModelError(
-                    f"the weights of {bundle.card.name!r} {error}", "export the model again as one ONNX file"
-                ) from error
+            self._check(bundle, data)
             _warn_of_stranger(bundle)
             self._handles[name] = _open_handle(bundle.card, data, self._options)
         return self._handles[name]
@@ -202,11 +198,44 @@ class ModelStore:
             self._speech[name] = _open_speech(bundle, self._options)
         return self._speech[name]
 
+    def voice(self, name: str) -> VoiceHandle:
+        """Find, check and load a model that speaks, or lend the one already loaded.
+
+        Raises:
+            ModelError: Anything about the bundle is wrong, or it is no such model.
+        """
+        if name not in self._voices:
+            bundle = self._find(name)
+            if bundle.card.task != "voice":
+                raise ModelError(
+                    f"{bundle.card.name!r} is for {bundle.card.task} and does not speak",
+                    "name a bundle whose card says `task: voice`",
+                )
+            files = bundle.read_files()
+            self._check(bundle, next(iter(files.values())))
+            _warn_of_stranger(bundle)
+            from rtemo.runtime.voice import OnnxVoice  # costs 130 ms, so only who speaks pays
+
+            self._voices[name] = OnnxVoice(bundle.card, files, self._options.device, self._options.speech_threads)
+        return self._voices[name]
+
     @property
     def hashes(self) -> dict[str, str]:
         """Name → sha256 of what has been loaded."""
-        handles: dict[str, ModelHandle | SpeechHandle] = {**self._handles, **self._speech}
+        handles: dict[str, ModelHandle | SpeechHandle | VoiceHandle] = {
+            **self._handles,
+            **self._speech,
+            **self._voices,
+        }
         return {name: handle.card.sha256 for name, handle in handles.items()}
+
+    def _check(self, bundle: Bundle, data: bytes) -> None:
+        try:
+            check_graph(data)
+        except GraphError as error:
+            raise ModelError(
+                f"the weights of {bundle.card.name!r} {error}", "export the model again as one ONNX file"
+            ) from error
 
     def _find(self, name: str) -> Bundle:
         return find(self._places.get(name, name), self._options.folders)

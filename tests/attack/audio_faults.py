@@ -242,7 +242,7 @@ def not_finite(value: float) -> Callable[[Promise], None]:
 
 
 def direct_voltage(promise: Promise) -> None:
-    bad_sound(promise, "offset", lambda hop: (hop + np.float32(0.1)).clip(-0.9, 0.9))
+    bad_sound(promise, "offset", lambda hop: (hop + np.float32(0.2)).clip(-0.9, 0.9))
 
 
 def clipping(promise: Promise) -> None:

@@ -43,8 +43,8 @@ def house() -> Iterator[House]:
 
 
 def is_well(found: Verdict, twin: Verdict) -> bool:
-    """Whether a call lost nothing and was on time."""
-    is_whole = found.lost_samples == found.dropped_samples == 0
+    """Whether a call was on time and lost nothing, or no more than one that the machine alone has held up."""
+    is_whole = found.lost_samples <= twin.lost_samples and found.dropped_samples <= twin.dropped_samples
     return is_whole and found.p99_ms < max(P99_MS, twin.p99_ms + MORE_MS)
 
 

@@ -129,6 +129,25 @@ def test_memory_of_roles_is_bounded(monkeypatch) -> None:
     assert len(admission._announced) == 3
 
 
+def test_nothing_is_remembered_of_whom_all_may_be_found_out_nor_of_anybody_for_longer_than_it_binds(
+    monkeypatch,
+) -> None:
+    admission = Admission(Policy())
+    for number in range(100):
+        admission.remember(f"call{number}", "0", "customer", "person")
+    assert not admission._announced
+    admission.remember("call", "0", "", "timing")
+    admission.remember("call", "0", "customer", "person")
+    assert not admission._announced
+    now_s = 1_000.0
+    monkeypatch.setattr("rtemo.config.admission.time.monotonic", lambda: now_s)
+    for number in range(100):
+        admission.remember(f"call{number}", "0", "agent", "timing")
+    now_s += 7_201.0
+    admission.remember("new", "0", "agent", "timing")
+    assert list(admission._announced) == [("new", "0")]
+
+
 def test_a_stream_that_there_was_no_room_for_binds_nobody() -> None:
     with rtemo.Session(Config(chain=())) as session:
         session.stream("call", "0", role="customer")

@@ -18,6 +18,8 @@ HARMLESS = {"level", "tone", "quality", "stream_start", "stream_end"}
 def test_tones_digits_hum_and_music_become_neither_emotion_nor_rank_nor_alarm():
     sounds = {name.replace(" ", "_"): tone(*CALL_PROGRESS[name], DURATION_S) for name in ("ringback US", "busy EU")}
     sounds |= {"digits": digits("0123456789*#" * 6, 0.1, 0.08), "hum": hum(50, DURATION_S)}
+    t = np.arange(round(DURATION_S * 16_000)) / 16_000
+    sounds["low_hum"] = np.sin(2 * np.pi * 115 * t) + 0.7 * np.sin(2 * np.pi * 230 * t + 1.0)
     sounds |= {kind: music(kind, DURATION_S, 7) for kind in ("chords", "melody", "strings", "pop")}
     sounds["comfort_noise"] = comfort_noise(DURATION_S)
     lines = {name: telephone(at_level(sound, -20.0)) for name, sound in sounds.items()}

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import HopFlag
 from rtemo.dsp.kernel import kernel
+from rtemo.dsp.lanes import LANES, fma, load_unaligned, splat, total
 
 SILENT, FAINT, CLIPPED, SCALE, OFFSET, BROKEN = 1, 2, 3, 4, 5, 6
 PROBLEMS = ("", "silent", "faint", "clipped", "scale", "offset", "broken")
@@ -27,8 +28,10 @@ FAINT_PEAK = np.float32(10 ** (-84 / 20))
 """Two steps of 16 bit."""
 CLIPPED_RATIO = 0.005
 SCALE_RATIO = 0.3
-OFFSET_MEAN = 0.02
-"""Mean over a span of a second or more; that of speech, noise or hum is below a tenth of it."""
+OFFSET_MEAN = 0.1
+"""Mean over a span of a second or more. That of recordings is below .001; a voice of lopsided pulses may reach .07."""
+STANDING_MEAN = 0.02
+"""The same, where there is little else: more than half of the power."""
 PATIENT_SPANS = 6
 """A stream that has sounded is not called silent before that many spans: on the telephone somebody listens."""
 
@@ -95,6 +98,7 @@ def watch(
     """
     any_wrong = False
     hop_samples = samples.shape[1]
+    flat = samples.reshape(-1)
     for i in range(power.size):
         row = rows[i]
         notice = notices[i]
@@ -104,10 +108,7 @@ def watch(
                 row.start = position[i]
             row.hops += 1
             row.energy += power[i]
-            total = np.float32(0.0)
-            for k in range(hop_samples):
-                total += samples[i, k]
-            row.sum += total
+            row.sum += _sum(flat, i * hop_samples, hop_samples)
             row.broken_hops += flags[i] & _SANITISED != 0
             row.peak = max(row.peak, peak[i])
             row.clipped_samples += clipped_samples[i]
@@ -115,7 +116,7 @@ def watch(
         is_over = row.hops >= span_hops or flags[i] & _LAST != 0
         is_urgent = row.hops == least_hops and (ratio >= SCALE_RATIO or row.broken_hops > 0)
         if row.hops >= least_hops and (is_over or is_urgent):
-            problem = _problem(row, ratio, row.sum / (row.hops * hop_samples))
+            problem = _problem(row, ratio, abs(row.sum) / (row.hops * hop_samples))
             if problem != 0 and problem != row.said:
                 any_wrong = True
                 notice.problem = problem
@@ -129,6 +130,18 @@ def watch(
             row.energy = row.sum = 0.0
             row.peak = np.float32(0.0)
     return any_wrong
+
+
+@kernel
+def _sum(flat: Any, begin: int, count: int) -> Any:
+    whole = count - count % LANES
+    sums = splat(np.float32(0.0))
+    for i in range(0, whole, LANES):
+        sums = fma(load_unaligned(flat, begin + i), splat(np.float32(1.0)), sums)
+    found = total(sums)
+    for i in range(whole, count):
+        found += flat[begin + i]
+    return found
 
 
 @kernel
@@ -146,4 +159,5 @@ def _problem(row: Any, ratio: float, mean: float) -> int:
         return SCALE
     if ratio >= CLIPPED_RATIO:
         return CLIPPED
-    return OFFSET if abs(mean) >= OFFSET_MEAN else 0
+    is_standing = mean >= STANDING_MEAN and mean * mean > 0.5 * row.energy / row.hops
+    return OFFSET if mean >= OFFSET_MEAN or is_standing else 0

@@ -18,7 +18,7 @@ from rtemo.api import (
 )
 from rtemo.dsp.fft import FftPlan
 from rtemo.dsp.lanes import LANES
-from rtemo_plugins.vad.steadiness import FRESH, STEADY, weigh_steadiness
+from rtemo_plugins.vad.steadiness import FRESH, STEADY, THIN_SAMPLES, weigh_steadiness
 from rtemo_plugins.vad.windows import (
     BINS,
     CONTEXT_SAMPLES,
@@ -104,6 +104,7 @@ class SileroBackEnd:
         self._latest = add("latest", np.float32, fill=np.nan)
         self._silent_windows = add("silent_windows", np.int64)
         self._loudness = self._state.add("loudness", (), LOUDNESS)
+        self._past = add("past", np.float32, (THIN_SAMPLES,))
         self._shape = add("shape", np.float32, (BINS,))
         self._steady = self._state.add("steady", (), STEADY, fill=FRESH)
         self.began: NDArray[np.uint8] = np.zeros(capacity, np.uint8)
@@ -169,8 +170,8 @@ class SileroBackEnd:
         out = self._handle.run({"spectrum": spectrum}, self._memory, count if count == n else rows)
         self._result[rows] = out["probability"][:, 0]
         weigh_steadiness(
-            magnitude, rows, self._loudness, self._shape, self._steady, self._silent_windows, toned, self._result,
-            self.began,
+            magnitude, rows, self._audio, self._past, self._loudness, self._shape, self._steady, self._silent_windows,
+            toned, self._result, self.began,
         )  # fmt: skip
         self._pending[rows] = False
 

@@ -33,6 +33,7 @@ LOUDNESS = np.dtype(
     [
         ("has_any", np.bool_),
         ("level_db", np.float32),  # of the newest window
+        ("before_db", np.float32),  # of the one before
         ("loud_db", np.float32),  # of the loudest of late
         ("floor_db", np.float32),  # of the quietest of late
         ("gain", np.float32),  # of the newest window
@@ -96,6 +97,8 @@ def _follow(loud: Any, level_db: np.float32) -> None:
     if not loud.has_any:
         loud.has_any = True
         loud.loud_db = loud.floor_db = level_db
+        loud.level_db = np.float32(-120.0)
+    loud.before_db = loud.level_db
     loud.level_db = level_db
     loud.floor_db = min(level_db, loud.floor_db + np.float32(FLOOR_RISE_DB))
     if level_db > loud.loud_db:

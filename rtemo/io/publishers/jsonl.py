@@ -78,9 +78,9 @@ class JsonlPublisher:
             else:
                 self._file = self._path.open("ab" if self._append else "wb")
         except OSError as error:
-            raise self._refusal(error.strerror) from None
+            raise self._refusal(error.strerror or str(error)) from None
 
-    def _refusal(self, reason: str) -> RtemoError:
+    def _refusal(self, reason: str | None) -> RtemoError:
         return RtemoError(f"cannot write {self._where}: {reason}", "check that the folder exists and may be written")
 
     def publish(self, events: Sequence[Event]) -> None:

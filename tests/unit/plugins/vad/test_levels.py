@@ -54,6 +54,17 @@ def test_clipped_speech_is_told_and_good_speech_is_not():
     assert problems(voice(35.0, 1)) == []
 
 
+def test_a_direct_voltage_is_told_alone_and_under_speech():
+    assert problems(0.2 + 0.2 * voice(12.0, 1)) == [("offset", 10.0)]
+    assert problems(np.full(12 * RATE_HZ, -0.03)) == [("offset", 10.0)]
+    assert problems(0.01 + voice(12.0, 1) / 4) == []
+
+
+def test_samples_that_were_no_numbers_are_told_within_a_second():
+    assert problems(voice(12.0, 1), int(HopFlag.SANITISED)) == [("broken", 1.0)]
+    assert problems(np.zeros(12 * RATE_HZ), int(HopFlag.SANITISED)) == [("broken", 1.0)]
+
+
 def test_silence_is_told_at_once_where_nothing_ever_came_and_late_where_somebody_listens():
     assert problems(np.zeros(25 * RATE_HZ)) == [("silent", 10.0)]
     listening = np.concatenate([voice(10.0, 1), np.zeros(75 * RATE_HZ)])

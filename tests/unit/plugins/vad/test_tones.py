@@ -60,6 +60,35 @@ def test_music_and_hum_are_named_and_are_no_speech():
     assert of(Tone, found["chords"])
 
 
+def low_hum(pitch_hz: float, harmonics: int, slope: float = 1.0) -> np.ndarray:
+    t = np.arange(2 * RATE_HZ) / RATE_HZ
+    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, harmonics)
+    partials = (k**-slope * np.sin(2 * np.pi * pitch_hz * k * t + phases[k - 1]) for k in range(1, harmonics + 1))
+    return at_level(sum(partials), -25.0)
+
+
+def test_hum_of_any_pitch_is_no_speech_from_its_first_sample_on():
+    sounds = {}
+    for pitch_hz in range(50, 121, 10):
+        for harmonics in (1, 2, 3, 4, 6, 12):
+            hummed = low_hum(pitch_hz, harmonics)
+            sounds[f"{pitch_hz} Hz, {harmonics}"] = hummed
+            sounds[f"{pitch_hz} Hz, {harmonics}, telephone"] = telephone(hummed)
+            sounds[f"{pitch_hz} Hz, {harmonics}, flat, a moment later"] = np.pad(
+                low_hum(pitch_hz, harmonics, 0), (900, 0)
+            )
+    wrong = [name for name, events in hear(**sounds).items() if of(SpeechStart, events)]
+    assert wrong == []
+
+
+def test_speech_that_begins_with_the_stream_is_heard_from_its_beginning():
+    for seed in range(4):
+        sound = voice(3.0, seed)
+        begin = int(np.flatnonzero(np.abs(sound) > 0.01)[0]) + 2_000  # in the midst of its first syllable
+        [start, *_] = of(SpeechStart, hear(a=sound[begin:])["a"])
+        assert start.start_sample < 0.15 * RATE_HZ
+
+
 def test_speech_is_heard_after_a_tone_and_after_music():
     for before in (tone((440, 480), (), 4.0), music("strings", 8.0, 6)):
         before = at_level(before, -20.0)

@@ -1,0 +1,1 @@
+"""The kokoro bundle: a card alone; its weights come from packages."""

@@ -1,0 +1,1 @@
+"""ChiReSSD: disordered speech said again, clearly and in the same voice."""

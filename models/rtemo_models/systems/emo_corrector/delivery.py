@@ -1,0 +1,97 @@
+"""Delivery: how the clips that were found are said, against how their speakers usually speak, moved onto new words."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.voice.imitation import Imitator, Sentence, stretched_contour, with_pitch
+from rtemo.voice.manner import VOICED_HZ, Manner
+from rtemo_models.systems.emo_corrector.store import ClipStore, Found
+
+_CURVE_POINTS = 64
+_LOWEST_HZ, _HIGHEST_HZ = 55.0, 600.0
+_MOST = Manner(speed=1.35, pitch_semitones=7.0, pitch_range=1.8, level_db=8.0)
+_LEAST = Manner(speed=0.7, pitch_semitones=-5.0, pitch_range=0.5, level_db=-8.0)
+_CONTOUR_SHARE = 0.5
+
+
+class Delivery(NamedTuple):
+    """How something is to be said.
+
+    Attributes:
+        manner: Tempo, height and range of pitch, level, against what is usual.
+        contour: float32 [points], melody in semitones about its median; empty where only the manner is known.
+    """
+
+    manner: Manner
+    contour: NDArray[np.float32]
+
+
+def delivery_of(found: Sequence[Found], store: ClipStore) -> Delivery:
+    """Take the mean of how clips are said, the nearer the more, each against its speaker's other clips.
+
+    A speaker of one clip has no usual: then only the melody is taken.
+    """
+    weights = np.array([one.likeness for one in found])
+    weights = weights / weights.sum()
+    changes, contours = [], []
+    for one in found:
+        clip = one.clip
+        pitch_hz, spread, rate, level_db = store.usual(clip.speaker)
+        own = (clip.melody.median_hz, clip.melody.range_semitones, clip.rate_per_s)
+        changes.append(
+            (
+                np.log(own[2] / rate) if own[2] > 0 and rate > 0 else 0.0,
+                12.0 * np.log2(own[0] / pitch_hz) if own[0] > 0 and pitch_hz > 0 else 0.0,
+                np.log(own[1] / spread) if own[1] > 0 and spread > 0 else 0.0,
+                clip.level_db - level_db if pitch_hz > 0 else 0.0,
+            )
+        )
+        contours.append(stretched_contour(clip.melody.pitch_hz, _CURVE_POINTS))
+    speed, semitones, spread, level_db = weights @ np.array(changes)
+    manner = Manner(
+        speed=_within(float(np.exp(speed)), _LEAST.speed, _MOST.speed),
+        pitch_semitones=_within(float(semitones), _LEAST.pitch_semitones, _MOST.pitch_semitones),
+        pitch_range=_within(float(np.exp(spread)), _LEAST.pitch_range, _MOST.pitch_range),
+        level_db=_within(float(level_db), _LEAST.level_db, _MOST.level_db),
+    )
+    return Delivery(manner, np.asarray(weights @ np.stack(contours), np.float32))
+
+
+def delivered(imitator: Imitator, sentence: Sentence, first: int, last: int, delivery: Delivery) -> Sentence:
+    """Say words [first, last) of a sentence in a delivery; the others stay as they were planned."""
+    signs = slice(sentence.spans[first].start, sentence.spans[last - 1].stop)
+    durations = sentence.plan.durations_frames.astype(np.float64)
+    durations[signs] /= delivery.manner.speed
+    sentence = imitator.with_durations(sentence, _whole(durations))
+    ends = np.cumsum(sentence.plan.durations_frames)
+    start, end = 2 * int(ends[signs.start - 1]), 2 * int(ends[signs.stop - 1])
+    pitch_hz = sentence.plan.pitch_hz.copy()
+    part = pitch_hz[start:end]
+    is_voiced = part > VOICED_HZ
+    if not is_voiced.any():
+        return sentence
+    middle = (
+        np.log2(imitator.melody.median_hz) if imitator.melody.median_hz > 0 else np.median(np.log2(part[is_voiced]))
+    )
+    planned = 12.0 * (np.log2(np.where(is_voiced, part, 1.0)) - middle)
+    if len(delivery.contour):
+        spread = np.std(planned[is_voiced]) / max(float(np.std(delivery.contour)), 0.3)
+        along = np.linspace(0, len(delivery.contour) - 1, end - start)
+        curve = np.interp(along, np.arange(len(delivery.contour)), delivery.contour) * spread
+        planned = (1.0 - _CONTOUR_SHARE) * planned + _CONTOUR_SHARE * curve
+    moved = 2.0 ** (middle + (delivery.manner.pitch_range * planned + delivery.manner.pitch_semitones) / 12.0)
+    part[is_voiced] = np.clip(moved, _LOWEST_HZ, _HIGHEST_HZ)[is_voiced]
+    return with_pitch(sentence, pitch_hz)
+
+
+def _whole(durations: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round durations so that their sum stays: what is cut off one is given to the next."""
+    ends = np.rint(np.cumsum(durations)).astype(np.int64)
+    return np.maximum(np.diff(ends, prepend=0), 1)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

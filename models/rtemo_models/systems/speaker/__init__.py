@@ -1,0 +1,1 @@
+"""The speaker embedding of Resemblyzer as a bundle."""

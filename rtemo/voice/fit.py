@@ -1,0 +1,116 @@
+"""Fitting a style to a reference: a search among what the voices of a model span, judged by how alike it sounds.
+
+Both halves of a style are searched by themselves: what colours the sound, and how it is said (StyleTTS 2 keeps them
+apart). A candidate is a mixture of the model's voices, each of which may count a little more than all of it or less
+than nothing. A separable evolution strategy (Ros & Hansen 2008) moves and narrows the mixtures; each candidate
+says one short phrase, at the pitch of the reference, and its embedding is compared.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import Consent, VoiceHandle
+from rtemo.dsp.resample import resample
+from rtemo.voice.errors import VoiceError
+from rtemo.voice.manner import at_median
+from rtemo.voice.reference import RATE_HZ, check_reference, melody_of
+from rtemo.voice.speaker import SpeakerEmbedder, cosine
+from rtemo.voice.style import FittedStyle, Style
+
+PROBE = "ðə bˈɜɹʧ kənˈu slˈɪd ˌɔn ðə smˈuð plˈæŋks."
+"""What candidates say, in signs: a sentence of the Harvard list with every kind of sound, 2 s."""
+
+_ROW_SIGNS = 40
+_POPULATION, _PARENTS = 8, 3
+_FIRST_SPREAD = 0.25
+_LOW, _HIGH = -0.6, 1.6
+
+
+def fit_style(
+    voice: VoiceHandle,
+    samples: NDArray[np.float32],
+    embedder: SpeakerEmbedder,
+    consent: Consent,
+    *,
+    tries: int = 80,
+    seed: int = 0,
+    on_progress: Callable[[int, float], None] | None = None,
+) -> FittedStyle:
+    """Fit a style to a recording of one speaker.
+
+    Args:
+        voice: The model; its plans must be visible.
+        samples: The reference, float32 [k] at 16 kHz.
+        embedder: What judges.
+        consent: By whose word; it is kept in the style.
+        tries: Phrases that are said; each takes about half a second.
+        seed: Of the search.
+        on_progress: Told after each phrase how many were said and the best cosine so far.
+
+    Raises:
+        VoiceError: Nothing can be taken from the reference, or the model does not plan.
+    """
+    check_reference(samples, embedder)
+    if not voice.can_plan:
+        raise VoiceError(f"{voice.card.name!r} does not tell how it plans, so no style can be fitted", "use another")
+    target = embedder.embed(samples)
+    melody = melody_of(samples)
+    rows = np.stack([Style(table, name).of(_ROW_SIGNS) for name, table in voice.voices.items()])
+    half = int(voice.card.front_end.get("manner_from", rows.shape[1] // 2))
+    random = np.random.default_rng(seed)
+    said = 0
+    best = -1.0
+
+    def judge(weights: NDArray[np.float64]) -> float:
+        nonlocal said, best
+        score = cosine(embedder.embed(_probe(voice, mixed(rows, weights, half), melody.median_hz)), target)
+        said += 1
+        best = max(best, score)
+        if on_progress is not None:
+            on_progress(said, best)
+        return score
+
+    count = len(rows)
+    corners = [np.eye(count)[index] for index in range(count)]
+    scores = [judge(np.concatenate([corner, corner])) for corner in corners]
+    nearest = max(scores)
+    shares = np.exp(12.0 * (np.array(scores) - nearest))
+    mean = np.tile(shares / shares.sum(), 2)
+    kept, kept_score = np.tile(corners[int(np.argmax(scores))], 2), nearest
+    spread = np.full(2 * count, _FIRST_SPREAD)
+    while said + _POPULATION <= tries:
+        found = [np.clip(mean + spread * random.standard_normal(2 * count), _LOW, _HIGH) for _ in range(_POPULATION)]
+        judged = [judge(candidate) for candidate in found]
+        order = np.argsort(judged)[::-1]
+        if judged[order[0]] > kept_score:
+            kept, kept_score = found[order[0]], judged[order[0]]
+        parents = np.stack([kept, *(found[index] for index in order[:_PARENTS])])
+        moved = parents.mean(axis=0)
+        spread = np.clip(0.7 * spread + 0.3 * np.abs(parents - mean).mean(axis=0) * 1.2, 0.03, _FIRST_SPREAD)
+        mean = moved
+    return FittedStyle(
+        bundle=voice.card.name,
+        style=tuple(float(value) for value in mixed(rows, kept, half)),
+        consent=consent,
+        pitch_hz=melody.median_hz,
+        pitch_range_semitones=melody.range_semitones,
+        similarity={"fitted": kept_score, "nearest_voice": nearest},
+        reference_s=len(samples) / RATE_HZ,
+    )
+
+
+def mixed(rows: NDArray[np.float32], weights: NDArray[np.float64], half: int) -> NDArray[np.float32]:
+    """Mix styles, float32 [voices, width], with weights [2 voices]: of sound, then of manner, each of sum 1."""
+    sound, manner = weights[: len(rows)], weights[len(rows) :]
+    parts = []
+    for share, part in ((sound, rows[:, :half]), (manner, rows[:, half:])):
+        total = float(share.sum())
+        parts.append((share / total if abs(total) > 0.2 else np.full(len(rows), 1 / len(rows))) @ part)
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _probe(voice: VoiceHandle, style: NDArray[np.float32], median_hz: float) -> NDArray[np.float32]:
+    plan = at_median(voice.plan(PROBE, style), median_hz)
+    return resample(voice.render(plan), voice.card.sample_rate_hz, RATE_HZ)

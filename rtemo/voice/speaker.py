@@ -1,0 +1,93 @@
+"""SpeakerEmbedder: how alike two voices sound, by a bundle for the task `speaker`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api import ModelHandle
+from rtemo.dsp.filterbank import triangular_filterbank
+from rtemo.voice.errors import VoiceError
+
+RATE_HZ = 16_000
+LEAST_S = 1.0
+"""Speech below which a voice cannot be told."""
+
+_HOP_SAMPLES, _FRAME_SAMPLES = 160, 400
+_FRAMES, _BANDS = 160, 40
+_STEP_FRAMES = 77  # 1.3 partial windows a second, as Resemblyzer takes
+_LEVEL_DBFS = -30.0
+_QUIET_DB = 30.0
+_LONGEST_GAP_FRAMES = 20
+_BANK = triangular_filterbank(
+    _BANDS, rate_hz=RATE_HZ, fft_samples=_FRAME_SAMPLES, low_hz=0.0, high_hz=RATE_HZ / 2, area_normalised=True
+)
+_WINDOW = np.hanning(_FRAME_SAMPLES + 1)[:-1].astype(np.float32)
+
+
+class SpeakerEmbedder:
+    """Embeds recordings as Resemblyzer does (Wan et al. 2018): mean over windows of 1.6 s, length 1.
+
+    Args:
+        model: A bundle whose card says `task: speaker`.
+    """
+
+    def __init__(self, model: ModelHandle) -> None:
+        self._model = model
+        self._state = model.new_state(1)
+        self._matrix = _BANK.dense().T
+
+    def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed a recording, float32 [k] at 16 kHz → float32 [256] of length 1.
+
+        Raises:
+            VoiceError: There is less than `LEAST_S` of sound in it.
+        """
+        windows = self.embed_windows(samples)
+        mean = windows.mean(axis=0)
+        embedded: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        return embedded
+
+    def embed_windows(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed each window of 1.6 s by itself, float32 [windows, 256]; see `embed`."""
+        speech = without_silence(samples)
+        if len(speech) < LEAST_S * RATE_HZ:
+            raise VoiceError(
+                f"there is {len(speech) / RATE_HZ:.1f} s of sound, no voice can be told from less than {LEAST_S:.0f} s",
+                "give a longer recording",
+            )
+        power = float(np.mean(speech.astype(np.float64) ** 2))
+        gain_db = _LEVEL_DBFS - 10.0 * np.log10(max(power, 1e-12))
+        mels = self._mels(speech * np.float32(10.0 ** (max(gain_db, 0.0) / 20.0)))
+        if len(mels) < _FRAMES:
+            mels = np.pad(mels, ((0, _FRAMES - len(mels)), (0, 0)))
+        starts = [*range(0, len(mels) - _FRAMES + 1, _STEP_FRAMES)]
+        found = [
+            self._model.run({"mel": mels[None, start : start + _FRAMES]}, self._state, 1)["embedding"][0].copy()
+            for start in starts
+        ]
+        return np.stack(found).astype(np.float32)
+
+    def _mels(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Power in mel bands, float32 [frames, bands], without a logarithm, as the network was trained."""
+        padded = np.pad(samples, _FRAME_SAMPLES // 2)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME_SAMPLES)[::_HOP_SAMPLES]
+        power = np.abs(np.fft.rfft(frames * _WINDOW, axis=1)) ** 2
+        return np.asarray(power @ self._matrix, np.float32)
+
+
+def without_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Leave out pauses of over .2 s: what is 30 dB and more below the loud frames."""
+    x = np.asarray(samples, np.float32)
+    count = len(x) // _HOP_SAMPLES
+    if not count:
+        return x[:0]
+    hops = x[: count * _HOP_SAMPLES].reshape(count, _HOP_SAMPLES).astype(np.float64)
+    level = 10.0 * np.log10((hops**2).mean(axis=1) + 1e-12)
+    is_loud = level > max(float(np.percentile(level, 95)) - _QUIET_DB, -70.0)
+    width = _LONGEST_GAP_FRAMES // 2
+    near = np.convolve(is_loud, np.ones(2 * width + 1), mode="full")[width : width + count] > 0
+    return hops[near].astype(np.float32).reshape(-1)
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Tell how alike two embeddings are, -1 to 1."""
+    return float(np.dot(a, b) / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-9))

@@ -1,0 +1,163 @@
+"""`rtemo say` on a made-up voice: files with a mark and a tag, consent before anything, one line for every mistake."""
+
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from rtemo.api import ConsentError, ProcessedBlock
+from rtemo.cli import say as verb
+from rtemo.cli.lazy_tools import LazyTools
+from rtemo.cli.playing import Player
+from rtemo.cli.speech_tag import read_tag
+from rtemo.testing.voice import voice as speech
+from rtemo.voice.errors import VoiceError
+from rtemo.voice.style import read_style
+from tests.fakes.speaking import LetterEspeak, write_voice
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("rtemo.voice.espeak.find_espeak", LetterEspeak)
+    return write_voice(tmp_path / "notes")
+
+
+def run(*arguments, text=None):
+    return CliRunner().invoke(
+        verb.command, list(map(str, arguments)), obj=LazyTools(), input=text, standalone_mode=False
+    )
+
+
+def test_a_text_becomes_a_file_that_says_what_it_is(folder, tmp_path):
+    out = tmp_path / "x.wav"
+    done = run("good morning", "--bundle", folder, "--voice", "low", "--out", out)
+    assert done.exception is None
+    samples, rate_hz = soundfile.read(out)
+    assert rate_hz == 16_000
+    assert len(samples) > 16_000
+    assert read_tag(out).startswith("synthetic speech; voice: ")
+    assert out.stat().st_mode & 0o077 == 0
+
+
+def test_text_comes_from_standard_input(folder, tmp_path):
+    out = tmp_path / "x.wav"
+    assert run("-", "--bundle", folder, "--out", out, text="good morning\n").exception is None
+    assert out.exists()
+
+
+def test_words_and_phonemes_are_printed(folder, tmp_path):
+    done = run("ab cd", "--bundle", folder, "--out", tmp_path / "x.wav", "--words")
+    assert [line.split()[-1] for line in done.output.splitlines() if line.endswith(("ab", "cd"))] == ["ab", "cd"]
+    assert run("ab, cd", "--bundle", folder, "--phonemes").output == "ab, cd\n"
+
+
+def test_the_tag_is_found_by_check_and_its_absence_is_told(folder, tmp_path):
+    out, plain = tmp_path / "x.wav", tmp_path / "plain.wav"
+    run("good morning", "--bundle", folder, "--out", out)
+    done = run("--check", out)
+    assert done.return_value == 0
+    assert "tag        synthetic speech" in done.output
+    soundfile.write(plain, speech(3.0, seed=1), 16_000)
+    done = run("--check", plain)
+    assert done.return_value == 1
+    assert "watermark  not found" in done.output
+    assert "tag        none" in done.output
+
+
+def test_nobody_is_imitated_without_consent_and_nothing_is_loaded_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(LazyTools, "voice", lambda self, name: pytest.fail("a model was loaded"))
+    for given in ([], ["--consent", "yes"]):
+        done = run("good morning", "--like", tmp_path / "her.wav", *given)
+        assert isinstance(done.exception, ConsentError)
+    assert "belongs to --like" in str(run("good morning", "--consent", "Jane, 2026-11-30").exception)
+
+
+def test_who_consented_stands_in_the_style_and_in_the_file(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("rtemo.voice.fit.PROBE", "abc abc abc abc abc abc")
+    reference, style, out = tmp_path / "her.wav", tmp_path / "her.json", tmp_path / "x.wav"
+    soundfile.write(reference, speech(6.0, seed=4), 16_000)
+    given = ["--bundle", folder, "--like", reference, "--consent", "Jane Doe, 2026-11-30", "--tries", "10"]
+    done = run("good morning", *given, "--save-style", style, "--out", out)
+    assert done.exception is None
+    assert read_tag(out).endswith("consent: Jane Doe, 2026-11-30")
+    again = tmp_path / "again.wav"
+    assert run("good morning", "--bundle", folder, "--voice", style, "--out", again).exception is None
+    assert read_tag(again).endswith("consent: Jane Doe, 2026-11-30")
+    assert read_style(str(style), {"low": np.zeros((1, 4))}, "notes").fitted is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([""], "there is no text"),
+        (["..."], "there is no word"),
+        (["доброе утро"], "is written in Cyrillic"),
+        (["good", "--voice", "nobody"], "there is no voice 'nobody'"),
+        (["good", "--manner", "bored"], "there is no manner 'bored'"),
+        (["good", "--speed", "9"], "9.0 is not in the range"),
+        ([], "there is no TEXT"),
+        (["a" * 20_001], "more than 20000 characters"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(folder, tmp_path, arguments, problem):
+    done = run(*arguments, "--bundle", folder, "--out", tmp_path / "x.wav")
+    assert problem in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_a_reference_that_is_too_short_is_named(folder, tmp_path):
+    reference = tmp_path / "her.wav"
+    soundfile.write(reference, speech(6.0, seed=4)[:3_200], 16_000)
+    done = run("good", "--bundle", folder, "--like", reference, "--consent", "Jane Doe, 2026-11-30")
+    assert isinstance(done.exception, VoiceError)
+
+
+class Recorded:
+    """A loudspeaker that remembers when it was given what."""
+
+    def __init__(self):
+        self.hops = []
+
+    def open(self, format):
+        pass
+
+    def close(self):
+        pass
+
+    def write(self, block: ProcessedBlock):
+        self.hops.append((time.monotonic(), block.samples[0].copy(), bool(block.is_last[0])))
+
+
+def test_a_player_gives_everything_in_time_and_says_when_it_ends():
+    heard = Recorded()
+    samples = np.linspace(-0.5, 0.5, 5_000, dtype=np.float32)
+    begun_s = time.monotonic()
+    with Player(sink=heard) as player:
+        for start in range(0, 5_000, 700):
+            player.put(samples[start : start + 700])
+        player.drain()
+    assert time.monotonic() - begun_s >= 0.3
+    joined = np.concatenate([hop for _, hop, _ in heard.hops])
+    np.testing.assert_array_equal(joined[:5_000], samples)
+    assert [is_last for _, _, is_last in heard.hops].index(True) == len(heard.hops) - 1
+
+
+def test_a_player_falls_silent_within_a_tenth_of_a_second():
+    import threading
+
+    heard = Recorded()
+    stopped_s = []
+    with Player(sink=heard) as player:
+        timer = threading.Timer(0.3, lambda: (stopped_s.append(time.monotonic()), player.stop()))
+        timer.start()
+        assert player.put(np.zeros(32_000, np.float32)) is False
+        player.drain()
+    in_hand = [at_s for at_s, _, _ in heard.hops if at_s > stopped_s[0] + 0.01]
+    assert not in_hand
+    handed_on_s = len(heard.hops) * 0.01
+    assert handed_on_s - (stopped_s[0] - heard.hops[0][0]) < 0.1
