@@ -19,6 +19,7 @@ MADE = {
     "full_merit": (),
     "silero_vad": ("silero_vad",),
     "merit": ("merit_listen", "merit_enhance"),
+    "speech_lm": ("speech-lm",),
 }
 
 
