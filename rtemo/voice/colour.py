@@ -26,7 +26,7 @@ def spectrum_of(samples: NDArray[np.float32]) -> NDArray[np.float64]:
         width_hz = max(centre_hz * (2.0 ** (_OCTAVES / 2) - 2.0 ** (-_OCTAVES / 2)), 120.0)
         near = np.abs(hz - centre_hz) <= width_hz / 2
         smooth[place] = log[near].mean()
-    return np.exp(smooth)
+    return np.asarray(np.exp(smooth), np.float64)
 
 
 def coloured(
@@ -57,4 +57,4 @@ def coloured(
         out[frame * _HOP_SAMPLES : frame * _HOP_SAMPLES + _FRAME_SAMPLES] += made[frame]
     out = out[lead : lead + len(samples)] / (_WINDOW**2).reshape(-1, _HOP_SAMPLES).sum(axis=0).mean()
     before, after = np.sqrt(np.mean(samples.astype(np.float64) ** 2)), np.sqrt(np.mean(out**2))
-    return (out * (before / after if after > 1e-9 else 1.0)).astype(np.float32)
+    return np.asarray(out * (before / after if after > 1e-9 else 1.0), np.float32)
