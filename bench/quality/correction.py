@@ -105,7 +105,8 @@ def main() -> None:
         ]
         scale["other speaker, same sentence"].append(cosine(target, embedder.embed(read(others[0].path))))
         begun_s = time.process_time()
-        fitted = fit_style(service.voice, samples, embedder, CONSENT, tries=asked.tries)
+        both = np.concatenate([samples, read(own[1].path)])
+        fitted = fit_style(service.voice, both, embedder, CONSENT, tries=asked.tries)
         took_s = time.process_time() - begun_s
         print(f"# {speaker}: style fitted in {took_s:.0f} s of processor time, {fitted.similarity}", flush=True)
         style = Style(np.asarray(fitted.style, np.float32), speaker, fitted)
