@@ -1,17 +1,24 @@
 """Disordered speech said again: words, voice and pitch before and after, against one-shot and standard synthesis.
 
-    python -m bench.quality.reconstruction [--speakers 3] [--phrases 2] [--tries 20] [--share 0.7]
+    python -m bench.quality.reconstruction [--speakers 3] [--phrases 2] [--tries 20]
+    python -m bench.quality.reconstruction --data DIR --speechocean CHECKOUT [--speakers 3] [--oldest 12]
 
 Disordered speech is made: mixtures of the voices of the model, at the pitch of children, say sentences of the Harvard
-list with consonants fronted, stopped and glided at known places. So the voices lie in the span that is searched: what
-real children would give is worse. Words and consonants are those that whisper-base hears, which guesses from context.
+list with a fifth to nine tenths of the consonants that can be fronted, stopped or glided so replaced, at known places.
+So the voices lie in the span that is searched: what real children would give is worse. With `--speechocean` (a checkout
+of jimbozhang/speechocean762, for texts and ages; the clips are those of DIR) children who learn English speak.
+Words and consonants are those that whisper-base hears, which guesses from context.
 """
 
 import argparse
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import soundfile
 
 from bench.quality.speech_scores import Samples, char_error, heard_text, interval, word_error
 from bench.quality.watermark import SENTENCES
@@ -56,36 +63,73 @@ def consonants_right(service: VoiceService, text: str, heard: str) -> float:
     return share_right(consonants_heard(intended, signs))
 
 
+class Spoken(NamedTuple):
+    """What one speaker said: name, texts, recordings, and the share of consonants replaced where it is known."""
+
+    name: str
+    texts: list[str]
+    recordings: list[Samples]
+    replaced: list[float]
+
+
+def made_speakers(service: VoiceService, speakers: int, phrases: int) -> Iterator[Spoken]:
+    random = np.random.default_rng(0)
+    for number in range(speakers):
+        voice, pitch_hz = VOICES[number % len(VOICES)], PITCHES_HZ[number % len(PITCHES_HZ)]
+        texts = [SENTENCES[(number * phrases + place) % len(SENTENCES)] for place in range(phrases)]
+        shares = random.uniform(0.2, 0.9, phrases)
+        said = [made_child(service, voice, pitch_hz, *given, random) for given in zip(texts, shares, strict=True)]
+        yield Spoken(voice, texts, [samples for samples, _ in said], [share for _, share in said])
+
+
+def children(data: Path, checkout: Path, speakers: int, oldest: int) -> Iterator[Spoken]:
+    texts, ages = {}, {}
+    for split in ("train", "test"):
+        texts |= dict(line.split(maxsplit=1) for line in (checkout / split / "text").read_text().splitlines())
+        ages |= dict(line.split() for line in (checkout / split / "spk2age").read_text().splitlines())
+    young = sorted(name for name, age in ages.items() if int(age) <= oldest)
+    count = 0
+    for name in young:
+        paths = sorted((data / "clean" / "speechocean762" / f"SPEAKER{name}").glob("*.opus"))
+        recordings = [soundfile.read(path, dtype="float32")[0] for path in paths]
+        if sum(map(len, recordings)) < 4 * RATE_HZ or count == speakers:
+            continue
+        count += 1
+        yield Spoken(f"{name}, {ages[name]} years", [texts[path.stem] for path in paths], recordings, [])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speakers", type=int, default=3)
     parser.add_argument("--phrases", type=int, default=2)
     parser.add_argument("--tries", type=int, default=20)
-    parser.add_argument("--share", type=float, default=0.7, help="probability that a consonant is replaced")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--speechocean", type=Path)
+    parser.add_argument("--oldest", type=int, default=12)
     asked = parser.parse_args()
     models = ModelStore()
     service = VoiceService(models.voice("kokoro"))
     embedder, speech = SpeakerEmbedder(models.load("speaker")), models.speech("whisper-base")
-    random = np.random.default_rng(0)
     standard = read_style("jf_alpha", service.voice.voices, "kokoro")
     rows: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    gains: list[tuple[float, float]] = []
-    for number in range(asked.speakers):
-        voice, pitch_hz = VOICES[number % len(VOICES)], PITCHES_HZ[number % len(PITCHES_HZ)]
-        texts = [SENTENCES[(number * asked.phrases + place) % len(SENTENCES)] for place in range(asked.phrases)]
-        said = [made_child(service, voice, pitch_hz, text, asked.share, random) for text in texts]
+    replaced: list[float] = []
+    if asked.speechocean is not None:
+        everybody = children(asked.data, asked.speechocean, asked.speakers, asked.oldest)
+    else:
+        everybody = made_speakers(service, asked.speakers, asked.phrases)
+    for spoken in everybody:
         begun_s = time.process_time()
-        whole = np.concatenate([samples for samples, _ in said])
-        fitted = fit_style(service.voice, whole, embedder, CONSENT, tries=asked.tries)
+        fitted = fit_style(service.voice, np.concatenate(spoken.recordings), embedder, CONSENT, tries=asked.tries)
         took_s = time.process_time() - begun_s
-        print(f"# {voice}: style fitted in {took_s:.0f} s of processor time, {fitted.similarity}", flush=True)
-        own = Style(np.asarray(fitted.style, np.float32), voice, fitted)
-        for text, (reference, replaced) in zip(texts, said, strict=True):
+        print(f"# {spoken.name}: style fitted in {took_s:.0f} s of processor time, {fitted.similarity}", flush=True)
+        own = Style(np.asarray(fitted.style, np.float32), spoken.name, fitted)
+        replaced += spoken.replaced
+        for text, reference in zip(spoken.texts, spoken.recordings, strict=True):
             target, melody = embedder.embed(reference), melody_of(reference)
             arms = {
-                "disordered": reference,
+                "as spoken": reference,
                 "standard synthesis": service.say(text, standard).samples,
-                "one-shot synthesis": service.say(text, Style(own.table, voice)).samples,
+                "one-shot synthesis": service.say(text, Style(own.table, spoken.name)).samples,
                 OURS: reconstruct(reference, text, service, own).samples,
                 "ours, alpha 0 beta 0": reconstruct(reference, text, service, own, alpha=0.0, beta=0.0).samples,
             }
@@ -97,23 +141,20 @@ def main() -> None:
                 row["consonants right"].append(consonants_right(service, text, heard))
                 row["speaker cosine"].append(cosine(target, embedder.embed(samples)))
                 made_hz = melody_of(samples).median_hz
-                row["F0 off, semitones"].append(
-                    abs(12.0 * float(np.log2(made_hz / melody.median_hz))) if made_hz else float("nan")
-                )
-                row["F0 off, %"].append(100.0 * abs(made_hz / melody.median_hz - 1.0))
-            before, after = (rows[arm]["consonants right"][-1] for arm in ("disordered", OURS))
-            gains.append((replaced, after - before))
-    replaced_share = np.mean([share for share, _ in gains])
-    print(f"{len(gains)} phrases of {asked.speakers} made speakers; {replaced_share:.0%} of consonants replaced")
+                ratio = made_hz / melody.median_hz if made_hz and melody.median_hz else float("nan")
+                row["F0 off, semitones"].append(abs(12.0 * float(np.log2(ratio))))
+                row["F0 off, %"].append(100.0 * abs(ratio - 1.0))
+    count = len(rows["as spoken"]["CER"])
+    known = f"; {np.mean(replaced):.0%} of consonants replaced" if replaced else ""
+    print(f"{count} phrases of {asked.speakers} speakers{known}")
     for arm, row in rows.items():
         print(arm)
         for name, values in row.items():
             print(f"  {name:<20}{interval(values)}")
-    if len(gains) > 2:
-        r = np.corrcoef(np.array(gains).T)[0, 1]
-        print(
-            f"share of consonants replaced against share corrected, as whisper hears it: r = {r:.2f} (n = {len(gains)})"
-        )
+    if len(replaced) > 2:
+        before, after = (np.array(rows[arm]["consonants right"]) for arm in ("as spoken", OURS))
+        r = np.corrcoef(np.array(replaced), after - before)[0, 1]
+        print(f"share of consonants replaced against share corrected, as whisper hears it: r = {r:.2f} (n = {count})")
 
 
 if __name__ == "__main__":
