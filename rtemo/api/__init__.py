@@ -39,6 +39,7 @@ from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec
 from rtemo.api.plugin import (
+    AudioDemand,
     Emit,
     Mark,
     PerStreamProcessor,
@@ -91,6 +92,7 @@ __all__ = [
     "SHARED_TYPES",
     "VOCABULARY",
     "Alert",
+    "AudioDemand",
     "AudioInputError",
     "AudioSink",
     "Block",
