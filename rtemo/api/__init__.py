@@ -40,6 +40,7 @@ from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec
 from rtemo.api.plugin import (
+    AudioDemand,
     Emit,
     LateHearer,
     Mark,
@@ -98,6 +99,7 @@ __all__ = [
     "SHARED_TYPES",
     "VOCABULARY",
     "Alert",
+    "AudioDemand",
     "AudioInputError",
     "AudioSink",
     "Block",

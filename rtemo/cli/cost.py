@@ -46,7 +46,7 @@ class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mib: float
 
 
-def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
+def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = False) -> ChainCost:
     """Run the chain over synthetic voices, as fast as possible, on this thread alone.
 
     No source, publisher or clock takes part: the time between two ticks is not counted, so what is measured is the
@@ -57,6 +57,7 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
         config: Chain and plugin options.
         streams: How many.
         audio_s: Audio per stream to measure, after a few seconds that are not counted.
+        with_audio: Take the processed audio of every stream; else nobody wants any, and what only serves it is not run.
 
     Raises:
         RtemoError: The chain cannot be opened.
@@ -64,7 +65,13 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
     start_s = time.perf_counter()
     options = msgspec.structs.replace(config.engine, capacity=streams, health_interval_s=_NEVER_S, owns_process=True)
     plugins = [make(name, config.plugin_options(name)) for name in config.chain]
-    engine = Engine(plugins, options, is_live=False, open_store=partial(ModelStore, config.runtime))
+    engine = Engine(
+        plugins,
+        options,
+        is_live=False,
+        open_store=partial(ModelStore, config.runtime),
+        on_audio=_take if with_audio else None,
+    )
     with Warming(config, StartLine()):
         engine.open()
     ready_s = time.perf_counter() - start_s
@@ -92,6 +99,10 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
         plugins=health.plugins,
         peak_memory_mib=_peak_memory_mib(),
     )
+
+
+def _take(call: str, channel: str, start_sample: int, samples: object) -> None:
+    """Want the audio, and do nothing with it."""
 
 
 class _Feeder:

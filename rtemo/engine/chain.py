@@ -5,21 +5,18 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
+    AudioDemand,
     Block,
     Emit,
     Finding,
     HopFlag,
-    LaneSpec,
     LateHearer,
     Mark,
-    ModelCard,
-    ModelHandle,
     Plugin,
     PluginError,
     PluginSpec,
@@ -27,12 +24,12 @@ from rtemo.api import (
     StreamFormat,
     kind_of,
 )
-from rtemo.api.lane import OpenLane
 from rtemo.engine.clock import Clock
 from rtemo.engine.event_log import EventLog
-from rtemo.engine.lanes import Lane, Lanes, Tell
+from rtemo.engine.lanes import Lane, Lanes
 from rtemo.engine.loan import Loan
 from rtemo.engine.outlet import Outlet, kinds_of
+from rtemo.engine.plugin_loan import ChainContext, PluginLoan
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.stream import Stream
@@ -41,44 +38,6 @@ from rtemo.engine.trouble import describe, is_theirs, problem_of, quietly
 
 class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
     """The driver thread that receives this was given up by the watchdog and must end without touching anything."""
-
-
-class ChainContext(Protocol):
-    """What a chain is lent for all its plugins."""
-
-    @property
-    def format(self) -> StreamFormat:
-        """Format of all audio."""
-
-    def model(self, name: str) -> ModelHandle:
-        """Load a bundle, or lend the one already loaded."""
-
-    def card(self, name: str) -> ModelCard:
-        """Read the card of the bundle of that name alone, or raise `ModelError`."""
-
-
-class PluginLoan:
-    """The engine's loan to one plugin, which is known by name to its lanes."""
-
-    def __init__(self, context: ChainContext, spec: PluginSpec, lanes: Lanes | None) -> None:
-        self.format = context.format
-        self._context = context
-        self._plugin = spec
-        self._lanes = lanes
-
-    def model(self, name: str) -> ModelHandle:
-        """Load a bundle, or lend the one already loaded."""
-        return self._context.model(name)
-
-    def card(self, name: str) -> ModelCard:
-        """Read the card of a bundle that a lane will run."""
-        return self._context.card(name)
-
-    def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
-        """Ask for a worker lane; see `rtemo.api.PluginContext`."""
-        if self._lanes is None:
-            raise PluginError(f"plugin {self._plugin.name!r} asks for a lane, but this chain has none")
-        self._lanes.ask(self._plugin.name, self._plugin.analyses == "timing", spec, open_work, options, tell)
 
 
 class Turn:
@@ -142,6 +101,12 @@ def _check_hearing(specs: Sequence[PluginSpec]) -> None:
                 )
 
 
+def _is_audio_read(specs: Sequence[PluginSpec], index: int, lanes: Lanes | None) -> bool:
+    """Tell whether a plugin of the chain always wants what the one at `index` hands on."""
+    later = any(spec.reads_audio for spec in specs[index + 1 :])
+    return later or (lanes is not None and lanes.hear_processed)
+
+
 class Chain:
     """Ordered processors over one block.
 
@@ -156,6 +121,7 @@ class Chain:
             the plugin's name, whom it is about, and the problem when it is the first for a while.
         lanes: Where plugins ask for worker lanes; opened with the chain.
         streams: The stream of each row, always that of now.
+        audio_demand: Whether anybody outside wants the audio that leaves the chain.
 
     Attributes:
         log: What plugins have said since the last tick.
@@ -172,6 +138,7 @@ class Chain:
         on_surplus: Callable[[str, int | Stream | None, str], None],
         lanes: Lanes | None = None,
         streams: Sequence[Stream] = (),
+        audio_demand: AudioDemand = "always",
     ) -> None:
         specs = [plugin.spec for plugin in plugins]
         check(specs)
@@ -191,10 +158,13 @@ class Chain:
         self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
         self._selection = Selection(capacity, self.format.hop_samples, bool(hearing))
         self.log = EventLog(specs, streams, self._selection)
+        self._is_wanted_by_all: NDArray[np.bool_] = np.ones(capacity, np.bool_)
+        self._is_wanted_by_all.flags.writeable = False
         for index, plugin in enumerate(plugins):
             settings = Context()
+            wanted = "always" if _is_audio_read(specs, index, lanes) else audio_demand
             try:
-                processor = settings.run(plugin.open, PluginLoan(context, plugin.spec, lanes), capacity)
+                processor = settings.run(plugin.open, PluginLoan(context, plugin.spec, lanes, wanted), capacity)
             except RtemoError:
                 self.close()
                 raise
@@ -209,6 +179,7 @@ class Chain:
                 self.log.late_hearers.add(index)
             heard = self._heard if hearing and index < hearing[-1] else None
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard, settings)
+            stage.is_read = wanted == "always"
             self._tables += stage.tables
             self._count_tables.append(len(self._tables))
             self.stages.append(stage)
@@ -266,6 +237,7 @@ class Chain:
         """
         slowest, slowest_ns = -1, -1
         self._block = block
+        is_audio_wanted = block.is_audio_wanted
         if self._heard is not None:
             self._heard[: block.n] = block.samples
         for index, stage in enumerate(self.stages):
@@ -278,6 +250,7 @@ class Chain:
                 continue
             self._take(holder, index, start_ns)
             block.events = self.log.heard_by(index) if stage.spec.hears else ()
+            block.is_audio_wanted = self._is_wanted_by_all[: block.n] if stage.is_read else is_audio_wanted
             if stage.is_timing or self._selection.is_all:
                 problem = self._run(holder, index, block)
             else:
@@ -294,6 +267,7 @@ class Chain:
             stage.wait.add(start_ns - ready_ns)
             if busy_ns > slowest_ns:
                 slowest, slowest_ns = index, busy_ns
+        block.is_audio_wanted = is_audio_wanted
         return slowest
 
     def tell(self, findings: Sequence[tuple[Lane, Finding]], holder: int) -> None:

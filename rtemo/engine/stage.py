@@ -37,6 +37,7 @@ class Stage:
         processor: The running plugin.
         tables: Marks this stage provides.
         is_timing: Whether its findings are about who speaks when, and so may be about anybody.
+        is_read: Whether a plugin or a lane wants the audio it hands on, all of it.
         is_bypassed: Whether the processor is no longer called.
         is_hung: Whether it never returned from its last call, so that it cannot be closed either.
         busy: Time spent in the processor, per tick.
@@ -69,6 +70,7 @@ class Stage:
         self.spec = spec
         self.processor = processor
         self.is_timing = spec.analyses == "timing"
+        self.is_read = True
         self.is_bypassed = False
         self.is_hung = False
         self.was_skipped = False

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
+    AudioDemand,
     Block,
     BlockEvent,
     Emit,
@@ -116,6 +117,7 @@ class Context:
     """What the engine lends plugins: the format, checked models, and lanes."""
 
     format = FORMAT
+    audio_demand: AudioDemand = "always"
 
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
