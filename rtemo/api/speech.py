@@ -91,7 +91,13 @@ class SpeechHandle(Protocol):
         """
 
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], *, language: str = "", words: bool = True, prompt: str = ""
+        self,
+        windows: Sequence[NDArray[np.float32]],
+        *,
+        language: str = "",
+        words: bool = True,
+        prompt: str = "",
+        patient: bool = True,
     ) -> list[SpokenText]:
         """Write down what is said in each window, float32 [k] at the card's rate.
 
@@ -100,6 +106,7 @@ class SpeechHandle(Protocol):
             language: Code of the language; found for each window when empty.
             words: Whether to find the times of words, too.
             prompt: Text that might have gone before, such as names, to be spelled alike.
+            patient: Whether a window of which little is sure is listened to once more, at several times the cost.
 
         Raises:
             ValueError: The model does not know the language.
