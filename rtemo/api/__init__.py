@@ -56,7 +56,7 @@ from rtemo.api.rows import StateTable
 from rtemo.api.seam import check_seam
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
-from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
+from rtemo.api.speech import SentenceHandle, SpeechHandle, SpokenText, SpokenWord, Utterance
 from rtemo.api.stagger import BATCH_ROWS, choose_steps
 from rtemo.api.vocabulary import (
     EMOTIONS,
@@ -69,6 +69,7 @@ from rtemo.api.vocabulary import (
     Level,
     Prosody,
     Quality,
+    QueryScore,
     Rank,
     SpeechEnd,
     SpeechStart,
@@ -140,11 +141,13 @@ __all__ = [
     "Prosody",
     "Publisher",
     "Quality",
+    "QueryScore",
     "Rank",
     "ResetReason",
     "RowPart",
     "RowParts",
     "RtemoError",
+    "SentenceHandle",
     "SessionEnd",
     "SessionStart",
     "SinkState",

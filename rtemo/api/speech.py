@@ -1,4 +1,4 @@
-"""SpeechHandle: a model that writes down what is said, as the work of a lane sees it."""
+"""SpeechHandle, SentenceHandle: models that write down what is said, or read text, as the work of a lane sees them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -65,6 +65,17 @@ class SpokenText(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """All of it in one line."""
         return "".join(part.text for part in self.utterances).strip()
+
+
+class SentenceHandle(Protocol):
+    """A model that turns lines of text into vectors, loaded for one lane."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The card the weights came with."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts, each by itself: float32 [n, width] of length one; what is too long is cut."""
 
 
 class SpeechHandle(Protocol):

@@ -32,6 +32,7 @@ VERBS = {
     "listen": Verb("rtemo.cli.listen", "Show a file, microphone or pipe live.", "Listen"),
     "analyze": Verb("rtemo.cli.analyze", "Run files and folders through the chain, as fast as possible.", "Listen"),
     "eval": Verb("rtemo.cli.eval", "Score the chain on clips whose emotion is known.", "Listen"),
+    "search": Verb("rtemo.cli.search", "Find moments in files by a description of the voice.", "Listen"),
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from rtemo.api import LaneContext, ModelError, SpokenText, Transcript, Utterance, Window, Word
 from rtemo.api.lane import STRIDE
+from rtemo.api.turns import Turn, Turns
 from rtemo_plugins.transcript.ear import Ear, TurnText
 from rtemo_plugins.transcript.options import TranscriptOptions
 from rtemo_plugins.transcript.redaction import redacted
 from rtemo_plugins.transcript.trust import is_said
-from rtemo_plugins.transcript.turns import Turn, Turns
 
 _SURE_S = 2.0
 """Least speech from which a language is taken to be found for good."""
