@@ -16,6 +16,7 @@ from rtemo_models.systems.emotion_rank_clap.train import Settings, train
 ARMS = {
     "order (V and A)": Settings(),
     "CLIP": Settings(order_weight=0.0),
+    "half order, half CLIP": Settings(order_weight=1.0),
     "order (V alone)": Settings(labels="v"),
     "order (A alone)": Settings(labels="a"),
 }

@@ -18,8 +18,9 @@ from rtemo_models.systems.emotion_rank_clap.net import Clap
 class Settings:
     """What an arm may vary."""
 
-    order_weight: float = 1.0
-    """0 is plain CLIP."""
+    order_weight: float = 127.0
+    """Of all other items together against the one of its own: the batch less one is the mean over all pairs, as it
+    was published; 0 is CLIP."""
     labels: str = "va"
     """`va`, `v` or `a`: what the order is by."""
     steps: int = 300
