@@ -1,7 +1,7 @@
 """What a rationale costs: `python -m bench.speed.rationale`.
 
-A turn's rationale from its report on: record, deviations, words, text and trace check, in each language; and a hop of the
-tally for many streams. On the driver thread, without transcript and with one.
+A turn's rationale from its report on: record, deviations, words, text and trace check, in each language; and a hop of
+the tally for many streams. On the driver thread, without transcript and with one.
 """
 
 import time
@@ -73,7 +73,8 @@ def main() -> None:
         took.append((time.perf_counter_ns() - start_ns) / 1e3)
         position += 160
     print(
-        f"\na hop of {_STREAMS} streams that speak: {np.percentile(took[100:], 50):.1f} us, p99 {np.percentile(took[100:], 99):.1f} us"
+        f"\na hop of {_STREAMS} streams that speak: {np.percentile(took[100:], 50):.1f} us, "
+        f"p99 {np.percentile(took[100:], 99):.1f} us"
     )
 
 

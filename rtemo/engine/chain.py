@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

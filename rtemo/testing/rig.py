@@ -19,6 +19,7 @@ from rtemo.api import (
     Payload,
     Plugin,
     ResetReason,
+    SentenceHandle,
     SpeechHandle,
     StreamFacts,
     StreamFormat,
@@ -133,6 +134,10 @@ class Context:
     def speech(self, name: str) -> SpeechHandle:
         """Load a speech model, or lend the one already loaded."""
         return _MODELS.speech(name)
+
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load an encoder of sentences, or lend the one already loaded."""
+        return _MODELS.sentence(name)
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None
