@@ -12,6 +12,7 @@ from rtemo.api.units import samples_to_ms
 from rtemo.cli.starting import StartLine
 from rtemo.config import Config
 from rtemo.dsp.voice import nonsense
+from rtemo.engine.demand import take_all
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
 from rtemo.runtime.store import ModelStore
@@ -70,7 +71,7 @@ def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = 
         options,
         is_live=False,
         open_store=partial(ModelStore, config.runtime),
-        on_audio=_take if with_audio else None,
+        on_audio=take_all if with_audio else None,
     )
     with Warming(config, StartLine()):
         engine.open()
@@ -99,10 +100,6 @@ def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = 
         plugins=health.plugins,
         peak_memory_mib=_peak_memory_mib(),
     )
-
-
-def _take(call: str, channel: str, start_sample: int, samples: object) -> None:
-    """Want the audio, and do nothing with it."""
 
 
 class _Feeder:

@@ -152,6 +152,7 @@ class Chain:
         self._on_fault = on_fault
         self._outlets: list[Outlet] = []
         self._block: Block | None = None
+        self._known_audio = b""  # what the block's samples hold, while nobody may have edited them
         self._tables: list[MarkTable] = []
         self._count_tables: list[int] = []
         self._doubts = MarkTable(Mark("doubted", "bool", unknown=False), capacity)
@@ -181,6 +182,8 @@ class Chain:
             heard = self._heard if hearing and index < hearing[-1] else None
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard, settings)
             stage.is_read = wanted == "always"
+            if wanted == "never":
+                stage.keep_no_audio()
             self._tables += stage.tables
             self._count_tables.append(len(self._tables))
             self.stages.append(stage)
@@ -239,6 +242,7 @@ class Chain:
         slowest, slowest_ns = -1, -1
         self._block = block
         is_audio_wanted = block.is_audio_wanted
+        self._known_audio = b""
         if self._heard is not None:
             self._heard[: block.n] = block.samples
         for index, stage in enumerate(self.stages):
@@ -248,6 +252,7 @@ class Chain:
                 stage.was_skipped = not stage.is_bypassed
                 stage.bypass(block)
                 stage.shift(block)
+                self._known_audio = b"" if stage.spec.edits_audio else self._known_audio
                 continue
             self._take(holder, index, start_ns)
             block.events = self.log.heard_by(index) if stage.spec.hears else ()
@@ -263,6 +268,7 @@ class Chain:
             elif stage.lanes and any(lane.is_down for lane in stage.lanes):
                 stage.forget_marks(block.n)
             stage.shift(block)
+            self._known_audio = b"" if stage.spec.edits_audio else self._known_audio
             busy_ns = self._clock.now_ns() - start_ns
             stage.busy.add(busy_ns)
             stage.wait.add(start_ns - ready_ns)
@@ -365,10 +371,13 @@ class Chain:
         if stage.was_skipped:
             stage.was_skipped = False
             block.flags |= np.uint8(HopFlag.DISCONTINUITY)
-        loan = Loan(block, stage.spec.edits_audio)
+        is_whole = block is self._block
+        loan = Loan(block, stage.spec.edits_audio, self._known_audio if is_whole else b"")
         problem = problem_of(partial(stage.settings.run, stage.processor.process, block, emit))
         self._take(holder, None, 0)  # one that was given up meanwhile ends here: others work on these arrays by now
         breach = loan.recall()
+        if is_whole:
+            self._known_audio = loan.audio
         block.flags[:] = flags
         return emit.problem or problem or breach
 

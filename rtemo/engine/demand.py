@@ -51,6 +51,10 @@ class Demand:
                 self._wanted[row] = any(_is_wanted(wants, stream) for wants in self._sinks)
 
 
+def take_all(call: str, channel: str, start_sample: int, samples: object) -> None:
+    """Want the audio of every stream and do nothing with it, as `on_audio` of an engine that is warmed or measured."""
+
+
 def _is_wanted(wants: Wants, stream: Stream) -> bool:
     """Whether a sink wants a stream; one that cannot say gets it."""
     try:

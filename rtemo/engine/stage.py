@@ -101,6 +101,10 @@ class Stage:
             ]
             self._late_flags = HopDelay(capacity, (), np.dtype(np.uint8), 0, delay_hops)
 
+    def keep_no_audio(self) -> None:
+        """Do without the delayed input: nobody will ever want what a bypass would play."""
+        self._audio = None
+
     def remember(self, block: Block) -> None:
         """Keep the audio before the processor touches it, so that a bypass has something to play."""
         if self._audio is not None:

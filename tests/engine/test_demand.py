@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from rtemo import warming
 from rtemo.api import Block, Emit, Fault, LaneSpec, PluginSpec, StreamFacts
+from rtemo.config import Config
 from rtemo.engine.engine import Engine
 from rtemo.engine.options import EngineOptions
 from rtemo.runtime import ModelStore
@@ -174,3 +177,10 @@ def test_stream_of_which_only_the_timing_may_be_known_does_not_shift_the_demand_
 def test_block_made_by_hand_wants_everything() -> None:
     block = Block(0, np.zeros((2, HOP), np.float32), np.arange(2), np.zeros(2, np.int64), np.zeros(2, np.uint8), {})
     assert block.is_audio_wanted.tolist() == [True, True]
+
+
+def test_chain_is_warmed_ahead_as_if_somebody_wanted_its_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = makes()
+    monkeypatch.setattr(warming, "make", lambda name, options: plugin)
+    warming.warm(msgspec.structs.replace(Config(), chain=("makes",)))
+    assert plugin.processor.demand == "always"
