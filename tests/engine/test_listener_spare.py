@@ -1,5 +1,7 @@
 """Which plugin speaks of a turn when both the listener and merit are in the chain."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,6 @@ CALM_HOPS = 200
 def play(monkeypatch: pytest.MonkeyPatch, when: str, turns: int | None, sounds: dict[str, np.ndarray]) -> list[Event]:
     """Streams through vad, listener and merit; with `turns` the listener's lane has proved good for so many at once."""
     if turns is not None:
-
         monkeypatch.setattr(Room, "look", lambda self, taken: setattr(self, "turns", turns))
     plugins = [
         VadPlugin(VadOptions()),
@@ -71,7 +72,7 @@ def test_with_room_for_one_turn_merit_speaks_of_the_others_and_no_turn_has_two_v
     finals = [e for e in said if e.data.is_final]
     taken = sorted((e.start_sample, e.end_sample) for e in finals if e.plugin == "listener")
     # A turn begins for the lane 0.3 s before the mark rises, so neighbours may overlap by that.
-    assert all(before[1] - after[0] < 16_000 for before, after in zip(taken, taken[1:], strict=False))
+    assert all(before[1] - after[0] < 16_000 for before, after in itertools.pairwise(taken))
 
 
 def test_room_shrinks_while_windows_are_dropped_and_grows_when_they_are_not() -> None:

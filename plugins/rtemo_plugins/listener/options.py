@@ -12,7 +12,7 @@ class ListenerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     when: Annotated[
         Literal["always", "spare"],
         Meta(
-            description="always: every turn is listened to; spare: only as many turns at once as the lane keeps up with, "
+            description="always: every turn is listened to; spare: as many at once as the lane keeps up with, "
             "and a merit plugin later in the chain speaks of the others."
         ),
     ] = "always"

@@ -49,9 +49,7 @@ class ListenerPlugin:
             summary="Eight emotions, arousal and valence of the current turn, by a large speech encoder.",
             version="1",
             requires=("vad.speech",),
-            provides=(
-                Mark(LISTENS, "uint8", (), _UNKNOWN, "1 in turns that it speaks of, else 0, 255 unknown"),
-            ),
+            provides=(Mark(LISTENS, "uint8", (), _UNKNOWN, "1 in turns that it speaks of, else 0, 255 unknown"),),
             emits=(Emotion,),
         )
 

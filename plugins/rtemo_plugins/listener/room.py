@@ -10,7 +10,7 @@ _MOST = 1 << 30
 
 
 class Room:
-    """Additive increase and multiplicative decrease, as of congestion on a line (Chiu and Jain 1989), on dropped windows.
+    """Additive increase, multiplicative decrease on dropped windows, as of congestion on a line (Chiu and Jain 1989).
 
     The lane counts, the driver reads; each is a step that the interpreter does not divide. In freewheel nothing is ever
     dropped, so there is room for every turn and a file says the same every time.
