@@ -1,8 +1,9 @@
 """Trains the large listener: `python -m rtemo_models.systems.merit_large --data DATA --work WORK --out FOLDER`.
 
 Features are cached in WORK, and a run that was stopped goes on there. With `--left-out` a table is printed in place of
-a bundle: every corpus in turn is kept from training and scored, all its speakers. With `--calls` calls are strung
-together of dev speakers, and what the stream's own mean is worth is printed.
+a bundle: every corpus in turn is kept from training and scored, all its speakers. With `--folds` it is every speaker,
+in one of four folds. With `--calls` calls are strung together of dev speakers, and what the stream's own mean is worth
+is printed.
 """
 
 import argparse
