@@ -21,6 +21,8 @@ from rtemo_plugins.merit.words import Words
 
 _LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)
+_LISTENS = "listener.listens"
+"""Mark of a plugin that may be there: 1 in turns that it speaks of."""
 
 
 class MeritPlugin:
@@ -138,7 +140,7 @@ class MeritProcessor(RowParts):
         self._words.show(block)
         rows = self._listener.due(block.flags)
         if len(rows):
-            self._step(rows, block.n, emit)
+            self._step(rows, block, emit)
         for row in np.flatnonzero(block.flags & _LAST).tolist():
             self._tell(self._turns.end_stream(row), emit)
 
@@ -149,11 +151,12 @@ class MeritProcessor(RowParts):
             self._findings.publish(rows)
             self._words.publish(rows)
 
-    def _step(self, rows: NDArray[np.int64], n: int, emit: Emit) -> None:
+    def _step(self, rows: NDArray[np.int64], block: Block, emit: Emit) -> None:
         step = self._listener.step(rows)
         for row in self._turns.begin(step).tolist():
             self._listener.forget_turn(row)
-        outputs = self._listener.run(step, n)
+            self._turns.is_left[row] = _LISTENS in block.marks and block.marks[_LISTENS][row] == 1
+        outputs = self._listener.run(step, block.n)
         self._findings.settle(rows, outputs, self._turns.is_open[rows])
         self._words.settle(rows, outputs, step.weight)
         estimates, renewed = self._turns.advance(step)
@@ -165,4 +168,6 @@ class MeritProcessor(RowParts):
         if not self._tells:
             return
         for estimate in estimates:
+            if self._turns.is_left[estimate.row]:
+                continue
             emit(estimate.row, self._findings.describe(estimate), estimate.start_sample, estimate.end_sample)
