@@ -1,0 +1,70 @@
+"""Options of the gateways, as the configuration file knows them; imports nothing heavy."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Role = Annotated[str, Meta(max_length=64)]
+
+
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every gateway lets one set."""
+
+    insecure_plaintext: Annotated[
+        bool, Meta(description="Allow addresses beyond this machine without encryption: anybody there can listen in.")
+    ] = False
+    prefill_s: Annotated[
+        float, Meta(ge=0, le=1, description="Audio kept in hand against jitter, in s; delays a stream by as much.")
+    ] = 0.04
+    reorder_s: Annotated[
+        float, Meta(ge=0, le=1, description="How long a packet is held while one before it is missing, in s.")
+    ] = 0.04
+    hello_s: Annotated[
+        float, Meta(gt=0, le=60, description="How long a peer may take to say which call it brings, in s.")
+    ] = 5.0
+    lost_s: Annotated[
+        float, Meta(gt=0, le=600, description="Time without audio after which a stream is reported as lost, in s.")
+    ] = 2.0
+    idle_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Time without any message after which a connection is closed, in s.")
+    ] = 60.0
+    resume_s: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="How long a call whose connection broke waits to be taken up again, in s."),
+    ] = 10.0
+    drain_s: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="How long calls may go on after SIGTERM before `rtemo serve` stops, in s."),
+    ] = 0.0
+    max_connections: Annotated[int, Meta(ge=1, le=65_536, description="Connections at once.")] = 1024
+
+
+class WebOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every gateway that is a WebSocket server lets one set."""
+
+    certificate_file: Annotated[
+        str, Meta(description="TLS certificate with its chain (PEM); empty where a proxy in front ends TLS.")
+    ] = ""
+    certificate_key_file: Annotated[str, Meta(description="Key of the TLS certificate (PEM).")] = ""
+
+
+class TwilioOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the Twilio Media Streams server."""
+
+    endpoint: Annotated[str, Meta(description="Where Twilio's WebSockets arrive, tcp://ADDRESS:PORT.")] = (
+        "tcp://127.0.0.1:5580"
+    )
+    public_url: Annotated[
+        str,
+        Meta(description="Address in the TwiML's <Stream url=…>, wss://HOST/PATH: what Twilio's signature is made of."),
+    ] = ""
+    auth_token_file: Annotated[
+        str,
+        Meta(description="File with the account's auth token; the environment's TWILIO_AUTH_TOKEN when empty."),
+    ] = ""
+    unsigned: Annotated[
+        bool, Meta(description="Take streams without Twilio's signature; only at a loopback address, for trying out.")
+    ] = False
+    inbound_role: Annotated[Role, Meta(description="Who speaks on the inbound track.")] = "caller"
+    outbound_role: Annotated[Role, Meta(description="Who speaks on the outbound track.")] = "agent"
