@@ -19,6 +19,7 @@ class Connection:
         heard_s: Monotonic time of the last message.
         has_call: Whether the peer has said which call it brings.
         end_reason: Why its streams end; empty while a broken connection may be taken up again.
+        is_broken: Whether it is being closed because of what the peer did.
         is_surplus_told: Whether it was told that it sends far too fast.
     """
 
@@ -28,6 +29,7 @@ class Connection:
         self.began_s = self.heard_s = time.monotonic()
         self.has_call = False
         self.end_reason = ""
+        self.is_broken = False
         self.is_surplus_told = False
 
     async def hang_up(self, reason: str, is_broken: bool) -> None:

@@ -197,6 +197,9 @@ class Gateway:
     def break_off(self, connection: Connection, problem: str) -> None:
         """Close the connection of a peer that misbehaves."""
         self._connections.discard(connection)
+        if connection.is_broken:
+            return  # what follows from closing it is no second fault
+        connection.is_broken = True
         self.counts.broken += 1
         self.complain(connection.peer, problem)
         self._close_soon(connection, problem, is_broken=True)

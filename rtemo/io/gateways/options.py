@@ -68,3 +68,15 @@ class TwilioOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields
     ] = False
     inbound_role: Annotated[Role, Meta(description="Who speaks on the inbound track.")] = "caller"
     outbound_role: Annotated[Role, Meta(description="Who speaks on the outbound track.")] = "agent"
+
+
+class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the Asterisk AudioSocket server."""
+
+    endpoint: Annotated[str, Meta(description="Where Asterisk connects to, tcp://ADDRESS:PORT.")] = (
+        "tcp://127.0.0.1:5581"
+    )
+    channel: Annotated[str, Meta(min_length=1, max_length=64, description="Name of the stream within the call.")] = (
+        "caller"
+    )
+    role: Annotated[Role, Meta(description="Who speaks on the line that Asterisk connects.")] = "caller"
