@@ -42,6 +42,7 @@ class Leg:
         self._has_audio = False
         self._is_new_numbering = False
         self._is_lost = False
+        self._is_over = False
         self._sequence = 0  # of the packet furthest on, as placed
         self._end_sample = 0
         self._sequence_shift = 0
@@ -85,6 +86,8 @@ class Leg:
             now_s: Monotonic time.
             now_ns: UTC.
         """
+        if self._is_over:
+            return True  # ended by the engine, or taken to its end by another connection
         count_samples = len(payload) // BYTES_PER_SAMPLE[codec]
         if not 0 < count_samples <= rate_hz * MAX_PACKET_S:
             return True
@@ -122,6 +125,7 @@ class Leg:
 
     def end(self, reason: str, now_ns: int) -> None:
         """Write what is left and end the stream."""
+        self._is_over = True
         self._placement.finish(now_ns)
         self._placement.close()
         self.writer.end(reason)

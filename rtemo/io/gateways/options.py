@@ -80,3 +80,31 @@ class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unkno
         "caller"
     )
     role: Annotated[Role, Meta(description="Who speaks on the line that Asterisk connects.")] = "caller"
+
+
+class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the RTP receiver: a fixed row of UDP ports, two for each line."""
+
+    address: Annotated[str, Meta(description="Address to receive at.")] = "127.0.0.1"
+    first_port: Annotated[
+        int,
+        Meta(ge=0, le=65_534, description="Port of the first party on the first line; 0 lets the system choose all."),
+    ] = 5600
+    lines: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=4096,
+            description="Calls at once. Line n (from 0) has first_port + 4n for one party and 2 above for the other; "
+            "the odd ports take RTCP.",
+        ),
+    ] = 8
+    first_role: Annotated[Role, Meta(description="Who speaks on the first port of a line.")] = "caller"
+    second_role: Annotated[Role, Meta(description="Who speaks on the second port of a line.")] = "agent"
+    payload_types: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Dynamic payload types, each as 'NUMBER NAME/RATE': PCMU, PCMA, L16, CN, telephone-event. "
+            "PCMU (0), PCMA (8), L16/44100 (11) and CN (13) are known anyway."
+        ),
+    ] = ("101 telephone-event/8000",)
