@@ -65,10 +65,15 @@ def plain_name(system: str) -> str:
 
 
 def page_clips(data: Path) -> list[SpoofClip]:
-    """Clips of all demonstration pages, at most `MOST_OF_SYSTEM` of one system and page."""
+    """Clips of all demonstration pages that are there, at most `MOST_OF_SYSTEM` of one system and page.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
     clips: list[SpoofClip] = []
-    for folder in ("spoof2", "spoof"):
-        with (data / folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+    manifests = [data / folder / "manifest.csv" for folder in ("spoof2", "spoof")]
+    for manifest in [path for path in manifests if path.exists()] or manifests:
+        with manifest.open(newline="", encoding="utf-8") as file:
             clips += [_page_clip(row) for row in csv.DictReader(file)]
     groups: dict[tuple[str, str], list[int]] = {}
     for k, clip in enumerate(clips):

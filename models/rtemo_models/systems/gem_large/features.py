@@ -22,8 +22,10 @@ Samples = NDArray[np.float32]
 LISTENER = "rtemo_weights.merit_large"
 LAYER_OUTPUTS = tuple(f"/encoder/layers.{k}/Add_3_output_0" for k in range(3))
 """Tensors of the listener's graph that hold the frames after its layers 1, 2 and 3."""
-LAYERS, STATISTICS, WIDTH = 3, 3, 512
-"""Mean, deviation and root mean square change from frame to frame."""
+LAYERS, WIDTH = 3, 512
+STATISTICS = 3
+"""Of a layer's frames: mean, deviation, and root mean square change from one frame to the next."""
+VALUES = LAYERS * STATISTICS * WIDTH
 FRAME_SAMPLES = 320
 BLOCK_FRAMES = 25
 WINDOW_BLOCKS = 6
@@ -54,29 +56,34 @@ class Encoder:
         self._frames = self.card.inputs["there"].shape[0]
         self._loudest = float(self.card.front_end["loudest"])
 
-    def __call__(self, windows: Sequence[Samples]) -> tuple[NDArray[np.float16], NDArray[np.int16], NDArray[np.float32]]:
-        """Statistics float16 [n, 6, 3, 3, 512], frames of every block int16 [n, 6], what is said float32 [n, 10]."""
+    def prepared(self, windows: Sequence[Samples]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the graph is given of windows: log-mels [n, 2t, 80], and which frames there are [n, t]."""
         mel = np.zeros((len(windows), 2 * self._frames, MEL_COUNT), np.float32)
-        counts = np.zeros(len(windows), np.int64)
+        there = np.zeros((len(windows), self._frames), np.float32)
         for k, samples in enumerate(windows):
-            frames = counts[k] = min(len(samples) // FRAME_SAMPLES, self._frames)
+            frames = min(len(samples) // FRAME_SAMPLES, self._frames)
             mel[k, : 2 * frames] = as_whisper_hears(log_mel_power(samples[: frames * FRAME_SAMPLES]), self._loudest)
-        there = (np.arange(self._frames)[None] < counts[:, None]).astype(np.float32)
+            there[k, :frames] = 1
+        return mel, there
+
+    def __call__(
+        self, windows: Sequence[Samples]
+    ) -> tuple[NDArray[np.float16], NDArray[np.int16], NDArray[np.float32]]:
+        """Statistics float16 [n, 6, 3, 3, 512], frames of every block int16 [n, 6], what is said float32 [n, 10]."""
+        mel, there = self.prepared(windows)
         names = ["logits", "arousal", "valence", *LAYER_OUTPUTS]
         logits, arousal, valence, *layers = self._session.run(names, {"mel": mel, "there": there})
         said = np.column_stack([logits, arousal, valence]).astype(np.float32)
         frames = np.stack(layers, 1)  # [n, layers, frames, width]
         blocks = np.zeros((len(windows), WINDOW_BLOCKS, LAYERS, STATISTICS, WIDTH), np.float16)
         filled = np.zeros((len(windows), WINDOW_BLOCKS), np.int16)
-        for k, count in enumerate(counts.tolist()):
+        for k, count in enumerate(there.sum(1).astype(int).tolist()):
             for block in range(WINDOW_BLOCKS):
                 part = frames[k, :, block * BLOCK_FRAMES : min((block + 1) * BLOCK_FRAMES, count)]
-                filled[k, block] = part.shape[1]
                 if part.shape[1] > 1:
+                    filled[k, block] = part.shape[1]
                     change = np.sqrt(np.mean(np.square(np.diff(part, axis=1)), 1))
                     blocks[k, block] = np.stack([part.mean(1), part.std(1), change], 1)
-                else:
-                    filled[k, block] = 0
         return blocks, filled, said
 
 
@@ -92,6 +99,7 @@ class Table:
     """Statistics of the windows of many clips in one view.
 
     Attributes:
+        folder: Where it lies.
         blocks: float16 [windows, 6, 3, 3, 512]: block, layer, statistic, value.
         frames: int16 [windows, 6], how many frames a block has.
         said: float32 [windows, 10].
@@ -99,6 +107,7 @@ class Table:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         facts = np.load(folder / "facts.npz")
         self.frames, self.said, self.clip = facts["frames"], facts["said"], facts["clip"]
         shape = (-1, WINDOW_BLOCKS, LAYERS, STATISTICS, WIDTH)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rtemo_models.systems.gem_large.clips import FOLDS, SpoofClip, page_folds, trained_on
 from rtemo_models.systems.gem_large.net import GemLarge
-from rtemo_models.systems.gem_large.train import Settings, hear, train
+from rtemo_models.systems.gem_large.train import Material, Settings, hear, train
 from rtemo_models.systems.gem_large.windows import Windows
 
 LEAST_OF_CLASS = 4
@@ -40,21 +40,20 @@ def fold_of_clips(clips: Sequence[SpoofClip]) -> NDArray[np.int64]:
     return np.array([folds[c.source] if c.is_page and not c.way else -1 for c in clips])
 
 
-def train_fold(windows: Windows, settings: Settings, fold: int) -> list[GemLarge]:
-    """Networks that saw nothing of the pages of a fold, nor of their systems; of all pages if it is -1."""
-    folds = page_folds(windows.clips)
-    unseen = {page for page, number in folds.items() if number == fold}
-    allowed = trained_on(windows.clips, unseen)
-    return [train(windows, allowed, settings, seed) for seed in range(settings.seeds)]
+def allowed_of(clips: Sequence[SpoofClip], fold: int) -> list[int]:
+    """Clips that the networks of a fold may be trained on; all if it is -1."""
+    unseen = {page for page, number in page_folds(clips).items() if number == fold}
+    return trained_on(clips, unseen)
 
 
-def score_clips(nets: Sequence[GemLarge], windows: Windows, clips: NDArray[np.int64], view: str) -> Scored:
+def score_clips(nets: Sequence[GemLarge], material: Material, clips: NDArray[np.int64], view: str) -> Scored:
     """What networks say of some clips in a view."""
+    windows = material.windows
     rows = np.flatnonzero((windows.view == view) & np.isin(windows.clip, clips))
-    said, gate = hear(nets, windows, rows)
+    said, gate = hear(nets, material, rows)
     mixed = (said * gate).sum(1)
     numbers, place = np.unique(windows.clip[rows], return_inverse=True)
-    count = np.bincount(place).astype(np.float64)
+    count = np.bincount(place, minlength=len(numbers)).astype(np.float64)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         total = np.zeros((len(numbers), *values.shape[1:]))
@@ -64,18 +63,20 @@ def score_clips(nets: Sequence[GemLarge], windows: Windows, clips: NDArray[np.in
     return Scored(numbers, np.zeros(len(numbers), np.int64), mean(said), mean(mixed), mean(gate))
 
 
-def cross(windows: Windows, settings: Settings, views: Sequence[str]) -> tuple[dict[str, Scored], list[list[GemLarge]]]:
-    """Train the networks of every fold and score what they did not see, in every view."""
-    of = fold_of_clips(windows.clips)
-    nets = [train_fold(windows, settings, fold) for fold in range(FOLDS)]
-    scored = {}
-    for view in views:
-        parts = [score_clips(nets[k], windows, np.flatnonzero(of == k), view) for k in range(FOLDS)]
-        fold = np.repeat(np.arange(FOLDS), [len(p.clips) for p in parts])
-        names = ("clips", "said", "mixed", "gate")
-        joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
-        scored[view] = Scored(fold=fold, **joined)
-    return scored, nets
+def score_fold(material: Material, settings: Settings, fold: int, views: Sequence[str]) -> dict[str, Scored]:
+    """Train the networks of a fold and score what they did not see, in every view."""
+    clips = material.windows.clips
+    allowed = allowed_of(clips, fold)
+    nets = [train(material, allowed, settings, seed) for seed in range(settings.seeds)]
+    unseen = np.flatnonzero(fold_of_clips(clips) == fold)
+    return {view: score_clips(nets, material, unseen, view) for view in views}
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """What the networks of several folds say, folds in order."""
+    fold = np.repeat(np.arange(len(parts)), [len(p.clips) for p in parts])
+    names = ("clips", "said", "mixed", "gate")
+    return Scored(fold=fold, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
 def equal_error(score: NDArray[np.float64], is_synthetic: NDArray[np.bool_]) -> float:

@@ -1,9 +1,11 @@
 """The tables of all clips in all views: `python -m rtemo_models.systems.gem_large.tables --data DATA --work WORK`."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 
 from rtemo_models.kit.audio.cache import open_audio
@@ -12,8 +14,9 @@ from rtemo_models.systems.gem_large.clips import SpoofClip, copies, corpus_clips
 from rtemo_models.systems.gem_large.features import Encoder, Samples, Table, open_table
 from rtemo_models.systems.gem_large.sounds import View, read
 
-SETS = {"pages": ("plain", "telephone", "drawn-1", "drawn-2"), "corpora": ("drawn-1",), "copies": ("drawn-1",)}
+SETS = {"pages": ("plain", "telephone", "drawn-1", "drawn-2"), "copies": ("drawn-1",), "corpora": ("drawn-1",)}
 """Set of clips → the views they are heard in."""
+ONLY_PAGES = ("pages",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,19 @@ def read_noises(data: Path, work: Path, split: str = "train") -> list[Samples]:
     return [audio.samples(k) for k in range(len(paths))]
 
 
-def open_tables(data: Path, work: Path) -> dict[str, Heard]:
-    """Every set in all its views, made first where they are not there."""
+def open_tables(data: Path, work: Path, sets: Sequence[str] = ONLY_PAGES) -> dict[str, Heard]:
+    """Some sets in all their views, made first where they are not there.
+
+    Raises:
+        ValueError: There is no such set.
+    """
+    if unknown := set(sets) - SETS.keys():
+        raise ValueError(f"there is no set of clips {unknown.pop()!r}: choose of {', '.join(SETS)}")
     noises = read_noises(data, work)
     heard = {}
     for name, clips in listed(data).items():
+        if name not in sets:
+            continue
         views = {}
         for view in SETS[name]:
             hear = View(view, noises)
@@ -55,10 +66,10 @@ def open_tables(data: Path, work: Path) -> dict[str, Heard]:
     return heard
 
 
-@task(__doc__, data_option, work_option)
-def main(data: Path, work: Path) -> None:
+@task(__doc__, data_option, work_option, click.option("--sets", multiple=True, default=ONLY_PAGES, help="Sets of clips."))
+def main(data: Path, work: Path, sets: tuple[str, ...]) -> None:
     """Hear every clip in every view, where that was not done yet."""
-    open_tables(data, work)
+    open_tables(data, work, sets)
 
 
 if __name__ == "__main__":

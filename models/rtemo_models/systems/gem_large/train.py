@@ -1,6 +1,7 @@
 """Training of the heads."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -10,18 +11,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtemo.api import EXPERTS
-from rtemo_models.systems.gem_large.net import GemLarge, NetConfig, gate_of, pool
-from rtemo_models.systems.gem_large.windows import EACH, Drawer, Windows
+from rtemo_models.systems.gem_large.net import GemLarge, NetConfig, gate_of
+from rtemo_models.systems.gem_large.project import Projection, fit_projection
+from rtemo_models.systems.gem_large.windows import CROPS, EACH, Drawer, Windows
 
-RECIPE = Path(__file__).with_name("recipe.toml")
+RECIPE = Path(__file__).parent / "recipes" / "recipe.toml"
 TEMPERATURE = 0.837
 """Of the listener's emotions, as its card says."""
+MOST_FITTED = 2500
+"""Windows that a projection is fitted to at most."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run may vary; the defaults are those of `recipe.toml`.
+    """What a run may vary; the defaults are those of `recipes/recipe.toml`.
 
     Attributes:
+        sets: Sets of clips that are trained on, of `tables.SETS`.
         net: Shape of the network.
         gate: What the experts are mixed by in training: `emotion`, `uniform` or `random`.
         floor: Share of every clip that each expert is trained on whatever its emotion.
@@ -32,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         seeds: Networks that are averaged.
     """
 
+    sets: tuple[str, ...] = ("pages",)
     net: NetConfig = NetConfig()
     gate: str = "emotion"
     floor: float = 0.15
@@ -46,21 +52,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seeds: int = 1
 
 
-def train(windows: Windows, clips: Sequence[int], settings: Settings, seed: int) -> GemLarge:
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What networks of one fold learn from and hear.
+
+    Attributes:
+        windows: All of them.
+        projection: Fitted to what may be trained on.
+        components: float32 [windows, crops, components].
+    """
+
+    windows: Windows
+    projection: Projection
+    components: NDArray[np.float32]
+
+
+def prepare(windows: Windows, clips: Sequence[int], config: NetConfig) -> Material:
+    """Fit the projection to the clips that may be trained on, without their labels, and project all windows."""
+    allowed = np.flatnonzero(np.isin(windows.clip, np.asarray(clips)) & (windows.view != "telephone"))
+    some = np.random.default_rng(0).permutation(allowed)[:MOST_FITTED]
+    projection = fit_projection(windows.values[some, 0].astype(np.float32), config.components, config.ridge)
+    return Material(windows, projection, np.stack([projection(windows.values[:, k]) for k in range(len(CROPS))], 1))
+
+
+def train(material: Material, clips: Sequence[int], settings: Settings, seed: int) -> GemLarge:
     """Train a network on some clips."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
+    windows = material.windows
     drawer = Drawer(windows, clips, settings.plain, settings.alone, settings.corpora, random)
     net = GemLarge(settings.net)
-    fit_scale(net, windows, drawer)
     optimiser = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, total_steps=settings.steps, pct_start=0.1)
     net.train()
     for _ in range(settings.steps):
         batch = drawer.draw(settings.sources)
-        blocks, frames = windows.take(batch.rows, settings.net, batch.first, batch.count)
+        components = torch.from_numpy(material.components[batch.rows, batch.crop])
         gate = train_gate(torch.from_numpy(windows.logits[batch.rows]), settings.gate, random)
-        score, said = net(blocks, frames, gate)
+        score, said = net(components, gate)
         loss = loss_of(score, said, gate, torch.from_numpy(batch.is_there), settings)
         optimiser.zero_grad()
         loss.backward()
@@ -105,41 +134,12 @@ def loss_of(score: Tensor, said: Tensor, gate: Tensor, is_there: Tensor, setting
     return loss
 
 
-def fit_scale(net: GemLarge, windows: Windows, drawer: Drawer) -> None:
-    """Mean and deviation of windows as they are drawn."""
-    values = []
-    for _ in range(12):
-        batch = drawer.draw(32)
-        there = batch.is_there
-        blocks, frames = windows.take(batch.rows[there], net.config, batch.first[there], batch.count[there])
-        weight = frames / frames.sum(1, keepdim=True).clamp_min(1.0)
-        values.append(pool(blocks, weight, net.config.statistics))
-    drawn = torch.cat(values)
-    net.mean.copy_(drawn.mean(0))
-    net.scale.copy_(drawn.std(0).clamp_min(1e-3))
-
-
 def hear(
-    nets: Sequence[GemLarge], windows: Windows, rows: NDArray[np.int64], blocks: int | None = None
+    nets: Sequence[GemLarge], material: Material, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What networks, averaged, say of windows: log-odds of every expert [n, 4], and the gate [n, 4].
-
-    Args:
-        nets: Of one recipe.
-        windows: All of them.
-        rows: Which windows.
-        blocks: Only so many blocks at the beginning of each.
-    """
-    said, gates = [], []
-    config = nets[0].config
-    for at in range(0, len(rows), 256):
-        part = rows[at : at + 256]
-        first = None if blocks is None else np.zeros(len(part), np.int64)
-        count = None if blocks is None else np.full(len(part), blocks)
-        x, frames = windows.take(part, config, first, count)
-        gate = gate_of(torch.from_numpy(windows.logits[part]), TEMPERATURE)
-        with torch.no_grad():
-            each = [net.experts(net.standardised(x, frames), gate) for net in nets]
-        said.append(torch.stack(each).mean(0).double().numpy())
-        gates.append(gate.double().numpy())
-    return np.concatenate(said), np.concatenate(gates)
+    """What networks of one recipe, averaged, say of windows: log-odds of every expert [n, 4], and the gate [n, 4]."""
+    components = torch.from_numpy(material.components[rows, 0])
+    gate = gate_of(torch.from_numpy(material.windows.logits[rows]), TEMPERATURE)
+    with torch.no_grad():
+        said = torch.stack([net.experts(components, gate) for net in nets]).mean(0)
+    return said.double().numpy(), gate.double().numpy()

@@ -1,7 +1,7 @@
 """Trials of all arms: `python -m rtemo_models.systems.gem_large.trials --data DATA --work WORK`.
 
-Networks of five folds of pages are trained and score the pages that they never saw. Writes WORK/trials.csv for
-`bench.quality.spoof` and `bench.quality.spoof.pages`, and WORK/calibration.json for what ships.
+Joins what the networks of all folds said of pages that they never saw. Writes WORK/trials.csv for `bench.quality.spoof`
+and `bench.quality.spoof.pages`, and WORK/calibration.json for what ships.
 """
 
 import csv
@@ -10,22 +10,18 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rtemo.api import EXPERT_OF, EXPERTS
-from rtemo_models.kit.recipe import read_recipe
-from rtemo_models.kit.command import config_option, data_option, set_option, task, work_option
-from rtemo_models.systems.gem_large.clips import SpoofClip
-from rtemo_models.systems.gem_large.folds import LEAST_OF_CLASS, Scored, cross
-from rtemo_models.systems.gem_large.tables import open_tables
-from rtemo_models.systems.gem_large.train import RECIPE, Settings
-from rtemo_models.systems.gem_large.windows import Windows
+from rtemo_models.kit.command import data_option, task, work_option
+from rtemo_models.systems.gem_large.clips import FOLDS, SpoofClip
+from rtemo_models.systems.gem_large.fold import ARMS, BANDS, GEM, read_fold
+from rtemo_models.systems.gem_large.folds import Scored, joined
+from rtemo_models.systems.gem_large.tables import listed
 
-BANDS = {"full": "plain", "telephone": "telephone"}
-"""Band of a trial → view."""
+MIXING = {"trained evenly": "experts evenly", "trained at random": "experts at random"}
+"""How the experts of an arm that was trained without knowing emotions are mixed."""
 COLUMNS = ("clip", "system", "corpus", "speaker", "emotion", "fold", "band", "seconds", "label", "score", "arm")
 
 
@@ -38,7 +34,7 @@ def arms_of(scored: Scored, clips: Sequence[SpoofClip], seed: int = 0) -> dict[s
     )
     random = np.random.default_rng(seed).dirichlet(np.full(count, 0.3), len(labels))
     return {
-        "gem": scored.mixed,
+        GEM: scored.mixed,
         "top1": (scored.said * np.eye(count)[scored.gate.argmax(1)]).sum(1),
         "experts evenly": scored.said.mean(1),
         "experts at random": (scored.said * random).sum(1),
@@ -53,7 +49,7 @@ def balance(clips: Sequence[SpoofClip], scored: Scored) -> NDArray[np.float64]:
     weight = np.zeros(len(source))
     for page in np.unique(source).tolist():
         parts = [np.flatnonzero((source == page) & (is_synthetic == kind)) for kind in (False, True)]
-        if min(map(len, parts)) >= LEAST_OF_CLASS:
+        if min(map(len, parts)):
             for rows in parts:
                 weight[rows] = np.sqrt(sum(map(len, parts))) / len(rows)
     return weight
@@ -98,10 +94,10 @@ def by_siblings(
 def rows_of(
     scored: Mapping[str, Scored], clips: Sequence[SpoofClip], prefix: str = ""
 ) -> list[dict[str, object]]:
-    """Rows of trials of every way to mix the experts; only of `gem`, under the name `prefix`, if one is given."""
+    """Rows of trials of every way to mix the experts; only of their own, under the name `prefix`, if one is given."""
     by_view = {view: arms_of(s, clips) for view, s in scored.items()}
     rows = []
-    for arm in ["gem"] if prefix else list(next(iter(by_view.values()))):
+    for arm in [GEM] if prefix else list(next(iter(by_view.values()))):
         told = by_siblings(scored, {view: arms[arm] for view, arms in by_view.items()}, clips)
         for band, view in BANDS.items():
             if view not in scored:
@@ -119,16 +115,6 @@ def rows_of(
     return rows
 
 
-def other_arms(settings: Settings) -> dict[str, Settings]:
-    """Networks that are trained in another way: told the emotion, or with a gate that knows nothing."""
-    single = msgspec.structs.replace(settings.net, kind="single")
-    return {
-        "single": msgspec.structs.replace(settings, net=single),
-        "trained evenly": msgspec.structs.replace(settings, gate="uniform"),
-        "trained at random": msgspec.structs.replace(settings, gate="random"),
-    }
-
-
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write trials as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -137,27 +123,19 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         writer.writerows(rows)
 
 
-@task(__doc__, data_option, work_option, config_option(RECIPE), set_option)
-def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...]) -> None:
-    """Train the networks of all folds and arms, and write what they say of pages that they never saw."""
-    torch.set_num_threads(1)
-    settings = read_recipe(config, Settings, changes)
-    windows = Windows(open_tables(data, work), settings.net.layers)
-    views = tuple(BANDS.values())
+@task(__doc__, data_option, work_option)
+def main(data: Path, work: Path) -> None:
+    """Join what the networks of all folds said, as log-odds."""
+    clips = listed(data)["pages"]
     rows: list[dict[str, object]] = []
-    for name, arm in {"": settings, **other_arms(settings)}.items():
-        scored, _ = cross(windows, arm, views)
-        if name in ("trained evenly", "trained at random"):
-            scored = {view: dataclasses.replace(s, mixed=arms_of(s, windows.clips)[mixing_of(name)]) for view, s in scored.items()}
-        rows += rows_of(scored, windows.clips, name)
-        if not name:
-            write_calibration(work / "calibration.json", scored, windows.clips)
+    for arm in ARMS:
+        scored = {view: joined([read_fold(work, fold)[arm, view] for fold in range(FOLDS)]) for view in BANDS.values()}
+        if arm == GEM:
+            write_calibration(work / "calibration.json", scored, clips)
+        if arm in MIXING:
+            scored = {v: dataclasses.replace(s, mixed=arms_of(s, clips)[MIXING[arm]]) for v, s in scored.items()}
+        rows += rows_of(scored, clips, "" if arm == GEM else arm)
     write_rows(work / "trials.csv", rows)
-
-
-def mixing_of(arm: str) -> str:
-    """How the experts of an arm that was trained without knowing emotions are mixed."""
-    return {"trained evenly": "experts evenly", "trained at random": "experts at random"}[arm]
 
 
 def write_calibration(path: Path, scored: Mapping[str, Scored], clips: Sequence[SpoofClip]) -> None:

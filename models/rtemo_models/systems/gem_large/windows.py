@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rtemo_models.systems.gem_large.clips import SpoofClip
-from rtemo_models.systems.gem_large.features import WINDOW_BLOCKS
-from rtemo_models.systems.gem_large.net import STATISTICS, NetConfig
+from rtemo_models.systems.gem_large.features import VALUES, Table
 from rtemo_models.systems.gem_large.tables import Heard
 
 EACH = 4
 """Genuine and synthetic windows of a source that stand together in a batch."""
+CROPS = ((0, 6), (0, 4))
+"""Stretches of a window that are heard, from block to block: all of it, and its first two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +22,30 @@ class Batch:
 
     Attributes:
         rows: int64 [sources · 2 · EACH] of windows.
-        first: int64, first block.
-        count: int64, blocks.
+        crop: int64 [sources · 2 · EACH], which of `CROPS`.
         is_there: bool [sources · 2 · EACH]; a source of one class has no windows of the other.
     """
 
     rows: NDArray[np.int64]
-    first: NDArray[np.int64]
-    count: NDArray[np.int64]
+    crop: NDArray[np.int64]
     is_there: NDArray[np.bool_]
+
+
+def pooled(blocks: NDArray[np.float32], frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Statistics over windows from those of their blocks.
+
+    Args:
+        blocks: float32 [n, blocks, layers, 3, width], the three statistics of each.
+        frames: float32 [n, blocks], how many frames each has.
+
+    Returns:
+        float32 [n, layers, 3, width].
+    """
+    share = frames / np.maximum(frames.sum(1, keepdims=True), 1)
+    mean = np.einsum("nb,nblw->nlw", share, blocks[:, :, :, 0])
+    square = np.einsum("nb,nblw->nlw", share, blocks[:, :, :, 0] ** 2 + blocks[:, :, :, 1] ** 2)
+    change = np.einsum("nb,nblw->nlw", share, blocks[:, :, :, 2] ** 2)
+    return np.stack([mean, np.sqrt(np.maximum(square - mean**2, 1e-6)), np.sqrt(np.maximum(change, 1e-6))], 2)
 
 
 class Windows:
@@ -39,61 +53,52 @@ class Windows:
 
     Args:
         sets: Of clips, with their tables.
-        layers: Layers of the encoder to keep, counted from 1.
 
     Attributes:
         clips: All clips of all sets, one after the other.
         clip: int64 [n], whose window it is.
         view: str [n].
         logits: float32 [n, 8] of the emotions.
-        frames: int16 [n, 6].
+        values: float16 [n, crops, values].
     """
 
-    def __init__(self, sets: Mapping[str, Heard], layers: tuple[int, ...]) -> None:
-        self.layers = layers
+    def __init__(self, sets: Mapping[str, Heard]) -> None:
         self.clips: list[SpoofClip] = []
-        blocks, frames, said, clip, view = [], [], [], [], []
+        values, said, clip, view = [], [], [], []
         for heard in sets.values():
             for name, table in heard.views.items():
-                blocks.append(np.asarray(table.blocks[:, :, [layer - 1 for layer in layers]]))
-                frames.append(table.frames)
+                values.append(_crops(table))
                 said.append(table.said)
                 clip.append(table.clip + len(self.clips))
                 view += [name] * len(table.clip)
             self.clips += heard.clips
-        self.blocks = np.concatenate(blocks)
-        self.frames = np.concatenate(frames)
+        self.values = np.concatenate(values)
         self.logits = np.concatenate(said)[:, :8]
         self.clip = np.concatenate(clip)
         self.view = np.array(view)
-        self.is_synthetic = np.array([c.is_synthetic for c in self.clips])
 
-    def take(
-        self, rows: NDArray[np.int64], config: NetConfig, first: NDArray[np.int64] | None = None,
-        count: NDArray[np.int64] | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Blocks [n, 6, layers, 3, width] of the config's layers, and their frames [n, 6], 0 outside of a stretch.
 
-        Args:
-            rows: Of windows.
-            config: Whose layers.
-            first: First block of every stretch; all blocks if not given.
-            count: Blocks of every stretch.
-        """
-        chosen = [self.layers.index(layer) for layer in config.layers]
-        blocks = self.blocks[rows] if chosen == list(range(len(self.layers))) else self.blocks[rows][:, :, chosen]
-        frames = self.frames[rows].astype(np.float32)
-        if first is not None and count is not None:
-            place = np.arange(WINDOW_BLOCKS)[None]
-            frames = frames * ((place >= first[:, None]) & (place < (first + count)[:, None]))
-        return torch.from_numpy(blocks.astype(np.float32)), torch.from_numpy(frames.astype(np.float32))
+def _crops(table: Table) -> NDArray[np.float16]:
+    """Values of the crops of all windows of a table, float16 [n, crops, values]; kept beside it."""
+    kept = table.folder / "crops.npy"
+    if kept.exists():
+        return np.asarray(np.load(kept, mmap_mode="r"))
+    made = np.empty((len(table.clip), len(CROPS), VALUES), np.float16)
+    for at in range(0, len(made), 128):
+        part = table.blocks[at : at + 128].astype(np.float32)
+        frames = table.frames[at : at + 128].astype(np.float32)
+        place = np.arange(frames.shape[1])
+        for k, (begin, end) in enumerate(CROPS):
+            made[at : at + 128, k] = pooled(part, frames * ((place >= begin) & (place < end))).reshape(len(part), -1)
+    np.save(kept, made)
+    return made
 
 
 class Drawer:
     """Draws batches in which every source has as many genuine windows as synthetic ones.
 
     So no source tells the classes: neither a page nor a corpus, whose genuine clips stand beside their copies. Sources
-    are drawn by the root of their size, systems of a source alike. A source of one class is drawn less.
+    are drawn by the root of their size, systems and speakers of a source alike. A source of one class is drawn less.
 
     Args:
         windows: All of them.
@@ -105,30 +110,30 @@ class Drawer:
     """
 
     def __init__(
-        self, windows: Windows, clips: Sequence[int], plain: float, alone: float, corpora: float,
+        self,
+        windows: Windows,
+        clips: Sequence[int],
+        plain: float,
+        alone: float,
+        corpora: float,
         random: np.random.Generator,
     ) -> None:
-        self._windows, self._random, self._plain = windows, random, plain
-        drawn: dict[int, tuple[list[int], list[int]]] = {k: ([], []) for k in clips}
+        self._random, self._plain = random, plain
+        self._of_clip: dict[int, tuple[list[int], list[int]]] = {k: ([], []) for k in clips}
         for row, (clip, view) in enumerate(zip(windows.clip.tolist(), windows.view.tolist(), strict=True)):
-            if clip in drawn and view != "telephone":
-                drawn[clip][view != "plain"].append(row)
-        self._of_clip = drawn
+            if clip in self._of_clip and view != "telephone":
+                self._of_clip[clip][view != "plain"].append(row)
         self._of: dict[str, tuple[dict[str, list[int]], dict[str, list[int]]]] = {}
-        size: dict[str, float] = {}
+        share: dict[str, float] = {}
         for k in clips:
-            clip = windows.clips[k]
-            groups = self._of.setdefault(clip.source, ({}, {}))[int(clip.is_synthetic)]
-            groups.setdefault(clip.system or clip.speaker, []).append(k)
-            size[clip.source] = size.get(clip.source, 0.0) + 1.0
-        self._sources = sorted(size)
-        share = np.sqrt([size[s] for s in self._sources])
-        for k, source in enumerate(self._sources):
-            if not all(self._of[source]):
-                share[k] *= alone
-            if source not in {windows.clips[c].source for c in clips if windows.clips[c].is_page}:
-                share[k] *= corpora
-        self._share = share / share.sum()
+            clip_ = windows.clips[k]
+            groups = self._of.setdefault(clip_.source, ({}, {}))[int(clip_.is_synthetic)]
+            groups.setdefault(clip_.system or clip_.speaker, []).append(k)
+            share[clip_.source] = share.get(clip_.source, 0.0) + (1.0 if clip_.is_page else corpora**2)
+        self._sources = sorted(share)
+        weight = np.sqrt([share[s] for s in self._sources])
+        weight *= [1.0 if all(self._of[s]) else alone for s in self._sources]
+        self._share = weight / weight.sum()
 
     def draw(self, sources: int) -> Batch:
         """Draw a batch of so many sources."""
@@ -146,13 +151,5 @@ class Drawer:
                     plain, other = self._of_clip[clips[random.integers(len(clips))]]
                     chosen = plain if plain and (not other or random.random() < self._plain) else other
                     rows.append(chosen[random.integers(len(chosen))])
-        taken = np.array(rows)
-        filled = np.maximum((self._windows.frames[taken] > 0).sum(1), 1)
-        count = np.where(random.random(len(taken)) < 0.5, filled, np.minimum(filled, random.integers(2, 7, len(taken))))
-        first = (random.random(len(taken)) * (filled - count + 1)).astype(np.int64)
-        return Batch(taken, first, count, np.array(is_there))
-
-
-def statistics_count() -> int:
-    """How many statistics every block has."""
-    return len(STATISTICS)
+        crop = np.where(random.random(len(rows)) < 0.5, 0, random.integers(len(CROPS), size=len(rows)))
+        return Batch(np.array(rows), crop, np.array(is_there))
