@@ -63,12 +63,16 @@ class Pages:
     def worst(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Worst page of every draw, of those that have enough clips."""
         known = np.isfinite(self.eer) & (self.fewer >= LEAST_OF_WORST)
-        return np.where(counts[:, known] > 0, self.eer[known], -1.0).max(1, initial=np.nan)
+        if not known.any():
+            return np.full(len(counts), np.nan)
+        return np.asarray(np.where(counts[:, known] > 0, self.eer[known], 0.0).max(1))
 
     def pooled(
         self, counts: NDArray[np.int64], rows: NDArray[np.bool_], metric: Callable[..., Any] = metrics.eer
     ) -> NDArray[np.float64]:
-        """A metric over some trials of every draw."""
+        """A metric over some trials of every draw; NaN where these lack a class."""
+        if len(np.unique(self.trials.label[rows])) < 2:
+            return np.full(len(counts), np.nan)
         score, label, member = self.trials.score[rows], self.trials.label[rows], self.member[rows]
         parts = [metric(score, label, counts[at : at + 50][:, member]) for at in range(0, len(counts), 50)]
         return np.concatenate(parts)

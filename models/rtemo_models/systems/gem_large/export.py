@@ -1,4 +1,4 @@
-"""Writes the bundle: `python -m rtemo_models.systems.gem_large.export --data DATA --work WORK --out FOLDER`.
+"""Writes the bundle: `python -m rtemo_models.systems.gem_large.export --work WORK --out FOLDER`.
 
 The bundle `gem-large` is the graph of `merit-large` with experts grafted on: what is written holds the experts alone,
 and is joined behind the listener's graph. Protobuf reads two messages one after the other as one message with the fields
@@ -15,20 +15,18 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rtemo.api import EXPERTS
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo.api.weights import FromParts, PackageFile
-from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
+from rtemo_models.kit.command import PATH, config_option, set_option, task, work_option
 from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.gem_large.features import BLOCK_FRAMES, LAYER_OUTPUTS, LISTENER, WIDTH, WINDOW_BLOCKS
 from rtemo_models.systems.gem_large.net import EXPERT_ROWS, GemLarge
+from rtemo_models.systems.gem_large.net_of_all import read_nets
 from rtemo_models.systems.gem_large.project import Projection
-from rtemo_models.systems.gem_large.tables import open_tables
-from rtemo_models.systems.gem_large.train import RECIPE, TEMPERATURE, Settings, prepare, train
-from rtemo_models.systems.gem_large.windows import Windows
+from rtemo_models.systems.gem_large.train import RECIPE, TEMPERATURE, Settings
 
 NAME, VERSION = "gem-large", "0.1.0"
 GRAFT = "gem-large.graft"
@@ -219,7 +217,6 @@ def make_card(
 
 @task(
     __doc__,
-    data_option,
     work_option,
     config_option(RECIPE),
     set_option,
@@ -228,7 +225,6 @@ def make_card(
     click.option("--results", type=PATH, help="Calibration and scores for the card, as JSON."),
 )
 def main(
-    data: Path,
     work: Path,
     config: tuple[Path, ...],
     changes: tuple[str, ...],
@@ -236,19 +232,14 @@ def main(
     joined: bool,
     results: Path | None,
 ) -> None:
-    """Train on all pages and write the bundle; with what was measured of it, if that is given."""
-    torch.set_num_threads(1)
+    """Write the bundle; with what was measured of it, if that is given."""
     settings = read_recipe(config, Settings, changes)
     found = json.loads(results.read_text()) if results else {}
-    if not (out / GRAFT).exists():
-        windows = Windows(open_tables(data, work, settings.sets))
-        everything = list(range(len(windows.clips)))
-        material = prepare(windows, everything, settings.net)
-        nets = [train(material, everything, settings, seed) for seed in range(settings.seeds)]
-        affine = json.loads((work / "calibration.json").read_text())
-        out.mkdir(parents=True, exist_ok=True)
-        (out / GRAFT).write_bytes(graft_of(nets, material.projection, affine["slope"], affine["offset"]))
-    graft = (out / GRAFT).read_bytes()
+    nets, projection = read_nets(work / "net.pt", settings)
+    affine = json.loads((work / "calibration.json").read_text())
+    graft = graft_of(nets, projection, affine["slope"], affine["offset"])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / GRAFT).write_bytes(graft)
     if joined:
         (out / WEIGHTS).write_bytes(listener_graph() + graft)
     card = make_card(graft, len(graft) // 2, found.get("calibration", {}), found.get("scores", {}))

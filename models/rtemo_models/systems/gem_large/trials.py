@@ -1,7 +1,8 @@
 """Trials of all arms: `python -m rtemo_models.systems.gem_large.trials --data DATA --work WORK`.
 
 Joins what the networks of all folds said of pages that they never saw. Writes WORK/trials.csv for `bench.quality.spoof`
-and `bench.quality.spoof.pages`, and WORK/calibration.json for what ships.
+and `bench.quality.spoof.pages`, WORK/pages.csv to have other detectors score the same clips (`--manifest`), and
+WORK/calibration.json for what ships.
 """
 
 import csv
@@ -22,6 +23,8 @@ from rtemo_models.systems.gem_large.tables import listed
 
 MIXING = {"trained evenly": "experts evenly", "trained at random": "experts at random"}
 """How the experts of an arm that was trained without knowing emotions are mixed."""
+MANIFEST = ("path", "label", "system", "corpus", "speaker", "emotion", "fold")
+"""Of the list of the same clips, for other detectors to score."""
 COLUMNS = ("clip", "system", "corpus", "speaker", "emotion", "fold", "band", "seconds", "label", "score", "arm")
 
 
@@ -115,10 +118,10 @@ def rows_of(
     return rows
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write trials as CSV."""
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """Write some columns as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -135,7 +138,9 @@ def main(data: Path, work: Path) -> None:
         if arm in MIXING:
             scored = {v: dataclasses.replace(s, mixed=arms_of(s, clips)[MIXING[arm]]) for v, s in scored.items()}
         rows += rows_of(scored, clips, "" if arm == GEM else arm)
-    write_rows(work / "trials.csv", rows)
+    write_rows(work / "trials.csv", rows, COLUMNS)
+    listed_ = [row | {"path": row["clip"]} for row in rows if (row["arm"], row["band"]) == (GEM, "full")]
+    write_rows(work / "pages.csv", listed_, MANIFEST)
 
 
 def write_calibration(path: Path, scored: Mapping[str, Scored], clips: Sequence[SpoofClip]) -> None:
