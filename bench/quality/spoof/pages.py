@@ -133,7 +133,9 @@ def write_tables(out: TextIO, result: dict[str, Any]) -> None:
     for band, arms in result.items():
         names = ["same page", "worst page", "pooled", "conversion", *GATE, "worst emotion", "spread"]
         out.write(f"\n**{band} band: equal error rate in %, 95 % over pages**\n\n")
-        out.write("| arm | pages | " + " | ".join([*names, "minDCF", "actDCF", "Cllr", "saved over it by gem"]) + " |\n")
+        out.write(
+            "| arm | pages | " + " | ".join([*names, "minDCF", "actDCF", "Cllr", "saved over it by gem"]) + " |\n"
+        )
         out.write("|---" * (len(names) + 6) + "|\n")
         for arm, entry in arms.items():
             cells = [arm, str(entry["pages"])]

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from rtemo_plugins.listener.options import ListenerOptions
@@ -13,7 +12,9 @@ class AuthenticatorOptions(ListenerOptions, frozen=True, kw_only=True, forbid_un
 
     false_alarms_per_hour: Annotated[
         float,
-        Meta(gt=0, le=3600, description="False alarms to put up with, per hour of genuine speech: the operating point."),
+        Meta(
+            gt=0, le=3600, description="False alarms to put up with, per hour of genuine speech: the operating point."
+        ),
     ] = 1.0
     policy: Annotated[
         Literal["warn", "tag"],
@@ -22,9 +23,7 @@ class AuthenticatorOptions(ListenerOptions, frozen=True, kw_only=True, forbid_un
             "tagged untrusted)."
         ),
     ] = "warn"
-    heard_s: Annotated[
-        float, Meta(ge=0.5, le=30, description="Speech heard before the first verdict, in s.")
-    ] = 2.0
+    heard_s: Annotated[float, Meta(ge=0.5, le=30, description="Speech heard before the first verdict, in s.")] = 2.0
     refresh_s: Annotated[float, Meta(gt=0, le=60, description="Speech between two events, in s.")] = 1.0
     cool_down_s: Annotated[
         float, Meta(ge=0, le=3600, description="Speech without new evidence after which an alarm is over, in s.")

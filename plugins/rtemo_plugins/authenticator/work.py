@@ -8,8 +8,8 @@ from rtemo_plugins.authenticator.options import AuthenticatorOptions
 from rtemo_plugins.listener.stretches import Stretches
 from rtemo_plugins.listener.work import RATE_HZ, Estimate, Job, Work
 
-LEAST_S = 1.0
-"""Sound in a window from which on what it says of synthesis counts."""
+LEAST_S = 2.0
+"""Sound in a window from which on what it says of synthesis counts: of shorter ones nothing was learnt."""
 
 
 class Judgement(NamedTuple):

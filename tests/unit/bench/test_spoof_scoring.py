@@ -13,10 +13,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from bench.quality.spoof import __main__ as command
+from bench.quality.spoof import product
 from bench.quality.spoof.aasist import WINDOW_SAMPLES, Aasist, score_peer, window
 from bench.quality.spoof.clips import Clip, at_most, balanced, default_clips, in_band, read_audio, read_clips, strung
 from bench.quality.spoof.heard import Heard
-from bench.quality.spoof import product
 from bench.quality.spoof.product import Product
 from bench.quality.spoof.report import write_tables
 from bench.quality.spoof.score import FunctionDetector, open_detector, score_clips

@@ -110,9 +110,7 @@ def corpus_clips(data: Path) -> list[SpoofClip]:
             mine = [row for row in rows if row["corpus"] == corpus and float(row["duration_s"]) >= 1.0]
             for row in spread(mine, count):
                 emotion = row.get("emotion") or ""
-                clips.append(
-                    SpoofClip(row["path"], corpus, emotion=emotion, speaker=row["speaker"], is_page=False)
-                )
+                clips.append(SpoofClip(row["path"], corpus, emotion=emotion, speaker=row["speaker"], is_page=False))
     return clips
 
 
@@ -124,9 +122,7 @@ def spread(rows: Sequence[dict[str, str]], count: int) -> list[dict[str, str]]:
         by.setdefault(rows[k]["speaker"], []).append(rows[k])
     taken: list[dict[str, str]] = []
     while len(taken) < min(count, len(rows)):
-        for queue in by.values():
-            if queue:
-                taken.append(queue.pop())
+        taken += [queue.pop() for queue in by.values() if queue]
     return taken[:count]
 
 

@@ -1,8 +1,8 @@
 """Writes the bundle: `python -m rtemo_models.systems.gem_large.export --work WORK --out FOLDER`.
 
 The bundle `gem-large` is the graph of `merit-large` with experts grafted on: what is written holds the experts alone,
-and is joined behind the listener's graph. Protobuf reads two messages one after the other as one message with the fields
-of both, so the joined file is one graph whose encoder runs once for both. A card that names both parts lets rtemo join
+and is joined behind the listener's graph. Protobuf reads two messages one after the other as one with the fields of
+both, so the joined file is one graph whose encoder runs once for both. A card that names both parts lets rtemo join
 them in the user's cache; the encoder is not shipped twice.
 """
 
@@ -22,7 +22,7 @@ from rtemo.api.model import ModelCard, TensorSpec
 from rtemo.api.weights import FromParts, PackageFile
 from rtemo_models.kit.command import PATH, config_option, set_option, task, work_option
 from rtemo_models.kit.recipe import read_recipe
-from rtemo_models.systems.gem_large.features import BLOCK_FRAMES, LAYER_OUTPUTS, LISTENER, WIDTH, WINDOW_BLOCKS
+from rtemo_models.systems.gem_large.features import BLOCK_FRAMES, LAYER_OUTPUTS, LISTENER, WINDOW_BLOCKS
 from rtemo_models.systems.gem_large.net import EXPERT_ROWS, GemLarge
 from rtemo_models.systems.gem_large.net_of_all import read_nets
 from rtemo_models.systems.gem_large.project import Projection
@@ -49,7 +49,7 @@ LIMITS = (
     "Within one page genuine and synthetic speech of the same voices are told apart worse than over pages.",
     "Clips of demonstration pages are short, read and chosen by their authors; calls were not trained on.",
     "Few of the clips are emotional by their label; the experts follow what the recogniser hears.",
-    "Nothing is said of a turn shorter than one second.",
+    "Nothing is said of a turn shorter than two seconds.",
 )
 
 
@@ -116,8 +116,9 @@ def values_of(graft: Graft) -> str:
     there = "there"
     total = add("Max", add("ReduceSum", there, one, keepdims=1), graft.number(1.0))
     share = add("Unsqueeze", add("Div", there, total), two)
-    before, after = add("Slice", there, graft.whole(0), graft.whole(FRAMES - 1), one), add(
-        "Slice", there, one, graft.whole(FRAMES), one
+    before, after = (
+        add("Slice", there, graft.whole(0), graft.whole(FRAMES - 1), one),
+        add("Slice", there, one, graft.whole(FRAMES), one),
     )
     inside = np.ones((1, FRAMES - 1), np.float32)
     inside[0, BLOCK_FRAMES - 1 :: BLOCK_FRAMES] = 0  # from block to block no change is counted
@@ -141,7 +142,7 @@ def values_of(graft: Graft) -> str:
 def graft_of(nets: list[GemLarge], projection: Projection, slope: float, offset: float) -> bytes:
     """The experts of some networks, averaged, as a graft.
 
-    Its outputs: `score` [n], log-odds that the voice is synthetic; `shares` [n, 4], of every expert in it; `gate` [n, 4].
+    Its outputs: `score` [n], log-odds that the voice is synthetic; `shares` [n, 4], every expert's; `gate` [n, 4].
     """
     graft = Graft()
     add = graft.add

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo_models.systems.gem_large.clips import FOLDS, SpoofClip, page_folds, trained_on
+from rtemo_models.systems.gem_large.clips import SpoofClip, page_folds, trained_on
 from rtemo_models.systems.gem_large.net import GemLarge
 from rtemo_models.systems.gem_large.train import Material, Settings, hear, train
-from rtemo_models.systems.gem_large.windows import Windows
 
 LEAST_OF_CLASS = 4
 """Genuine and synthetic clips that a page must have to be scored by itself."""

@@ -1,4 +1,4 @@
-"""How clips sound: as they are, made anew, and through rooms, lines and codecs that are drawn alike for both classes."""
+"""How clips sound: as they are, made anew, and through rooms, lines and codecs, drawn alike for both classes."""
 
 from pathlib import Path
 

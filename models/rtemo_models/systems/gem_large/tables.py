@@ -66,7 +66,9 @@ def open_tables(data: Path, work: Path, sets: Sequence[str] = ONLY_PAGES) -> dic
     return heard
 
 
-@task(__doc__, data_option, work_option, click.option("--sets", multiple=True, default=ONLY_PAGES, help="Sets of clips."))
+@task(
+    __doc__, data_option, work_option, click.option("--sets", multiple=True, default=ONLY_PAGES, help="Sets of clips.")
+)
 def main(data: Path, work: Path, sets: tuple[str, ...]) -> None:
     """Hear every clip in every view, where that was not done yet."""
     open_tables(data, work, sets)

@@ -130,7 +130,9 @@ def loss_of(score: Tensor, said: Tensor, gate: Tensor, is_there: Tensor, setting
         both = score.reshape(-1, 2, EACH)
         known = is_there.reshape(-1, 2 * EACH).all(1).float()
         gap = both[:, 1, :, None] - both[:, 0, None, :]
-        loss = loss + settings.pairs * (nn.functional.softplus(-gap).mean((1, 2)) * known).sum() / known.sum().clamp_min(1)
+        loss = loss + settings.pairs * (
+            nn.functional.softplus(-gap).mean((1, 2)) * known
+        ).sum() / known.sum().clamp_min(1)
     return loss
 
 

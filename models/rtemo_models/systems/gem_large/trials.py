@@ -94,9 +94,7 @@ def by_siblings(
     return made
 
 
-def rows_of(
-    scored: Mapping[str, Scored], clips: Sequence[SpoofClip], prefix: str = ""
-) -> list[dict[str, object]]:
+def rows_of(scored: Mapping[str, Scored], clips: Sequence[SpoofClip], prefix: str = "") -> list[dict[str, object]]:
     """Rows of trials of every way to mix the experts; only of their own, under the name `prefix`, if one is given."""
     by_view = {view: arms_of(s, clips) for view, s in scored.items()}
     rows = []

@@ -116,7 +116,9 @@ def test_the_end_of_a_turn_that_was_heard_already_counts_once() -> None:
 
 def test_the_emotion_is_told_beside_it_where_it_is_asked_for() -> None:
     calls = Calls()
-    emotion = Emotion(label="sad", probabilities={}, arousal=0.0, valence=0.0, confidence=0.9, speech_s=1.0, trigger="first")
+    emotion = Emotion(
+        label="sad", probabilities={}, arousal=0.0, valence=0.0, confidence=0.9, speech_s=1.0, trigger="first"
+    )
     facts = Facts(1)
     judgement = Judgement(100, None, (0.0,) * 4, Estimate(100, emotion))
     calls.verdicts.tell(Finding(facts, 0, RATE_HZ, "stride", 0, judgement), calls.emit)
