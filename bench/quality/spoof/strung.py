@@ -1,9 +1,9 @@
 """Calls strung together of scored clips: `python -m bench.quality.spoof.strung --trials FILE --data DIR --card CARD`.
 
 Clips of one system and page, or of the genuine speech of one page, are strung together to calls, and the verdicts of
-the plugin `authenticator` are run over their scores with the calibration of a card: how many calls of unseen systems are
-told within 20 s of speech, and how often genuine speech raises a false alarm. Every decision within a clip takes the score of the
-whole clip, which networks gave that never saw the page; so the encoder need not run again.
+the plugin `authenticator` are run over their scores with the calibration of a card: how many calls of unseen systems
+are told within 20 s of speech, and how often genuine speech raises a false alarm. Every decision within a clip takes
+the score of the whole clip, from networks that never saw the page; so the encoder need not run again.
 """
 
 import argparse
