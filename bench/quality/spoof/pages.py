@@ -118,14 +118,27 @@ def saved(own: Pages, rival: Pages, draws: int) -> dict[str, Any]:
     return {"value": float(1 - mine / theirs), "interval": interval(drawn)}
 
 
-def conversion_systems(data: Path | None) -> frozenset[str]:
-    """Names of systems that convert voices, plain, from the manifest of the pages."""
+def family_of(data: Path | None) -> dict[str, str]:
+    """Name of a system, as it is and plain → its family, from the manifest of the pages."""
     if data is None:
-        return frozenset()
+        return {}
     with (data / "spoof2" / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        named = {row["system"] for row in csv.DictReader(file) if row["family"] in CONVERSION}
-    named |= {"AutoVC", "StarGAN-VC"}
-    return frozenset(named) | {"".join(c for c in name.lower() if c.isalnum() or c == "+") for name in named}
+        found = {row["system"]: row["family"] for row in csv.DictReader(file) if row["family"]}
+    return found | {"".join(c for c in name.lower() if c.isalnum() or c == "+"): kind for name, kind in found.items()}
+
+
+def by_family(pages: Pages, families: dict[str, str], draws: int) -> dict[str, Any]:
+    """Mean error within pages of the systems of each family, against the genuine speech of the same page."""
+    trials, found = pages.trials, {}
+    kind = np.array([families.get(str(system), "") for system in trials.system])
+    for family in sorted(set(families.values())):
+        own = Pages(trials.where((trials.label == 0) | (kind == family)))
+        counts = draw_counts(len(own.names), draws, np.random.default_rng(0))
+        value = own.mean(np.ones((1, len(own.names)), np.int64))[0]
+        known = int(np.isfinite(own.eer).sum())
+        if known:
+            found[family] = {"pages": known, "value": float(value), "interval": interval(own.mean(counts))}
+    return found
 
 
 def write_tables(out: TextIO, result: dict[str, Any]) -> None:
@@ -146,6 +159,9 @@ def write_tables(out: TextIO, result: dict[str, Any]) -> None:
         worst = list(entry["by page"].items())[:8]
         out.write(f"\nhighest pages of {arm}: ")
         out.write(", ".join(f"{page} {100 * e['eer']:.0f} % ({e['fewer']})" for page, e in worst) + "\n")
+        told = [f"{name} {_cell(e, 100.0)} of {e['pages']}" for name, e in entry["by family"].items()]
+        if told:
+            out.write(f"within pages, by family: {', '.join(told)}\n")
 
 
 def _cell(entry: dict[str, Any] | None, scale: float) -> str:
@@ -169,7 +185,8 @@ def main() -> None:
     except RtemoError as error:
         sys.exit(f"{error}")
     trials = trials.where(trials.seconds == options.seconds)
-    conversion = conversion_systems(Path(options.data) if options.data else None)
+    families = family_of(Path(options.data) if options.data else None)
+    conversion = frozenset(name for name, family in families.items() if family in CONVERSION)
     result: dict[str, Any] = {}
     for band in BANDS:
         arms = {arm: trials.where((trials.arm == arm) & (trials.band == band)) for arm in dict.fromkeys(trials.arm)}
@@ -178,6 +195,7 @@ def main() -> None:
             first = next(iter(pages))
             result[band] = {arm: figures(own, conversion, options.draws) for arm, own in pages.items()}
             for arm, own in pages.items():
+                result[band][arm]["by family"] = by_family(own, families, options.draws)
                 if arm != first:
                     result[band][arm]["saved"] = saved(pages[first], own, options.draws)
     write_tables(sys.stdout, result)

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from bench.quality.spoof.pages import Pages, figures, saved, write_tables
+from bench.quality.spoof.pages import Pages, by_family, figures, saved, write_tables
 from bench.quality.spoof.trials import Trials, trials_of
 
 pytestmark = pytest.mark.unit
@@ -59,7 +59,10 @@ def test_what_an_arm_saves_is_measured_on_the_same_pages_and_printed() -> None:
     assert entry["value"] > 0.5
     assert entry["interval"][0] > 0
     assert saved(good, Pages(made(1.0, (0.0,))), 10) == {}
-    result = {"full": {"a": figures(good, frozenset(), 20), "b": figures(bad, frozenset(), 20) | {"saved": entry}}}
+    families = by_family(good, {"vc-x": "vc"}, 20)
+    assert families["vc"]["pages"] == 3
+    first = figures(good, frozenset(), 20) | {"by family": families}
+    result = {"full": {"a": first, "b": figures(bad, frozenset(), 20) | {"saved": entry}}}
     out = io.StringIO()
     write_tables(out, result)
     assert "| b | 3 |" in out.getvalue()
