@@ -72,7 +72,8 @@ def test_wheel_of_the_weights_holds_a_card_and_a_graph_each_and_nothing_that_run
     held = names(wheels[1])
     graphs = {name.rpartition("/")[0] for name in held if name.endswith((".onnx", ".graft"))}
     assert graphs == {
-        f"rtemo_weights/{name}" for name in ("gem", "gem_large", "merit_enhance", "merit_large", "merit_listen", "ranker")
+        f"rtemo_weights/{name}"
+        for name in ("gem", "gem_large", "merit_enhance", "merit_large", "merit_listen", "ranker")
     }
     assert {name.rpartition("/")[0] for name in held if name.endswith("card.json")} == graphs
     assert not [name for name in held if name.endswith(".py") and not name.endswith("__init__.py")]

@@ -26,9 +26,7 @@ RATE_HZ = 16_000
 def play(plugin: Any, sounds: dict[str, np.ndarray], format: StreamFormat | None = None) -> list[Event]:
     """Run streams that begin together through vad and a plugin, freewheeling; all that is said."""
     options = EngineOptions(capacity=4, ring_s=30.0) if format is None else EngineOptions(capacity=4, format=format)
-    engine = Engine(
-        [VadPlugin(VadOptions()), plugin], options, is_live=False, clock=Timetable(), open_store=ModelStore
-    )
+    engine = Engine([VadPlugin(VadOptions()), plugin], options, is_live=False, clock=Timetable(), open_store=ModelStore)
     engine.open()
     engine.lanes.start()
     try:

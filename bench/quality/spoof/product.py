@@ -146,6 +146,8 @@ def config_of(plugin: str, path: Path | None, parallel: int, options: Mapping[st
         raise RtemoError(f"the plugin {plugin} is not installed", "install rtemo again, or give module:function")
     chain = CHAINS[plugin]
     config = load_config(path) if path else msgspec.structs.replace(Config(), chain=chain)
+    if plugin not in config.chain and config.chain == Config().chain:
+        config = msgspec.structs.replace(config, chain=chain)  # the file says nothing of the chain
     if plugin not in config.chain:
         raise RtemoError(f"{path} has no {plugin} in its chain", f"add it after what it needs: {', '.join(chain)}")
     engine = msgspec.structs.replace(config.engine, capacity=max(parallel, config.engine.capacity), hang_s=_PATIENCE_S)
