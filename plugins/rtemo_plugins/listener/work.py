@@ -1,7 +1,7 @@
 """Work: encodes the newest seconds of every stream and says what they express; runs on the lane's own thread."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
     emotion: Emotion
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
     """A window made ready for the network."""
 
     number: int
@@ -94,10 +94,10 @@ class Work:
         unsure_below = options.unsure_below
         self._unsure_below = card.calibration.get("unsure_below", 0.0) if unsure_below is None else unsure_below
 
-    def __call__(self, windows: Sequence[Window]) -> list[Estimate | None]:
-        """One estimate for each window, or None; of one stream the windows come one after the other."""
+    def __call__(self, windows: Sequence[Window]) -> list[Any]:
+        """One result for each window, or None; of one stream the windows come one after the other."""
         self._memory.look()
-        results: list[Estimate | None] = [None] * len(windows)
+        results: list[Any] = [None] * len(windows)
         left = list(range(len(windows)))
         while left:
             streams: set[int] = set()
@@ -112,7 +112,7 @@ class Work:
             left = later
         return results
 
-    def _prepare(self, number: int, window: Window) -> _Job | None:
+    def _prepare(self, number: int, window: Window) -> Job | None:
         start = self._turn_start(window)
         if start is None:
             return None
@@ -137,7 +137,7 @@ class Work:
         is_final = is_end or turn_samples >= self._options.span_s * RATE_HZ
         if is_final:
             heard.closed = window.end_sample
-        return _Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
+        return Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
 
     def _turn_start(self, window: Window) -> int | None:
         """Where speech began that goes on at the end of a window; None outside of speech."""
@@ -149,7 +149,7 @@ class Work:
             return None
         return max(0, stretch.start - ONSET_SAMPLES)
 
-    def _run(self, jobs: list[_Job], results: list[Estimate | None]) -> None:
+    def _run(self, jobs: list[Job], results: list[Any]) -> None:
         frames = np.array([job.frames for job in jobs])
         inputs = {
             "mel": np.stack([job.mel for job in jobs]),
@@ -157,12 +157,21 @@ class Work:
         }
         outputs = self._model.run(inputs, self._state, len(jobs))
         said = np.column_stack([outputs["logits"], outputs["arousal"], outputs["valence"]]).astype(np.float64)
-        for job, one in zip(jobs, said, strict=True):
-            results[job.number] = self._estimate(
-                job, job.heard.add(one, job.window_samples, job.turn_samples, job.is_final)
-            )
+        for row, (job, one) in enumerate(zip(jobs, said, strict=True)):
+            estimate = self._estimate(job, job.heard.add(one, job.window_samples, job.turn_samples, job.is_final))
+            results[job.number] = self.result(job, estimate, {name: values[row] for name, values in outputs.items()})
 
-    def _estimate(self, job: _Job, said: NDArray[np.float64]) -> Estimate | None:
+    def result(self, job: Job, estimate: Estimate | None, said: Mapping[str, Any]) -> Any:
+        """What becomes of a window: here, what is to be told of the emotion.
+
+        Args:
+            job: The window.
+            estimate: Of the emotion; None while there is too little speech.
+            said: All that the network gave for it, by name.
+        """
+        return estimate
+
+    def _estimate(self, job: Job, said: NDArray[np.float64]) -> Estimate | None:
         heard, options = job.heard, self._options
         speech_s = job.turn_samples / RATE_HZ
         if speech_s < (options.least_s if job.is_final else options.first_s):

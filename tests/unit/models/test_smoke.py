@@ -14,6 +14,7 @@ pytestmark = pytest.mark.unit
 
 MADE = {
     "gem": ("gem",),
+    "gem_large": ("gem_large",),
     "ranker": ("ranker",),
     "vocoder": (),
     "full_merit": (),
