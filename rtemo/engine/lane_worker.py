@@ -17,6 +17,8 @@ _POLL_S = 0.1
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _FILE_TRIES = 3
+_OPENING_S = 10.0
+"""How much longer a lane is waited for that loads its model: native libraries abort a process that ends meanwhile."""
 _STEADY_BATCHES = 20
 """Batches in a row after which a lane counts as sound again, and its next pause is the first one."""
 
@@ -150,6 +152,8 @@ class LaneWorker:
             self._remote.close()
         if self._thread is not None:
             self._thread.join(timeout_s)
+            if timeout_s > 0 and self.state == "starting":
+                self._thread.join(_OPENING_S)
             return not self._thread.is_alive()
         return True
 
