@@ -95,20 +95,27 @@ class _Signed:
         self.url = f"https://{request.headers.get('Host', '')}{request.path}"
 
 
+class _Keys:
+    """The one secret, as the verifier asks for it."""
+
+    def __init__(self, key: str, shared: bytes) -> None:
+        self._shared = {key: shared}
+
+    def resolve_public_key(self, key_id: str) -> bytes | None:
+        return self._shared.get(key_id)
+
+
 def _verifier(key: str, secret: str) -> Any:
     need("http_message_signatures", "audiohook", "checking the signature of AudioHook")
-    from http_message_signatures import HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
+    from http_message_signatures import HTTPMessageVerifier, algorithms
 
     try:
         shared = base64.b64decode(secret, validate=True)
     except binascii.Error:
         raise ConfigError("the client secret of AudioHook is no base64", "copy it as Genesys shows it") from None
 
-    class Keys(HTTPSignatureKeyResolver):  # type: ignore[misc]
-        def resolve_public_key(self, key_id: str) -> bytes | None:
-            return shared if key_id == key else None
-
-    return HTTPMessageVerifier(signature_algorithm=algorithms.HMAC_SHA256, key_resolver=Keys())
+    keys: Any = _Keys(key, shared)
+    return HTTPMessageVerifier(signature_algorithm=algorithms.HMAC_SHA256, key_resolver=keys)
 
 
 def _secret(path: str, variable: str, option: str) -> str:
