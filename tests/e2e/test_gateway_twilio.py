@@ -5,7 +5,10 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -315,3 +318,21 @@ def test_engine_says_when_the_caller_speaks_and_never_analyses_the_agent() -> No
     assert {name: event.data.analysis for name, event in starts.items()} == {"inbound": "person", "outbound": "timing"}
     ends = [event for event in events if event.kind == "stream_end"]
     assert all(event.data.reason == "end" for event in ends)
+
+
+def test_example_client_brings_a_call() -> None:
+    example = Path(__file__).parents[2] / "examples" / "twilio_call.py"
+    with twilio() as made:
+        command = [sys.executable, str(example), str(example.with_name("call.flac"))]
+        url = f"ws://127.0.0.1:{made.port}/"
+        done = subprocess.run([*command, url, "0.5"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        (call, _), *_ = made.desk.writers
+        assert done.stdout == f"{call}: inbound, outbound sent in 53 messages\n"
+        for track in ("inbound", "outbound"):
+            writer = made.ended(call, track)
+            assert (len(writer.samples), writer.lost_samples) == (8_000, 0)
+    done = subprocess.run([*command, url], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 """Connection: one peer and the streams it brings, whatever the transport."""
 
+import asyncio
 import time
 
 from rtemo.io.gateways.leg import Leg
@@ -20,6 +21,7 @@ class Connection:
         has_call: Whether the peer has said which call it brings.
         end_reason: Why its streams end; empty while a broken connection may be taken up again.
         is_broken: Whether it is being closed because of what the peer did.
+        closing: Closes it; None while nobody does.
         is_surplus_told: Whether it was told that it sends far too fast.
     """
 
@@ -30,6 +32,7 @@ class Connection:
         self.has_call = False
         self.end_reason = ""
         self.is_broken = False
+        self.closing: asyncio.Task[None] | None = None
         self.is_surplus_told = False
 
     async def hang_up(self, reason: str, is_broken: bool) -> None:

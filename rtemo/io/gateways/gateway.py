@@ -34,6 +34,8 @@ class Gateway:
 
     Args:
         options: Endpoint, times and limits.
+        endpoint: Where to bind.
+        reorder_s: How long a packet is held while one before it is missing; 0 where everything comes in order.
 
     Attributes:
         endpoint: As bound; None until `open`.
@@ -42,12 +44,13 @@ class Gateway:
 
     name: ClassVar[str] = "gateway"
 
-    def __init__(self, options: GatewayOptions, endpoint: str) -> None:
+    def __init__(self, options: GatewayOptions, endpoint: str, reorder_s: float = 0.0) -> None:
         self.endpoint: Endpoint | None = None
         self.counts = GatewayCounts()
         self.is_draining = False
         self._common = options
         self._wanted = endpoint
+        self._reorder_s = reorder_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines = Allowance(_LINES_PER_S, _LINE_BURST, time.monotonic())
         self._watched_s = 0.0
@@ -98,7 +101,7 @@ class Gateway:
         """
         endpoint = self.check()
         self._desk = desk
-        self.legs = Legs(desk, self.name, self._common)
+        self.legs = Legs(desk, self.name, self._common, self._reorder_s)
         lane = self.legs.lanes.admit(8_000)  # the first packet must not wait for the filter to be compiled
         lane.convert(np.zeros(160, np.float32))
         self.legs.lanes.retire(lane)
@@ -229,9 +232,10 @@ class Gateway:
 
     def _close_soon(self, connection: Connection, reason: str, is_broken: bool) -> None:
         assert self._loop is not None, "open comes first"
-        task = self._loop.create_task(connection.hang_up(reason, is_broken))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        if connection.closing is None:
+            connection.closing = task = self._loop.create_task(connection.hang_up(reason, is_broken))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def _is_encrypted(self) -> bool:
         return False

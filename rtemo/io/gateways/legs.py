@@ -24,20 +24,26 @@ class Legs:
         desk: Where streams are opened.
         source: Name of the gateway, for people.
         options: Times and limits.
+        reorder_s: How long a packet is held while one before it is missing.
     """
 
-    def __init__(self, desk: StreamDesk, source: str, options: GatewayOptions) -> None:
+    def __init__(self, desk: StreamDesk, source: str, options: GatewayOptions, reorder_s: float) -> None:
         self.lanes = Lanes(desk.format.sample_rate_hz)
         self.opened_legs = 0
         self.resumed_legs = 0
         self._desk = desk
         self._source = source
         self._options = options
+        self._reorder_s = reorder_s
         self._batch = Batch()
         self._legs: dict[_Key, Leg] = {}
 
     def __len__(self) -> int:
         return len(self._legs)
+
+    def has_call(self, call: str) -> bool:
+        """Tell whether a call has a stream."""
+        return any(name == call for name, _ in self._legs)
 
     async def open(self, call: str, channel: str, role: str, rate_hz: int, owner: object) -> tuple[Leg, object | None]:
         """Open a stream, or go on with the one that another connection has brought.
@@ -71,8 +77,9 @@ class Legs:
                 if time.monotonic() > until_s:
                     raise
             await asyncio.sleep(_LOOK_S)
-        is_live, reorder_s = self._desk.is_live, self._options.reorder_s
-        placement = Placement(writer, rate_hz, self.lanes, self._batch, is_live=is_live, reorder_s=reorder_s)
+        placement = Placement(
+            writer, rate_hz, self.lanes, self._batch, is_live=self._desk.is_live, reorder_s=self._reorder_s
+        )
         leg = self._legs[call, channel] = Leg(writer, placement, role, time.monotonic())
         leg.owner = owner
         self.opened_legs += 1

@@ -17,9 +17,6 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prefill_s: Annotated[
         float, Meta(ge=0, le=1, description="Audio kept in hand against jitter, in s; delays a stream by as much.")
     ] = 0.04
-    reorder_s: Annotated[
-        float, Meta(ge=0, le=1, description="How long a packet is held while one before it is missing, in s.")
-    ] = 0.04
     hello_s: Annotated[
         float, Meta(gt=0, le=60, description="How long a peer may take to say which call it brings, in s.")
     ] = 5.0
@@ -66,6 +63,9 @@ class TwilioOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields
     unsigned: Annotated[
         bool, Meta(description="Take streams without Twilio's signature; only at a loopback address, for trying out.")
     ] = False
+    reorder_s: Annotated[
+        float, Meta(ge=0, le=1, description="How long a packet is held while one before it is missing, in s.")
+    ] = 0.04
     inbound_role: Annotated[Role, Meta(description="Who speaks on the inbound track.")] = "caller"
     outbound_role: Annotated[Role, Meta(description="Who speaks on the outbound track.")] = "agent"
 
@@ -99,6 +99,10 @@ class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_field
             "the odd ports take RTCP.",
         ),
     ] = 8
+    reorder_s: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Jitter buffer: how long a packet is held while one before it is missing, in s."),
+    ] = 0.04
     first_role: Annotated[Role, Meta(description="Who speaks on the first port of a line.")] = "caller"
     second_role: Annotated[Role, Meta(description="Who speaks on the second port of a line.")] = "agent"
     payload_types: Annotated[
@@ -108,3 +112,27 @@ class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_field
             "PCMU (0), PCMA (8), L16/44100 (11) and CN (13) are known anyway."
         ),
     ] = ("101 telephone-event/8000",)
+
+
+class AudioHookOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the Genesys AudioHook server."""
+
+    endpoint: Annotated[str, Meta(description="Where Genesys' WebSockets arrive, tcp://ADDRESS:PORT.")] = (
+        "tcp://127.0.0.1:5582"
+    )
+    api_key_file: Annotated[
+        str,
+        Meta(description="File with the API key of the integration; AUDIOHOOK_API_KEY of the environment when empty."),
+    ] = ""
+    client_secret_file: Annotated[
+        str,
+        Meta(
+            description="File with the client secret (base64) that requests are signed with; AUDIOHOOK_CLIENT_SECRET "
+            "of the environment when empty. With neither, the API key alone lets in."
+        ),
+    ] = ""
+    unsigned: Annotated[
+        bool, Meta(description="Take calls without an API key; only at a loopback address, for trying out.")
+    ] = False
+    external_role: Annotated[Role, Meta(description="Who speaks on the external channel.")] = "customer"
+    internal_role: Annotated[Role, Meta(description="Who speaks on the internal channel.")] = "agent"

@@ -61,7 +61,7 @@ class RtpSource(Gateway):
 
     def __init__(self, options: RtpOptions | None = None) -> None:
         self._options = options = options or RtpOptions()
-        super().__init__(options, f"tcp://{_in_brackets(options.address)}:{options.first_port}")
+        super().__init__(options, f"tcp://{_in_brackets(options.address)}:{options.first_port}", options.reorder_s)
         self.ports: list[tuple[int, int]] = []
         self._roles = (options.first_role, options.second_role)
         self._formats = wire.formats(())

@@ -58,7 +58,7 @@ class TwilioSource(WebGateway):
 
     def __init__(self, options: TwilioOptions | None = None) -> None:
         self._options = options = options or TwilioOptions()
-        super().__init__(options, options.endpoint)
+        super().__init__(options, options.endpoint, options.reorder_s)
         self._roles = {"inbound": options.inbound_role, "outbound": options.outbound_role}
         self._validator: Any = None
 

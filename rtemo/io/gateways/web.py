@@ -44,10 +44,11 @@ class WebGateway(Gateway):
     Args:
         options: Endpoint, certificate, times and limits.
         endpoint: Where to bind.
+        reorder_s: See `Gateway`.
     """
 
-    def __init__(self, options: WebOptions, endpoint: str) -> None:
-        super().__init__(options, endpoint)
+    def __init__(self, options: WebOptions, endpoint: str, reorder_s: float = 0.0) -> None:
+        super().__init__(options, endpoint, reorder_s)
         self._web = options
         self._server: Server | None = None
 
@@ -93,6 +94,10 @@ class WebGateway(Gateway):
         """Say why a handshake is turned away, or nothing."""
         return ""
 
+    def connect(self, socket: "ServerConnection") -> WebConnection:
+        """Make what is known about a peer."""
+        return WebConnection(socket)
+
     async def converse(self, connection: WebConnection) -> None:
         """Speak the protocol until it is over.
 
@@ -104,7 +109,7 @@ class WebGateway(Gateway):
     async def _converse(self, socket: "ServerConnection") -> None:
         from websockets.exceptions import ConnectionClosed
 
-        connection = WebConnection(socket)
+        connection = self.connect(socket)
         self.admit(connection)
         try:
             await self.converse(connection)
@@ -119,6 +124,8 @@ class WebGateway(Gateway):
                 self.counts.broken += 1
                 self.complain(connection.peer, f"sent a message of more than {_MAX_MESSAGE_BYTES} bytes")
             self.release(connection)
+            if connection.closing is not None:
+                await connection.closing  # with its reason, before the server closes it without one
 
     def _screen(self, socket: "ServerConnection", request: "Request") -> "Response | None":
         """Turn away whom there is no room for, or who may not come in, before the handshake."""
