@@ -272,7 +272,10 @@ def test_a_client_that_reads_nothing_loses_its_queue_and_nobody_else_waits():
         narrow = socket.socket()
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         narrow.connect(("127.0.0.1", int(served.url.rpartition(":")[2])))
-        with web_socket(served, sock=narrow, max_queue=1) as stalled, web_socket(served, "?kind=alert") as other:
+        with (
+            web_socket(served, sock=narrow, max_queue=1, close_timeout=0.1) as stalled,
+            web_socket(served, "?kind=alert") as other,
+        ):
             assert json.loads(stalled.recv(10))["type"] == "snapshot"
             assert json.loads(other.recv(10))["type"] == "snapshot"
             for number in range(40):  # until the sockets are full

@@ -13,6 +13,7 @@ from rtemo.api import (
     Level,
     Quality,
     Rank,
+    RtemoError,
     SessionStart,
     SpeechStart,
     Spoof,
@@ -92,8 +93,8 @@ def board(**urgency: float) -> Event:
 class Served:
     """A web publisher that is fed and ticked as on a publish thread."""
 
-    def __init__(self, **options: Any) -> None:
-        self.publisher = WebPublisher(WebOptions(port=0, **options), purpose="testing")
+    def __init__(self, at: int = 0, **options: Any) -> None:
+        self.publisher = WebPublisher(WebOptions(port=at, **options), purpose="testing")
         self.publisher.open()
         self._stop = threading.Event()
         self._waiting: list[Event] = [start()]
@@ -123,6 +124,10 @@ class Served:
 
     def _run(self) -> None:
         while not self._stop.wait(0.02):
-            events, self._waiting = self._waiting, []
-            self.publisher.publish(events)
-            self.publisher.tick()
+            count = len(self._waiting)  # more may be added meanwhile
+            events, self._waiting[:count] = self._waiting[:count], []
+            try:
+                self.publisher.publish(events)
+                self.publisher.tick()
+            except RtemoError:
+                return  # the server was killed, as a publish thread would find

@@ -73,7 +73,7 @@ export function draw(canvas, points, spanS = SPAN_S) {
   pen.stroke();
   if (points.length < 1) return;
   const endS = points[points.length - 1][0];
-  const startS = Math.max(0, endS - spanS);
+  const startS = Math.max(points[0][0], endS - spanS);
   const x = (t) => 3 + ((width - 8) * (t - startS)) / Math.max(20, endS - startS);
   const y = (v) => height / 2 - Math.max(-1, Math.min(1, v)) * (height / 2 - 3);
   const shown = points.filter((point) => point[0] >= startS);

@@ -1,0 +1,118 @@
+"""The wall in a real browser: what stands where, and what happens when the connection goes."""
+
+import os
+import signal
+
+import pytest
+
+for needed in ("starlette", "uvicorn", "websockets", "prometheus_client"):
+    pytest.importorskip(needed, reason="the extra `web` is not installed")
+browsers = pytest.importorskip("tests.fakes.browser")
+
+from tests.fakes.web_events import Served, alert, board, call_events  # noqa: E402
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(browsers.PATH is None, reason="there is no chromium here: apt-get install chromium"),
+]
+
+SHOWN = "[...document.querySelectorAll('.row:not([hidden])')]"
+NAMES = SHOWN + ".sort((a, b) => a.ariaPosInSet - b.ariaPosInSet).map(row => row.dataset.call)"
+
+
+@pytest.fixture(scope="module")
+def served():
+    made = Served()
+    made.say(*call_events("quiet", label="calm", arousal=-0.5, valence=0.4))
+    made.say(*call_events("unclear", label="unsure", confidence=0.2, arousal=0.0, valence=0.0))
+    made.say(*call_events("cross"), board(cross=2.0, quiet=-1.0))
+    for number in range(500):
+        made.say(*call_events(f"other-{number}", label="neutral", arousal=0.0, valence=0.0))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def page(served):
+    browser = browsers.Browser(served.url + "/")
+    browser.wait_for(SHOWN + ".length > 5 && document.querySelector('#facts').innerText.includes('503')")
+    yield browser
+    browser.close()
+
+
+def test_calls_that_need_a_person_stand_first_and_only_visible_rows_are_drawn(page):
+    assert page.tell(NAMES)[:2] == ["cross", "quiet"]  # the board places two, and the others come after it
+    assert page.tell("document.querySelectorAll('.row').length") < 20
+    assert page.tell("document.querySelector('[data-call=cross]').ariaSetSize") == "503"
+    assert not page.complaints  # nothing offends the content security policy, nothing throws
+
+
+def test_an_alert_lifts_a_call_and_is_acknowledged_from_the_keyboard(page, served):
+    served.say(alert("other-499", "heated"))
+    page.wait_for('document.querySelector(\'[data-call="other-499"][aria-posinset="1"]\') !== null')
+    assert page.tell("document.querySelector('#said').textContent") == "Alert heated on call other-499"
+    page.tell("document.querySelector('#calls').focus(), 1")
+    for key in ("Home", "a"):  # the first call, and its alerts
+        page.do("Input.dispatchKeyEvent", type="keyDown", key=key)
+        page.do("Input.dispatchKeyEvent", type="keyUp", key=key)
+    page.wait_for("document.querySelector('#alerts').hidden")
+    assert page.tell("document.querySelector('#detail h2').textContent") == "other-499"
+
+
+def test_unsure_has_a_look_and_a_word_of_its_own(page):
+    page.tell(
+        "(f => { f.value = 'unclear'; f.dispatchEvent(new Event('input')); return 1 })(document.querySelector('#find'))"
+    )
+    page.wait_for("document.querySelectorAll('.row:not([hidden])').length === 1")
+    assert page.tell("document.querySelector('.row:not([hidden]) .mood b').textContent") == "unsure"
+    style = page.tell("getComputedStyle(document.querySelector('.row:not([hidden]) .mood i')).borderStyle")
+    assert style == "dashed"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_nothing_sticks_out_to_the_side_at_any_width(page, width):
+    page.size(width, 900)
+    page.wait_for(f"innerWidth === {width} && document.documentElement.scrollWidth <= {width}", 3.0)
+    page.size(1440, 900)
+
+
+def test_a_lost_connection_is_shown_within_two_seconds_and_comes_back_by_itself():
+    first = Served()
+    port = int(first.url.rpartition(":")[2])
+    first.say(*call_events("before"))
+    browser = browsers.Browser(first.url + "/")
+    try:
+        browser.wait_for("document.querySelector('[data-call=before]') !== null")
+        os.kill(first.process_id, signal.SIGKILL)
+        took_s = browser.wait_for("document.querySelector('#link').dataset.state === 'lost'", 5.0)
+        assert took_s < 2.0
+        assert "Connection lost" in browser.tell("document.querySelector('#lost').textContent")
+        second = Served(at=port)
+        try:
+            second.say(*call_events("after"))
+            browser.wait_for("document.querySelector('[data-call=after]') !== null")
+            assert browser.tell("document.querySelector('#lost').hidden")
+        finally:
+            second.close()
+    finally:
+        browser.close()
+        first.close()
+
+
+def test_a_wall_without_a_token_asks_for_one_and_goes_on_with_it(tmp_path):
+    path = tmp_path / "tokens.toml"
+    token = "wall-token-0123456789abcdef"
+    path.write_text(f'[[token]]\nname = "wall"\ntoken = "{token}"\n')
+    path.chmod(0o600)
+    guarded = Served(tokens=str(path))
+    guarded.say(*call_events("secret"))
+    browser = browsers.Browser(guarded.url + "/")
+    try:
+        browser.wait_for("document.querySelector('#ask')?.open")
+        browser.tell(
+            f"document.querySelector('#token').value = '{token}', document.querySelector('#ask button').click(), 1"
+        )
+        browser.wait_for("document.querySelector('[data-call=secret]') !== null")
+    finally:
+        browser.close()
+        guarded.close()
