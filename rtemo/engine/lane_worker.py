@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, SpeechHandle, StreamFormat
+from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, SentenceHandle, SpeechHandle, StreamFormat
 from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
 from rtemo.engine.history import History
 from rtemo.engine.lane_process import RemoteWork
@@ -33,6 +33,9 @@ class ModelLender(Protocol):
     def speech(self, name: str) -> SpeechHandle:
         """Load the speech model of that name, or raise `ModelError`."""
 
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load the encoder of sentences of that name, or raise `ModelError`."""
+
 
 class LentContext:
     """What the work of a lane is lent."""
@@ -48,6 +51,10 @@ class LentContext:
     def speech(self, name: str) -> SpeechHandle:
         """Load a speech model for this lane alone."""
         return self._lender(name).speech(name)
+
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load an encoder of sentences for this lane alone."""
+        return self._lender(name).sentence(name)
 
     def _lender(self, name: str) -> ModelLender:
         if self._store is None:

@@ -11,7 +11,7 @@ from rtemo.voice.speaker import SpeakerEmbedder, cosine, without_silence
 
 RATE_HZ = 16_000
 HOP_SAMPLES = 160
-LEAST_SPEECH_S = 2.0
+LEAST_SPEECH_S = 1.2
 """Speech that a voice is fitted to at least."""
 
 _LEAST_VOICED = 0.15
@@ -79,7 +79,7 @@ def check_reference(samples: NDArray[np.float32], embedder: SpeakerEmbedder, nam
     speech_s = len(speech) / RATE_HZ
     if speech_s < LEAST_SPEECH_S:
         raise VoiceError(
-            f"{name} holds {speech_s:.1f} s of sound, a voice is taken from {LEAST_SPEECH_S:.0f} s and more",
+            f"{name} holds {speech_s:.1f} s of sound, a voice is taken from {LEAST_SPEECH_S:g} s and more",
             "give a longer recording of one speaker",
         )
     melody = melody_of(samples)

@@ -1,6 +1,6 @@
 """VoiceService: says text, the beginning before the end is made, each sample marked as synthetic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ from rtemo.api import VoiceHandle, VoicePlan
 from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.dsp.watermark import RATE_HZ, Watermarker
 from rtemo.voice.clauses import clauses_of
+from rtemo.voice.colour import ColourFilter
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.espeak import Espeak, find_espeak
 from rtemo.voice.manner import Manner, at_median, shaped
@@ -116,7 +117,8 @@ class VoiceService:
         if not clauses:
             raise VoiceError(f"there is no word in {text[:40]!r}" if text.strip() else "there is no text", _WORDS)
         manner = manner or Manner()
-        output = _Output(self.voice.card.sample_rate_hz, 10.0 ** (manner.level_db / 20.0), self._has_watermark)
+        gain = 10.0 ** (manner.level_db / 20.0)
+        output = _Output(self.voice.card.sample_rate_hz, gain, style.colour_db, self._has_watermark)
         is_first = True
         for clause in clauses:
             forms = self.forms(clause, language)
@@ -169,11 +171,12 @@ class VoiceService:
 
 
 class _Output:
-    """From the rate of the voice to 16 kHz, level and watermark, part by part."""
+    """From the rate of the voice to 16 kHz, colour, level and watermark, part by part."""
 
-    def __init__(self, rate_hz: int, gain: float, has_watermark: bool) -> None:
+    def __init__(self, rate_hz: int, gain: float, colour_db: Sequence[float], has_watermark: bool) -> None:
         self._resampler = PolyphaseResampler(rate_hz, RATE_HZ)
         self._gain = np.float32(gain)
+        self._colour = ColourFilter(colour_db) if len(colour_db) > 1 else None
         self._marker = Watermarker() if has_watermark else None
         self._rate_hz = rate_hz
         self._taken_samples = 0
@@ -189,9 +192,14 @@ class _Output:
 
     def end(self) -> NDArray[np.float32]:
         rest = self._marked(self._resampler.flush().reshape(-1))
+        if self._colour is not None:
+            colour, self._colour = self._colour, None
+            rest = np.concatenate([rest, self._marked(colour.flush())])
         return rest if self._marker is None else np.concatenate([rest, _limited(self._marker.flush())])
 
     def _marked(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._colour is not None:
+            samples = self._colour.process(samples)
         louder = _limited(self._gain * samples)
         return louder if self._marker is None else _limited(self._marker.process(louder))
 

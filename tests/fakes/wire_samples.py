@@ -20,6 +20,7 @@ from rtemo.api import (
     PluginTiming,
     Prosody,
     Quality,
+    QueryScore,
     Rank,
     Rationale,
     SessionEnd,
@@ -126,6 +127,7 @@ PAYLOADS: tuple[Payload, ...] = (
         words=(Word(text="Zażółć", start_sample=16_000, end_sample=20_000, probability=0.5),),
         trigger="turn_end",
     ),
+    QueryScore(query="close to tears", score=0.25, z=1.5, speech_s=2.0, trigger="turn_end", is_final=True),
     Rationale(
         label="angry",
         text="Sounds angry: higher than before.",

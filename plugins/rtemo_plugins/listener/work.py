@@ -11,6 +11,7 @@ from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
 from rtemo_plugins.listener.memory import Heard, Memory
 from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.room import Room
 from rtemo_plugins.listener.stretches import Stretches
 
 FRAME_SAMPLES = 320
@@ -73,13 +74,18 @@ class Work:
         context: Lends the model.
         options: Of the plugin.
         stretches: When each stream spoke.
+        room: Told of windows that did not come.
     """
 
-    def __init__(self, context: LaneContext, options: ListenerOptions, stretches: Stretches) -> None:
+    def __init__(
+        self, context: LaneContext, options: ListenerOptions, stretches: Stretches, room: Room | None = None
+    ) -> None:
         self._model = model = context.model(options.bundle)
         self._frames = window_frames(model, options.bundle)
         self._options = options
         self._stretches = stretches
+        self._room = room
+        self._stride_samples = round(options.stride_s * RATE_HZ)
         self._memory = Memory(stretches)
         self._state = model.new_state(options.max_batch)
         card = model.card
@@ -117,6 +123,9 @@ class Work:
             return None  # the turn was closed already
         if heard.turn_start != start:
             heard.begin(start)
+        elif self._room is not None and not is_end:
+            self._room.dropped += max(0, round((window.end_sample - heard.window_end) / self._stride_samples) - 1)
+        heard.window_end = window.end_sample
         begin = max(window.start_sample, start)
         samples = window.samples[begin - window.start_sample :]
         frames = min(len(samples) // FRAME_SAMPLES, self._frames)
@@ -135,10 +144,10 @@ class Work:
         stretch = self._stretches.before(window.stream.id, window.end_sample)
         if stretch is None:
             return None if window.trigger == STRIDE else window.start_sample
-        start, end = stretch
-        if window.trigger == STRIDE and end is not None and window.end_sample > end:
+        is_over = stretch.end is not None and window.end_sample > stretch.end
+        if not stretch.is_taken or (window.trigger == STRIDE and is_over):
             return None
-        return max(0, start - ONSET_SAMPLES)
+        return max(0, stretch.start - ONSET_SAMPLES)
 
     def _run(self, jobs: list[_Job], results: list[Estimate | None]) -> None:
         frames = np.array([job.frames for job in jobs])

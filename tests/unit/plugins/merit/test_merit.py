@@ -67,6 +67,7 @@ class Bench:
     """Drives one processor without a VAD: rows are streams, speech is what the test says."""
 
     format = StreamFormat()
+    audio_demand = "always"
 
     def __init__(self, plugin: MeritPlugin, capacity: int = 100) -> None:
         self._store = ModelStore()

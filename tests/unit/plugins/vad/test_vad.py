@@ -76,7 +76,8 @@ def test_boundaries_lie_near_the_truth(back_end):
     first = np.flatnonzero(np.abs(turn) > 0.02)[0]
     sound = np.concatenate([quiet(1.0), turn, quiet(1.5)])
     [(start_s, end_s)] = spans_s(play(sound, back_end=back_end))
-    assert start_s == pytest.approx(1.0 + first / RATE_HZ, abs=0.1)
+    # A pitch that stays for long at the beginning, as this one's does, is taken for a hum until it moves.
+    assert start_s == pytest.approx(1.0 + first / RATE_HZ, abs=0.15 if back_end == "silero" else 0.1)
     assert end_s == pytest.approx(2.9, abs=0.15)
 
 

@@ -1,0 +1,110 @@
+"""OpenAPI: the description of the routes, its schemas generated from the types."""
+
+import re
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from rtemo.api import SHARED_TYPES
+from rtemo.io.web.rows import Calls, Problem
+from rtemo.io.wire import CallState, WireEvent
+
+_GENERIC = re.compile(r"(?<=[/\"])(WireEvent|CallState|ChannelState|LatestEvent)_[^\"]*(?=\")")
+_Any = dict[str, Any]
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `/v1/events`."""
+
+    epoch: str
+    """Random name of the publisher's life: with another one numbers begin again."""
+    is_complete: bool
+    """Whether nothing after the number asked for has been dropped."""
+    next_after_seq: int
+    """What to ask after next."""
+    events: list[WireEvent[_Any]]
+
+
+_FILTERS = (
+    ("call", "Only these calls; may be repeated.", "string"),
+    ("kind", "Only these kinds; may be repeated, or have commas.", "string"),
+)
+_AFTER = (
+    "after",
+    "Go on after this event, `EPOCH-NUMBER` (SSE sends Last-Event-ID); else a snapshot comes first.",
+    "string",
+)
+_ROUTES: tuple[tuple[str, str, Any, tuple[tuple[str, str, str], ...]], ...] = (
+    ("/v1/calls", "All calls, a row each", Calls, (("prefix", "Only calls whose names begin so.", "string"),)),
+    ("/v1/calls/{call}", "The last event of every kind of a call", CallState[_Any], ()),
+    (
+        "/v1/events",
+        "Events after a number, oldest first",
+        Events,
+        (
+            ("after_seq", "`pub_seq` of the last event that is known.", "integer"),
+            ("limit", "Most events, 1 to 5000.", "integer"),
+            *_FILTERS,
+        ),
+    ),
+    ("/v1/events/stream", "Events as they come, as server-sent events", None, (*_FILTERS, _AFTER)),
+    (
+        "/v1/ws",
+        "Events as they come (`view=events`), or rows of calls a few times a second (`view=calls`), over a WebSocket "
+        "of subprotocol `rtemo.v1`; a browser sends its token as the subprotocol `bearer.TOKEN`",
+        None,
+        (("view", "`events` or `calls`.", "string"), *_FILTERS, _AFTER),
+    ),
+    ("/healthz", "Whether this process answers", dict[str, str], ()),
+    ("/readyz", "Whether the engine runs", dict[str, str], ()),
+    ("/metrics", "Metrics for Prometheus; scope `metrics`", None, ()),
+)
+
+
+def openapi() -> bytes:
+    """Write the description as JSON."""
+    answers = [answer for _, _, answer, _ in _ROUTES if answer is not None]
+    roots, parts = msgspec.json.schema_components(
+        [*answers, Problem, *SHARED_TYPES.values()], ref_template="#/components/schemas/{name}"
+    )
+    schemas = dict(zip(map(id, answers), roots, strict=False))
+    refusal = {"description": "Refused", "content": {"application/json": {"schema": roots[len(answers)]}}}
+    paths = {}
+    for path, summary, answer, parameters in _ROUTES:
+        content = {"application/json": {"schema": schemas[id(answer)]}} if answer is not None else _streamed(path)
+        parts_of_path = [("call", "Name of the call.", "path", "string", True)] if "{call}" in path else []
+        paths[path] = {
+            "get": {
+                "summary": summary,
+                "parameters": [
+                    {"name": name, "in": place, "required": needed, "description": text, "schema": {"type": kind}}
+                    for name, text, place, kind, needed in (
+                        *parts_of_path,
+                        *((name, text, "query", kind, False) for name, text, kind in parameters),
+                    )
+                ],
+                "responses": {"200": {"description": summary, "content": content}, "default": refusal},
+            }
+        }
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "rtemo",
+            "version": version("rtemo"),
+            "description": "Perceived vocal expression, not what a person feels; advice to a human, often wrong. "
+            "`data` of an event is one of the schemas below that have a `kind`, or of a plugin's own kind.",
+        },
+        "security": [{}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(parts.items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return _GENERIC.sub(r"\1", msgspec.json.encode(document).decode()).encode()
+
+
+def _streamed(path: str) -> _Any:
+    kind = {"/v1/events/stream": "text/event-stream", "/metrics": "text/plain"}.get(path, "application/json")
+    return {kind: {"schema": {"type": "string"}}}

@@ -1,0 +1,84 @@
+"""The web server: `python -m rtemo.io.web.server LINK LISTENING`, two descriptors; it ends with the engine."""
+
+import asyncio
+import socket
+import sys
+
+import msgspec
+import uvicorn
+
+from rtemo.io.web.access import Tokens
+from rtemo.io.web.app import Application
+from rtemo.io.web.gate import Gate
+from rtemo.io.web.hub import Hub
+from rtemo.io.web.link import Opening, read_frame
+from rtemo.io.web.metrics import Metrics
+from rtemo.io.web.options import WebOptions
+
+_MESSAGE_BYTES = 16_384
+_FRAMES = 256  # taken at once before clients have a turn
+_GRACE_S = 0.3
+
+
+async def serve(link: socket.socket, listening: socket.socket) -> None:
+    """Serve until the link ends."""
+    reader, writer = await asyncio.open_connection(sock=link)
+    first = await read_frame(reader)
+    if first is None:
+        return
+    opening = msgspec.json.decode(first.message, type=Opening)
+    options = msgspec.convert(opening.options, WebOptions)
+    tokens = Tokens(options.tokens)
+    hub = Hub(options, tokens)
+    hub.live.epoch, hub.live.purpose = opening.epoch, opening.purpose
+    metrics = Metrics(hub)
+    hub.on_event = metrics.count
+    gate = Gate(Application(hub, metrics).asgi, options, tokens)
+    metrics.engine.gate = gate
+    server = uvicorn.Server(
+        uvicorn.Config(
+            gate,
+            lifespan="off",
+            log_level="critical",  # what strangers send is counted, not written down
+            access_log=False,
+            server_header=False,
+            ws_max_size=_MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # rows change all the time: it would cost more than it saves
+            h11_max_incomplete_event_size=_MESSAGE_BYTES,
+            limit_concurrency=options.max_clients,
+            timeout_graceful_shutdown=0,
+            ssl_certfile=options.certificate or None,
+            ssl_keyfile=options.certificate_key or None,
+            proxy_headers=False,
+        )
+    )
+
+    async def follow() -> None:
+        taken = 0
+        while (frame := await read_frame(reader)) is not None:
+            hub.take(frame)
+            taken += 1
+            if taken % _FRAMES == 0:
+                await asyncio.sleep(0)  # frames that are there already are read without a pause
+        await asyncio.sleep(_GRACE_S)  # the last events are still on their way to clients
+        server.should_exit = True
+        server.force_exit = True
+
+    tasks = [asyncio.create_task(follow()), asyncio.create_task(hub.run())]
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        for task in tasks:
+            task.cancel()
+        writer.close()
+
+
+def main() -> int:
+    """Serve the descriptors that the arguments name."""
+    link, listening = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    asyncio.run(serve(link, listening))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
