@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from rtemo.api import EndpointError, RtemoError
@@ -95,7 +96,7 @@ class RtpSource(Gateway):
             for party in range(2):
                 wanted = port + 4 * number + 2 * party if port else 0
                 transport, _ = await loop.create_datagram_endpoint(
-                    lambda line=line, party=party: _Datagrams(self, line, party), local_addr=(host, wanted)
+                    partial(_Datagrams, self, line, party), local_addr=(host, wanted)
                 )
                 self._transports.append(transport)
                 bound = transport.get_extra_info("socket")
@@ -103,7 +104,7 @@ class RtpSource(Gateway):
                 pair.append(int(bound.getsockname()[1]))
                 if wanted:
                     control, _ = await loop.create_datagram_endpoint(
-                        lambda line=line, party=party: _Datagrams(self, line, party), local_addr=(host, wanted + 1)
+                        partial(_Datagrams, self, line, party), local_addr=(host, wanted + 1)
                     )
                     self._transports.append(control)
             line.port = pair[0]
