@@ -34,13 +34,22 @@ def uar(said: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     return float(np.mean([(said[labels == c] == c).mean() for c in np.unique(labels)]))
 
 
-def faithfulness(examples: Sequence[Example], written: Sequence[Written]) -> dict[str, float]:
-    """Share of claims that are confirmed, of rationales that hold, and mean number of claims."""
+def faithfulness(
+    examples: Sequence[Example], written: Sequence[Written], by_template: bool = False
+) -> dict[str, float]:
+    """Share of claims that are confirmed, of rationales that hold, and mean number of claims.
+
+    Args:
+        examples: The turns.
+        written: What the decoder says of them.
+        by_template: Take the label alone of it, and let the template write.
+    """
     writer = Writer("en")
     confirmed = claimed = whole = 0
     for example, one in zip(examples, written, strict=True):
         turn = one.turn(example.turn)
-        claims = check(one.text(example.turn, writer), turn, "en")
+        text = writer.write(turn) if by_template else one.text(example.turn, writer)
+        claims = check(text, turn, "en")
         confirmed += sum(claim.is_confirmed for claim in claims)
         claimed += len(claims)
         whole += holds(claims)
@@ -98,6 +107,7 @@ def main(work: Path, name: str, order: str, labels_only: bool, out: Path | None,
         found["annotators (stand-in)"] = annotator_scores(said, ratings, len(EMOTIONS))._asdict()
         if not labels_only:
             found |= faithfulness(examples, written)
+            found["template"] = faithfulness(examples, written, by_template=True)
             some, writer = range(0, len(written), max(1, len(written) // 4)), Writer("en")
             found["sample"] = [written[k].text(examples[k].turn, writer) for k in some]
         scores[way] = found
