@@ -18,7 +18,7 @@ from rtemo.dsp.resample import resample
 RATE_HZ = 16_000
 DEPTH_DB = 2.5
 """How much louder and quieter cells are made."""
-THRESHOLD = 5.5
+THRESHOLD = 6.0
 """Score from which a watermark is held for found: `bench.quality.watermark` tells what genuine speech reaches."""
 
 _KEY = b"rtemo synthetic speech 1"
