@@ -1,11 +1,16 @@
 """Recording of one utterance from a microphone, from its first word to the silence after it."""
 
 import time
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import AudioInputError, ProcessedBlock, Source, SpeechEnd, SpeechStart, StreamFormat
+from rtemo.api import AudioInputError, ConfigError, ProcessedBlock, Source, SpeechEnd, SpeechStart, StreamFormat
+
+if TYPE_CHECKING:
+    from rtemo.config import Config
 
 _LEAD_S, _TAIL_S = 0.3, 0.1
 
@@ -45,6 +50,7 @@ def record_utterance(longest_s: float = 20.0, device: str = "", source: Source |
 
     Raises:
         AudioInputError: Nobody spoke.
+        ConfigError: No plugin of the chain tells when somebody speaks.
         DeviceError: There is no such microphone.
     """
     import rtemo
@@ -57,7 +63,8 @@ def record_utterance(longest_s: float = 20.0, device: str = "", source: Source |
         source = MicrophoneSource(MicrophoneOptions(device=wanted, role="user"))
     keeper = _Keeper()
     start = end = -1
-    with rtemo.Session(load_config(None, (), ["vad"]), sources=[source], sinks=[keeper]) as session:
+    config = load_config(None)
+    with rtemo.Session(_listening(config), sources=[source], sinks=[keeper]) as session:
         rate_hz = session.engine.format.sample_rate_hz
         until_s = time.monotonic() + longest_s
         for event in session.events(2.0):
@@ -73,3 +80,13 @@ def record_utterance(longest_s: float = 20.0, device: str = "", source: Source |
     samples = np.concatenate(keeper.parts)
     first = max(0, start - round(_LEAD_S * rate_hz))
     return samples[first : end + round(_TAIL_S * rate_hz)] if end >= 0 else samples[first:]
+
+
+def _listening(config: "Config") -> "Config":
+    """Keep of the chain no more than the first plugin that tells when somebody speaks."""
+    from rtemo.cli.options import specs_of
+
+    for name, spec in zip(config.chain, specs_of(config, config.chain), strict=True):
+        if SpeechStart in spec.emits:
+            return msgspec.structs.replace(config, chain=(name,))
+    raise ConfigError("no plugin of the chain tells when somebody speaks", "add one that does (see rtemo plugins)")
