@@ -135,7 +135,7 @@ def told_by_gem(service: VoiceService, voice: str) -> tuple[str, float]:
     """Last verdict and score (log-odds) of the plugin gem over all sentences, said by one voice."""
     style = read_style(voice, service.voice.voices, "kokoro")
     samples = service.say(" ".join(SENTENCES), style).samples
-    with rtemo.Session(load_config(None, (), ["vad", "gem"]), mode="freewheel") as session:
+    with rtemo.Session(load_config(None, (), ["vad", "merit", "gem"]), mode="freewheel") as session:
         stream = session.stream("call")
         stream.push(samples)
         stream.end()
