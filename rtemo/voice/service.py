@@ -18,7 +18,8 @@ from rtemo.voice.manner import Manner, at_median, shaped
 from rtemo.voice.phonemes import SpokenForm, phonemes_of
 from rtemo.voice.style import Style
 
-_FIRST_FRAMES = 28
+_LEAD_FRAMES = 4
+_FIRST_FRAMES = 22
 _MORE_FRAMES = 120
 _CONTEXT_FRAMES = 8
 _FULL = 0.98
@@ -130,6 +131,9 @@ class VoiceService:
                 yield SpokenPart(output.put(audio), words)
                 continue
             plan, spans = self.plan(forms, style, manner)
+            if is_first:  # nobody waits for silence
+                silence = int(plan.durations_frames[0]) - _LEAD_FRAMES
+                plan = cut_plan(plan, max(silence, 0), int(plan.durations_frames.sum()))
             ends = np.cumsum(plan.durations_frames) * self.voice.frame_samples
             words = _timed(forms, spans, ends, start, self.voice.card.sample_rate_hz)
             for piece in self._rendered(plan, is_first):
