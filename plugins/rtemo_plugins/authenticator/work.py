@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from rtemo.api import EXPERTS, LaneContext, ModelError, ModelHandle
 from rtemo_plugins.authenticator.options import AuthenticatorOptions
 from rtemo_plugins.listener.stretches import Stretches
-from rtemo_plugins.listener.work import RATE_HZ, Estimate, Job, Work
+from rtemo_plugins.listener.work import FRAME_SAMPLES, RATE_HZ, Estimate, Job, Work
 
 LEAST_S = 2.0
 """Sound in a window from which on what it says of synthesis counts: of shorter ones nothing was learnt."""
@@ -53,7 +53,7 @@ class AuthenticatorWork(Work):
 
     def result(self, job: Job, estimate: Estimate | None, said: Mapping[str, Any]) -> Judgement:
         """Judge a window."""
-        is_enough = job.frames * 320 >= LEAST_S * RATE_HZ
+        is_enough = job.frames * FRAME_SAMPLES >= LEAST_S * RATE_HZ
         return Judgement(
             start_sample=job.heard.turn_start,
             score=float(said["score"]) if is_enough else None,
