@@ -21,7 +21,7 @@ _FRAME_SAMPLES = 160
 _MOST_FRAMES = 3000
 _TRAIL_S = 2.0
 """Silence encoded behind a window. The model was trained on 30 s filled up with it, and repeats itself without any."""
-_DOUBTFUL_LOG_PROBABILITY = -0.7
+_DOUBTFUL_LOG_PROBABILITY = -0.4
 _EDGE_S = 0.2
 _BUCKET_FRAMES = 100
 """Windows are filled up to whole seconds, so that those of about one length make a batch."""

@@ -27,7 +27,7 @@ from rtemo_models.systems.emotion_rank_clap.text import embed
 from rtemo_models.systems.emotion_rank_clap.train import places_of
 
 SHIPPED = "half order, half CLIP"
-"""Chosen on the dev speakers that are reported: nearly the order of the published form, nearer to CLIP in the rest."""
+"""Chosen on the dev speakers that are reported: nearly the order of the published form, and near CLIP in the rest."""
 _CAPTIONS = 4
 LEFT_OUT = ("crema", "nemo", "ketts")
 
