@@ -313,6 +313,8 @@ def test_engine_says_when_the_caller_speaks_and_never_analyses_the_agent() -> No
         until_s = time.monotonic() + 10.0
         while time.monotonic() < until_s and sum(event.kind == "stream_end" for event in events) < 2:
             events += list(session.events(0.2))
+        (counts,) = session.engine.driver.health().sources
+    assert (counts.name, counts.connections, counts.messages, counts.broken) == ("twilio", 1, 153, 0)
     starts = {event.channel: event for event in events if event.kind == "stream_start"}
     assert {(event.call, event.channel) for event in starts.values()} == {("CA1", "inbound"), ("CA1", "outbound")}
     assert {name: event.data.analysis for name, event in starts.items()} == {"inbound": "person", "outbound": "timing"}
