@@ -236,8 +236,7 @@ class Gateway:
             self.complain(connection.peer, "sends audio far faster than real time; the surplus is dropped", "dropped")
 
     def _close_soon(self, connection: Connection, reason: str, is_broken: bool) -> None:
-        assert self._loop is not None, "open comes first"
-        if connection.closing is None:
+        if self._loop is not None and connection.closing is None:  # a gateway that closes hangs up everywhere
             connection.closing = task = self._loop.create_task(connection.hang_up(reason, is_broken))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
