@@ -355,3 +355,30 @@ def test_example_client_brings_a_call() -> None:
         for track in ("inbound", "outbound"):
             writer = made.ended(call, track)
             assert (len(writer.samples), writer.lost_samples) == (8_000, 0)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="/proc is Linux's")
+def test_ten_thousand_connections_leave_nothing_behind() -> None:
+    sizes = []
+    with twilio() as made:
+        for number in range(8_000):  # a quarter of them comes twice
+            caller = Caller(made.port, f"CA{number}").start()
+            caller.media(np.zeros(160, np.float32), 1)
+            if number % 4:
+                caller.stop()
+            else:
+                caller.socket.socket.shutdown(socket.SHUT_RDWR)
+                Caller(made.port, f"CA{number}").start().stop()
+            if number in (500, 7_999):
+                assert wait_until(lambda: not made.source.count_streams, 20.0)
+                made.desk.writers.clear()
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                sizes.append((4096 * pages, len(list(Path("/proc/self/fd").iterdir()))))
+            if number % 100 == 0:
+                made.desk.writers.clear()
+        assert not made.source._connections
+        assert not made.source._closing
+    (before, files_before), (after, files_after) = sizes
+    assert after - before < 8 << 20
+    assert files_after <= files_before + 4
