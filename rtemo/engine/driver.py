@@ -16,6 +16,7 @@ from rtemo.api import (
     PluginError,
     PluginTiming,
     ProcessedBlock,
+    SourceCounts,
     StreamFacts,
     StreamFormat,
 )
@@ -90,13 +91,10 @@ class Driver:
         self._new_buffers()
         self._stop = threading.Event()
         self._rang_ns = 0
-        self.is_muted = False
-        self.has_failed = False
-        self.ticks = 0
-        self.xruns = 0
-        self.skipped_turns = 0
-        self.tick_time = Histogram()
-        self.late = Histogram()
+        self.is_muted = self.has_failed = False
+        self.ticks = self.xruns = self.skipped_turns = 0
+        self.source_counts: Callable[[], tuple[SourceCounts, ...]] = tuple
+        self.tick_time, self.late = Histogram(), Histogram()
         self._health_due_ns = 0
         self._health: Health | None = None
 
@@ -349,6 +347,7 @@ class Driver:
             streams=len(self._floor.rows),
             ticks=self.ticks,
             sinks=tuple(sink.state() for sink in self._sinks),
+            sources=self.source_counts(),
         )
 
     def _report_health(self, now_ns: int) -> None:
@@ -389,6 +388,7 @@ class Driver:
             sinks=tuple(sink.state() for sink in self._sinks),
             lanes=() if self._lanes is None else self._lanes.states(),
             history_bytes_per_stream=0 if self._lanes is None else self._lanes.bytes_per_stream,
+            sources=self.source_counts(),
         )
 
     @property

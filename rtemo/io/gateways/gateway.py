@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
-from rtemo.api import ConfigError, EndpointError, Fault, RtemoError, StreamDesk
+from rtemo.api import ConfigError, EndpointError, Fault, RtemoError, SourceCounts, StreamDesk
 from rtemo.api.text import plain
 from rtemo.io.allowance import Allowance
 from rtemo.io.endpoints import Endpoint, parse_endpoint
@@ -73,6 +74,10 @@ class Gateway:
     def count_streams(self) -> int:
         """Streams that peers have open."""
         return len(self.legs) if self._loop is not None else 0
+
+    def source_counts(self) -> SourceCounts:
+        """Give what has come to the door, for `health`. Any thread."""
+        return SourceCounts(name=self.name, **msgspec.structs.asdict(self.counts))
 
     def check(self) -> Endpoint:
         """Tell the endpoint, before the seconds of warming up.
@@ -231,8 +236,7 @@ class Gateway:
             self.complain(connection.peer, "sends audio far faster than real time; the surplus is dropped", "dropped")
 
     def _close_soon(self, connection: Connection, reason: str, is_broken: bool) -> None:
-        assert self._loop is not None, "open comes first"
-        if connection.closing is None:
+        if self._loop is not None and connection.closing is None:  # a gateway that closes hangs up everywhere
             connection.closing = task = self._loop.create_task(connection.hang_up(reason, is_broken))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

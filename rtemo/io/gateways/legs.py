@@ -10,6 +10,7 @@ from rtemo.io.gateways.options import GatewayOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
+from rtemo.io.wire import WireError
 
 _ROOM_S = 1.0  # how long an opening waits for the engine to have worked off what stands in its way
 _LOOK_S = 0.02
@@ -29,8 +30,6 @@ class Legs:
 
     def __init__(self, desk: StreamDesk, source: str, options: GatewayOptions, reorder_s: float) -> None:
         self.lanes = Lanes(desk.format.sample_rate_hz)
-        self.opened_legs = 0
-        self.resumed_legs = 0
         self._desk = desk
         self._source = source
         self._options = options
@@ -55,19 +54,17 @@ class Legs:
             PeerError: Its name cannot be one, or it is there under another role.
             RtemoError: The policy does not let it in, or there is no room.
         """
-        stream_names(call, channel)
-        leg = self._legs.get((call, channel))
-        if leg is not None and not leg.writer.is_closed:
-            if canonical_role(leg.role) != canonical_role(role):
-                raise PeerError(f"call {call} channel {channel} is open as {leg.role!r} and cannot become {role!r}")
-            before, leg.owner = leg.owner, owner
-            leg.restart()
-            self.resumed_legs += 1
-            return leg, before
-        if leg is not None:
-            self.end(leg, "closed by the engine")
+        try:
+            stream_names(call, channel)
+        except WireError as error:
+            raise PeerError(error.problem) from None
         until_s = time.monotonic() + _ROOM_S
         while True:
+            leg = self._legs.get((call, channel))
+            if leg is not None and not leg.writer.is_closed:
+                return leg, self._go_on(leg, role, owner)
+            if leg is not None:
+                self.end(leg, "closed by the engine")
             try:
                 writer = self._desk.open_stream(
                     call, channel, source=self._source, role=role, prefill_s=self._options.prefill_s
@@ -82,8 +79,16 @@ class Legs:
         )
         leg = self._legs[call, channel] = Leg(writer, placement, role, time.monotonic())
         leg.owner = owner
-        self.opened_legs += 1
         return leg, None
+
+    def _go_on(self, leg: Leg, role: str, owner: object) -> object | None:
+        """Give a stream to another connection, and tell whose it was."""
+        if canonical_role(leg.role) != canonical_role(role):
+            call, channel = leg.writer.call, leg.writer.channel
+            raise PeerError(f"brings call {call} channel {channel} as {role!r}, which is open as {leg.role!r}")
+        before, leg.owner = leg.owner, owner
+        leg.restart()
+        return before
 
     def lose(self, leg: Leg, owner: object) -> None:
         """Take note that the connection of a stream broke; another may go on with it for a while."""

@@ -136,3 +136,13 @@ class AudioHookOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fie
     ] = False
     external_role: Annotated[Role, Meta(description="Who speaks on the external channel.")] = "customer"
     internal_role: Annotated[Role, Meta(description="Who speaks on the internal channel.")] = "agent"
+
+
+class FreeSwitchOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the server for FreeSWITCH's mod_audio_fork and mod_audio_stream."""
+
+    endpoint: Annotated[str, Meta(description="Where FreeSWITCH's WebSockets arrive, tcp://ADDRESS:PORT.")] = (
+        "tcp://127.0.0.1:5583"
+    )
+    first_role: Annotated[Role, Meta(description="Who speaks on the leg that the module runs on.")] = "caller"
+    second_role: Annotated[Role, Meta(description="Who speaks on the other leg; sent with `stereo`.")] = "agent"

@@ -2,7 +2,8 @@
 
 import logging
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rtemo.api import ConfigError, RtemoError
 from rtemo.api.trouble import describe
@@ -14,6 +15,7 @@ from rtemo.io.gateways.options import WebOptions
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
+    from websockets.typing import Subprotocol
 
 _MAX_MESSAGE_BYTES = 65_536
 _MAX_QUEUED_MESSAGES = 32
@@ -65,6 +67,9 @@ class WebGateway(Gateway):
 
         quiet = logging.getLogger("rtemo.gateways.websockets")  # what peers do wrong is told by `complain`
         quiet.setLevel(logging.CRITICAL)
+        secure: dict[str, Any] = {}
+        if self._is_encrypted():
+            secure = {"ssl": self._context(), "ssl_handshake_timeout": self._web.hello_s}
         self._server = await serve(
             self._converse,
             host,
@@ -77,9 +82,10 @@ class WebGateway(Gateway):
             max_size=_MAX_MESSAGE_BYTES,
             max_queue=_MAX_QUEUED_MESSAGES,
             compression=None,
+            select_subprotocol=_any_subprotocol,
             server_header=None,
             logger=quiet,
-            ssl=self._context() if self._web.certificate_file else None,
+            **secure,
         )
         address = next(iter(self._server.sockets)).getsockname()
         return int(address[1])
@@ -156,3 +162,8 @@ class WebGateway(Gateway):
 def _address(socket: "ServerConnection") -> tuple[str, int]:
     host, port = (socket.remote_address or ("?", 0))[:2]
     return host, port
+
+
+def _any_subprotocol(socket: "ServerConnection", offered: "Sequence[Subprotocol]") -> "Subprotocol | None":
+    """Take what the peer offers first: some do not go on without one."""
+    return offered[0] if offered else None
