@@ -15,10 +15,11 @@ from rtemo.cli.callreport.story import clock, shares_of, summary, tensest, unsur
 _TICKS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _MOST_TICKS = 9
 _MOST_LINES = 2000
+_MOST_MOODS = 400
 _FOOT = (
-    "Arousal and valence run from \u22121 to 1; a dot is an estimate, the line the mean of the ten seconds around it, its "
-    "band how much they vary. Rank is in standard deviations of the training clips; its band is the standard deviation of "
-    "its error. Tension is half the arousal less half the valence."
+    "Arousal and valence run from \u22121 to 1; a dot is an estimate, the line the mean of the ten seconds around it, "
+    "its band how much they vary. Rank is in standard deviations of the training clips; its band is the standard "
+    "deviation of its error. Tension is half the arousal less half the valence."
 )
 
 
@@ -112,8 +113,21 @@ def _party(party: Party, record: CallRecord, total_s: float) -> str:
     marks = f'<div class="marks" aria-hidden="true">{marks}</div>' if marks else ""
     return (
         f'<section class="panel"><header><h3>{_text(party.name)}</h3><span>{_text("; ".join(facts))}</span></header>'
-        f"{''.join(rows)}{marks}{_axis(total_s)}</section>"
+        f"{''.join(rows)}{marks}{_axis(total_s)}{_in_words(party)}</section>"
     )
+
+
+def _in_words(party: Party) -> str:
+    """Say what the colours show."""
+    runs: list[tuple[float, str]] = []
+    for span, label in moods_of(party):
+        if not runs or runs[-1][1] != label:
+            runs.append((span.start_s, label))
+    if not runs:
+        return ""
+    said = ", ".join(f"{clock(at_s)} {_text(label)}" for at_s, label in runs[:_MOST_MOODS])
+    more = ", \u2026" if len(runs) > _MOST_MOODS else ""
+    return f"<details><summary>Moods in words</summary><p>{said}{more}</p></details>"
 
 
 def _chart(name: str, what: str, svg: str) -> str:
