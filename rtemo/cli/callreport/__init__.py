@@ -1,0 +1,1 @@
+"""The report of one call, as a page for a person."""

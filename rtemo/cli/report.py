@@ -1,0 +1,133 @@
+"""`rtemo report`: one call in, one page for a person out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rtemo.cli.chatter import without_chatter
+from rtemo.cli.options import NamedPath, configured, names, own_process, roles_for, writing
+from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
+
+if TYPE_CHECKING:
+    from rtemo.cli.callreport.record import CallRecord
+    from rtemo.config import Config
+
+_PERIOD_S = 0.1
+_EVENTS = (".jsonl", ".ndjson")
+
+
+@click.command("report")
+@click.argument("source", metavar="FILE", type=NamedPath())
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The page.  [FILE's name with .html, here]"
+)
+@click.option(
+    "--call", "call", metavar="NAME", default="", help="Which call of a file of events; the first if not said."
+)
+@click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
+@configured
+@writing
+@without_chatter
+def command(config: "Config", source: Path, out: Path | None, call: str, roles: str | None) -> int:
+    """Write a report of one call as one HTML file: who speaks when, how it sounds, what was unsure.
+
+    FILE is a sound file, or the events of calls as --jsonl and rtemo analyze --events write them (.jsonl). The page
+    needs nothing else, holds no audio, and can be read on a phone, printed and forwarded.
+    """
+    from datetime import datetime
+
+    from rtemo.api import AudioInputError, ConfigError
+    from rtemo.api.text import shown
+    from rtemo.cli.callreport.page import page
+    from rtemo.cli.callreport.record import CallRecord
+    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
+    from rtemo.cli.outputs import check_outputs
+
+    target = out or Path(source.stem + ".html")
+    check_outputs([source], {"--out": target})
+    record = CallRecord(call)
+    is_clean = True
+    if source.suffix.lower() in _EVENTS:
+        if roles is not None:
+            raise click.UsageError("--roles is for sound; events have theirs")
+        _read_events(source, record)
+    else:
+        done = _listen(config, source, roles, record)
+        if done is None:
+            return EXIT_INTERRUPTED
+        is_clean = done
+    if not record.parties:
+        what = f"call {call!r}" if call else "call"
+        raise AudioInputError(f"there is no {what} in {shown(source)}", "name another file or --call")
+    text = page(record, shown(source.name), datetime.now())
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--out {target} cannot be written ({error.strerror})", "choose another place") from None
+    print(f"{shown(target)}: {len(text.encode()) / 1000:.0f} kB", file=sys.stdout)
+    return 0 if is_clean else EXIT_FAILED
+
+
+def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord") -> bool | None:
+    """Run a sound file through the chain; False when something broke on the way, None when interrupted."""
+    import msgspec
+
+    from rtemo.api.text import shown
+    from rtemo.cli.main import say
+    from rtemo.cli.starting import StartLine
+    from rtemo.io.sources.audio_file import AudioFile
+    from rtemo.io.sources.file import FileSource
+    from rtemo.io.sources.options import FileOptions
+    from rtemo.session import Session
+
+    audio = AudioFile(str(path))  # a wrong path is worth saying before the seconds of warming up
+    audio.close()
+    if audio.remark:
+        say(f"{shown(path)} {audio.remark}")
+    options = config.edge("sources", "file", FileOptions)
+    roles_of = roles_for(names(roles), audio.channels, shown(path))
+    if roles is not None:
+        options = msgspec.structs.replace(options, roles=roles_of)
+    session = Session(
+        own_process(config),
+        sources=[FileSource.from_options(str(path), options)],
+        publishers=[record],
+        mode="freewheel",
+        on_progress=StartLine(),
+    )
+    with term_as_interrupt():
+        try:
+            session.start()
+            while not session.wait(_PERIOD_S):
+                stop_if_told()
+        except KeyboardInterrupt:
+            return None
+        finally:
+            with shielded():
+                session.stop("end")
+    for fault in session.publisher_faults:
+        say(f"! {fault.where} {fault.action}: {fault.problem}")
+    return not session.publisher_faults
+
+
+def _read_events(path: Path, record: "CallRecord") -> None:
+    """Read events from a file, a line each.
+
+    Raises:
+        RtemoError: A line is no event.
+    """
+    from rtemo.api import AudioInputError
+    from rtemo.api.text import shown
+    from rtemo.io.wire import WireError, decode_event
+
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                record.add(decode_event(line))
+            except WireError:
+                mend = "give a file that --jsonl or rtemo analyze --events wrote"
+                raise AudioInputError(f"line {number} of {shown(path)} is no event", mend) from None

@@ -1,0 +1,171 @@
+import json
+import re
+from datetime import datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from rtemo.api import Alert, Emotion, Event, Rationale, SpeechEnd, Spoof, StreamEnd, StreamStart, Transcript
+from rtemo.api.events import Counters
+from rtemo.cli.callreport.page import page
+from rtemo.cli.callreport.record import CallRecord, length_s, overlaps
+from rtemo.cli.callreport.story import shares_of, summary, tensest, unsure
+from rtemo.io.publishers.numbering import Numbering
+from rtemo.io.wire import encode
+from tests.fakes.program import call
+
+pytestmark = pytest.mark.unit
+MADE = datetime(2026, 1, 2, 3, 4)
+
+
+def told(channel, data, start_s, end_s):
+    return Event(
+        call="c <1>",
+        channel=channel,
+        plugin="testing",
+        seq=1,
+        start_sample=round(start_s * 16_000),
+        end_sample=round(end_s * 16_000),
+        capture_ns=0,
+        emit_ns=0,
+        data=data,
+    )
+
+
+def mood(label, arousal, valence, **more):
+    probabilities = {label: 1.0} if label != "unsure" else {"angry": 0.5, "sad": 0.5}
+    known = {"confidence": 0.8, "speech_s": 4.0, "trigger": "refresh", **more}
+    return Emotion(label=label, probabilities=probabilities, arousal=arousal, valence=valence, **known)
+
+
+def a_call(duration_s=100.0):
+    """A customer who gets angry in the second half, and an agent who is timed only and cuts in once."""
+    events = [
+        told("0", StreamStart(role="customer"), 0, 0),
+        told("1", StreamStart(role="agent", analysis="timing"), 0, 0),
+        told("0", SpeechEnd(speech_s=20.0), 0, 20),
+        told("0", mood("calm", -0.5, 0.4), 0, 10),
+        told("0", mood("unsure", 0.0, 0.0, is_final=True), 0, 20),
+        told("1", SpeechEnd(speech_s=20.0), 30, 50),
+        told("0", SpeechEnd(speech_s=25.0), 45, 70),
+        told("0", mood("angry", 0.8, -0.7), 45, 60),
+        told("0", mood("angry", 0.9, -0.8, is_final=True), 45, 70),
+        told("0", Alert(rule="<b>heated</b>", values={"arousal.score": 1.5}), 45, 66),
+        told("0", Spoof(score=0.0, verdict="unknown"), 0, 70),
+        told("0", Transcript(text="this is & was <too> late", is_final=True), 45, 70),
+        told(
+            "0",
+            Rationale(label="angry", text="The pitch is high.", language="en", verified_share=1.0, is_final=True),
+            45,
+            70,
+        ),
+    ]
+    ends = [
+        told(channel, StreamEnd(reason="end", duration_s=duration_s, counters=Counters()), 0, duration_s)
+        for channel in "01"
+    ]
+    return [*events, *ends]
+
+
+def recorded(events=None):
+    record = CallRecord()
+    record.publish(a_call() if events is None else events)
+    return record
+
+
+def test_shares_of_talk_silence_and_overlap_are_of_the_whole_call():
+    shares = shares_of(recorded())
+    assert shares.by_party == pytest.approx({"customer": 0.45, "agent": 0.20})
+    assert shares.overlap == pytest.approx(0.05)
+    assert shares.silence == pytest.approx(0.40)
+
+
+def test_overlap_is_where_two_of_three_or_more_speak():
+    events = [
+        told(channel, SpeechEnd(speech_s=1.0), *span)
+        for channel, span in zip("abc", [(0, 5), (4, 9), (4.5, 6)], strict=True)
+    ]
+    record = recorded(events)
+    assert length_s(overlaps(list(record.parties.values()))) == pytest.approx(2.0)
+
+
+def test_the_tensest_stretch_is_where_the_customer_gets_angry():
+    first = tensest(recorded())[0]
+    assert (first.party, first.label, first.span.start_s) == ("customer", "angry", 60.0)
+
+
+def test_the_summary_tells_who_speaks_how_it_sounds_and_what_was_raised():
+    text = summary(recorded())
+    assert text.startswith(
+        "The call lasts 1:40. The customer speaks for 45% of it, and the agent speaks for 20% of it."
+    )
+    assert "sounds most like angry" in text
+    assert "Of the agent the policy lets no more be told than when they speak." in text
+    assert "One alert was raised, at 1:06" in text
+
+
+def test_what_was_unsure_is_listed():
+    lines = "\n".join(unsure(recorded()))
+    assert "customer: 25% of 4 estimates were unsure" in lines
+    assert "agent: timed only" in lines
+    assert "could not be told in 100% of the looks" in lines
+
+
+class Page(HTMLParser):
+    """What a browser would load or run."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.words = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_the_page_needs_nothing_else_and_what_callers_say_stays_text():
+    text = page(recorded(), "call.flac", MADE)
+    found = Page(text)
+    assert found.links == []
+    assert "script" not in found.tags
+    assert "b>heated" not in text
+    assert "this is & was <too> late" in found.words
+    assert "The pitch is high." in found.words
+    assert not re.search(r"url\(|@import|https?://", text)
+    assert found.tags.count("svg") == 4  # two lanes, and the customer's arousal and valence: nothing of the agent's
+
+
+def test_an_hour_with_an_estimate_every_second_stays_below_three_megabytes():
+    events = a_call(3600.0)
+    for at_s in range(3, 3600, 1):
+        events.append(told("0", mood("angry", 0.5, -0.5), at_s - 1, at_s))
+        if at_s % 4 == 0:
+            events.append(told("0", SpeechEnd(speech_s=2.0), at_s - 3, at_s - 1))
+            events.append(told("0", Transcript(text="word " * 12, is_final=True), at_s - 3, at_s - 1))
+    assert len(page(recorded(events), "call.flac", MADE).encode()) < 3_000_000
+
+
+def test_a_call_in_which_nobody_speaks_is_told_as_that():
+    events = [
+        told("0", StreamStart(role="customer"), 0, 0),
+        told("0", StreamEnd(reason="end", duration_s=3.0, counters=Counters()), 0, 3),
+    ]
+    assert "Nobody is heard to speak." in summary(recorded(events))
+    assert "</html>" in page(recorded(events), "x.wav", MADE)
+
+
+def test_a_report_is_written_from_a_file_of_events(tmp_path, capsys):
+    numbering = Numbering("main")
+    lines = tmp_path / "events.jsonl"
+    lines.write_bytes(b"\n".join(encode(numbering.number(event)[1]) for event in a_call()))
+    out = tmp_path / "out.html"
+    done = call(capsys, "report", lines, "--out", out)
+    assert done.code == 0
+    assert "customer" in out.read_text()
+    assert call(capsys, "report", lines, "--out", out, "--call", "nobody").code == 2
+    lines.write_text(json.dumps({"no": "event"}))
+    assert "no event" in call(capsys, "report", lines, "--out", out).complaint
