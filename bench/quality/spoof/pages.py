@@ -18,12 +18,12 @@ from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
-from rtemo_models.kit.bootstrap import draw_counts, interval
 
 from bench.quality.spoof import metrics
 from bench.quality.spoof.summary import plain
 from bench.quality.spoof.trials import BANDS, GATE, Trials, read_trials
 from rtemo.api import RtemoError
+from rtemo.scoring.bootstrap import draw_counts, interval
 
 LEAST = 4
 """Clips of each class that a page must have to be scored by itself."""

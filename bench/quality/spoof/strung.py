@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from rtemo_models.kit.bootstrap import draw_counts, interval
 
 from bench.quality.spoof.operating_points import poisson_interval
 from bench.quality.spoof.trials import BANDS, Trials, read_trials
 from rtemo.api import EXPERTS, Finding, ModelCard, RtemoError, Spoof
+from rtemo.scoring.bootstrap import draw_counts, interval
 from rtemo_plugins.authenticator.options import AuthenticatorOptions
 from rtemo_plugins.authenticator.verdicts import Verdicts
 from rtemo_plugins.authenticator.work import LEAST_S, Judgement
