@@ -39,7 +39,7 @@ def asterisk(**changes: Any) -> Any:
     return gate(AudioSocketSource, **changes)
 
 
-@pytest.mark.parametrize(("kind", "rate_hz"), [(0x10, 8_000), (0x12, 16_000), (0x16, 48_000)])
+@pytest.mark.parametrize(("kind", "rate_hz"), [(0x10, 8_000), (0x12, 16_000), (0x17, 96_000)])
 def test_call_arrives_to_the_sample_at_every_rate(kind: int, rate_hz: int) -> None:
     samples = sound(rate_hz=rate_hz)
     with asterisk() as made:
@@ -47,6 +47,7 @@ def test_call_arrives_to_the_sample_at_every_rate(kind: int, rate_hz: int) -> No
         peer.audio(samples[: rate_hz // 10], kind)
         peer.audio(samples[rate_hz // 10 :], kind, frame=rate_hz // 4)
         peer.say(0x03, b"5")
+        peer.say(0x02)
         peer.say(0x00)
         writer = made.ended(str(CALL), "caller")
         assert is_closed(peer.socket)

@@ -9,9 +9,18 @@ import uuid
 from rtemo.io.gateways.peer import PeerError
 
 HEADER_BYTES = 3
-HANGUP, UUID, DTMF, ERROR = 0x00, 0x01, 0x03, 0xFF
-RATES_HZ = {0x10: 8_000, 0x11: 12_000, 0x12: 16_000, 0x13: 24_000, 0x14: 32_000, 0x15: 44_100, 0x16: 48_000}
-"""Kind of an audio frame → its rate. Asterisk before 21 has the first alone."""
+HANGUP, UUID, SILENCE, DTMF, ERROR = 0x00, 0x01, 0x02, 0x03, 0xFF  # silence: in the first releases alone
+RATES_HZ = {
+    0x10: 8_000,
+    0x11: 12_000,
+    0x12: 16_000,
+    0x13: 24_000,
+    0x14: 32_000,
+    0x15: 44_100,
+    0x16: 48_000,
+    0x17: 96_000,
+}
+"""Kind of an audio frame → its rate. Older releases of Asterisk have the first alone."""
 
 _UUID_BYTES = 16
 _ERRORS = {0x01: "the caller hung up", 0x02: "a frame could not be forwarded", 0x04: "out of memory"}
@@ -33,7 +42,7 @@ def check_header(header: bytes) -> tuple[int, int]:
             raise PeerError(f"sent {count_bytes} bytes of 16-bit audio, expected whole samples")
         if count_bytes > 2 * rate_hz:
             raise PeerError(f"sent {count_bytes} bytes of {rate_hz} Hz audio in one frame, expected a second at most")
-    elif kind not in (HANGUP, UUID, DTMF, ERROR):
+    elif kind not in (HANGUP, UUID, SILENCE, DTMF, ERROR):
         raise PeerError(f"sent a frame of kind 0x{kind:02x}, which AudioSocket does not have")
     elif count_bytes > _UUID_BYTES:
         raise PeerError(f"sent a frame of kind 0x{kind:02x} with {count_bytes} bytes, expected {_UUID_BYTES} at most")

@@ -20,7 +20,8 @@ from rtemo.io.gateways.options import GatewayOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.sockets import check_free
 
-_TURN_S = 0.005
+_TURN_S = 0.005  # packets are converted together at the end of a turn
+_IDLE_TURN_S = 0.04  # while there is nobody whose packets would wait for that
 _WATCH_S = 0.25
 _LINES_PER_S = 2.0
 _LINE_BURST = 20.0
@@ -125,7 +126,7 @@ class Gateway:
         """Serve all connections for a moment; never ends by itself."""
         loop = self._loop
         assert loop is not None, "open comes first"
-        loop.call_later(_TURN_S, loop.stop)
+        loop.call_later(_TURN_S if len(self.legs) else _IDLE_TURN_S, loop.stop)
         loop.run_forever()
         self.legs.serve()
         now_s = time.monotonic()
