@@ -26,6 +26,7 @@ from rtemo.api import (
     StreamEnd,
     StreamStart,
     Transcript,
+    kind_of,
 )
 from rtemo.io.web.rows import AlertRow, CallRow, ChannelRow, EmotionNow, EngineRow, RankNow, SpoofNow
 from rtemo.io.wire import (
@@ -43,10 +44,11 @@ _ALERTS = 20
 _FAULTS = 5
 _FED_S = 2.0
 _QUALITY_S = 30.0
-_READ = {
-    *("alert", "board", "emotion", "fault", "health", "level", "quality", "rank", "rationale", "session_start"),
-    *("source", "speech_end", "speech_start", "spoof", "stream_end", "stream_start", "transcript"),
-}
+_READ_TYPES: tuple[type[Payload], ...] = (
+    *(Alert, Board, Emotion, Fault, Health, Level, Quality, Rank, Rationale, SessionStart),
+    *(SourceState, SpeechEnd, SpeechStart, Spoof, StreamEnd, StreamStart, Transcript),
+)
+_READ = frozenset(kind_of(cls) for cls in _READ_TYPES)
 """Kinds whose payload is looked into; of all others only the bytes are kept."""
 
 _EVENT = msgspec.json.Decoder(WireEvent[msgspec.Raw])
