@@ -87,7 +87,7 @@ def picture(out: Path) -> None:
     served = made.Served()
     browser = None
     try:
-        served.say(*invented(60, random.Random(12)), *example())
+        served.say(*example(), *invented(60, random.Random(12)))
         browser = Browser(served.url + "/", 1440, 860)
         browser.wait_for("document.querySelector('#facts')?.innerText.includes('61')", 60)
         browser.tell("document.querySelector('#find').blur(), document.querySelector('[data-call=example]').click(), 1")
