@@ -54,7 +54,7 @@ def prove(names: str, folder: Path, path: str = "") -> subprocess.CompletedProce
 
 def test_edges_that_ship_keep_the_contract(tmp_path: Path) -> None:
     is_web = all(map(find_spec, ("starlette", "uvicorn", "websockets", "prometheus_client")))
-    done = prove("zmq,jsonl,console" + ",web" * is_web, tmp_path)
+    done = prove("zmq,jsonl,console,store" + ",web" * is_web, tmp_path)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "events.jsonl").read_text().count("strange_and_new") == 40  # the kind, twice in every event
 
