@@ -5,15 +5,19 @@ and Chromium.
 """
 
 import argparse
+import contextlib
 import math
+import os
 import random
 import sys
+import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from PIL import Image
+from websockets.sync.client import connect
 
 import rtemo
 from rtemo.api import Counters, Event, Health, Level, Rank, SpeechEnd, SpeechStart, Spoof, StreamStart, Transcript
@@ -87,7 +91,7 @@ def picture(out: Path) -> None:
     served = made.Served()
     browser = None
     try:
-        served.say(*invented(60, random.Random(12)), *example())
+        served.say(*example(), *invented(60, random.Random(12)))
         browser = Browser(served.url + "/", 1440, 860)
         browser.wait_for("document.querySelector('#facts')?.innerText.includes('61')", 60)
         browser.tell("document.querySelector('#find').blur(), document.querySelector('[data-call=example]').click(), 1")
@@ -101,34 +105,61 @@ def picture(out: Path) -> None:
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
 
 
-def cost(count: int, duration_s: float) -> None:
-    """Print the share of a core that the page takes while all of many calls change four times a second."""
+def cost(count: int, clients: int, duration_s: float) -> None:
+    """Print what the page and the server take while all of many calls change four times a second.
+
+    Besides the browser so many clients follow, and one that reads nothing.
+    """
     dice = random.Random(1)
-    served = made.Served()
+    served = made.Served(requests_per_s=1000.0)
     events = invented(count, dice)
     for begin in range(0, len(events), _SLICE):  # more at once than the link holds would be dropped
         served.say(*events[begin : begin + _SLICE])
         time.sleep(0.2)
     browser = Browser(served.url + "/", 1440, 860)
+    url = served.url.replace("http://", "ws://") + "/v1/ws"
+    gaps_s: list[float] = []
+    readers = [threading.Thread(target=_read, args=(url + "?view=calls", gaps_s), daemon=True) for _ in range(clients)]
     try:
         browser.wait_for(f"document.querySelector('#facts')?.innerText.includes('{count}')", 60)
         browser.do("Performance.enable")
-        before, start_s, ticks = _busy_s(browser), time.monotonic(), 0
-        while time.monotonic() - start_s < duration_s:
-            ticks += 1
-            for index in range(count):
-                label, arousal, valence = dice.choice(MOODS)
-                now = made.emotion(label, arousal + dice.gauss(0, 0.05), valence, 0.6)
-                served.say(made.event(f"call-{4000 + 7 * index}", now, 1000.0 + ticks / 4))
-            time.sleep(max(0.0, start_s + ticks / 4 - time.monotonic()))
-        took_s = time.monotonic() - start_s
-        busy_s = _busy_s(browser) - before
+        with connect(url, max_queue=1, max_size=1 << 26, close_timeout=0.1):  # reads nothing
+            for reader in readers:
+                reader.start()
+            before_s, served_s = _busy_s(browser), _cpu_s(served.process_id)
+            start_s, ticks = time.monotonic(), 0
+            while time.monotonic() - start_s < duration_s:
+                ticks += 1
+                for index in range(count):
+                    label, arousal, valence = dice.choice(MOODS)
+                    now = made.emotion(label, arousal + dice.gauss(0, 0.05), valence, 0.6)
+                    served.say(made.event(f"call-{4000 + 7 * index}", now, 1000.0 + ticks / 4))
+                time.sleep(max(0.0, start_s + ticks / 4 - time.monotonic()))
+            took_s = time.monotonic() - start_s
+            busy_s, served_s = _busy_s(browser) - before_s, _cpu_s(served.process_id) - served_s
         rows = browser.tell("document.querySelectorAll('.row').length")
-        share = f"{busy_s / took_s:.0%} of a core, {rows} rows drawn"
-        print(f"{count} calls, {ticks / took_s:.1f} changes of each per s: {share}")
+        print(f"{count} calls, {ticks / took_s:.1f} changes of each per s, {clients} clients and one stalled")
+        print(f"page    {busy_s / took_s:.0%} of a core, {rows} rows drawn")
+        print(f"server  {served_s / took_s:.0%} of a core")
+        if gaps_s:
+            print(f"client  an update every {sorted(gaps_s)[len(gaps_s) // 2]:.2f} s, {max(gaps_s):.2f} s at most")
     finally:
         browser.close()
         served.close()
+
+
+def _read(url: str, gaps_s: list[float]) -> None:
+    with contextlib.suppress(Exception), connect(url, max_size=1 << 26, close_timeout=0.1) as client:
+        client.recv(20)
+        heard_s = time.monotonic()
+        while client.recv(20):
+            gaps_s.append(time.monotonic() - heard_s)
+            heard_s = time.monotonic()
+
+
+def _cpu_s(process_id: int) -> float:
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_s(browser: Browser) -> float:
@@ -142,10 +173,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/wall.png")
     parser.add_argument("--cost", type=int, metavar="CALLS", help="measure instead, with so many calls")
+    parser.add_argument("--clients", type=int, default=20, help="that follow besides the browser while it is measured")
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
     if given.cost:
-        cost(given.cost, given.seconds)
+        cost(given.cost, given.clients, given.seconds)
     else:
         picture(given.out)
 

@@ -39,6 +39,7 @@ VERBS = {
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),
+    "erase": Verb("rtemo.cli.erase", "Erase what a store of events holds about a call.", "Serve"),
     "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
     "keys": Verb("rtemo.cli.keys", "Make a key pair for an encrypted endpoint.", "Serve"),
     "warm": Verb("rtemo.cli.warm", "Compile all kernels ahead, for images and quick starts.", "Serve"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PERIOD_S = 0.1
 _EVENTS = (".jsonl", ".ndjson")
+_STORES = (".db", ".sqlite")
 
 
 @click.command("report")
@@ -23,9 +24,7 @@ _EVENTS = (".jsonl", ".ndjson")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="The page.  [FILE's name with .html, here]"
 )
-@click.option(
-    "--call", "call", metavar="NAME", default="", help="Which call of a file of events; the first if not said."
-)
+@click.option("--call", "call", metavar="NAME", default="", help="Which call of a file of events, if not the first.")
 @click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
 @configured
 @writing
@@ -33,8 +32,9 @@ _EVENTS = (".jsonl", ".ndjson")
 def command(config: "Config", source: Path, out: Path | None, call: str, roles: str | None) -> int:
     """Write a report of one call as one HTML file: who speaks when, how it sounds, what was unsure.
 
-    FILE is a sound file, or the events of calls as --jsonl and rtemo analyze --events write them (.jsonl). The page
-    needs nothing else, holds no audio, and can be read on a phone, printed and forwarded.
+    FILE is a sound file, or the events of calls as --jsonl and rtemo analyze --events write them (.jsonl), or as the
+    publisher 'store' does (.db; of the call that began last, if --call names none). The page needs nothing else, holds
+    no audio, and can be read on a phone, printed and forwarded.
     """
     from datetime import datetime
 
@@ -49,7 +49,7 @@ def command(config: "Config", source: Path, out: Path | None, call: str, roles: 
     check_outputs([source], {"--out": target})
     record = CallRecord(call)
     is_clean = True
-    if source.suffix.lower() in _EVENTS:
+    if source.suffix.lower() in (*_EVENTS, *_STORES):
         if roles is not None:
             raise click.UsageError("--roles is for sound; events have theirs")
         _read_events(source, record)
@@ -122,6 +122,12 @@ def _read_events(path: Path, record: "CallRecord") -> None:
     from rtemo.api.text import shown
     from rtemo.io.wire import WireError, decode_event
 
+    if path.suffix.lower() in _STORES:
+        from rtemo.io.publishers.store import messages
+
+        for message in messages(path, record.call):
+            record.add(decode_event(message))
+        return
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def prove(names: str, folder: Path, path: str = "") -> subprocess.CompletedProce
     (folder / "rtemo.toml").write_text(
         'chain = []\n[sources.zmq]\nendpoint = "tcp://127.0.0.1:*"\n[sinks.zmq]\nendpoint = "tcp://127.0.0.1:*"\n'
         '[publishers.zmq]\nevents = "tcp://127.0.0.1:*"\nstate = "tcp://127.0.0.1:*"\nquery = "tcp://127.0.0.1:*"\n'
+        "[publishers.web]\nport = 0\n"
     )
     command = [sys.executable, "-m", "pytest", "--pyargs", "rtemo.testing.test_edges", "-q", "--import-mode=importlib"]
     return subprocess.run(
@@ -51,7 +53,8 @@ def prove(names: str, folder: Path, path: str = "") -> subprocess.CompletedProce
 
 
 def test_edges_that_ship_keep_the_contract(tmp_path: Path) -> None:
-    done = prove("zmq,jsonl,console", tmp_path)
+    is_web = all(map(find_spec, ("starlette", "uvicorn", "websockets", "prometheus_client")))
+    done = prove("zmq,jsonl,console,store" + ",web" * is_web, tmp_path)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "events.jsonl").read_text().count("strange_and_new") == 40  # the kind, twice in every event
 

@@ -15,6 +15,7 @@ from rtemo.api import EndpointError, Level, StreamEnd
 from rtemo.api.events import Counters
 from rtemo.io.web.options import WebOptions
 from rtemo.io.web.publisher import WebPublisher
+from tests.fakes.program import start as start_program
 from tests.fakes.web_events import Served, alert, board, call_events, event
 
 pytestmark = pytest.mark.e2e
@@ -400,3 +401,30 @@ def test_a_token_that_is_taken_out_of_the_file_loses_its_connection(tmp_path):
         assert get(served, "/v1/calls", ACME + "-new")[0] == 200
     finally:
         served.close()
+
+
+def test_serve_publishes_to_the_web_and_takes_the_web_server_along_when_it_is_killed():
+    server = start_program(
+        *("serve", "--chain", "level,vad", "--capacity", "4", "--publish", "web", "--ingest", "tcp://127.0.0.1:*"),
+        *("--set", "publishers.web.port=0"),
+    )
+    try:
+        line = next(line for line in server.stdout if line.startswith("web "))
+        url = line.split()[1].rstrip("/")
+        assert url.startswith("http://127.0.0.1:")
+
+        def is_ready():
+            try:
+                with urllib.request.urlopen(url + "/readyz", timeout=5) as answer:
+                    return answer.status == 200
+            except OSError:
+                return False
+
+        wait_until(is_ready)
+        server.kill()
+        start_s = time.monotonic()
+        wait_until(lambda: not is_ready())
+        assert time.monotonic() - start_s < 2
+    finally:
+        server.kill()
+        server.communicate()

@@ -17,3 +17,15 @@ class ConsoleOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Settings of events as lines of text on standard output."""
 
     kinds: Annotated[tuple[str, ...], Meta(description="Kinds of events to write; empty for all.")] = ()
+
+
+class StoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a SQLite file of events."""
+
+    path: Annotated[str, Meta(min_length=1, description="The file; made when it is not there.")] = "events.db"
+    keep_days: Annotated[float, Meta(gt=0, le=36_500, description="How long events are kept, in days.")] = 30.0
+    leave_out: Annotated[tuple[str, ...], Meta(description="Kinds of events that are not kept.")] = (
+        "level",
+        "prosody",
+        "health",
+    )

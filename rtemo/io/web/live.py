@@ -10,6 +10,7 @@ import msgspec
 from rtemo.api import (
     Alert,
     Board,
+    BoardEntry,
     Emotion,
     Fault,
     Health,
@@ -115,7 +116,7 @@ class Live:
         self._chain: tuple[str, ...] = ()
         self._faults: deque[str] = deque(maxlen=_FAULTS)
         self._calls: dict[str, _Call] = {}
-        self._on_board: set[str] = set()
+        self._on_board: dict[str, BoardEntry] = {}
         self._max_calls = max_calls
         self._keep_ended_s = keep_ended_s
         self._fed_s = -_FED_S
@@ -157,22 +158,26 @@ class Live:
             self._faults.append(f"{data.where}: {data.problem} ({data.action})")
         elif isinstance(data, Board):
             self._board = data
-            now_on = {}
-            for entry in reversed(data.entries):  # of two channels of a call the one that is placed first counts
-                now_on[entry.call] = entry
-            for name in self._on_board | now_on.keys():
-                call, found = self._calls.get(name), now_on.get(name)
+            before = self._on_board
+            # Of two channels of a call the one that is placed first counts.
+            self._on_board = {entry.call: entry for entry in reversed(data.entries)}
+            for name in before.keys() | self._on_board.keys():
+                call = self._calls.get(name)
                 if call is not None:
-                    call.urgency = None if found is None else found.urgency
-                    call.spread = None if found is None else found.spread
+                    self._place(call)
                     self.changed[name] = None
-            self._on_board = set(now_on)
+
+    def _place(self, call: _Call) -> None:
+        found = self._on_board.get(call.name)
+        call.urgency = None if found is None else found.urgency
+        call.spread = None if found is None else found.spread
 
     def _take(self, event: WireEvent[Any], key: str, data: Payload | None) -> None:
         call = self._calls.get(event.call)
         if call is None:
             call = self._calls[event.call] = _Call(event.call)
             self.gone.discard(event.call)
+            self._place(call)
         call.pub_seq, call.t_pub_ms, call.heard_s = event.pub_seq, event.t_pub_ms, time.monotonic()
         channel = call.channels.get(event.channel)
         if channel is None or isinstance(data, StreamStart):
