@@ -27,6 +27,7 @@ from rtemo.api import (
     StreamEnd,
     StreamStart,
     Transcript,
+    kind_of,
 )
 from rtemo.io.web.rows import AlertRow, CallRow, ChannelRow, EmotionNow, EngineRow, RankNow, SpoofNow
 from rtemo.io.wire import (
@@ -44,10 +45,10 @@ _ALERTS = 20
 _FAULTS = 5
 _FED_S = 2.0
 _QUALITY_S = 30.0
-_READ = {
-    *("alert", "board", "emotion", "fault", "health", "level", "quality", "rank", "rationale", "session_start"),
-    *("source", "speech_end", "speech_start", "spoof", "stream_end", "stream_start", "transcript"),
-}
+_READ = frozenset(
+    kind_of(cls)
+    for cls in (Alert, Board, Emotion, Fault, Health, Level, Quality, Rank, Rationale, SessionStart, SourceState)
+) | frozenset(kind_of(cls) for cls in (SpeechEnd, SpeechStart, Spoof, StreamEnd, StreamStart, Transcript))
 """Kinds whose payload is looked into; of all others only the bytes are kept."""
 
 _EVENT = msgspec.json.Decoder(WireEvent[msgspec.Raw])
