@@ -31,7 +31,7 @@ from rtemo.engine.event_iterator import EventIterator
 from rtemo.engine.feed import EventHub
 from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
-from rtemo.engine.source_thread import SourceThread
+from rtemo.engine.source_thread import SourceThread, counts_of
 from rtemo.io.endpoints import check_apart
 from rtemo.io.pcm import as_float, whole_rate
 from rtemo.runtime.store import ModelStore
@@ -174,6 +174,7 @@ class Session:
             on_audio=on_audio,
             sinks=sinks,
         )
+        self.engine.driver.source_counts = partial(counts_of, sources)
         admission = Admission(self.config.policy)
         self._desk = _Desk(self.engine, admission, is_local=True)
         self._sources = [

@@ -23,6 +23,7 @@ from rtemo.api import Plugin
 from rtemo.config import Config
 from rtemo.dsp import kernel_cache
 from rtemo.dsp.warmup import PARTS, compile_kernels
+from rtemo.engine.demand import take_all
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
 from rtemo.runtime.store import ModelStore
@@ -167,7 +168,7 @@ def _needed(plugins: list[Plugin], last: int) -> list[str]:
 def _run_chain(order: _Order, names: list[str]) -> None:
     options = msgspec.structs.replace(Config().engine, capacity=2)
     plugins = [make(name, order.plugins.get(name)) for name in names]
-    engine = Engine(plugins, options, is_live=False, open_store=ModelStore)
+    engine = Engine(plugins, options, is_live=False, open_store=ModelStore, on_audio=take_all)
     try:
         engine.open()
     finally:

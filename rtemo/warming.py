@@ -13,6 +13,7 @@ import numpy as np
 from rtemo.config import Config
 from rtemo.dsp import kernel, kernel_cache
 from rtemo.dsp.warmup import WarmUp, compile_kernels
+from rtemo.engine.demand import take_all
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
 from rtemo.runtime.store import ModelStore
@@ -141,7 +142,8 @@ def warm(config: Config | None = None, on_progress: OnProgress | None = None) ->
         plugins = [make(name, config.plugins.get(name)) for name in config.chain]
         compile_kernels(("resample",))
         _warm_edges()
-        engine = Engine(plugins, msgspec.structs.replace(config.engine, owns_process=False), open_store=ModelStore)
+        options = msgspec.structs.replace(config.engine, owns_process=False)
+        engine = Engine(plugins, options, open_store=ModelStore, on_audio=take_all)
         try:
             engine.open()
         finally:

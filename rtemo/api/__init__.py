@@ -28,6 +28,7 @@ from rtemo.api.events import (
     SessionEnd,
     SessionStart,
     SinkState,
+    SourceCounts,
     SourceState,
     StreamEnd,
     StreamStart,
@@ -40,6 +41,7 @@ from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec
 from rtemo.api.plugin import (
+    AudioDemand,
     Emit,
     LateHearer,
     Mark,
@@ -58,7 +60,7 @@ from rtemo.api.rows import StateTable
 from rtemo.api.seam import check_seam
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter
-from rtemo.api.speech import SpeechHandle, SpokenText, SpokenWord, Utterance
+from rtemo.api.speech import SentenceHandle, SpeechHandle, SpokenText, SpokenWord, Utterance
 from rtemo.api.stagger import BATCH_ROWS, choose_steps
 from rtemo.api.tools import Tools
 from rtemo.api.vocabulary import (
@@ -74,6 +76,7 @@ from rtemo.api.vocabulary import (
     Level,
     Prosody,
     Quality,
+    QueryScore,
     Rank,
     Rationale,
     SpeechEnd,
@@ -98,6 +101,7 @@ __all__ = [
     "SHARED_TYPES",
     "VOCABULARY",
     "Alert",
+    "AudioDemand",
     "AudioInputError",
     "AudioSink",
     "Block",
@@ -152,16 +156,19 @@ __all__ = [
     "Prosody",
     "Publisher",
     "Quality",
+    "QueryScore",
     "Rank",
     "Rationale",
     "ResetReason",
     "RowPart",
     "RowParts",
     "RtemoError",
+    "SentenceHandle",
     "SessionEnd",
     "SessionStart",
     "SinkState",
     "Source",
+    "SourceCounts",
     "SourceState",
     "SpeechEnd",
     "SpeechHandle",

@@ -77,6 +77,8 @@ class Block:
             `emotion` has, goes out with that field false.
         streams: Who the streams are, in order of rows, for a plugin that speaks of several at once; empty while the
             engine warms up, and where nobody knows.
+        is_audio_wanted: bool [n], read-only: whether anybody wants the audio that the plugin hands on, a later plugin,
+            a sink, or a lane. Of the other streams a plugin that edits audio may leave `samples` as they came.
         events: What earlier plugins have said in this tick, and what worker lanes handed in since the last, in order:
             of the kinds that the plugin's spec says it `hears`, nothing else is kept. Positions are those of the
             stream, so behind a plugin that delays the audio an event may be ahead of the samples.
@@ -86,6 +88,7 @@ class Block:
         "_heard",
         "events",
         "flags",
+        "is_audio_wanted",
         "is_doubted",
         "marks",
         "rows",
@@ -106,6 +109,7 @@ class Block:
         heard: NDArray[np.float32] | None = None,
         is_doubted: NDArray[np.bool_] | None = None,
         streams: Sequence[StreamFacts] = (),
+        is_audio_wanted: NDArray[np.bool_] | None = None,
     ) -> None:
         self.tick = tick
         self.samples = samples
@@ -116,6 +120,7 @@ class Block:
         self.streams = streams
         self.events: Sequence[BlockEvent] = ()
         self.is_doubted = np.zeros(len(flags), np.bool_) if is_doubted is None else is_doubted
+        self.is_audio_wanted = np.ones(len(flags), np.bool_) if is_audio_wanted is None else is_audio_wanted
         self._heard = None if heard is None else heard.view()
         if self._heard is not None:
             self._heard.flags.writeable = False

@@ -55,6 +55,22 @@ class SinkState(msgspec.Struct, frozen=True, kw_only=True):
     """`running` or `closed`."""
 
 
+class SourceCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What has come to the door of a source that strangers connect to, since the start of the session."""
+
+    name: str
+    connections: int = 0
+    """Peers let in; calls, where there are no connections."""
+    refused: int = 0
+    """Peers turned away: no signature, another key, no room."""
+    broken: int = 0
+    """Peers closed because of what they did."""
+    messages: int = 0
+    """Messages and packets taken."""
+    dropped: int = 0
+    """Packets dropped: far faster than real time, unreadable, or of a party that is not let in."""
+
+
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     """How slow work beside the ticks fares; ages and batches since the last report, counts since the start."""
 
@@ -94,6 +110,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     """Slow work beside the ticks."""
     history_bytes_per_stream: int = 0
     """Memory of the past that lanes look into, of one stream."""
+    sources: tuple[SourceCounts, ...] = ()
+    """What has come to sources that strangers connect to."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
@@ -102,7 +120,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fa
     where: str
     problem: str
     action: str
-    """What the engine did: `bypassed`, `closed`, `retrying`."""
+    """What the engine did: `bypassed`, `closed`, `retrying`, or `dropped` for what was too much."""
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="source"):

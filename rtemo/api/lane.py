@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api.format import StreamFormat
 from rtemo.api.model import ModelCard, ModelHandle
 from rtemo.api.sink import StreamFacts
-from rtemo.api.speech import SpeechHandle
+from rtemo.api.speech import SentenceHandle, SpeechHandle
 
 STRIDE = "stride"
 """The trigger of a window that is cut because so much time has passed."""
@@ -112,6 +112,9 @@ class LaneContext(Protocol):
 
     def speech(self, name: str) -> SpeechHandle:
         """Load the speech model of that name for this lane alone, checked, or raise `ModelError`."""
+
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load the encoder of sentences of that name for this lane alone, checked, or raise `ModelError`."""
 
 
 LaneWork = Callable[[Sequence[Window]], Sequence[Any]]

@@ -32,7 +32,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         sha256: Hash of the whole weights file in hexadecimal, checked before loading wherever it comes from.
         weights_bytes: Size of the weights file, to tell a truncated file from a wrong one; 0 when not stated.
         states: Inputs that carry state from step to step; the output with the next state is `next_<name>`.
-        runtime: What runs it: `onnx` for a graph that ONNX Runtime or torch runs, `ctranslate2` for a speech model.
+        runtime: What runs it: `onnx` for a graph that ONNX Runtime or torch runs, `ctranslate2` for a speech model,
+            `sentence` for an encoder of sentences.
         sources: Where the weights may come from if they do not lie beside the card, in order.
         files: name → further files that the model needs.
         next_states: Names of those outputs where a graph calls them otherwise.
@@ -69,7 +70,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, dict[str, float]] = {}
     limits: tuple[str, ...] = ()
     recipe: str = ""
-    runtime: Literal["onnx", "ctranslate2"] = "onnx"
+    runtime: Literal["onnx", "ctranslate2", "sentence"] = "onnx"
     sources: tuple[WeightsSource, ...] = ()
     files: dict[str, BundleFile] = {}
 

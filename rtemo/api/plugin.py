@@ -42,6 +42,9 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
         lookahead_samples: Future samples needed before the marks and events about a hop are known.
         cadence_hops: Every how many hops the main work is done.
         edits_audio: Whether `block.samples` is changed.
+        reads_audio: Whether anything is made of `block.samples`, or of windows of processed audio in a lane. A plugin
+            that works on marks, events or `block.heard` alone says no: audio that nobody else wants is then not made.
+            One that says no and edits does so for those who come after it.
         hears_input: Whether `block.heard` is read: the audio as it entered the chain.
         is_optional: Whether the engine may skip the plugin for a tick when it runs late.
         provides: Marks this plugin writes at every tick.
@@ -66,6 +69,7 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     lookahead_samples: int = 0
     cadence_hops: int = 1
     edits_audio: bool = False
+    reads_audio: bool = True
     hears_input: bool = False
     is_optional: bool = False
     provides: tuple[Mark, ...] = ()
@@ -75,6 +79,11 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     hears: tuple[str, ...] = ()
     enhances: bool = False
     is_verbatim: bool = False
+
+
+AudioDemand = Literal["never", "asked", "always"]
+"""Whether anybody wants the audio that a plugin hands on: nobody, now and then somebody of some streams, or somebody of
+all streams all the time."""
 
 
 class ResetReason(enum.StrEnum):
@@ -102,6 +111,13 @@ class PluginContext(Protocol):
     @property
     def format(self) -> StreamFormat:
         """Format of all audio."""
+
+    @property
+    def audio_demand(self) -> AudioDemand:
+        """Whether anybody will want the audio that the plugin hands on.
+
+        `never`: it need not be made, nor what makes it be loaded. `asked`: `block.is_audio_wanted` tells at every hop.
+        """
 
     def model(self, name: str) -> ModelHandle:
         """Load the bundle of that name, checked, or raise `ModelError`."""

@@ -104,6 +104,10 @@ class AudioSink(Protocol):
 
     A freewheeling one does wait: nothing is lost there. It is found by name (`rtemo serve --sink NAME`, `[sinks.NAME]`)
     as a `rtemo.api.Source` is, through the entry point group `rtemo.sinks`.
+
+    One that does not want every stream has besides a method `wants(stream: StreamFacts) -> bool`. The driver asks it
+    when a stream begins and 50 times a second, before `open` too, so it must be cheap. Audio of streams that nobody
+    wants is handed over all the same, but as it came in: no plugin need have worked on it.
     """
 
     @property

@@ -100,8 +100,8 @@ class Source(Protocol):
     `rtemo.sources`, has `options_type`, and is made of an instance of that; a constructor that names `purpose` or
     `tenant` is given those too. Where connections go both ways (a telephone gateway) it has `sink` or `publisher`, or
     both, which the session takes with it. `check()` says what is wrong before the seconds of warming up; `endpoints`
-    (name → where it can be reached) is shown; with `drain()` and `count_streams` a planned stop lets calls come to
-    their end.
+    (name → where it can be reached) is shown; what `source_counts()` gives (`SourceCounts`) stands in `health`; with
+    `drain()` and `count_streams` a planned stop lets calls come to their end.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""SpeechHandle: a model that writes down what is said, as the work of a lane sees it."""
+"""SpeechHandle, SentenceHandle: models that write down what is said, or read text, as the work of a lane sees them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -67,6 +67,17 @@ class SpokenText(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(part.text for part in self.utterances).strip()
 
 
+class SentenceHandle(Protocol):
+    """A model that turns lines of text into vectors, loaded for one lane."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The card the weights came with."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts, each by itself: float32 [n, width] of length one; what is too long is cut."""
+
+
 class SpeechHandle(Protocol):
     """A speech model loaded for one lane; it takes 50-2,000 ms for a window, so it has no place in a tick.
 
@@ -91,7 +102,13 @@ class SpeechHandle(Protocol):
         """
 
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], *, language: str = "", words: bool = True, prompt: str = ""
+        self,
+        windows: Sequence[NDArray[np.float32]],
+        *,
+        language: str = "",
+        words: bool = True,
+        prompt: str = "",
+        patient: bool = True,
     ) -> list[SpokenText]:
         """Write down what is said in each window, float32 [k] at the card's rate.
 
@@ -100,6 +117,7 @@ class SpeechHandle(Protocol):
             language: Code of the language; found for each window when empty.
             words: Whether to find the times of words, too.
             prompt: Text that might have gone before, such as names, to be spelled alike.
+            patient: Whether a window of which little is sure is listened to once more, at several times the cost.
 
         Raises:
             ValueError: The model does not know the language.

@@ -46,5 +46,13 @@ class Tools(Protocol):
     def play(self, samples: NDArray[np.float32], device: str = "") -> None:
         """Play float32 [k] at 16 kHz on a loudspeaker, and return when it has been heard."""
 
+    def record(self, longest_s: float = 20.0, device: str = "") -> NDArray[np.float32]:
+        """Record one utterance from a microphone, from its first word to the silence after it, float32 [k] at 16 kHz.
+
+        Raises:
+            AudioInputError: Nobody spoke.
+            DeviceError: There is no such microphone.
+        """
+
     def say(self, line: str) -> None:
         """Print a line for a person on standard error."""

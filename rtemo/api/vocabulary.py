@@ -154,7 +154,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """Something is wrong with the sound of a stream, so that little or nothing can be heard in it."""
 
     problem: str
-    """`silent`, `faint`, `clipped`, `scale` or `no_speech`."""
+    """`silent`, `faint`, `clipped`, `scale`, `no_speech`, `offset` or `broken`."""
     detail: str
     """What was found and what it may be, for a person."""
     rms_dbfs: float | None = None
@@ -283,6 +283,25 @@ class Rationale(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     """False while a plugin that guards the stream holds the voice for synthetic."""
 
 
+class QueryScore(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="query_score"):
+    """How near the voice of a turn is to what somebody has described; perceived expression, not an inner state."""
+
+    state_key: ClassVar[str] = "query"
+
+    query: str
+    """As it was asked."""
+    score: float
+    """Cosine to the query less that to its opposite, or to plain speech where none was given; -2 to 2."""
+    z: float | None = None
+    """The score against those of this query on this stream so far, in deviations; null while they are few."""
+    speech_s: float = 0.0
+    """Speech of the turn so far."""
+    trigger: str = ""
+    """`stride`, `turn_end` or `stream_end`."""
+    is_final: bool = False
+    """Whether the turn is over."""
+
+
 VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     SpeechStart,
     SpeechEnd,
@@ -297,6 +316,7 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     Prosody,
     Transcript,
     Rationale,
+    QueryScore,
 )
 """All of them."""
 

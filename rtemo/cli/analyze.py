@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import NamedPath, configured, enhancing, names, own_process, roles_for, writing
+from rtemo.cli.options import NamedPath, configured, enhancing, names, own_process, querying, roles_for, writing
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _PERIOD_S = 0.1
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @configured
 @enhancing
+@querying
 @writing
 @without_chatter
 def command(

@@ -12,6 +12,7 @@ from rtemo.api.units import samples_to_ms
 from rtemo.cli.starting import StartLine
 from rtemo.config import Config
 from rtemo.dsp.voice import nonsense
+from rtemo.engine.demand import take_all
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
 from rtemo.runtime.store import ModelStore
@@ -46,7 +47,7 @@ class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mib: float
 
 
-def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
+def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = False) -> ChainCost:
     """Run the chain over synthetic voices, as fast as possible, on this thread alone.
 
     No source, publisher or clock takes part: the time between two ticks is not counted, so what is measured is the
@@ -57,6 +58,7 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
         config: Chain and plugin options.
         streams: How many.
         audio_s: Audio per stream to measure, after a few seconds that are not counted.
+        with_audio: Take the processed audio of every stream; else nobody wants any, and what only serves it is not run.
 
     Raises:
         RtemoError: The chain cannot be opened.
@@ -64,7 +66,13 @@ def measure(config: Config, streams: int, audio_s: float) -> ChainCost:
     start_s = time.perf_counter()
     options = msgspec.structs.replace(config.engine, capacity=streams, health_interval_s=_NEVER_S, owns_process=True)
     plugins = [make(name, config.plugin_options(name)) for name in config.chain]
-    engine = Engine(plugins, options, is_live=False, open_store=partial(ModelStore, config.runtime))
+    engine = Engine(
+        plugins,
+        options,
+        is_live=False,
+        open_store=partial(ModelStore, config.runtime),
+        on_audio=take_all if with_audio else None,
+    )
     with Warming(config, StartLine()):
         engine.open()
     ready_s = time.perf_counter() - start_s

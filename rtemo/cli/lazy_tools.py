@@ -75,6 +75,12 @@ class LazyTools:
             player.put(samples)
             player.drain()
 
+    def record(self, longest_s: float = 20.0, device: str = "") -> "NDArray[np.float32]":
+        """Record one utterance from a microphone."""
+        from rtemo.cli.recording import record_utterance
+
+        return record_utterance(longest_s, device)
+
     def say(self, line: str) -> None:
         """Print a line for a person."""
         from rtemo.cli.main import say

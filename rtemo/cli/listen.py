@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import configured, enhancing, names, own_process, roles_for, writing
+from rtemo.cli.options import configured, enhancing, names, own_process, querying, roles_for, writing
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _PATIENCE_S = 0.05
 @click.option("--svg-at", type=float, metavar="SECONDS", hidden=True)
 @configured
 @enhancing
+@querying
 @writing
 @without_chatter
 def command(

@@ -111,6 +111,43 @@ def _with_words(config: "Config") -> "Config":
     return msgspec.structs.replace(config, chain=(*config.chain, found))
 
 
+def querying(command: Command) -> Command:
+    """Give a command, under `configured`, the option that asks for voices by description."""
+
+    @click.option(
+        "--text", "texts", multiple=True, metavar="QUERY", help="Score voices by a description, as 'in tears'."
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, config: "Config", texts: tuple[str, ...], **kwargs: Any) -> Any:
+        return command(*args, config=with_queries(config, texts) if texts else config, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def with_queries(config: "Config", texts: tuple[str, ...]) -> "Config":
+    """Have a plugin that scores voices by descriptions look for these, too; put it into the chain if none is in it.
+
+    Raises:
+        ConfigError: None is installed.
+        PluginError: A plugin cannot be made.
+    """
+    import msgspec
+
+    from rtemo.api import ConfigError, QueryScore
+    from rtemo.engine import registry
+
+    candidates = (*config.chain, *registry.installed())
+    name = next((spec.name for spec in specs_of(config, candidates) if QueryScore in spec.emits), None)
+    if name is None:
+        raise ConfigError("text queries are for a plugin that scores voices by them, of which none is installed")
+    options = config.plugin_options(name)
+    asked = dict.fromkeys((*texts, *options.get("queries", ())))
+    chain = config.chain if name in config.chain else (*config.chain, name)
+    return msgspec.structs.replace(
+        config, chain=chain, plugins={**config.plugins, name: {**options, "queries": list(asked)}}
+    )
+
+
 def _enhanced(config: "Config", wet: float | None, attenuation_limit_db: float | None) -> "Config":
     """Set what was given of the options of the plugin that enhances.
 

@@ -119,8 +119,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
         rated), arousal, valence, counters; role and analysis where the policy let no more than the timing be told;
         spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
         (rule → how often), tones (name → how often), digits that were dialled, quality (what is wrong with the
-        sound → in words), words (what was said in each turn) and rationales (of every turn: start_s, end_s, label,
-        text, verified_share) where a plugin provided them.
+        sound → in words), queries (what was asked → where the voice was nearest to it), words (what was said in each
+        turn) and rationales (of every turn: start_s, end_s, label, text, verified_share) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": shown(track.path) if track else "",
@@ -153,6 +153,11 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
         report["digits"] = tally.digits
     if tally.quality:
         report["quality"] = tally.quality
+    if tally.queries:
+        report["queries"] = {
+            query: {"score": round(score, _DIGITS), "at_s": round(at_sample / sample_rate_hz, _DIGITS)}
+            for query, (score, at_sample) in tally.queries.items()
+        }
     if tally.texts:
         report["words"] = [
             {

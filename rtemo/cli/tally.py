@@ -6,6 +6,7 @@ from rtemo.api import (
     Emotion,
     Event,
     Quality,
+    QueryScore,
     Rank,
     Rationale,
     SpeechEnd,
@@ -42,6 +43,7 @@ class Tally:
         self.tones: dict[str, int] = {}
         self.digits = ""
         self.quality: dict[str, str] = {}
+        self.queries: dict[str, tuple[float, int]] = {}
         self.texts: list[tuple[int, int, Transcript]] = []
         self.rationales: dict[int, Event] = {}
         self._probabilities: dict[str, float] = {}
@@ -70,6 +72,9 @@ class Tally:
             self.digits += data.digit
         elif isinstance(data, Quality):
             self.quality[data.problem] = data.detail
+        elif isinstance(data, QueryScore):
+            if data.score > self.queries.get(data.query, (-9.0, 0))[0]:
+                self.queries[data.query] = data.score, event.end_sample
         elif isinstance(data, Transcript):
             if data.is_final and data.text:
                 self.texts.append((event.start_sample, event.end_sample, data))

@@ -28,13 +28,15 @@ class Prior(NamedTuple):
 
 
 PRIORS: Mapping[str, Prior] = {
-    PITCH: Prior(10.0, 5.0, 3.0),
-    RANGE: Prior(8.0, 2.0, 3.0),
-    LEVEL: Prior(0.0, math.inf, 4.0),
-    RATE: Prior(4.5, 0.7, 0.9),
-    PAUSES: Prior(0.08, 0.05, 0.08),
-    TILT: Prior(-8.0, 2.0, 1.5),
+    PITCH: Prior(13.5, 5.6, 4.3),
+    RANGE: Prior(8.3, 2.5, 4.3),
+    LEVEL: Prior(0.0, math.inf, 5.1),
+    RATE: Prior(4.4, 0.9, 0.9),
+    PAUSES: Prior(0.04, 0.02, 0.085),
+    TILT: Prior(-8.4, 2.5, 1.9),
 }
+"""Of 1,907 turns of 88 training speakers of seven emotion corpora (`python -m bench.quality.rationale.priors`); pauses,
+of which acted sentences have hardly any, of 113 turns of three parties of two calls."""
 
 _MOST_TURNS = 40.0  # what is older weighs less, so that a voice that changes for good becomes the usual one
 _PRIOR_TURNS = 8.0  # weight of the prior's deviation within a speaker

@@ -14,7 +14,7 @@ from rtemo.cues.language import language
 from rtemo.cues.tokens import Lexicon, Match, tokens
 from rtemo.cues.turn import UNSURE, VERY, Turn, direction, disagree, fit
 
-_QUOTED = re.compile(r"“([^”“]{1,200})[”“]|„([^“”„]{1,200})[“”]|«\s*([^»]{1,200}?)\s*»|\"([^\"]{1,200})\"")
+_QUOTED = re.compile(r"“([^”“]{0,200})[”“]|„([^“”„]{0,200})[“”]|«\s*([^»]{0,200}?)\s*»|\"([^\"]{0,200})\"")
 _SENTENCE = re.compile(r"(?<!\d)[.!?]+(?:\s|$)|\n")
 _BREAK = re.compile(r"[;()–—]|(?<!\d)\.(?!\d)|\s-\s")
 _NUMBER = re.compile(r"([+−-]?\d+(?:[.,]\d+)?)\s*(%[^\W\d_]*|[^\W\d_]+(?:/[^\W\d_]+)?)?")
@@ -120,7 +120,7 @@ class _Trace:
         flat = [(token, word) for word in self._turn.words for token in tokens(word.text)]
         said = [token for token, _ in flat]
         for match in _QUOTED.finditer(text):
-            quotation = next(group for group in match.groups() if group)
+            quotation = next(group for group in match.groups() if group is not None)
             wanted = tokens(quotation)
             at = next(
                 (k for k in range(len(said) - len(wanted) + 1) if wanted and said[k : k + len(wanted)] == wanted), None

@@ -12,7 +12,7 @@ import pickle
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal, cast
@@ -22,6 +22,7 @@ from numba.core.caching import _Cache
 from numba.misc import appdirs
 
 from rtemo.dsp.fingerprint import fingerprint, name_of
+from rtemo.dsp.kernel_runtime import prepare
 
 try:
     import fcntl
@@ -126,7 +127,7 @@ class KernelCache(_Cache):
         """Give the compiled kernel for a signature, or None when it has to be compiled."""
         if not self._is_enabled:
             return None
-        target_context.refresh()
+        prepare(target_context, _kept, _keep)
         name = self._file_name(sig, target_context.codegen())
         found = self._read(name, sig, target_context)
         if found is None:
@@ -146,8 +147,7 @@ class KernelCache(_Cache):
         global problem
         if self._is_enabled and not data.library.has_dynamic_globals:
             name = self._file_name(sig, data.library.codegen)
-            payload = _serialize.dumps(data._reduce())
-            trouble = _write(name, hashlib.sha256(payload).digest() + payload)
+            trouble = _keep(name, _serialize.dumps(data._reduce()))
             problem = trouble or problem
             _release(name)
         self._tell("compiled")
@@ -162,15 +162,9 @@ class KernelCache(_Cache):
 
     def _read(self, name: str, sig: Any, target_context: Any) -> Any:
         arguments, _ = _sigutils.normalize_signature(sig)
-        for folder in folders():
+        for payload in _kept(name):
             try:
-                data = (folder / name).read_bytes()
-            except OSError:
-                continue
-            if hashlib.sha256(data[32:]).digest() != data[:32]:
-                continue  # damaged: it is compiled and written anew
-            try:
-                found = _compiler.CompileResult._rebuild(target_context, *pickle.loads(data[32:]))
+                found = _compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
             except Exception:  # written by code that is gone; compiling is always right
                 continue
             if tuple(found.signature.args) == tuple(arguments):
@@ -182,8 +176,20 @@ class KernelCache(_Cache):
             watcher(self._names, step)
 
 
-def _write(name: str, data: bytes) -> str:
+def _kept(name: str) -> Iterator[bytes]:
+    """Give what the folders have under a name; what is damaged is left out, to be compiled and written anew."""
+    for folder in folders():
+        try:
+            data = (folder / name).read_bytes()
+        except OSError:
+            continue
+        if hashlib.sha256(data[32:]).digest() == data[:32]:
+            yield data[32:]
+
+
+def _keep(name: str, payload: bytes) -> str:
     """Write a file whole or not at all; give what went wrong, or nothing."""
+    data = hashlib.sha256(payload).digest() + payload
     trouble = ""
     for folder in folders():
         temporary = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"

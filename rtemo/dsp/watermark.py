@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rtemo.dsp.resample import resample
 
 RATE_HZ = 16_000
-DEPTH_DB = 2.0
+DEPTH_DB = 2.5
 """How much louder and quieter cells are made."""
-THRESHOLD = 5.5
+THRESHOLD = 6.0
 """Score from which a watermark is held for found: `bench.quality.watermark` tells what genuine speech reaches."""
 
 _KEY = b"rtemo synthetic speech 1"
@@ -31,7 +31,7 @@ _WINDOW = np.hanning(_FRAME_SAMPLES + 1)[:-1]
 _WEIGHT = (_WINDOW**2).reshape(-1, _HOP_SAMPLES).sum(axis=0)
 _DECOYS = 15
 _MOST_DB = 4.0
-_QUIET_DB = 45.0
+_ABOVE_FLOOR_DB, _RANGE_DB, _FULL_WEIGHT_DB = 4.0, 50.0, 8.0
 _AROUND_FRAMES, _AROUND_CELLS = 17, 9
 _LOOK_FRAMES = 2 * _PERIOD_FRAMES
 _SHORT_FRAMES = 96
@@ -138,19 +138,18 @@ def _pattern(key: bytes) -> NDArray[np.float64]:
 
 
 def _deviations(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give how far the level of each cell lies from its surroundings, float64 [frames, _CELLS] in dB; 0 in silence."""
+    """Give how far each cell lies from its surroundings, weighted by the speech in it, float64 [frames, _CELLS]."""
     count = max(0, (len(x) - _FRAME_SAMPLES) // _HOP_SAMPLES + 1)
     if count < _FRAMES_PER_CELL:
         return np.zeros((0, _CELLS))
     frames = np.lib.stride_tricks.sliding_window_view(x, _FRAME_SAMPLES)[::_HOP_SAMPLES]
     power = np.abs(np.fft.rfft(frames * _WINDOW, axis=1)[:, _BAND]) ** 2
     cells = 10.0 * np.log10(power.reshape(count, _CELLS, _BINS_PER_CELL).mean(axis=2) + 1e-12)
-    level = cells.max(axis=1)
     without_course = cells - _smooth(cells, _AROUND_FRAMES)
     deviations = np.clip(without_course - _smooth(without_course, _AROUND_CELLS, axis=1), -_MOST_DB, _MOST_DB)
-    is_quiet = level < level.max() - _QUIET_DB
-    deviations[is_quiet] = 0.0
-    return np.asarray(deviations, np.float64)
+    # Cells near the noise of their band, or far below the loud ones, hold no speech and say nothing.
+    floor = np.maximum(np.percentile(cells, 10, axis=0) + _ABOVE_FLOOR_DB, np.percentile(cells, 95) - _RANGE_DB)
+    return np.asarray(deviations * np.clip((cells - floor) / _FULL_WEIGHT_DB, 0.0, 1.0), np.float64)
 
 
 def _smooth(x: NDArray[np.float64], width: int, axis: int = 0) -> NDArray[np.float64]:

@@ -5,21 +5,19 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
+    AudioDemand,
     Block,
     Emit,
     Finding,
     HopFlag,
-    LaneSpec,
     LateHearer,
     Mark,
-    ModelCard,
-    ModelHandle,
     Plugin,
     PluginError,
     PluginSpec,
@@ -27,12 +25,12 @@ from rtemo.api import (
     StreamFormat,
     kind_of,
 )
-from rtemo.api.lane import OpenLane
 from rtemo.engine.clock import Clock
 from rtemo.engine.event_log import EventLog
-from rtemo.engine.lanes import Lane, Lanes, Tell
+from rtemo.engine.lanes import Lane, Lanes
 from rtemo.engine.loan import Loan
 from rtemo.engine.outlet import Outlet, kinds_of
+from rtemo.engine.plugin_loan import ChainContext, PluginLoan
 from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.stream import Stream
@@ -41,44 +39,6 @@ from rtemo.engine.trouble import describe, is_theirs, problem_of, quietly
 
 class TurnLost(Exception):  # noqa: N818 - it is a message to the driver thread, not a fault
     """The driver thread that receives this was given up by the watchdog and must end without touching anything."""
-
-
-class ChainContext(Protocol):
-    """What a chain is lent for all its plugins."""
-
-    @property
-    def format(self) -> StreamFormat:
-        """Format of all audio."""
-
-    def model(self, name: str) -> ModelHandle:
-        """Load a bundle, or lend the one already loaded."""
-
-    def card(self, name: str) -> ModelCard:
-        """Read the card of the bundle of that name alone, or raise `ModelError`."""
-
-
-class PluginLoan:
-    """The engine's loan to one plugin, which is known by name to its lanes."""
-
-    def __init__(self, context: ChainContext, spec: PluginSpec, lanes: Lanes | None) -> None:
-        self.format = context.format
-        self._context = context
-        self._plugin = spec
-        self._lanes = lanes
-
-    def model(self, name: str) -> ModelHandle:
-        """Load a bundle, or lend the one already loaded."""
-        return self._context.model(name)
-
-    def card(self, name: str) -> ModelCard:
-        """Read the card of a bundle that a lane will run."""
-        return self._context.card(name)
-
-    def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
-        """Ask for a worker lane; see `rtemo.api.PluginContext`."""
-        if self._lanes is None:
-            raise PluginError(f"plugin {self._plugin.name!r} asks for a lane, but this chain has none")
-        self._lanes.ask(self._plugin.name, self._plugin.analyses == "timing", spec, open_work, options, tell)
 
 
 class Turn:
@@ -142,6 +102,12 @@ def _check_hearing(specs: Sequence[PluginSpec]) -> None:
                 )
 
 
+def _is_audio_read(specs: Sequence[PluginSpec], index: int, lanes: Lanes | None) -> bool:
+    """Tell whether a plugin of the chain always wants what the one at `index` hands on."""
+    later = any(spec.reads_audio for spec in specs[index + 1 :])
+    return later or (lanes is not None and lanes.hear_processed)
+
+
 class Chain:
     """Ordered processors over one block.
 
@@ -156,6 +122,7 @@ class Chain:
             the plugin's name, whom it is about, and the problem when it is the first for a while.
         lanes: Where plugins ask for worker lanes; opened with the chain.
         streams: The stream of each row, always that of now.
+        audio_demand: Whether anybody outside wants the audio that leaves the chain.
 
     Attributes:
         log: What plugins have said since the last tick.
@@ -172,6 +139,7 @@ class Chain:
         on_surplus: Callable[[str, int | Stream | None, str], None],
         lanes: Lanes | None = None,
         streams: Sequence[Stream] = (),
+        audio_demand: AudioDemand = "always",
     ) -> None:
         specs = [plugin.spec for plugin in plugins]
         check(specs)
@@ -184,6 +152,7 @@ class Chain:
         self._on_fault = on_fault
         self._outlets: list[Outlet] = []
         self._block: Block | None = None
+        self._known_audio = b""  # what the block's samples hold, while nobody may have edited them
         self._tables: list[MarkTable] = []
         self._count_tables: list[int] = []
         self._doubts = MarkTable(Mark("doubted", "bool", unknown=False), capacity)
@@ -191,10 +160,13 @@ class Chain:
         self._heard = np.zeros((capacity, self.format.hop_samples), np.float32) if hearing else None
         self._selection = Selection(capacity, self.format.hop_samples, bool(hearing))
         self.log = EventLog(specs, streams, self._selection)
+        self._is_wanted_by_all: NDArray[np.bool_] = np.ones(capacity, np.bool_)
+        self._is_wanted_by_all.flags.writeable = False
         for index, plugin in enumerate(plugins):
             settings = Context()
+            wanted = "always" if _is_audio_read(specs, index, lanes) else audio_demand
             try:
-                processor = settings.run(plugin.open, PluginLoan(context, plugin.spec, lanes), capacity)
+                processor = settings.run(plugin.open, PluginLoan(context, plugin.spec, lanes, wanted), capacity)
             except RtemoError:
                 self.close()
                 raise
@@ -209,6 +181,9 @@ class Chain:
                 self.log.late_hearers.add(index)
             heard = self._heard if hearing and index < hearing[-1] else None
             stage = Stage(plugin.spec, processor, self.format, capacity, list(self._tables), heard, settings)
+            stage.is_read = wanted == "always"
+            if wanted == "never":
+                stage.keep_no_audio()
             self._tables += stage.tables
             self._count_tables.append(len(self._tables))
             self.stages.append(stage)
@@ -266,6 +241,8 @@ class Chain:
         """
         slowest, slowest_ns = -1, -1
         self._block = block
+        is_audio_wanted = block.is_audio_wanted
+        self._known_audio = b""
         if self._heard is not None:
             self._heard[: block.n] = block.samples
         for index, stage in enumerate(self.stages):
@@ -275,9 +252,11 @@ class Chain:
                 stage.was_skipped = not stage.is_bypassed
                 stage.bypass(block)
                 stage.shift(block)
+                self._known_audio = b"" if stage.spec.edits_audio else self._known_audio
                 continue
             self._take(holder, index, start_ns)
             block.events = self.log.heard_by(index) if stage.spec.hears else ()
+            block.is_audio_wanted = self._is_wanted_by_all[: block.n] if stage.is_read else is_audio_wanted
             if stage.is_timing or self._selection.is_all:
                 problem = self._run(holder, index, block)
             else:
@@ -289,11 +268,13 @@ class Chain:
             elif stage.lanes and any(lane.is_down for lane in stage.lanes):
                 stage.forget_marks(block.n)
             stage.shift(block)
+            self._known_audio = b"" if stage.spec.edits_audio else self._known_audio
             busy_ns = self._clock.now_ns() - start_ns
             stage.busy.add(busy_ns)
             stage.wait.add(start_ns - ready_ns)
             if busy_ns > slowest_ns:
                 slowest, slowest_ns = index, busy_ns
+        block.is_audio_wanted = is_audio_wanted
         return slowest
 
     def tell(self, findings: Sequence[tuple[Lane, Finding]], holder: int) -> None:
@@ -390,10 +371,13 @@ class Chain:
         if stage.was_skipped:
             stage.was_skipped = False
             block.flags |= np.uint8(HopFlag.DISCONTINUITY)
-        loan = Loan(block, stage.spec.edits_audio)
+        is_whole = block is self._block
+        loan = Loan(block, stage.spec.edits_audio, self._known_audio if is_whole else b"")
         problem = problem_of(partial(stage.settings.run, stage.processor.process, block, emit))
         self._take(holder, None, 0)  # one that was given up meanwhile ends here: others work on these arrays by now
         breach = loan.recall()
+        if is_whole:
+            self._known_audio = loan.audio
         block.flags[:] = flags
         return emit.problem or problem or breach
 

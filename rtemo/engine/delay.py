@@ -75,15 +75,23 @@ class HopDelay:
     def __init__(
         self, capacity: int, shape: tuple[int, ...], dtype: np.dtype[np.generic], fill: float, delay_hops: int
     ) -> None:
-        self._table = StateTable(capacity)
-        self._history = self._table.add("history", (delay_hops, *shape), dtype, fill)
-        self.admit = self._table.admit
-        self.retire = self._table.retire
+        self._history: NDArray[np.generic] = np.full((delay_hops, capacity, *shape), fill, dtype)
+        self._fill = fill
+        self._oldest = 0  # the hop that is due, whose place the newest takes
 
     def exchange(self, values: NDArray[np.generic]) -> None:
         """Take this hop's values and replace them by the delayed ones."""
-        history = self._history[: values.shape[0]]
-        delayed = history[:, 0].copy()
-        history[:, :-1] = history[:, 1:].copy()
-        history[:, -1] = values
+        held = self._history[self._oldest][: len(values)]
+        delayed = held.copy()
+        held[:] = values
         values[:] = delayed
+        self._oldest = (self._oldest + 1) % len(self._history)
+
+    def admit(self, row: int) -> None:
+        """Begin a stream at `row`."""
+        self._history[:, row] = self._fill
+
+    def retire(self, row: int, last: int) -> None:
+        """Forget the stream at `row`; the one at `last` takes its place."""
+        self._history[:, row] = self._history[:, last]
+        self.admit(last)

@@ -16,11 +16,13 @@ from rtemo.api import (
     PluginError,
     PluginTiming,
     ProcessedBlock,
+    SourceCounts,
     StreamFacts,
     StreamFormat,
 )
 from rtemo.engine.chain import Chain, TurnLost
 from rtemo.engine.clock import Clock, Doorbell
+from rtemo.engine.demand import Demand
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
 from rtemo.engine.lanes import Lanes
@@ -63,6 +65,7 @@ class Driver:
         on_audio: AudioTap | None = None,
         sinks: Sequence[SinkThread] = (),
         lanes: Lanes | None = None,
+        demand: Demand | None = None,
     ) -> None:
         capacity = floor.capacity
         self._format = format
@@ -74,6 +77,7 @@ class Driver:
         self._outbox = outbox
         self._on_audio = on_audio
         self._sinks = tuple(sinks)
+        self._demand = demand or Demand((), on_audio is not None, capacity)
         self._asked_lanes = lanes
         self._lanes: Lanes | None = None
         self._lingering: list[tuple[Stream, int]] = []
@@ -87,13 +91,10 @@ class Driver:
         self._new_buffers()
         self._stop = threading.Event()
         self._rang_ns = 0
-        self.is_muted = False
-        self.has_failed = False
-        self.ticks = 0
-        self.xruns = 0
-        self.skipped_turns = 0
-        self.tick_time = Histogram()
-        self.late = Histogram()
+        self.is_muted = self.has_failed = False
+        self.ticks = self.xruns = self.skipped_turns = 0
+        self.source_counts: Callable[[], tuple[SourceCounts, ...]] = tuple
+        self.tick_time, self.late = Histogram(), Histogram()
         self._health_due_ns = 0
         self._health: Health | None = None
 
@@ -158,9 +159,12 @@ class Driver:
         return True
 
     def _admit_arrivals(self) -> None:
-        for stream in self._floor.admit_arrivals(self.chain):
+        came = self._floor.admit_arrivals(self.chain)
+        for stream in came:
             if self._lanes is not None:
                 self._lanes.clear(stream.slot)
+        if came:
+            self._demand.ask_now(self._floor.rows)
 
     def _bring_home(self, holder: int) -> None:
         """Have what lanes found told, and let streams go of which nothing more is to be told."""
@@ -189,6 +193,7 @@ class Driver:
         stream.end_sample = int(self._hop_end[row])
         for table in (self._hop_end, self._capture_ns):  # what lanes say before the next tick is placed by these
             table[row] = table[last]
+        self._demand.ask_now(self._floor.rows)
         if lanes is not None and lanes.has(stream):
             self._lingering.append((stream, self._clock.now_ns() + lanes.longest_age_ns))
         else:
@@ -227,6 +232,7 @@ class Driver:
         block.tick = self.ticks
         self._intake.take(floor.slots, start_ns, block.samples, block.start_sample, block.flags, self._capture_ns[:n])
         block.rows[:] = floor.slots
+        self._demand.ask(floor.rows, self.ticks)
         np.add(block.start_sample, self._format.hop_samples, out=self._hop_end[:n])
         last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))  # before any plugin can write over it
         is_late = self._is_live and start_ns - ready_ns > self._format.hop_ns
@@ -341,6 +347,7 @@ class Driver:
             streams=len(self._floor.rows),
             ticks=self.ticks,
             sinks=tuple(sink.state() for sink in self._sinks),
+            sources=self.source_counts(),
         )
 
     def _report_health(self, now_ns: int) -> None:
@@ -381,6 +388,7 @@ class Driver:
             sinks=tuple(sink.state() for sink in self._sinks),
             lanes=() if self._lanes is None else self._lanes.states(),
             history_bytes_per_stream=0 if self._lanes is None else self._lanes.bytes_per_stream,
+            sources=self.source_counts(),
         )
 
     @property
@@ -398,4 +406,6 @@ class Driver:
     def _resize(self, n: int) -> None:
         chain, streams = self.chain, self._floor.rows  # the list itself, so that it is always that of the tick
         views = (self._samples[:n], self._rows[:n], self._start_sample[:n], self._flags[:n])
-        self._block = Block(self.ticks, *views, chain.marks(n), chain.heard(n), chain.doubts(n), streams)
+        self._block = Block(
+            self.ticks, *views, chain.marks(n), chain.heard(n), chain.doubts(n), streams, self._demand.wanted(n)
+        )

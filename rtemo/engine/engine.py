@@ -30,6 +30,7 @@ from rtemo.api.units import seconds_to_hops, seconds_to_samples
 from rtemo.dsp.voice import nonsense
 from rtemo.engine.chain import Chain
 from rtemo.engine.clock import Clock, Doorbell, SystemClock
+from rtemo.engine.demand import Demand
 from rtemo.engine.driver import AudioTap, Driver
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
@@ -133,6 +134,7 @@ class Engine:
             self._report,
             open_store,
         )
+        self._demand = Demand(sinks, on_audio is not None, self.options.capacity)
         self.driver = Driver(
             self.format,
             self.options,
@@ -145,6 +147,7 @@ class Engine:
             on_audio,
             self.sinks,
             self.lanes,
+            self._demand,
         )
         self.context = EngineContext(self.format, open_store)
         self.chain: Chain
@@ -170,6 +173,7 @@ class Engine:
                 self.driver.drop_event,
                 self.lanes,
                 self.floor.rows,
+                self._demand.kind,
             )
         except BaseException:
             self.lanes.stop(0.0)

@@ -14,6 +14,7 @@ _CONCEALED = int(HopFlag.CONCEALED)
 _PADDED = int(HopFlag.PADDED)
 _LAST = int(HopFlag.LAST)
 _AMPLE_HOPS = 5  # in hand beyond the usual before gaps are passed over
+_NO_FILL = (1 << 63) - 1  # a constant, since np.iinfo in a kernel brings a quarter of SciPy into memory
 
 
 class Intake:
@@ -197,7 +198,7 @@ def take_hops(
                         prefill[s] = max(asked[s], prefill[s] - hop)
                     else:
                         drop = 1
-                least_fill[s] = np.iinfo(np.int64).max
+                least_fill[s] = _NO_FILL
             passed = drop * hop
             skipped[s] += drop
         if passed > 0:

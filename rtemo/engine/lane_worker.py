@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, SpeechHandle, StreamFormat
+from rtemo.api import Fault, ModelCard, ModelError, ModelHandle, Payload, SentenceHandle, SpeechHandle, StreamFormat
 from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
 from rtemo.engine.history import History
 from rtemo.engine.lane_process import RemoteWork
@@ -17,6 +17,8 @@ _POLL_S = 0.1
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _FILE_TRIES = 3
+_OPENING_S = 10.0
+"""How much longer a lane is waited for that loads its model: native libraries abort a process that ends meanwhile."""
 _STEADY_BATCHES = 20
 """Batches in a row after which a lane counts as sound again, and its next pause is the first one."""
 
@@ -33,6 +35,9 @@ class ModelLender(Protocol):
     def speech(self, name: str) -> SpeechHandle:
         """Load the speech model of that name, or raise `ModelError`."""
 
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load the encoder of sentences of that name, or raise `ModelError`."""
+
 
 class LentContext:
     """What the work of a lane is lent."""
@@ -48,6 +53,10 @@ class LentContext:
     def speech(self, name: str) -> SpeechHandle:
         """Load a speech model for this lane alone."""
         return self._lender(name).speech(name)
+
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load an encoder of sentences for this lane alone."""
+        return self._lender(name).sentence(name)
 
     def _lender(self, name: str) -> ModelLender:
         if self._store is None:
@@ -143,6 +152,8 @@ class LaneWorker:
             self._remote.close()
         if self._thread is not None:
             self._thread.join(timeout_s)
+            if timeout_s > 0 and self.state == "starting":
+                self._thread.join(_OPENING_S)
             return not self._thread.is_alive()
         return True
 

@@ -204,6 +204,11 @@ class Lanes:
             lane.worker.start()
 
     @property
+    def hear_processed(self) -> bool:
+        """Whether a lane was asked for that hears audio as it leaves the chain."""
+        return any(spec.audio == "processed" for _, _, spec, *_ in self._asked)
+
+    @property
     def heard(self) -> History | None:
         """The past as it entered the chain; None when no lane looks at it."""
         return self._histories.get("heard")

@@ -1,5 +1,6 @@
 """Loan: what of a block must be as it was when a plugin gives it back."""
 
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 from rtemo.api import Block
 from rtemo.dsp.finite import SANE
 
-_LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams", "events")
+_LENT = ("samples", "rows", "start_sample", "flags", "marks", "is_doubted", "streams", "events", "is_audio_wanted")
+_lent = attrgetter(*_LENT)
 _FIXED = ("rows", "start_sample", "flags")  # no plugin may write into them: every later one reads them
 
 
@@ -18,14 +20,18 @@ class Loan:
     Args:
         block: The block before the plugin gets it.
         edits_audio: Whether the plugin may write into the samples.
+        audio: What the samples hold, where that is known already.
+
+    Attributes:
+        audio: What the samples hold after `recall`; empty when that is not known, since the plugin could edit them.
     """
 
-    def __init__(self, block: Block, edits_audio: bool) -> None:
+    def __init__(self, block: Block, edits_audio: bool, audio: bytes = b"") -> None:
         self._block = block
         self._edits_audio = edits_audio
-        self._lent = [getattr(block, name) for name in _LENT]
-        self._fixed = [getattr(block, name).tobytes() for name in _FIXED]
-        self._audio = b"" if edits_audio else block.samples.tobytes()
+        self._lent = _lent(block)
+        self._fixed = (block.rows.tobytes(), block.start_sample.tobytes(), block.flags.tobytes())
+        self.audio = b"" if edits_audio else audio or block.samples.tobytes()
 
     def recall(self) -> str:
         """Put back what the plugin had no right to change; tells what that was, or what is wrong with its audio.
@@ -33,14 +39,17 @@ class Loan:
         Only for who holds the turn: it writes into arrays that everybody works on.
         """
         block, problems = self._block, []
-        for name, array in zip(_LENT, self._lent, strict=True):
-            if getattr(block, name) is not array:
+        given_back = _lent(block)
+        if not all(map(is_, given_back, self._lent)):
+            for name, array, other in zip(_LENT, self._lent, given_back, strict=True):
+                if other is array:
+                    continue
                 setattr(block, name, array)
                 problems.append(f"it replaced `block.{name}` instead of writing into it (`block.{name}[:] = …`)")
         for name, content in zip(_FIXED, self._fixed, strict=True):
             if _put_back(getattr(block, name), content):
                 problems.append(f"it wrote into `block.{name}`, which is not its own; work on a copy")
-        if not self._edits_audio and _put_back(block.samples, self._audio):
+        if not self._edits_audio and _put_back(block.samples, self.audio):
             problems.append("it wrote into `block.samples`; set `edits_audio` in its spec, or work on a copy")
         if not problems and self._edits_audio:
             return _fault_of(block.samples)

@@ -107,6 +107,7 @@ class Selection:
             np.take(table.values, rows, axis=0, out=self._marks[name], mode="clip")
         if self._heard is not None:
             np.take(block.heard, rows, axis=0, out=self._heard, mode="clip")
+        part.is_audio_wanted = block.is_audio_wanted[rows]
         part.tick = block.tick
         part.events = block.events
         return part

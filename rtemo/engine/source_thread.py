@@ -1,8 +1,9 @@
 """SourceThread: runs one source on a thread of its own."""
 
 import threading
+from collections.abc import Sequence
 
-from rtemo.api import Fault, Payload, Source, StreamDesk, StreamWriter
+from rtemo.api import Fault, Payload, Source, SourceCounts, StreamDesk, StreamWriter
 from rtemo.engine.trouble import as_error, describe, quietly
 
 
@@ -93,3 +94,13 @@ class _Ledger:
         """End the streams that the source has left open."""
         for writer in self._writers:
             writer.end(reason)
+
+
+def counts_of(sources: Sequence[Source]) -> tuple[SourceCounts, ...]:
+    """Give the counts of sources that keep some; one that cannot tell is left out: the driver asks."""
+    counts = []
+    for source in sources:
+        ask = getattr(source, "source_counts", None)
+        with quietly():
+            counts += [] if ask is None else [ask()]
+    return tuple(counts)

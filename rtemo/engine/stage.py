@@ -37,6 +37,7 @@ class Stage:
         processor: The running plugin.
         tables: Marks this stage provides.
         is_timing: Whether its findings are about who speaks when, and so may be about anybody.
+        is_read: Whether a plugin or a lane wants the audio it hands on, all of it.
         is_bypassed: Whether the processor is no longer called.
         is_hung: Whether it never returned from its last call, so that it cannot be closed either.
         busy: Time spent in the processor, per tick.
@@ -69,6 +70,7 @@ class Stage:
         self.spec = spec
         self.processor = processor
         self.is_timing = spec.analyses == "timing"
+        self.is_read = True
         self.is_bypassed = False
         self.is_hung = False
         self.was_skipped = False
@@ -98,6 +100,10 @@ class Stage:
                 for table in earlier
             ]
             self._late_flags = HopDelay(capacity, (), np.dtype(np.uint8), 0, delay_hops)
+
+    def keep_no_audio(self) -> None:
+        """Do without the delayed input: nobody will ever want what a bypass would play."""
+        self._audio = None
 
     def remember(self, block: Block) -> None:
         """Keep the audio before the processor touches it, so that a bypass has something to play."""

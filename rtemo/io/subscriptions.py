@@ -74,9 +74,9 @@ class Subscriptions:
         return new
 
     def wants(self, topic: bytes) -> bool:
-        """Tell whether somebody has subscribed to a topic."""
+        """Tell whether somebody has subscribed to a topic. Any thread."""
         owner, size = self._owner, len(topic)
-        return any(length <= size and topic[:length] in owner for length in self._lengths)
+        return any(length <= size and topic[:length] in owner for length in tuple(self._lengths))
 
     def _add(self, prefix: bytes, frame: zmq.Frame) -> None:
         descriptor = -1

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import ModelCard, ModelError, SpokenText, SpokenWord, Utterance
+from rtemo.runtime.whisper import LONGEST_S, Whisper, most_tokens
 
 _NEEDED = ("config.json", "tokenizer.json")
 _NOWHERE = os.path.join(os.devnull, "model")
 """Handed over as the path of the model: nothing lies there, so nothing is read but what was proved."""
 _LEAST_S = 0.1
 _MOST_FRAMES = 3000
-_MOST_TOKENS = 220
-_TOKENS_AT_LEAST = 20
-_TOKENS_PER_S = 16.0  # fast speech has 5 in English, and up to 15 in scripts whose signs take several
 
 
 class Ctranslate2Speech:
@@ -63,6 +61,7 @@ class Ctranslate2Speech:
                 f"the files of {card.name!r} are no speech model that can be run on {device} ({reason})",
                 "correct the card, or use another bundle",
             ) from error
+        self._whisper = Whisper(self._model)
         mels = card.front_end.get("mels", self._model.model.n_mels)
         if mels != self._model.model.n_mels:
             raise ModelError(
@@ -93,7 +92,13 @@ class Ctranslate2Speech:
         return np.array(self._model.model.encode(view, to_cpu=True)).astype(np.float32, copy=False)
 
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], *, language: str = "", words: bool = True, prompt: str = ""
+        self,
+        windows: Sequence[NDArray[np.float32]],
+        *,
+        language: str = "",
+        words: bool = True,
+        prompt: str = "",
+        patient: bool = True,
     ) -> list[SpokenText]:
         """Write down what is said in each window, float32 [k]; see `rtemo.api.SpeechHandle`.
 
@@ -102,20 +107,33 @@ class Ctranslate2Speech:
         """
         if language and language not in self.languages:
             raise ValueError(f"{self.card.name!r} does not know the language {language!r}")
-        return [self._write_down(samples, language, words, prompt) for samples in windows]
+        rate_hz = self.card.sample_rate_hz
+        results: dict[int, SpokenText] = {}
+        short = []
+        for number, samples in enumerate(windows):
+            if len(samples) < _LEAST_S * rate_hz:  # nothing can be said in it, and the library fails
+                results[number] = SpokenText(
+                    language=language, language_probability=float(bool(language)), utterances=()
+                )
+            elif len(samples) <= LONGEST_S * rate_hz:
+                short.append(number)
+            else:
+                results[number] = self._write_down(np.asarray(samples, np.float32), language, words, prompt)
+        written = self._whisper.write([windows[number] for number in short], language, words, prompt, patient)
+        results.update(zip(short, written, strict=True))
+        return [results[number] for number in range(len(windows))]
 
     def _write_down(self, samples: NDArray[np.float32], language: str, words: bool, prompt: str) -> SpokenText:
-        if len(samples) < _LEAST_S * self.card.sample_rate_hz:  # nothing can be said in it, and the library fails
-            return SpokenText(language=language, language_probability=float(bool(language)), utterances=())
+        """Write down what is longer than the model hears at once, piece by piece."""
         segments, info = self._model.transcribe(
-            np.asarray(samples, np.float32),
+            samples,
             language=language or None,
             beam_size=1,
             temperature=0.0,
             word_timestamps=words,
             condition_on_previous_text=False,
             initial_prompt=prompt or None,
-            max_new_tokens=_most_tokens(len(samples) / self.card.sample_rate_hz),
+            max_new_tokens=most_tokens(len(samples) / self.card.sample_rate_hz),
         )
         return SpokenText(
             language=info.language,
@@ -139,11 +157,6 @@ def _utterance(segment: "faster_whisper.transcribe.Segment") -> Utterance:
         mean_log_probability=float(segment.avg_logprob),
         compression=float(segment.compression_ratio),
     )
-
-
-def _most_tokens(window_s: float) -> int:
-    """Tokens that nobody says more of in a window: noise that makes the model repeat itself then costs no more."""
-    return min(_MOST_TOKENS, _TOKENS_AT_LEAST + round(_TOKENS_PER_S * window_s))
 
 
 def _check_device(kind: str, number: int, device: str) -> None:

@@ -10,7 +10,17 @@ from pathlib import Path
 import msgspec
 
 from rtemo import extensions
-from rtemo.api import FromFile, FromPackage, ModelCard, ModelError, ModelHandle, PackageFile, SpeechHandle, VoiceHandle
+from rtemo.api import (
+    FromFile,
+    FromPackage,
+    ModelCard,
+    ModelError,
+    ModelHandle,
+    PackageFile,
+    SentenceHandle,
+    SpeechHandle,
+    VoiceHandle,
+)
 from rtemo.runtime.cache import BundleCache
 from rtemo.runtime.card import fault_of
 from rtemo.runtime.graph import GraphError, check_graph
@@ -140,6 +150,10 @@ def find(name: str, folders: Sequence[str] = ()) -> Bundle:
     raise ModelError(f"there is no model bundle {name!r} (installed: {', '.join(points) or 'none'})", mend)
 
 
+_ELSEWHERE = {"ctranslate2": ("a speech model", "speech"), "sentence": ("an encoder of sentences", "sentence")}
+"""What runs a bundle that is no graph → what that is, and how a plugin gets it."""
+
+
 class ModelStore:
     """Loads bundles on request and lends every caller of one name the same handle.
 
@@ -154,6 +168,7 @@ class ModelStore:
         self._handles: dict[str, ModelHandle] = {}
         self._speech: dict[str, SpeechHandle] = {}
         self._voices: dict[str, VoiceHandle] = {}
+        self._sentence: dict[str, SentenceHandle] = {}
 
     def load(self, name: str) -> ModelHandle:
         """Find, check and load a bundle, or lend the one already loaded.
@@ -163,10 +178,11 @@ class ModelStore:
         """
         if name not in self._handles:
             bundle = self._find(name)
-            if bundle.card.runtime == "ctranslate2":
+            if bundle.card.runtime != "onnx":
+                what, way = _ELSEWHERE[bundle.card.runtime]
                 raise ModelError(
-                    f"{bundle.card.name!r} is a speech model, which does not run hop by hop",
-                    "a plugin gets it in its lane, by `context.speech`",
+                    f"{bundle.card.name!r} is {what}, which does not run hop by hop",
+                    f"a plugin gets it in its lane, by `context.{way}`",
                 )
             data = bundle.read_weights()
             self._check(bundle, data)
@@ -219,13 +235,30 @@ class ModelStore:
             self._voices[name] = OnnxVoice(bundle.card, files, self._options.device, self._options.speech_threads)
         return self._voices[name]
 
+    def sentence(self, name: str) -> SentenceHandle:
+        """Find, check and load an encoder of sentences, or lend the one already loaded.
+
+        Raises:
+            ModelError: Anything about the bundle is wrong, or the extra that runs it is not installed.
+        """
+        if name not in self._sentence:
+            bundle = self._find(name)
+            if bundle.card.runtime != "sentence":
+                raise ModelError(
+                    f"{bundle.card.name!r} is run by {bundle.card.runtime} and encodes no sentences",
+                    "name a bundle whose card says `runtime: sentence`",
+                )
+            self._sentence[name] = _open_sentence(bundle)
+        return self._sentence[name]
+
     @property
     def hashes(self) -> dict[str, str]:
         """Name → sha256 of what has been loaded."""
-        handles: dict[str, ModelHandle | SpeechHandle | VoiceHandle] = {
+        handles: dict[str, ModelHandle | SpeechHandle | VoiceHandle | SentenceHandle] = {
             **self._handles,
             **self._speech,
             **self._voices,
+            **self._sentence,
         }
         return {name: handle.card.sha256 for name, handle in handles.items()}
 
@@ -276,6 +309,19 @@ def _open_speech(bundle: Bundle, options: RuntimeOptions) -> SpeechHandle:
     files = bundle.read_files()
     _warn_of_stranger(bundle)
     return Ctranslate2Speech(bundle.card, files, options.device, half=options.half, threads=options.speech_threads)
+
+
+def _open_sentence(bundle: Bundle) -> SentenceHandle:
+    try:
+        from rtemo.runtime.sentence import MiniLmSentence
+    except ImportError as error:
+        raise ModelError(
+            f"the encoder of sentences {bundle.card.name!r} cannot be run: {error.name or error} is not installed",
+            "install the extra, as `pip install 'rtemo[meaning]'`",
+        ) from error
+    files = bundle.read_files()
+    _warn_of_stranger(bundle)
+    return MiniLmSentence(bundle.card, files)
 
 
 def _warn_of_stranger(bundle: Bundle) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import (
+    AudioDemand,
     Block,
     BlockEvent,
     Emit,
@@ -18,6 +19,7 @@ from rtemo.api import (
     Payload,
     Plugin,
     ResetReason,
+    SentenceHandle,
     SpeechHandle,
     StreamFacts,
     StreamFormat,
@@ -116,6 +118,7 @@ class Context:
     """What the engine lends plugins: the format, checked models, and lanes."""
 
     format = FORMAT
+    audio_demand: AudioDemand = "always"
 
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
@@ -131,6 +134,10 @@ class Context:
     def speech(self, name: str) -> SpeechHandle:
         """Load a speech model, or lend the one already loaded."""
         return _MODELS.speech(name)
+
+    def sentence(self, name: str) -> SentenceHandle:
+        """Load an encoder of sentences, or lend the one already loaded."""
+        return _MODELS.sentence(name)
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None

@@ -3,7 +3,7 @@
 Both halves of a style are searched by themselves: what colours the sound, and how it is said (StyleTTS 2 keeps them
 apart). A candidate is a mixture of the model's voices, each of which may count a little more than all of it or less
 than nothing. A separable evolution strategy (Ros & Hansen 2008) moves and narrows the mixtures; each candidate
-says one short phrase, at the pitch of the reference, and its embedding is compared.
+says one short phrase, at the pitch and with the long-term spectrum of the reference, and its embedding is compared.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from rtemo.api import Consent, VoiceHandle
 from rtemo.dsp.resample import resample
+from rtemo.voice.colour import colour_between, coloured, spectrum_of
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.manner import at_median
 from rtemo.voice.reference import RATE_HZ, check_reference, melody_of
-from rtemo.voice.speaker import SpeakerEmbedder, cosine
+from rtemo.voice.speaker import SpeakerEmbedder, cosine, without_silence
 from rtemo.voice.style import FittedStyle, Style
 
 PROBE = "ðə bˈɜɹʧ kənˈu slˈɪd ˌɔn ðə smˈuð plˈæŋks."
@@ -26,6 +27,7 @@ _ROW_SIGNS = 40
 _POPULATION, _PARENTS = 8, 3
 _FIRST_SPREAD = 0.25
 _LOW, _HIGH = -0.6, 1.6
+_COLOUR_STEP = 4
 
 
 def fit_style(
@@ -56,6 +58,7 @@ def fit_style(
     if not voice.can_plan:
         raise VoiceError(f"{voice.card.name!r} does not tell how it plans, so no style can be fitted", "use another")
     target = embedder.embed(samples)
+    wanted = spectrum_of(without_silence(samples))
     melody = melody_of(samples)
     rows = np.stack([Style(table, name).of(_ROW_SIGNS) for name, table in voice.voices.items()])
     half = int(voice.card.front_end.get("manner_from", rows.shape[1] // 2))
@@ -65,7 +68,8 @@ def fit_style(
 
     def judge(weights: NDArray[np.float64]) -> float:
         nonlocal said, best
-        score = cosine(embedder.embed(_probe(voice, mixed(rows, weights, half), melody.median_hz)), target)
+        made = _probe(voice, mixed(rows, weights, half), melody.median_hz)
+        score = cosine(embedder.embed(coloured(made, spectrum_of(without_silence(made)), wanted)), target)
         said += 1
         best = max(best, score)
         if on_progress is not None:
@@ -90,9 +94,12 @@ def fit_style(
         moved = parents.mean(axis=0)
         spread = np.clip(0.7 * spread + 0.3 * np.abs(parents - mean).mean(axis=0) * 1.2, 0.03, _FIRST_SPREAD)
         mean = moved
+    best_style = mixed(rows, kept, half)
+    own = spectrum_of(without_silence(_probe(voice, best_style, melody.median_hz)))
     return FittedStyle(
         bundle=voice.card.name,
-        style=tuple(float(value) for value in mixed(rows, kept, half)),
+        style=tuple(float(value) for value in best_style),
+        colour_db=tuple(round(float(value), 2) for value in colour_between(own, wanted)[::_COLOUR_STEP]),
         consent=consent,
         pitch_hz=melody.median_hz,
         pitch_range_semitones=melody.range_semitones,

@@ -51,7 +51,7 @@ def said_in(samples: NDArray[np.float32], manner: Manner, melody: Melody | None 
         at += step
     # Where pieces lie closer than in the source they add up; where they lie wider there are gaps: as loud as before.
     made = out[:total] / np.maximum(weight[:total], 0.5)
-    return (made * 10.0 ** (manner.level_db / 20.0)).clip(-0.98, 0.98).astype(np.float32)
+    return np.asarray((made * 10.0 ** (manner.level_db / 20.0)).clip(-0.98, 0.98), np.float32)
 
 
 def _pulses(

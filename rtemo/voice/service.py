@@ -1,6 +1,6 @@
 """VoiceService: says text, the beginning before the end is made, each sample marked as synthetic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,13 +11,15 @@ from rtemo.api import VoiceHandle, VoicePlan
 from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.dsp.watermark import RATE_HZ, Watermarker
 from rtemo.voice.clauses import clauses_of
+from rtemo.voice.colour import ColourFilter
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.espeak import Espeak, find_espeak
 from rtemo.voice.manner import Manner, at_median, shaped
 from rtemo.voice.phonemes import SpokenForm, phonemes_of
 from rtemo.voice.style import Style
 
-_FIRST_FRAMES = 28
+_LEAD_FRAMES = 4
+_FIRST_FRAMES = 22
 _MORE_FRAMES = 120
 _CONTEXT_FRAMES = 8
 _FULL = 0.98
@@ -116,7 +118,8 @@ class VoiceService:
         if not clauses:
             raise VoiceError(f"there is no word in {text[:40]!r}" if text.strip() else "there is no text", _WORDS)
         manner = manner or Manner()
-        output = _Output(self.voice.card.sample_rate_hz, 10.0 ** (manner.level_db / 20.0), self._has_watermark)
+        gain = 10.0 ** (manner.level_db / 20.0)
+        output = _Output(self.voice.card.sample_rate_hz, gain, style.colour_db, self._has_watermark)
         is_first = True
         for clause in clauses:
             forms = self.forms(clause, language)
@@ -128,6 +131,9 @@ class VoiceService:
                 yield SpokenPart(output.put(audio), words)
                 continue
             plan, spans = self.plan(forms, style, manner)
+            if is_first:  # nobody waits for silence
+                silence = int(plan.durations_frames[0]) - _LEAD_FRAMES
+                plan = cut_plan(plan, max(silence, 0), int(plan.durations_frames.sum()))
             ends = np.cumsum(plan.durations_frames) * self.voice.frame_samples
             words = _timed(forms, spans, ends, start, self.voice.card.sample_rate_hz)
             for piece in self._rendered(plan, is_first):
@@ -169,11 +175,12 @@ class VoiceService:
 
 
 class _Output:
-    """From the rate of the voice to 16 kHz, level and watermark, part by part."""
+    """From the rate of the voice to 16 kHz, colour, level and watermark, part by part."""
 
-    def __init__(self, rate_hz: int, gain: float, has_watermark: bool) -> None:
+    def __init__(self, rate_hz: int, gain: float, colour_db: Sequence[float], has_watermark: bool) -> None:
         self._resampler = PolyphaseResampler(rate_hz, RATE_HZ)
         self._gain = np.float32(gain)
+        self._colour = ColourFilter(colour_db) if len(colour_db) > 1 else None
         self._marker = Watermarker() if has_watermark else None
         self._rate_hz = rate_hz
         self._taken_samples = 0
@@ -189,9 +196,14 @@ class _Output:
 
     def end(self) -> NDArray[np.float32]:
         rest = self._marked(self._resampler.flush().reshape(-1))
+        if self._colour is not None:
+            colour, self._colour = self._colour, None
+            rest = np.concatenate([rest, self._marked(colour.flush())])
         return rest if self._marker is None else np.concatenate([rest, _limited(self._marker.flush())])
 
     def _marked(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._colour is not None:
+            samples = self._colour.process(samples)
         louder = _limited(self._gain * samples)
         return louder if self._marker is None else _limited(self._marker.process(louder))
 

@@ -13,6 +13,7 @@ from rtemo.voice.errors import VoiceError
 
 _MOST_BYTES = 1 << 20
 _MOST_WEIGHT = 4.0
+_MOST_BINS = 1024
 
 
 class FittedStyle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,6 +25,7 @@ class FittedStyle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         consent: By whose word; without it no such file is made.
         pitch_hz: Median pitch of the reference.
         pitch_range_semitones: 10th to 90th percentile of its pitch.
+        colour_db: What gives its speech the long-term spectrum of the reference, evenly spaced from 0 to 8 kHz.
         similarity: Speaker cosine that was reached, and of the nearest voice of the package.
         reference_s: Speech it was fitted to.
     """
@@ -33,6 +35,7 @@ class FittedStyle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     consent: Consent
     pitch_hz: float
     pitch_range_semitones: float
+    colour_db: tuple[float, ...] = ()
     similarity: dict[str, float] = {}
     reference_s: float = 0.0
 
@@ -47,6 +50,7 @@ class Style:
 
     Attributes:
         pitch_hz: Median pitch that it speaks at; 0 leaves that to the model.
+        colour_db: Filter that what it says passes; empty for none.
     """
 
     def __init__(self, table: NDArray[np.float32], name: str, fitted: FittedStyle | None = None) -> None:
@@ -54,6 +58,7 @@ class Style:
         self.name = name
         self.fitted = fitted
         self.pitch_hz = fitted.pitch_hz if fitted is not None else 0.0
+        self.colour_db = fitted.colour_db if fitted is not None else ()
 
     def of(self, signs: int) -> NDArray[np.float32]:
         """Give the vector for a phrase of so many signs, float32 [width]."""
@@ -112,7 +117,9 @@ def _read_file(path: Path, voices: Mapping[str, NDArray[np.float32]], bundle: st
         ) from error
     width = next(iter(voices.values())).shape[1]
     vector = np.asarray(fitted.style, np.float32)
-    if fitted.bundle != bundle or vector.shape != (width,) or not np.isfinite(vector).all():
+    colour = np.asarray(fitted.colour_db, np.float64)
+    is_sound = np.isfinite(vector).all() and np.isfinite(colour).all() and colour.size <= _MOST_BINS
+    if fitted.bundle != bundle or vector.shape != (width,) or not is_sound:
         raise VoiceError(
             f"the style in {path} is for the voice model {fitted.bundle!r}, not for {bundle!r}",
             "fit one for this model",

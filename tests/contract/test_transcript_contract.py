@@ -40,7 +40,13 @@ class Loudness:
     languages = ("en",)
 
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], *, language: str = "", words: bool = True, prompt: str = ""
+        self,
+        windows: Sequence[NDArray[np.float32]],
+        *,
+        language: str = "",
+        words: bool = True,
+        prompt: str = "",
+        patient: bool = True,
     ) -> list[SpokenText]:
         return [self._write(samples) for samples in windows]
 

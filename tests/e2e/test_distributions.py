@@ -16,7 +16,7 @@ import rtemo
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-WEIGHTS = (".onnx", ".pt", ".npz", ".safetensors", ".bin", ".gguf")
+WEIGHTS = (".onnx", ".graft", ".pt", ".npz", ".safetensors", ".bin", ".gguf")
 
 
 def build(kind: str, project: Path, out: Path) -> Path:
@@ -70,9 +70,10 @@ def test_wheel_of_the_code_holds_no_weights_but_those_as_free_as_itself(wheels):
 
 def test_wheel_of_the_weights_holds_a_card_and_a_graph_each_and_nothing_that_runs(wheels):
     held = names(wheels[1])
-    graphs = {name.rpartition("/")[0] for name in held if name.endswith(".onnx")}
+    graphs = {name.rpartition("/")[0] for name in held if name.endswith((".onnx", ".graft"))}
     assert graphs == {
-        f"rtemo_weights/{name}" for name in ("gem", "merit_enhance", "merit_large", "merit_listen", "ranker")
+        f"rtemo_weights/{name}"
+        for name in ("gem", "gem_large", "merit_enhance", "merit_large", "merit_listen", "ranker")
     }
     assert {name.rpartition("/")[0] for name in held if name.endswith("card.json")} == graphs
     assert not [name for name in held if name.endswith(".py") and not name.endswith("__init__.py")]
@@ -113,7 +114,7 @@ def stranger(wheels, tmp_path_factory):
 
 def test_installed_wheels_find_their_bundles_and_prove_them(stranger):
     done = stranger("card", with_weights=True)
-    names = ["gem", "merit-enhance", "merit-large", "merit-listen", "ranker", "silero-vad", "whisper-base"]
+    names = ["gem", "gem-large", "merit-enhance", "merit-large", "merit-listen", "ranker", "silero-vad", "whisper-base"]
     assert done.stdout.split() == names, done.stderr
     done = stranger("card", "merit-listen", "--check", with_weights=True)
     assert "The weights are those of this card." in done.stdout

@@ -169,6 +169,21 @@ def test_only_the_calls_asked_for_arrive_and_nothing_is_sent_for_nobody() -> Non
         assert feeding.sink.sent_packets == 5
 
 
+def test_feed_wants_what_is_subscribed_to_from_the_moment_it_is() -> None:
+    a, b, early = Named("a"), Named("ab"), Named("a", "early")
+    with Feeding() as feeding:
+        sink = feeding.sink
+        feeding.put([a, b], noise(HOP), 0)
+        feeding.flush()
+        assert not any(map(sink.wants, (a, b, early)))  # type: ignore[arg-type]
+        with hearing(feeding, calls=["a"]):
+            assert wait_until(lambda: sink.wants(a))  # type: ignore[arg-type]
+            assert sink.wants(early)  # type: ignore[arg-type] # of which no hop has come yet
+            assert not sink.wants(b)  # type: ignore[arg-type]
+        assert wait_until(lambda: not sink.wants(a))  # type: ignore[arg-type]
+    assert not ZmqAudioSink(AudioOutOptions(endpoint=ANY_PORT)).wants(a)  # type: ignore[arg-type] # not open yet
+
+
 def test_audio_that_the_engine_has_dropped_is_counted_and_the_numbers_of_its_packets_are_missing() -> None:
     stream = Named("a")
     with Feeding() as feeding, hearing(feeding) as receiver:

@@ -1,5 +1,6 @@
 """The listener plugin through the engine: what it says, when, and that nothing of its doing shows."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,20 @@ def test_what_is_streamed_is_what_the_network_says_of_the_same_audio_offline(
         pooled = logits if pooled is None else share * logits + (1 - share) * pooled
     odds = np.exp((pooled - pooled.max()) / card.calibration.get("temperature", 1.0))
     np.testing.assert_allclose(list(turn[-1].data.probabilities.values()), odds / odds.sum(), atol=2e-3)
+
+
+def test_within_a_turn_what_was_last_said_is_never_older_than_the_latency_that_the_card_declares(
+    said: list[Event],
+) -> None:
+    card = ModelStore().load("merit-large").card
+    ages = []
+    for call in "abc":
+        heard = emotions(said, call)
+        for before, after in pairwise(heard):
+            if before.start_sample == after.start_sample:
+                ages.append(after.end_sample - before.end_sample)
+    assert 0 < max(ages) <= card.latency_samples
+    assert max(ages) > 0.9 * card.latency_samples, "what is declared is what is measured"
 
 
 def test_neighbours_and_batches_do_not_show(sounds: dict[str, np.ndarray], said: list[Event]) -> None:

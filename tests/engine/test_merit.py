@@ -27,6 +27,7 @@ class Failing:
     """Lends the models, of which the enhancer's raises at one call."""
 
     format = StreamFormat()
+    audio_demand = "always"
 
     def __init__(self, fault_tick: int) -> None:
         self._store = ModelStore()

@@ -1,6 +1,11 @@
 """The rationale plugin through the engine: made-up speech of known pitch, level and pauses, words that come late."""
 
-from collections.abc import Sequence
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +14,7 @@ import pytest
 from rtemo.api import (
     EMOTIONS,
     Block,
+    ConfigError,
     Emit,
     Emotion,
     Event,
@@ -242,6 +248,90 @@ def test_a_turn_of_a_third_of_a_second_is_worth_no_word() -> None:
 
 def test_of_a_stream_that_is_only_timed_nothing_is_told(call: np.ndarray) -> None:
     assert not rationales(play({"a": call[: len(turn())]}, feels(["angry"]), analysis="timing"))
+
+
+class Teacher(http.server.BaseHTTPRequestHandler):
+    """An endpoint that answers what the test wants of the text that it was sent."""
+
+    answer: Callable[[str], bytes]
+    asked: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(body)
+        told = type(self).answer(body["messages"][1]["content"])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *given: object) -> None: ...
+
+
+def says(text: str) -> bytes:
+    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
+
+
+@contextmanager
+def teaching(answer: Callable[[str], bytes]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    handler = type("Handler", (Teacher,), {"answer": staticmethod(answer), "asked": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1", handler.asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_what_a_teacher_rewrites_truly_takes_the_place_of_the_template() -> None:
+    with teaching(lambda text: says(text.replace("Sounds angry", "This voice is angry"))) as (url, asked):
+        told = rationales(play({"a": turn()}, feels(["angry"]), teacher_url=url, teacher_model="tiny"))
+    assert [(e.data.writer, e.data.trigger) for e in told] == [("template", "turn_end"), ("teacher", "rewritten")]
+    assert told[1].data.text == told[0].data.text.replace("Sounds angry", "This voice is angry")
+    assert (told[0].start_sample, told[0].end_sample) == (told[1].start_sample, told[1].end_sample)
+    (body,) = asked
+    assert body["model"] == "tiny"
+    assert body["messages"][1]["content"] == told[0].data.text, "the text is all that is sent"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_logged"),
+    [
+        (lambda text: says("Sounds sad: much quieter, in tears."), False),
+        (lambda text: says("I cannot help with that."), False),
+        (lambda text: says(""), True),
+        (lambda text: says("word " * 5000), True),
+        (lambda text: b"<html>502 Bad Gateway</html>", True),
+        (lambda text: b"[1, 2, 3]", True),
+        (lambda text: b'{"choices": [{"message": {"content": 7}}]}', True),
+    ],
+)
+def test_what_a_teacher_gets_wrong_is_left_out_and_the_template_stays(
+    answer: Callable[[str], bytes], is_logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with teaching(answer) as (url, asked):
+        told = rationales(play({"a": np.concatenate([turn(), turn()])}, feels(["angry"]), teacher_url=url))
+    assert [e.data.writer for e in told] == ["template", "template"]
+    assert len(asked) == 2
+    assert len([r for r in caplog.records if r.levelname == "WARNING"]) == is_logged, "one line, not one a turn"
+
+
+def test_a_teacher_that_is_down_costs_one_line_of_log(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        told = rationales(play({"a": np.concatenate([turn(), turn()])}, feels(["angry"]), teacher_url=url))
+    assert [e.data.writer for e in told] == ["template", "template"]
+    (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "gives no text" in line
+    assert url in line
+
+
+def test_an_address_that_is_none_is_refused_with_a_word() -> None:
+    with pytest.raises(ConfigError, match="is no address of an endpoint"):
+        play({"a": turn()}, teacher_url="file:///etc/passwd")
 
 
 def test_a_stream_among_others_is_told_of_as_if_it_were_alone(call: np.ndarray) -> None:

@@ -53,7 +53,13 @@ class FakeSpeech:
         self.windows: list[NDArray[np.float32]] = []
 
     def transcribe(
-        self, windows: Sequence[NDArray[np.float32]], *, language: str = "", words: bool = True, prompt: str = ""
+        self,
+        windows: Sequence[NDArray[np.float32]],
+        *,
+        language: str = "",
+        words: bool = True,
+        prompt: str = "",
+        patient: bool = True,
     ) -> list[SpokenText]:
         """Read what was spelled; in another language than the one asked for it is doubtful."""
         self.asked.append((len(windows), language, prompt))

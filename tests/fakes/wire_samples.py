@@ -9,7 +9,9 @@ from rtemo.api import (
     Alert,
     Board,
     BoardEntry,
+    Claim,
     Counters,
+    Cue,
     Emotion,
     Fault,
     Health,
@@ -18,7 +20,9 @@ from rtemo.api import (
     PluginTiming,
     Prosody,
     Quality,
+    QueryScore,
     Rank,
+    Rationale,
     SessionEnd,
     SessionStart,
     SourceState,
@@ -28,6 +32,8 @@ from rtemo.api import (
     StreamEnd,
     StreamStart,
     Tone,
+    Transcript,
+    Word,
     kind_of,
 )
 from rtemo.extensions import payload_types
@@ -112,6 +118,38 @@ PAYLOADS: tuple[Payload, ...] = (
     StreamEnd(reason="end", duration_s=61.5, counters=Counters(skipped_hops=3)),
     Tone(name="dtmf", digit="5", frequencies_hz=(770.0, 1336.0)),
     Quality(problem="clipped", detail="2 % of the samples at full scale", peak_dbfs=0.0, clipped_ratio=0.02),
+    Transcript(
+        text="Zażółć it, please.",
+        stable_chars=18,
+        is_final=True,
+        language="en",
+        language_probability=0.75,
+        words=(Word(text="Zażółć", start_sample=16_000, end_sample=20_000, probability=0.5),),
+        trigger="turn_end",
+    ),
+    QueryScore(query="close to tears", score=0.25, z=1.5, speech_s=2.0, trigger="turn_end", is_final=True),
+    Rationale(
+        label="angry",
+        text="Sounds angry: higher than before.",
+        language="en",
+        verified_share=1.0,
+        claims=(Claim(about="pitch", says="high", is_confirmed=True, start_sample=16_000, end_sample=20_000),),
+        cues=(
+            Cue(
+                name="pitch",
+                value=220.0,
+                unit="hz",
+                z=1.5,
+                change=4.0,
+                reference="self",
+                start_sample=16_000,
+                end_sample=20_000,
+            ),
+        ),
+        confidence=0.5,
+        trigger="turn_end",
+        is_final=True,
+    ),
 )
 
 

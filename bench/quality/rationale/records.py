@@ -9,7 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,29 +42,31 @@ def string(clips: list[Clip], seed: int) -> list[list[Clip]]:
 
 
 def write_call(path: Path, data: Path, clips: list[Clip]) -> list[tuple[int, int]]:
-    """Write a call with its clips one after the other; give where each of them stands, in samples."""
-    random = np.random.default_rng(len(clips))
-    parts: list[Any] = []
+    """Write a call with its clips one after the other, unless it is there; give where each stands, in samples."""
+    gap_samples = round(_GAP_S * RATE_HZ)
     spans, at = [], 0
     for clip in clips:
-        gap = random.normal(0.0, _GAP_AMPLITUDE, round(_GAP_S * RATE_HZ))
-        sound, rate_hz = soundfile.read(data / clip.path, dtype="float32")
-        assert rate_hz == RATE_HZ, clip.path
-        parts += [gap, sound]
-        spans.append((at + len(gap), at + len(gap) + len(sound)))
+        found = soundfile.info(data / clip.path)
+        assert found.samplerate == RATE_HZ, clip.path
+        spans.append((at + gap_samples, at + gap_samples + found.frames))
         at = spans[-1][1]
-    parts.append(random.normal(0.0, _GAP_AMPLITUDE, round(_GAP_S * RATE_HZ)))
-    soundfile.write(path, np.concatenate(parts), RATE_HZ, subtype="PCM_16")
+    size = at + gap_samples
+    if path.exists() and soundfile.info(path).frames == size:
+        return spans
+    sound = np.random.default_rng(len(clips)).normal(0.0, _GAP_AMPLITUDE, size)
+    for clip, (start, end) in zip(clips, spans, strict=True):
+        sound[start:end] = soundfile.read(data / clip.path, dtype="float32", frames=end - start)[0]
+    soundfile.write(path, sound, RATE_HZ, subtype="PCM_16")
     return spans
 
 
-def measured(work: Path, jobs: int) -> Iterator[dict[str, Any]]:
+def measured(work: Path, calls: Sequence[Path], jobs: int) -> Iterator[dict[str, Any]]:
     """Run the calls through the engine; what was said of turns, with the name of the call."""
     config, events = work / "records.toml", work / "events.jsonl"
     config.write_text(
         f"chain = {json.dumps(_CHAIN)}\n[plugins.rationale]\npatience_s = 0.0\non_change = false\n", encoding="utf-8"
     )
-    command = [sys.executable, "-m", "rtemo", "analyze", str(work / "calls"), "--config", str(config), "--quiet"]
+    command = [sys.executable, "-m", "rtemo", "analyze", *map(str, calls), "--config", str(config), "--quiet"]
     command += ["--jobs", str(jobs), "--events", str(events), "--out", str(work / "reports.jsonl")]
     subprocess.run(command, check=True)
     with events.open(encoding="utf-8") as lines:
@@ -85,13 +87,13 @@ def main() -> None:
     (work / "calls").mkdir(parents=True, exist_ok=True)
     clips = read_manifest(given.data / "emotion" / "manifest.csv")
     strung: dict[str, tuple[list[Clip], list[tuple[int, int]]]] = {}
-    for number, call in enumerate(string(clips, seed=0)[:: given.every]):
+    for number, call in list(enumerate(string(clips, seed=0)))[:: given.every]:
         name = f"{number:04d}"
         path = work / "calls" / f"{name}.flac"
         strung[name] = call, write_call(path, given.data, call)
     count = 0
     with (work / "records.jsonl").open("w", encoding="utf-8") as out:
-        for event in measured(work, given.jobs):
+        for event in measured(work, [work / "calls" / f"{name}.flac" for name in strung], given.jobs):
             call, spans = strung[Path(event["call"]).stem]
             start, end = event["start_sample"], event["end_sample"]
             overlap = [min(end, high) - max(start, low) for low, high in spans]
@@ -104,6 +106,7 @@ def main() -> None:
                 "split": clip.split,
                 "emotion": clip.emotion,
                 "text": clip.text,
+                "call": Path(event["call"]).stem,
                 "turn": best,
                 "start_sample": max(0, start - low),
                 "end_sample": min(high, end) - low,

@@ -15,13 +15,19 @@ from rtemo.config import Config, load_config
 from rtemo.engine import registry
 from rtemo.session import Session
 
-PLUGIN = "gem"
-CHAIN = ("vad", "merit", PLUGIN)
-"""What the plugin needs, and nothing else."""
+CHAINS = {"gem": ("vad", "merit", "gem"), "authenticator": ("vad", "authenticator")}
+"""Plugin that tells of spoofing → what it needs, and nothing else."""
+LEAST = {"gem": "least_s", "authenticator": "heard_s"}
+"""Plugin → its option for the speech before the first verdict."""
 EVERY_DECISION = {"refresh_s": 0.5}
 """Options of the plugin with which it tells of every decision; what it decides stays as configured."""
-FROM_ONE_SECOND = EVERY_DECISION | {"least_s": 1.0}
-"""The same from one second of speech on."""
+
+
+def from_one_second(plugin: str) -> dict[str, object]:
+    """The same from one second of speech on."""
+    return {**EVERY_DECISION, LEAST[plugin]: 1.0}
+
+
 _PATIENCE_S = 60.0  # of the engine with a plugin, on a machine that does something else as well
 
 
@@ -31,7 +37,9 @@ class Product:
     Args:
         config: A configuration; by default the chain is what the plugin needs.
         parallel: Clips in the engine at once.
-        options: Options of the plugin that are set whatever the configuration says.
+        options: Options of the plugin that are set whatever the configuration says; by default it speaks from one
+            second of speech on, of every decision.
+        plugin: `gem` or `authenticator`.
 
     Attributes:
         parallel: Clips in the engine at once.
@@ -39,9 +47,15 @@ class Product:
     """
 
     def __init__(
-        self, config: Path | None = None, parallel: int = 16, options: Mapping[str, object] = FROM_ONE_SECOND
+        self,
+        config: Path | None = None,
+        parallel: int = 16,
+        options: Mapping[str, object] | None = None,
+        plugin: str = "gem",
     ) -> None:
-        self._config = gem_config(config, parallel, options)
+        chosen = from_one_second(plugin) if options is None else options
+        self._config = config_of(plugin, config, parallel, chosen)
+        self._plugin = plugin
         self.parallel = parallel
         self.busy_us = float("nan")
 
@@ -51,7 +65,7 @@ class Product:
         Raises:
             RtemoError: Something broke on the way.
         """
-        source, tally = ClipSource(clips, self.parallel), _Tally()
+        source, tally = ClipSource(clips, self.parallel), _Tally(self._plugin)
         session = Session(self._config, sources=[source], publishers=[tally], mode="freewheel")
         session.start()
         try:
@@ -74,7 +88,8 @@ class _Tally:
 
     name = "tally"
 
-    def __init__(self) -> None:
+    def __init__(self, plugin: str) -> None:
+        self._plugin = plugin
         self.faults: list[Fault] = []
         self._busy_us: list[float] = []
         self._lock = threading.Lock()
@@ -97,8 +112,8 @@ class _Tally:
                     self.faults.append(data)
                 elif isinstance(data, Health):
                     timings = {timing.name: timing.busy_p50_us for timing in data.plugins}
-                    if data.streams and timings.get(PLUGIN):
-                        self._busy_us.append(timings[PLUGIN] / data.streams)
+                    if data.streams and timings.get(self._plugin):
+                        self._busy_us.append(timings[self._plugin] / data.streams)
 
     @property
     def busy_us(self) -> float:
@@ -121,17 +136,20 @@ class _Tally:
             )
 
 
-def gem_config(path: Path | None, parallel: int, options: Mapping[str, object]) -> Config:
+def config_of(plugin: str, path: Path | None, parallel: int, options: Mapping[str, object]) -> Config:
     """Give a configuration with the plugin in its chain, its options and room for the clips.
 
     Raises:
         RtemoError: The plugin is not installed, or not in the chain of the file.
     """
-    if PLUGIN not in registry.installed():
-        raise RtemoError(f"the plugin {PLUGIN} is not installed", "install rtemo again, or give module:function")
-    config = load_config(path) if path else msgspec.structs.replace(Config(), chain=CHAIN)
-    if PLUGIN not in config.chain:
-        raise RtemoError(f"{path} has no {PLUGIN} in its chain", f"add it after what it needs: {', '.join(CHAIN)}")
+    if plugin not in registry.installed():
+        raise RtemoError(f"the plugin {plugin} is not installed", "install rtemo again, or give module:function")
+    chain = CHAINS[plugin]
+    config = load_config(path) if path else msgspec.structs.replace(Config(), chain=chain)
+    if plugin not in config.chain and config.chain == Config().chain:
+        config = msgspec.structs.replace(config, chain=chain)  # the file says nothing of the chain
+    if plugin not in config.chain:
+        raise RtemoError(f"{path} has no {plugin} in its chain", f"add it after what it needs: {', '.join(chain)}")
     engine = msgspec.structs.replace(config.engine, capacity=max(parallel, config.engine.capacity), hang_s=_PATIENCE_S)
-    plugins = config.plugins | {PLUGIN: {**config.plugin_options(PLUGIN), **options}}
+    plugins = config.plugins | {plugin: {**config.plugin_options(plugin), **options}}
     return msgspec.structs.replace(config, engine=engine, plugins=plugins)

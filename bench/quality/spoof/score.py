@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.quality.spoof.clips import RATE_HZ, Clip, in_band, read_audio
 from bench.quality.spoof.heard import Heard
-from bench.quality.spoof.product import FROM_ONE_SECOND, PLUGIN, Product
+from bench.quality.spoof.product import CHAINS, Product
 from bench.quality.spoof.trials import BANDS, SECONDS
 from rtemo.api import RtemoError
 
@@ -60,24 +60,24 @@ def open_detector(
     name: str,
     config: Path | None = None,
     parallel: int = 16,
-    plugin_options: Mapping[str, object] = FROM_ONE_SECOND,
+    plugin_options: Mapping[str, object] | None = None,
 ) -> Detector:
     """Open a detector.
 
     Args:
-        name: `gem`, or `module:function`.
-        config: Configuration of `gem`.
+        name: `gem`, `authenticator`, or `module:function`.
+        config: Configuration of the plugin.
         parallel: Clips in the engine at once.
-        plugin_options: Options of `gem` that are set whatever the configuration says.
+        plugin_options: Options of the plugin that are set whatever the configuration says; see `Product`.
 
     Raises:
         RtemoError: There is no such detector.
     """
-    if name == PLUGIN:
-        return Product(config, parallel, plugin_options)
+    if name in CHAINS:
+        return Product(config, parallel, plugin_options, name)
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise RtemoError(f"there is no detector {name!r}", f"give {PLUGIN}, or module:function")
+        raise RtemoError(f"there is no detector {name!r}", f"give {', '.join(CHAINS)}, or module:function")
     try:
         return FunctionDetector(getattr(importlib.import_module(module), attribute))
     except (ImportError, AttributeError) as error:

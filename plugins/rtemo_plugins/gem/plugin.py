@@ -32,6 +32,7 @@ class GemPlugin:
             version="1",
             cadence_hops=STEP_HOPS,
             edits_audio=self._options.policy == "mute",
+            reads_audio=False,
             hears_input=True,
             provides=MARKS,
             emits=(Spoof,),

@@ -17,12 +17,14 @@ class Heard:
         closed: One past the end of the last turn that was closed.
         said: Logits, arousal and valence over the turn so far, float64 [10]; None before the first window.
         estimates: How many were given of the turn.
+        window_end: One past the last sample of the last window.
     """
 
-    __slots__ = ("closed", "estimates", "said", "turn_start")
+    __slots__ = ("closed", "estimates", "said", "turn_start", "window_end")
 
     def __init__(self) -> None:
         self.closed = 0
+        self.window_end = 0
         self.begin(-1)
 
     def begin(self, start_sample: int) -> None:

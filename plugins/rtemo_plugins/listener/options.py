@@ -1,6 +1,6 @@
 """ListenerOptions: the settings of the listener plugin."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -8,6 +8,14 @@ from msgspec import Meta
 
 class ListenerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When to estimate, when to say that one is not sure, and which network listens."""
+
+    when: Annotated[
+        Literal["always", "spare"],
+        Meta(
+            description="always: every turn is listened to; spare: as many at once as the lane keeps up with, "
+            "and a merit plugin later in the chain speaks of the others."
+        ),
+    ] = "always"
 
     first_s: Annotated[float, Meta(gt=0, le=10, description="Time of a turn before its first estimate, in s.")] = 1.0
     stride_s: Annotated[float, Meta(ge=0.2, le=5, description="Time between two estimates of a turn, in s.")] = 0.5

@@ -13,6 +13,7 @@ from rtemo.api import (
     LaneContext,
     LaneSpec,
     LaneWork,
+    Mark,
     ModelError,
     PluginContext,
     PluginSpec,
@@ -23,8 +24,13 @@ from rtemo.api import (
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import RATE_HZ
 from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.room import Room
 from rtemo_plugins.listener.stretches import Stretches
 from rtemo_plugins.listener.work import FRAME_SAMPLES, Work, window_frames
+
+LISTENS = "listener.listens"
+"""Mark: whether this plugin is the one that speaks of the turn that is going on."""
+_UNKNOWN = 255
 
 
 class ListenerPlugin:
@@ -43,6 +49,7 @@ class ListenerPlugin:
             summary="Eight emotions, arousal and valence of the current turn, by a large speech encoder.",
             version="1",
             requires=("vad.speech",),
+            provides=(Mark(LISTENS, "uint8", (), _UNKNOWN, "1 in turns that it speaks of, else 0, 255 unknown"),),
             emits=(Emotion,),
         )
 
@@ -59,10 +66,10 @@ class ListenerPlugin:
                 "take the listener plugin out of `chain`",
             )
         window_s = window_frames(context.model(options.bundle), options.bundle) * FRAME_SAMPLES / RATE_HZ
-        stretches = Stretches()
+        stretches, room = Stretches(), Room(context.format)
 
         def open_work(lent: LaneContext, given: Any) -> LaneWork:
-            return Work(lent, given, stretches)
+            return Work(lent, given, stretches, room)
 
         spec = LaneSpec(
             name="encode",
@@ -70,12 +77,12 @@ class ListenerPlugin:
             stride_s=options.stride_s,
             on=(STRIDE, "speech_end"),
             least_s=min(0.1, options.least_s),
-            while_mark="vad.speech",
+            while_mark=LISTENS,
             max_age_s=options.max_age_s,
             max_batch=options.max_batch,
         )
         context.lane(spec, open_work, tell, options)
-        return ListenerProcessor(stretches, capacity)
+        return ListenerProcessor(stretches, room if options.when == "spare" else None, capacity)
 
 
 def tell(finding: Finding, emit: Emit) -> None:
@@ -87,15 +94,20 @@ def tell(finding: Finding, emit: Emit) -> None:
 class ListenerProcessor:
     """Notes when each stream begins and ends to speak; all else is done in the lane.
 
+    Whether a turn is taken is settled when it begins, and holds until it ends.
+
     Args:
         stretches: Where it is noted.
+        room: How many turns may be taken at once; None when every turn is.
         capacity: Most streams.
     """
 
-    def __init__(self, stretches: Stretches, capacity: int) -> None:
+    def __init__(self, stretches: Stretches, room: Room | None, capacity: int) -> None:
         self._stretches = stretches
+        self._room = room
         self._table = StateTable(capacity)
         self._is_speaking = self._table.add("is_speaking", (), np.bool_)
+        self._listens = self._table.add("listens", (), np.bool_)
         self._streams: list[StreamFacts] = []
 
     def process(self, block: Block, emit: Emit) -> None:
@@ -104,11 +116,22 @@ class ListenerProcessor:
             return  # the engine warms up
         self._streams = list(block.streams)
         speech = block.marks["vad.speech"] != 0
-        was = self._is_speaking[: block.n]
-        for row in np.flatnonzero(speech != was).tolist():
-            note = self._stretches.begin if speech[row] else self._stretches.end
-            note(block.streams[row].id, int(block.start_sample[row]))
+        was, listens = self._is_speaking[: block.n], self._listens[: block.n]
+        changed = np.flatnonzero(speech != was).tolist()
+        for row in changed:
+            if not speech[row]:
+                self._stretches.end(block.streams[row].id, int(block.start_sample[row]))
+                listens[row] = False
+        taken = np.count_nonzero(listens)
+        if self._room is not None:
+            self._room.look(taken)
+        for row in changed:
+            if speech[row]:
+                listens[row] = self._room is None or taken < self._room.turns
+                taken += int(listens[row])
+                self._stretches.begin(block.streams[row].id, int(block.start_sample[row]), bool(listens[row]))
         was[:] = speech
+        block.marks[LISTENS][:] = listens
 
     def admit(self, row: int) -> None:
         """Prepare fresh state for a new stream."""

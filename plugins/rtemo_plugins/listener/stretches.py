@@ -13,22 +13,22 @@ class Stretches:
     _KEPT = 256
 
     def __init__(self) -> None:
-        self._of: dict[int, list[list[int | None]]] = {}
+        self._of: dict[int, list[Stretch]] = {}
         self.ended: deque[int] = deque(maxlen=1 << 16)
         """Streams that have left, for the lane to forget."""
 
-    def begin(self, stream: int, position: int) -> None:
-        """Speech is on from this sample. Driver thread."""
+    def begin(self, stream: int, position: int, is_taken: bool = True) -> None:
+        """Speech is on from this sample, and the lane is to listen to it or not. Driver thread."""
         known = self._of.setdefault(stream, [])
-        known.append([position, None])
+        known.append(Stretch(position, is_taken))
         if len(known) > self._KEPT:
             del known[: self._KEPT // 2]
 
     def end(self, stream: int, position: int) -> None:
         """Speech is off from this sample. Driver thread."""
         known = self._of.get(stream)
-        if known and known[-1][1] is None:
-            known[-1][1] = position
+        if known and known[-1].end is None:
+            known[-1].end = position
 
     def leave(self, stream: int) -> None:
         """The stream is no more; what is known of it is kept for what the lane still has of it. Driver thread."""
@@ -38,9 +38,23 @@ class Stretches:
         """Drop what is known of a stream. Lane thread."""
         self._of.pop(stream, None)
 
-    def before(self, stream: int, position: int) -> tuple[int, int | None] | None:
-        """The last stretch that began before a sample: its start, and its end if that is known. Lane thread."""
-        for start, end in reversed(list(self._of.get(stream, ()))):
-            if start is not None and start < position:
-                return start, end
-        return None
+    def before(self, stream: int, position: int) -> "Stretch | None":
+        """The last stretch that began before a sample. Lane thread."""
+        return next((stretch for stretch in reversed(list(self._of.get(stream, ()))) if stretch.start < position), None)
+
+
+class Stretch:
+    """A stretch of speech.
+
+    Attributes:
+        start: Its first sample.
+        end: One past the last; None while it goes on.
+        is_taken: Whether the lane listens to it.
+    """
+
+    __slots__ = ("end", "is_taken", "start")
+
+    def __init__(self, start: int, is_taken: bool) -> None:
+        self.start = start
+        self.end: int | None = None
+        self.is_taken = is_taken

@@ -1,7 +1,7 @@
 """Work: encodes the newest seconds of every stream and says what they express; runs on the lane's own thread."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
 from rtemo_plugins.listener.memory import Heard, Memory
 from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.room import Room
 from rtemo_plugins.listener.stretches import Stretches
 
 FRAME_SAMPLES = 320
@@ -28,7 +29,7 @@ class Estimate(NamedTuple):
     emotion: Emotion
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
     """A window made ready for the network."""
 
     number: int
@@ -73,13 +74,18 @@ class Work:
         context: Lends the model.
         options: Of the plugin.
         stretches: When each stream spoke.
+        room: Told of windows that did not come.
     """
 
-    def __init__(self, context: LaneContext, options: ListenerOptions, stretches: Stretches) -> None:
+    def __init__(
+        self, context: LaneContext, options: ListenerOptions, stretches: Stretches, room: Room | None = None
+    ) -> None:
         self._model = model = context.model(options.bundle)
         self._frames = window_frames(model, options.bundle)
         self._options = options
         self._stretches = stretches
+        self._room = room
+        self._stride_samples = round(options.stride_s * RATE_HZ)
         self._memory = Memory(stretches)
         self._state = model.new_state(options.max_batch)
         card = model.card
@@ -88,10 +94,10 @@ class Work:
         unsure_below = options.unsure_below
         self._unsure_below = card.calibration.get("unsure_below", 0.0) if unsure_below is None else unsure_below
 
-    def __call__(self, windows: Sequence[Window]) -> list[Estimate | None]:
-        """One estimate for each window, or None; of one stream the windows come one after the other."""
+    def __call__(self, windows: Sequence[Window]) -> list[Any]:
+        """One result for each window, or None; of one stream the windows come one after the other."""
         self._memory.look()
-        results: list[Estimate | None] = [None] * len(windows)
+        results: list[Any] = [None] * len(windows)
         left = list(range(len(windows)))
         while left:
             streams: set[int] = set()
@@ -106,7 +112,7 @@ class Work:
             left = later
         return results
 
-    def _prepare(self, number: int, window: Window) -> _Job | None:
+    def _prepare(self, number: int, window: Window) -> Job | None:
         start = self._turn_start(window)
         if start is None:
             return None
@@ -117,6 +123,9 @@ class Work:
             return None  # the turn was closed already
         if heard.turn_start != start:
             heard.begin(start)
+        elif self._room is not None and not is_end:
+            self._room.dropped += max(0, round((window.end_sample - heard.window_end) / self._stride_samples) - 1)
+        heard.window_end = window.end_sample
         begin = max(window.start_sample, start)
         samples = window.samples[begin - window.start_sample :]
         frames = min(len(samples) // FRAME_SAMPLES, self._frames)
@@ -128,19 +137,19 @@ class Work:
         is_final = is_end or turn_samples >= self._options.span_s * RATE_HZ
         if is_final:
             heard.closed = window.end_sample
-        return _Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
+        return Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
 
     def _turn_start(self, window: Window) -> int | None:
         """Where speech began that goes on at the end of a window; None outside of speech."""
         stretch = self._stretches.before(window.stream.id, window.end_sample)
         if stretch is None:
             return None if window.trigger == STRIDE else window.start_sample
-        start, end = stretch
-        if window.trigger == STRIDE and end is not None and window.end_sample > end:
+        is_over = stretch.end is not None and window.end_sample > stretch.end
+        if not stretch.is_taken or (window.trigger == STRIDE and is_over):
             return None
-        return max(0, start - ONSET_SAMPLES)
+        return max(0, stretch.start - ONSET_SAMPLES)
 
-    def _run(self, jobs: list[_Job], results: list[Estimate | None]) -> None:
+    def _run(self, jobs: list[Job], results: list[Any]) -> None:
         frames = np.array([job.frames for job in jobs])
         inputs = {
             "mel": np.stack([job.mel for job in jobs]),
@@ -148,12 +157,21 @@ class Work:
         }
         outputs = self._model.run(inputs, self._state, len(jobs))
         said = np.column_stack([outputs["logits"], outputs["arousal"], outputs["valence"]]).astype(np.float64)
-        for job, one in zip(jobs, said, strict=True):
-            results[job.number] = self._estimate(
-                job, job.heard.add(one, job.window_samples, job.turn_samples, job.is_final)
-            )
+        for row, (job, one) in enumerate(zip(jobs, said, strict=True)):
+            estimate = self._estimate(job, job.heard.add(one, job.window_samples, job.turn_samples, job.is_final))
+            results[job.number] = self.result(job, estimate, {name: values[row] for name, values in outputs.items()})
 
-    def _estimate(self, job: _Job, said: NDArray[np.float64]) -> Estimate | None:
+    def result(self, job: Job, estimate: Estimate | None, said: Mapping[str, Any]) -> Any:
+        """What becomes of a window: here, what is to be told of the emotion.
+
+        Args:
+            job: The window.
+            estimate: Of the emotion; None while there is too little speech.
+            said: All that the network gave for it, by name.
+        """
+        return estimate
+
+    def _estimate(self, job: Job, said: NDArray[np.float64]) -> Estimate | None:
         heard, options = job.heard, self._options
         speech_s = job.turn_samples / RATE_HZ
         if speech_s < (options.least_s if job.is_final else options.first_s):

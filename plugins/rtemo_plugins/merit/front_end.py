@@ -91,8 +91,8 @@ class FrontEnd:
         self._bins = np.zeros((capacity, self._stft.bins), np.float32) if with_bins else None
         self.admit, self.retire, self.reset = self._stft.admit, self._stft.retire, self._stft.reset
 
-    def process(self, samples: NDArray[np.float32]) -> Spectrum:
-        """Take one hop of each stream, float32 [n, hop_samples]."""
+    def process(self, samples: NDArray[np.float32], *, with_bins: bool = True) -> Spectrum:
+        """Take one hop of each stream, float32 [n, hop_samples]; without bins for once if `with_bins` is false."""
         spectra = self._stft.process(finite_rows(samples))
-        bins = None if self._bins is None else self._bins[: len(spectra)]
+        bins = None if self._bins is None or not with_bins else self._bins[: len(spectra)]
         return Spectrum(spectra, self._log_bands.process(spectra, bins=bins), bins)

@@ -13,6 +13,8 @@ STEP_HOPS = 4
 """Hops that the network takes at once."""
 
 _SLACK_HOPS = STEP_HOPS - 1  # a step is computed before the next one is complete
+_BATCH_ROWS = 32  # the weights fall out of the cache between two ticks: to fetch them costs as much as 16 steps
+_CROWD_ROWS = 16  # with more streams a step waits a hop for company; with fewer it is computed at once
 _POOLED = "pool_"
 _PAGES = 2  # one fills while the other waits to be computed
 _SILENCE = 0  # of `vad.speech` and `vad.voice`: anything else, unknown too, is listened to
@@ -84,7 +86,8 @@ class Listener:
         if not len(waiting):
             return waiting
         waited = np.where(flags[waiting] & _LAST, _SLACK_HOPS, self._hops[waiting] % STEP_HOPS)
-        return waiting[choose_steps(waited, _SLACK_HOPS)]
+        patience_hops = 1 if len(flags) > _CROWD_ROWS else 0
+        return waiting[choose_steps(waited, _SLACK_HOPS, _BATCH_ROWS, patience_hops)]
 
     def step(self, rows: NDArray[np.int64]) -> Step:
         """Collect the complete step of each of `rows`."""

@@ -12,13 +12,17 @@ from rtemo_plugins.merit.findings import MARKS as FINDINGS
 from rtemo_plugins.merit.findings import Findings
 from rtemo_plugins.merit.front_end import FrontEnd, SpectrumFormat
 from rtemo_plugins.merit.listener import STEP_HOPS, Listener
+from rtemo_plugins.merit.on_demand import HELPED, OnDemand
 from rtemo_plugins.merit.options import MeritOptions
+from rtemo_plugins.merit.recall import Recall
 from rtemo_plugins.merit.turns import Estimate, Turns
 from rtemo_plugins.merit.words import MARKS as WORDS
 from rtemo_plugins.merit.words import Words
 
 _LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)
+_LISTENS = "listener.listens"
+"""Mark of a plugin that may be there: 1 in turns that it speaks of."""
 
 
 class MeritPlugin:
@@ -47,7 +51,7 @@ class MeritPlugin:
         )
 
     def open(self, context: PluginContext, capacity: int) -> "MeritProcessor":
-        """Load the bundles and make a processor; without enhancement its bundle is not touched.
+        """Load the bundles and make a processor; where nobody will hear enhanced audio its bundle is not touched.
 
         Raises:
             ModelError: A bundle cannot be loaded, or does not fit the plugin, the engine or the other bundle.
@@ -65,9 +69,19 @@ class MeritPlugin:
         turns = Turns(options, context.format.hop_s, capacity)
         late_hops = self.spec.latency_samples // format.hop_samples
         findings = Findings(listen.card, options.unsure_below, context.format.hop_s, late_hops, capacity)
-        enhancer = self._enhancer(context, listener, format, capacity) if options.enhance else None
-        front_end = FrontEnd(format, capacity, with_bins=enhancer is not None and enhancer.wants_bins)
         words = Words(listen.card, late_hops, capacity)
+        enhancer: Enhancer | OnDemand | None = None
+        with_bins = False
+        if options.enhance and context.audio_demand != "never":
+            always = self._enhancer(context, listener, format, capacity)
+            enhancer, with_bins = always, always.wants_bins
+            if context.audio_demand == "asked":
+                rows = min(HELPED, capacity)
+                helper = self._enhancer(context, listener, format, rows)
+                recall = Recall(capacity, format.hop_samples, listener.context.shape[1:], STEP_HOPS)
+                again = FrontEnd(format, rows, with_bins=with_bins)
+                enhancer = OnDemand(always, helper, again, recall, late_hops, capacity)
+        front_end = FrontEnd(format, capacity, with_bins=with_bins)
         return MeritProcessor(front_end, listener, turns, findings, words, enhancer, options.emotion)
 
     def _enhancer(self, context: PluginContext, listener: Listener, format: SpectrumFormat, capacity: int) -> Enhancer:
@@ -99,7 +113,7 @@ class MeritProcessor(RowParts):
         turns: Turns,
         findings: Findings,
         words: Words,
-        enhancer: Enhancer | None,
+        enhancer: Enhancer | OnDemand | None,
         tells: bool,
     ) -> None:
         self._front_end = front_end
@@ -108,13 +122,16 @@ class MeritProcessor(RowParts):
         self._findings = findings
         self._words = words
         self._enhancer = enhancer
+        self._on_demand = enhancer if isinstance(enhancer, OnDemand) else None
         self._tells = tells
         parts = (front_end, listener, turns, findings, words)
         super().__init__(*(parts if enhancer is None else (*parts, enhancer)))
 
     def process(self, block: Block, emit: Emit) -> None:
         """Enhance one hop, write the marks, compute the steps that are due and emit what they find."""
-        spectrum = self._front_end.process(block.samples)
+        on_demand = self._on_demand
+        with_bins = on_demand is None or on_demand.ask(block.is_audio_wanted)
+        spectrum = self._front_end.process(block.samples, with_bins=with_bins)
         complete = self._listener.hear(spectrum.bands, block)
         if self._enhancer is not None:
             self._enhancer.process(spectrum, self._listener.context[: block.n], block.samples)
@@ -123,7 +140,7 @@ class MeritProcessor(RowParts):
         self._words.show(block)
         rows = self._listener.due(block.flags)
         if len(rows):
-            self._step(rows, block.n, emit)
+            self._step(rows, block, emit)
         for row in np.flatnonzero(block.flags & _LAST).tolist():
             self._tell(self._turns.end_stream(row), emit)
 
@@ -134,11 +151,12 @@ class MeritProcessor(RowParts):
             self._findings.publish(rows)
             self._words.publish(rows)
 
-    def _step(self, rows: NDArray[np.int64], n: int, emit: Emit) -> None:
+    def _step(self, rows: NDArray[np.int64], block: Block, emit: Emit) -> None:
         step = self._listener.step(rows)
         for row in self._turns.begin(step).tolist():
             self._listener.forget_turn(row)
-        outputs = self._listener.run(step, n)
+            self._turns.is_left[row] = _LISTENS in block.marks and block.marks[_LISTENS][row] == 1
+        outputs = self._listener.run(step, block.n)
         self._findings.settle(rows, outputs, self._turns.is_open[rows])
         self._words.settle(rows, outputs, step.weight)
         estimates, renewed = self._turns.advance(step)
@@ -150,4 +168,6 @@ class MeritProcessor(RowParts):
         if not self._tells:
             return
         for estimate in estimates:
+            if self._turns.is_left[estimate.row]:
+                continue
             emit(estimate.row, self._findings.describe(estimate), estimate.start_sample, estimate.end_sample)

@@ -39,6 +39,7 @@ class Turns:
 
     Attributes:
         is_open: bool [capacity], whether a turn is going on.
+        is_left: bool [capacity], whether it is left to another plugin to speak of the turn.
     """
 
     def __init__(self, options: MeritOptions, hop_s: float, capacity: int) -> None:
@@ -48,6 +49,7 @@ class Turns:
         self._span_hops = round(options.span_s / hop_s)
         self._table = table = StateTable(capacity)
         self.is_open: NDArray[np.bool_] = table.add("is_open", (), np.bool_)  # type: ignore[assignment]
+        self.is_left: NDArray[np.bool_] = table.add("is_left", (), np.bool_)  # type: ignore[assignment]
         self._start = table.add("start_sample", (), np.int64)
         self._end = table.add("end_sample", (), np.int64)
         self._spoken = table.add("spoken_hops", (), np.int64)

@@ -46,6 +46,7 @@ class RankerPlugin:
             summary="Order: how the moment stands within the call, and which calls need a person first.",
             version="1",
             cadence_hops=STEP_HOPS,
+            reads_audio=False,
             requires=("merit.words", "merit.voiced", "merit.is_fresh"),
             emits=(Rank, Board, Alert),
         )

@@ -12,6 +12,7 @@ from rtemo.api import (
     Emit,
     Emotion,
     HopFlag,
+    LaneSpec,
     PluginContext,
     PluginSpec,
     Rationale,
@@ -27,11 +28,13 @@ from rtemo.cues.writer import Writer
 from rtemo_plugins.rationale.options import RationaleOptions
 from rtemo_plugins.rationale.record import measure
 from rtemo_plugins.rationale.tally import BINS, REPORT, TALLY, conclude, count
+from rtemo_plugins.rationale.teacher import Draft, Drafts, Rewriting, tell
 from rtemo_plugins.rationale.voice import Ended, Voice
 
 _SILENCE = 0  # of `vad.speech` and `vad.voice`: anything else, unknown too, is listened to
 _PAUSE_S = 0.15
 _PART_S = 0.5
+_MOST_REWRITES = 4  # at once, one after the other
 _SPACING_S = 1.0  # between two rationales within a turn
 
 
@@ -56,8 +59,27 @@ class RationalePlugin:
         )
 
     def open(self, context: PluginContext, capacity: int) -> "RationaleProcessor":
-        """Make a processor."""
-        return RationaleProcessor(self._options, context.format, capacity)
+        """Make a processor, and ask for a lane where a teacher is configured.
+
+        Raises:
+            ConfigError: The teacher's address is none.
+        """
+        options = self._options
+        if not options.teacher_url:
+            return RationaleProcessor(options, context.format, capacity)
+        drafts = Drafts(4 * capacity)
+        rewriting = Rewriting(options, drafts)
+        spec = LaneSpec(
+            name="rewrite",
+            window_s=0.1,
+            on=("rationale",),
+            least_s=0.0,
+            max_age_s=2 * options.teacher_timeout_s if options.teacher_timeout_s < 30 else 60.0,
+            hang_s=options.teacher_timeout_s * _MOST_REWRITES + 5.0,
+            max_batch=_MOST_REWRITES,
+        )
+        context.lane(spec, lambda lent, given: rewriting, tell)
+        return RationaleProcessor(options, context.format, capacity, drafts)
 
 
 class RationaleProcessor:
@@ -67,11 +89,15 @@ class RationaleProcessor:
         options: Of the plugin.
         format: Of the audio.
         capacity: Most streams.
+        drafts: Where what is to be rewritten is put, if it is.
     """
 
-    def __init__(self, options: RationaleOptions, format: StreamFormat, capacity: int) -> None:
+    def __init__(
+        self, options: RationaleOptions, format: StreamFormat, capacity: int, drafts: Drafts | None = None
+    ) -> None:
         rate_hz, hop = format.sample_rate_hz, format.hop_samples
         self._options = options
+        self._drafts = drafts
         self._writer = Writer(options.language)
         self._hop_samples = hop
         self._hop_s = hop / rate_hz
@@ -224,4 +250,6 @@ class RationaleProcessor:
             trigger=trigger,
             is_final=is_final,
         )
+        if self._drafts is not None and is_final and voice.stream is not None:
+            self._drafts.put(voice.stream.id, Draft(turn, data))
         emit(where, data, turn.start_sample, turn.end_sample)

@@ -2,11 +2,7 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rtemo.api import (
-    Block,
     Emit,
     Finding,
     LaneContext,
@@ -15,16 +11,12 @@ from rtemo.api import (
     ModelError,
     PluginContext,
     PluginSpec,
-    ResetReason,
-    SpeechEnd,
-    SpeechStart,
-    StreamFacts,
     Transcript,
 )
 from rtemo.api.lane import STRIDE
+from rtemo.api.turns import TurnNoter, Turns
 from rtemo_plugins.transcript.languages import check_language
 from rtemo_plugins.transcript.options import TranscriptOptions
-from rtemo_plugins.transcript.turns import Turns
 from rtemo_plugins.transcript.work import Spoken, Work
 
 _WINDOW_S = 28.0
@@ -55,7 +47,7 @@ class TranscriptPlugin:
             is_verbatim=True,
         )
 
-    def open(self, context: PluginContext, capacity: int) -> "TranscriptProcessor":
+    def open(self, context: PluginContext, capacity: int) -> TurnNoter:
         """Ask for the lane and make a processor.
 
         Raises:
@@ -84,51 +76,10 @@ class TranscriptPlugin:
             hang_s=_HANG_S,
         )
         context.lane(spec, open_work, tell, options)
-        return TranscriptProcessor(turns)
+        return TurnNoter(turns)
 
 
 def tell(finding: Finding, emit: Emit) -> None:
     """Say what was said."""
     spoken: Spoken = finding.result
     emit(finding.stream, spoken.transcript, spoken.start_sample, finding.end_sample)
-
-
-class TranscriptProcessor:
-    """Notes when each stream begins and ends to speak; all else is done in the lane.
-
-    Args:
-        turns: Where it is noted.
-    """
-
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
-        self._streams: list[StreamFacts] = []
-
-    def process(self, block: Block, emit: Emit) -> None:
-        """Note which turns have begun or ended with this hop."""
-        self._streams = list(block.streams)
-        for event in block.events:
-            if event.stream is None or event.row is None:
-                continue  # the engine warms up
-            now = int(block.start_sample[event.row]) + block.samples.shape[1]
-            if isinstance(event.data, SpeechStart):
-                self._turns.begin(event.stream.id, event.start_sample, now)
-            elif isinstance(event.data, SpeechEnd):
-                is_last = event.data.reason == "stream_end"
-                self._turns.end(event.stream.id, event.start_sample, event.end_sample, now, is_last)
-
-    def admit(self, row: int) -> None:
-        """Do nothing: a stream is known by its number."""
-
-    def retire(self, row: int, last: int) -> None:
-        """Let the stream at `row` be forgotten, once what the lane still has of it is told."""
-        if last < len(self._streams):  # else it never had a hop
-            self._turns.leave(self._streams[row].id)
-            self._streams[row] = self._streams[last]
-            self._streams.pop()
-
-    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
-        """Do nothing: when a turn begins anew after a gap is said by whoever tells speech."""
-
-    def close(self) -> None:
-        """Nothing to free: the lane belongs to the engine."""

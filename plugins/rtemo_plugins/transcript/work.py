@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from rtemo.api import LaneContext, ModelError, SpokenText, Transcript, Utterance, Window, Word
 from rtemo.api.lane import STRIDE
+from rtemo.api.turns import Turn, Turns
 from rtemo_plugins.transcript.ear import Ear, TurnText
 from rtemo_plugins.transcript.options import TranscriptOptions
 from rtemo_plugins.transcript.redaction import redacted
 from rtemo_plugins.transcript.trust import is_said
-from rtemo_plugins.transcript.turns import Turn, Turns
 
 _SURE_S = 2.0
 """Least speech from which a language is taken to be found for good."""
@@ -114,23 +114,24 @@ class Work:
         return _Job(number, window, turn, ear, text, samples, is_final)
 
     def _listen(self, jobs: Sequence[_Job]) -> None:
-        """Have windows written down, those of one language at once."""
-        by_language: dict[str, list[_Job]] = {}
+        """Have windows written down, those of one kind at once; for the last word on a turn more time is taken."""
+        alike: dict[tuple[str, bool], list[_Job]] = {}
         for job in jobs:
-            by_language.setdefault(self._options.language or job.ear.language, []).append(job)
+            alike.setdefault((self._options.language or job.ear.language, job.is_final), []).append(job)
         again: list[_Job] = []
-        for language, group in by_language.items():
-            for job, text in zip(group, self._write(group, language), strict=True):
-                if language and not self._options.language and job.is_final and self._is_doubtful(text):
+        for (language, is_final), group in alike.items():
+            for job, text in zip(group, self._write(group, language, is_final), strict=True):
+                if language and not self._options.language and is_final and self._is_doubtful(text):
                     again.append(job)
                 else:
                     self._take(job, text, is_found=not language)
         if again:  # somebody goes on in another language
-            for job, text in zip(again, self._write(again, ""), strict=True):
+            for job, text in zip(again, self._write(again, "", True), strict=True):
                 self._take(job, text, is_found=True)
 
-    def _write(self, jobs: Sequence[_Job], language: str) -> list[SpokenText]:
-        return self._speech.transcribe([job.samples for job in jobs], language=language, prompt=self._prompt)
+    def _write(self, jobs: Sequence[_Job], language: str, is_final: bool) -> list[SpokenText]:
+        windows = [job.samples for job in jobs]
+        return self._speech.transcribe(windows, language=language, prompt=self._prompt, patient=is_final)
 
     def _is_doubtful(self, text: SpokenText) -> bool:
         said = [one.mean_log_probability for one in text.utterances if is_said(one, self._options)]

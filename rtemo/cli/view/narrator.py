@@ -9,6 +9,7 @@ from rtemo.api import (
     Health,
     Level,
     Prosody,
+    QueryScore,
     Rank,
     Spoof,
     StreamEnd,
@@ -18,7 +19,7 @@ from rtemo.api import (
 )
 from rtemo.cli.view.plain import sentence
 
-CONSTANT = frozenset(kind_of(cls) for cls in (Level, Prosody, Rank, Board, Health))
+CONSTANT = frozenset(kind_of(cls) for cls in (Level, Prosody, Rank, Board, Health, QueryScore))
 """Kinds that come all the time and say little each."""
 
 

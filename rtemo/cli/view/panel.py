@@ -26,6 +26,7 @@ _EVEN = 0.2
 _ROOMY_CELLS = 44
 _STEADY_PER_MIN = 0.5
 _SPARK_CELLS = 16
+_LEAST_QUERY_CELLS = 10
 _LEAST_SPARK_CELLS = 5
 _SPARK_RANGE = 2.5  # standard deviations at the top of a sparkline
 
@@ -168,7 +169,11 @@ def _facts(stream: StreamView, width: int, trend_s: float, is_wide: bool) -> lis
             _upper(upper),
             _lower(lower),
         ]
-    return [*rows, _finding(stream, width, trend_s), _voice(stream, width)]
+    return [
+        *rows,
+        _finding(stream, width, trend_s),
+        _queries(stream, width) if stream.queries else _voice(stream, width),
+    ]
 
 
 def _words(stream: StreamView, width: int) -> Line:
@@ -184,6 +189,19 @@ def _words(stream: StreamView, width: int) -> Line:
     stable = min(max(words.stable_chars, cut), len(text)) if len(text) == len(words.text) else cut
     line.put("… " if cut else "", "dim")
     return line.put_name(text[cut:stable], width - line.width).put_name(text[stable:], width - line.width, "dim")
+
+
+def _queries(stream: StreamView, width: int) -> Line:
+    """What the voice is nearest to of what was asked; it takes the place of the facts of the voice."""
+    line = Line().put("like  ", "dim")
+    best = sorted(stream.queries.values(), key=lambda one: -(one.score if one.z is None else one.z))
+    for one in best:
+        value = f" {signed(one.score if one.z is None else one.z)}{'' if one.z is None else ' z'}"
+        room = width - line.width - len(value) - 2
+        if room < _LEAST_QUERY_CELLS:
+            break
+        line.put_name(one.query, room, "bold" if one is best[0] else "dim").put(value).put("  ")
+    return line
 
 
 def _upper(cells: Sequence[tuple[str, bool]]) -> Line:

@@ -13,6 +13,7 @@ from rtemo.api import (
     Payload,
     Prosody,
     Quality,
+    QueryScore,
     Rank,
     Rationale,
     SessionEnd,
@@ -114,6 +115,9 @@ def _phrase(data: Payload) -> str:
             return f"tone: {clean(what)}"
         case Quality():
             return f"! sound {clean(data.problem.replace('_', ' '))}: {clean(data.detail)}"
+        case QueryScore():
+            place = "" if data.z is None else f"  z {signed(data.z)}"
+            return f"“{clean(data.query)}” {signed(data.score)}{place}"
         case Transcript():
             language = f"  ({clean(data.language)})" if data.language else ""
             return f"“{data.text}{'' if data.is_final else ' …'}”{language}" if data.text else "no words made out"

@@ -11,6 +11,7 @@ from rtemo.api import (
     Level,
     Payload,
     Prosody,
+    QueryScore,
     Rank,
     Rationale,
     SessionStart,
@@ -41,6 +42,7 @@ class StreamView:
         peak_dbfs: Highest peak of the last moments, as a level meter holds it.
         trend: (position in s, arousal, valence) of every estimate.
         words: What is said in the present turn, or was in the last.
+        queries: What was asked → how near the voice is to it at present.
         rank_trend: (position in s, score) of every rank of the attribute that is shown, the first one told.
     """
 
@@ -58,6 +60,7 @@ class StreamView:
         self.prosody: Prosody | None = None
         self.words: Transcript | None = None
         self.rationale: Rationale | None = None
+        self.queries: dict[str, QueryScore] = {}
         self.source: SourceState | None = None
         self.trend: deque[tuple[float, float, float]] = deque(maxlen=4096)
         self.rank_trend: deque[tuple[float, float]] = deque(maxlen=4096)
@@ -76,6 +79,8 @@ class StreamView:
             self._hold(data, end_s)
         elif isinstance(data, Prosody):
             self.prosody = data
+        elif isinstance(data, QueryScore):
+            self.queries[data.query] = data
         elif isinstance(data, Transcript):
             self.words = data
         elif isinstance(data, Rationale):

@@ -16,6 +16,10 @@ class PlayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     latency_s: Annotated[
         float, Meta(gt=0, le=2, description="Buffering asked of the device, in s; smaller is faster and riskier.")
     ] = 0.04
+    roles: Annotated[
+        tuple[str, ...],
+        Meta(description="Play only streams of these roles, as 'assistant'; all when empty."),
+    ] = ()
     prefill_s: Annotated[
         float, Meta(ge=0, le=2, description="Audio kept in hand against jitter, in s; delays what is heard by as much.")
     ] = 0.04

@@ -99,13 +99,17 @@ class SpeakerSink:
     def write(self, block: ProcessedBlock) -> None:
         """Mix one hop of every stream and put it in line."""
         assert self._ring is not None
-        is_expected = not bool(block.is_last.all())
+        samples, is_last = block.samples, block.is_last
+        if self._options.roles:
+            rows = [row for row, stream in enumerate(block.streams) if stream.role in self._options.roles]
+            samples, is_last = samples[rows], is_last[rows]
+        is_expected = not bool(is_last.all())
         if is_expected != self._is_expected:
             self._is_expected = is_expected
             self._ring.expect(is_expected)
-        if not block.samples.shape[1] or not block.n:
+        if not samples.shape[1] or not len(samples):
             return
-        mix = block.samples.sum(axis=0) if block.n > 1 else block.samples[0]
+        mix = samples.sum(axis=0) if len(samples) > 1 else samples[0]
         frames = mix if self._resampler is None else self._resampler.process(mix)
         self._put(np.clip(frames, -1.0, 1.0))
 

@@ -119,6 +119,14 @@ class ZmqAudioSink:
             self.close()
             raise
 
+    def wants(self, stream: StreamFacts) -> bool:
+        """Tell whether somebody has subscribed to the audio of a stream. Any thread."""
+        if self.endpoint is None:
+            return False
+        lane = self._lanes.get(stream)
+        topic = audio_topic(self._tenant, stream.call, stream.channel).encode() if lane is None else lane.topic
+        return self._is_wanted(topic)
+
     def write(self, block: ProcessedBlock) -> None:
         """Take one hop of every stream; send what makes a packet."""
         assert self._owner == threading.get_ident(), "sockets belong to the thread that opened them"

@@ -19,7 +19,9 @@ from rtemo.api import (
     PluginTiming,
     Prosody,
     Quality,
+    QueryScore,
     Rank,
+    Rationale,
     SessionEnd,
     SessionStart,
     SourceState,
@@ -29,6 +31,8 @@ from rtemo.api import (
     StreamEnd,
     StreamStart,
     Tone,
+    Transcript,
+    Word,
     kind_of,
     state_key_of,
 )
@@ -38,6 +42,9 @@ pytestmark = pytest.mark.unit
 PAYLOADS: list[Payload] = [
     Tone(name="dial"),
     Quality(problem="faint", detail="far away"),
+    Transcript(text="no", words=(Word(text="no", start_sample=0, end_sample=1600),)),
+    QueryScore(query="tense", score=0.5),
+    Rationale(label="angry", text="Sounds angry.", language="en", verified_share=1.0),
     SpeechStart(confidence=0.5),
     SpeechEnd(speech_s=1.5),
     Emotion(

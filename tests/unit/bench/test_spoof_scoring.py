@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from bench.quality.spoof import __main__ as command
+from bench.quality.spoof import product
 from bench.quality.spoof.aasist import WINDOW_SAMPLES, Aasist, score_peer, window
 from bench.quality.spoof.clips import Clip, at_most, balanced, default_clips, in_band, read_audio, read_clips, strung
 from bench.quality.spoof.heard import Heard
@@ -198,7 +199,7 @@ def suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("rtemo.session.make", make)
     monkeypatch.setattr(registry, "installed", lambda: {"gem": None})
-    monkeypatch.setattr("bench.quality.spoof.product.CHAIN", ("gem",))
+    monkeypatch.setitem(product.CHAINS, "gem", ("gem",))
 
 
 @pytest.mark.usefixtures("suspicious")

@@ -7,10 +7,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from rtemo.api import ConsentError, ProcessedBlock
+from rtemo.api import AudioInputError, ConsentError, ProcessedBlock
 from rtemo.cli import say as verb
 from rtemo.cli.lazy_tools import LazyTools
 from rtemo.cli.playing import Player
+from rtemo.cli.recording import record_utterance
 from rtemo.cli.speech_tag import read_tag
 from rtemo.testing.voice import voice as speech
 from rtemo.voice.errors import VoiceError
@@ -115,6 +116,43 @@ def test_a_reference_that_is_too_short_is_named(folder, tmp_path):
     soundfile.write(reference, speech(6.0, seed=4)[:3_200], 16_000)
     done = run("good", "--bundle", folder, "--like", reference, "--consent", "Jane Doe, 2026-11-30")
     assert isinstance(done.exception, VoiceError)
+
+
+class Talker:
+    """A source that says nothing for a while, then speaks, then is silent, ten times as fast as time."""
+
+    name = "talker"
+    is_local = True
+
+    def __init__(self, samples):
+        self._parts = list(samples.reshape(-1, 1_600))
+
+    def open(self, desk):
+        self._writer = desk.open_stream("mic", "0", role="user")
+
+    def pump(self):
+        if not self._parts:
+            return 0.05
+        self._writer.write(self._parts.pop(0))
+        return 0.03
+
+    def close(self):
+        if not self._writer.is_closed:
+            self._writer.end("stopped")
+
+
+def test_an_utterance_is_recorded_from_its_first_word_to_the_silence_after_it():
+    spoken = np.zeros(6 * 16_000, np.float32)
+    spoken[16_000 : 3 * 16_000] = speech(12.0, seed=4)[6_000 : 6_000 + 2 * 16_000]
+    recorded = record_utterance(20.0, source=Talker(spoken))
+    loud = np.flatnonzero(np.abs(spoken) > 0.02)
+    assert 0.7 * (loud[-1] - loud[0]) < len(recorded) < 2.5 * (loud[-1] - loud[0])
+    assert np.abs(recorded).max() > 0.1
+
+
+def test_silence_is_no_utterance():
+    with pytest.raises(AudioInputError, match="nobody spoke"):
+        record_utterance(1.0, source=Talker(np.zeros(2 * 16_000, np.float32)))
 
 
 class Recorded:

@@ -2,10 +2,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rtemo.dsp import kernel_cache
+from rtemo.dsp import kernel_cache, kernel_runtime
 
 pytestmark = pytest.mark.unit
 
@@ -122,9 +123,9 @@ def test_two_processes_at_once_share_the_work(stranger: Path) -> None:
 def test_old_versions_do_not_pile_up(stranger: Path) -> None:
     code = """
 import numpy as np
-from rtemo.dsp import kernel_cache
+from rtemo.dsp import kernel_cache, kernel_runtime
 for number in range(9):
-    assert kernel_cache._write(f"name-which-{number}.kernel", b"") == ""
+    assert kernel_cache._keep(f"name-which-{number}.kernel", b"") == ""
 """
     end(begin(code, stranger, stranger.parent / "cache"))
     kept = sorted(path.name for path in (stranger.parent / "cache").rglob("*.kernel"))
@@ -164,8 +165,9 @@ def test_what_cannot_be_written_beside_the_package_goes_to_the_next_folder(
 ) -> None:
     monkeypatch.setattr(kernel_cache, "folders", lambda: (Path("/dev/null/package"), tmp_path / "user"))
     assert kernel_cache.writable_folder() == tmp_path / "user"
-    assert kernel_cache._write("name-which-version.kernel", b"code") == ""
-    assert (tmp_path / "user" / "name-which-version.kernel").read_bytes() == b"code"
+    assert kernel_cache._keep("name-which-version.kernel", b"code") == ""
+    assert list(kernel_cache._kept("name-which-version.kernel")) == [b"code"]
+    assert (tmp_path / "user" / "name-which-version.kernel").exists()
     assert [path.name for path in (tmp_path / "user").iterdir()] == ["name-which-version.kernel"]
 
 
@@ -175,3 +177,65 @@ def test_a_user_without_a_home_has_only_the_folder_of_the_package(monkeypatch: p
     assert len(kernel_cache.folders()) == 2
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what Python does when nobody knows the user
     assert [folder.parent.parent.name for folder in kernel_cache.folders()] == ["dsp"]
+
+
+READING = """
+import sys
+import numpy as np
+from rtemo.dsp import kernel_cache, kernel_runtime
+from rtemo.dsp.kernel import kernel
+
+@kernel
+def own_memory(n):
+    table = {}
+    for i in range(n):
+        table[i % 7] = i
+    line = np.arange(n)[::-1] * 1.0
+    line.sort()
+    return len(table) + line[3]
+
+@kernel
+def refuses(x):
+    if x > 0:
+        raise ValueError("no")
+    return np.dot(np.eye(2), np.ones(2)).sum()
+
+steps = []
+kernel_cache.watchers.append(lambda names, step: steps.append(step))
+assert own_memory(20) == 10.0
+before = "numba.np.linalg" in sys.modules, "scipy.linalg" in sys.modules
+try:
+    refuses(1)
+except ValueError as error:
+    assert str(error) == "no"
+assert refuses(0) == 2.0
+print(*steps, *before)
+"""
+
+
+def test_kernels_are_read_without_what_compiling_them_needs(tmp_path: Path) -> None:
+    program = tmp_path / "reading.py"
+    program.write_text(READING)
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    said = [
+        subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert said[0].split() == ["missing", "compiled", "missing", "compiled", "True", "True"]
+    assert said[1].split() == ["loaded", "loaded", "False", "False"]
+
+
+def test_numba_that_is_built_otherwise_loads_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Otherwise:
+        refreshed = 0
+
+        def codegen(self) -> Any:
+            raise AttributeError("codegen")
+
+        def refresh(self) -> None:
+            self.refreshed += 1
+
+    context = Otherwise()
+    monkeypatch.setattr(kernel_runtime._runtime.rtsys, "_init", False)
+    kernel_runtime.prepare(context, lambda name: (), lambda name, payload: "")
+    assert context.refreshed == 1

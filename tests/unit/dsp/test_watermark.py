@@ -88,7 +88,7 @@ def test_it_does_not_depend_on_how_the_sound_is_cut(speech, marked):
 
 def test_it_changes_little(speech, marked):
     change_db = 10 * np.log10(np.mean((marked - speech) ** 2) / np.mean(speech**2))
-    assert change_db < -14
+    assert change_db < -10
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 700])

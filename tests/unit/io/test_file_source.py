@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -242,8 +243,11 @@ class HandClock:
         return self.now_ns
 
 
-def test_live_a_hop_is_written_when_its_time_has_come_and_stamped_with_it(tmp_path: Path) -> None:
+def test_live_a_hop_is_written_when_its_time_has_come_and_stamped_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = HandClock()
+    monkeypatch.setattr(time, "time_ns", clock)
     samples = tone(0.5, 16_000)
     source = FileSource(write_sound(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT"), clock_ns=clock)
     desk = FakeDesk(is_live=True)

@@ -123,6 +123,20 @@ def test_one_bad_recording_does_not_take_the_rest_along(spoken, tmp_path):
     assert (out / "him.wav").exists()
 
 
+def test_each_prompt_is_recorded_and_spoken_back(spoken, tmp_path, monkeypatch):
+    _, bundle, out = spoken
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("the old man\n\nabc def\n")
+    heard = []
+    monkeypatch.setattr(LazyTools, "record", lambda self, longest_s=20.0, device="": voice(3.0, seed=4))
+    monkeypatch.setattr(LazyTools, "play", lambda self, samples, device="": heard.append(len(samples)))
+    given = ["--mic", "--texts", prompts, "--bundle", bundle, "--out", out, "--consent", "Tim's mother, 2026-11-30"]
+    assert "--mic wants the speaker's style" in str(run(*given).exception)
+    assert run(*given, "--voice", "low").return_value == 0
+    assert len(heard) == 2
+    assert sorted(path.name for path in out.iterdir()) == ["phrase-01.wav", "phrase-02.wav"]
+
+
 def test_nobody_is_imitated_without_consent(spoken):
     recording, bundle, out = spoken
     done = run(recording, "--text", "abc", "--bundle", bundle, "--out", out)
@@ -134,3 +148,5 @@ def test_texts_and_recordings_must_be_as_many(spoken):
     recording, _, out = spoken
     done = run(recording, "--text", "a", "--text", "b", "--out", out, "--consent", "Jane, 2026-11-30")
     assert "2 texts were given for 1 recordings" in str(done.exception)
+    neither = run("--text", "a", "--out", out, "--consent", "Jane, 2026-11-30")
+    assert "either RECORDINGS or --mic" in str(neither.exception)

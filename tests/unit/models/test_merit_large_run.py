@@ -95,6 +95,11 @@ def test_one_command_trains_a_bundle_that_loads_and_goes_on_where_it_stopped(
     assert "| two | " in capsys.readouterr().out
     assert (work / "degraded-1.f16").stat().st_mtime_ns == made, "what is cached is not made again"
 
+    monkeypatch.setattr(sys, "argv", [*command, "--folds"])
+    main()
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| one | "))
+    assert [cell.split()[:-1] for cell in row.split(" | ")[3].strip(" |").split(", ")] == [["0"], ["1"], ["2", "d"]]
+
 
 def test_without_the_packages_the_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtemo_models.systems.merit_large.weights.PACKAGES", ("no_such_whisper_part1",))

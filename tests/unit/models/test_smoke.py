@@ -14,11 +14,13 @@ pytestmark = pytest.mark.unit
 
 MADE = {
     "gem": ("gem",),
+    "gem_large": ("gem_large",),
     "ranker": ("ranker",),
     "vocoder": (),
     "full_merit": (),
     "silero_vad": ("silero_vad",),
     "merit": ("merit_listen", "merit_enhance"),
+    "speech_lm": ("speech-lm",),
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from rtemo.testing.voice import voice
 from rtemo.voice.align import moved_times, warp_path
-from rtemo.voice.colour import coloured, spectrum_of
+from rtemo.voice.colour import ColourFilter, colour_between, coloured, spectrum_of
 from rtemo.voice.manner import Manner
 from rtemo.voice.psola import said_in
 from rtemo.voice.reference import melody_of
@@ -88,6 +88,22 @@ def test_a_sound_gets_the_spectrum_of_another_and_keeps_its_level():
     assert np.median(near) < 1.0
     assert made.std() == pytest.approx(noise.std(), rel=0.01)
     np.testing.assert_allclose(coloured(noise, spectrum_of(noise), spectrum_of(noise)), noise, atol=1e-5)
+
+
+def test_a_filter_in_parts_gives_the_colour_without_a_delay():
+    noise = np.random.default_rng(1).standard_normal(2 * RATE_HZ).astype(np.float32) * 0.1
+    dull = np.convolve(noise, np.ones(8) / 8, mode="same").astype(np.float32)
+    colour_db = colour_between(spectrum_of(noise), spectrum_of(dull))[::4]
+    whole, parts = ColourFilter(colour_db), ColourFilter(colour_db)
+    one = np.concatenate([whole.process(noise), whole.flush()])
+    cut = [parts.process(noise[at : at + 777]) for at in range(0, len(noise), 777)]
+    np.testing.assert_allclose(np.concatenate([*cut, parts.flush()]), one, atol=1e-6)
+    assert len(one) == len(noise)
+    ratio_db = 10 * np.log10(spectrum_of(one) / spectrum_of(dull))[5:110]
+    assert np.std(ratio_db) < 1.5
+    flat = ColourFilter([0.0, 0.0, 0.0])
+    same = np.concatenate([flat.process(noise), flat.flush()])
+    np.testing.assert_allclose(same, noise, atol=1e-4)
 
 
 @pytest.mark.parametrize("semitones", [-3.0, 4.0])

@@ -20,9 +20,11 @@ _MOST_PHRASES = 200
 
 
 @click.command("reconstruct", short_help="Say disordered speech again, clearly, in the same voice.")
-@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("recordings", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--text", "texts", multiple=True, help="What was meant; once for each recording.")
 @click.option("--texts", "text_file", type=click.Path(path_type=Path), help="A file with one line for each recording.")
+@click.option("--mic", is_flag=True, help="Record each phrase and speak it back at once; wants --voice.")
+@click.option("--device", default="", help="Microphone of --mic, by number or part of its name.")
 @click.option("--voice", "voice_name", default="", help="Style file of the speaker; fitted without it.")
 @click.option("--tries", type=click.IntRange(10, 2000), default=60, show_default=True, help="Phrases said to fit it.")
 @click.option("--save-style", type=click.Path(path_type=Path), metavar="FILE", help="Keep what was fitted (.json).")
@@ -39,6 +41,8 @@ def command(
     recordings: tuple[Path, ...],
     texts: tuple[str, ...],
     text_file: Path | None,
+    mic: bool,
+    device: str,
     voice_name: str,
     tries: int,
     save_style: Path | None,
@@ -58,19 +62,32 @@ def command(
     from rtemo.api import RtemoError, read_consent
 
     agreed = read_consent(consent)
-    meant = _texts(recordings, texts, text_file)
-    heard = [_read(tools, path) for path in recordings]
-    good = [place for place, samples in enumerate(heard) if samples is not None]
+    if mic == bool(recordings):
+        raise click.UsageError("give either RECORDINGS or --mic")
+    if mic and not voice_name:
+        raise click.UsageError(
+            "--mic wants the speaker's style with --voice; fit one from recordings with --save-style"
+        )
+    meant = _texts(recordings, texts, text_file, mic)
+    if mic:
+        recordings = tuple(Path(f"phrase-{number + 1:02}") for number in range(len(meant)))
+        heard: list[NDArray[np.float32] | None] = [None] * len(meant)
+    else:
+        heard = [_read(tools, path) for path in recordings]
+    good = [place for place, samples in enumerate(heard) if mic or samples is not None]
     if not good:
         return 1
-    service, style = _speaker(tools, [heard[place] for place in good], voice_name, tries, agreed, save_style, bundle)
+    service, style = _speaker(tools, heard, voice_name, tries, agreed, save_style, bundle)
     speech = _recogniser(tools) if report is not None else None
     asked = (alpha, beta, language)
     phrases: list[Phrase] = []
     for place in good:
         path, samples, text = recordings[place], heard[place], meant[place]
         try:
-            phrases.append(_again(tools, path, samples, text, service, style, asked, agreed, out, speech))
+            if mic:
+                tools.say(f"say: {text}")
+                samples = tools.record(device=device)
+            phrases.append(_again(tools, path, samples, text, service, style, asked, agreed, out, speech, mic))
         except RtemoError as error:
             tools.say(f"{recordings[place].name}: {error}")
     if report is not None and phrases:
@@ -80,13 +97,15 @@ def command(
     return 0 if len(phrases) == len(recordings) else 1
 
 
-def _texts(recordings: Sequence[Path], texts: Sequence[str], text_file: Path | None) -> list[str]:
+def _texts(recordings: Sequence[Path], texts: Sequence[str], text_file: Path | None, mic: bool) -> list[str]:
     from rtemo.api import ConfigError
 
     given = list(texts)
     if text_file is not None:
         given += [line.strip() for line in text_file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if len(given) != len(recordings) or len(given) > _MOST_PHRASES:
+    if mic and 0 < len(given) <= _MOST_PHRASES:
+        return given
+    if not given or len(given) != len(recordings) or len(given) > _MOST_PHRASES:
         raise ConfigError(
             f"{len(given)} texts were given for {len(recordings)} recordings",
             "give --text once for each, in their order, or --texts with one line for each",
@@ -152,6 +171,7 @@ def _again(
     consent: "Consent",
     out: Path,
     speech: "SpeechHandle | None",
+    aloud: bool,
 ) -> "Phrase":
     from rtemo.voice.speaker import SpeakerEmbedder
     from rtemo_models.systems.chiressd.consonants import consonants_heard
@@ -164,6 +184,8 @@ def _again(
     embedder = SpeakerEmbedder(tools.model("speaker"))
     done = reconstruct(samples, text, service, style, alpha=alpha, beta=beta, language=language, embedder=embedder)
     took_s = time.perf_counter() - begun_s
+    if aloud:
+        tools.play(done.samples)
     target = out / f"{path.stem}.wav"
     facts = {"voice": f"{service.voice.card.name} {style.name}", "consent": str(consent), "reconstructed": text}
     tools.write_speech(target, done.samples, facts)

@@ -1,8 +1,9 @@
 """Trains the large listener: `python -m rtemo_models.systems.merit_large --data DATA --work WORK --out FOLDER`.
 
 Features are cached in WORK, and a run that was stopped goes on there. With `--left-out` a table is printed in place of
-a bundle: every corpus in turn is kept from training and scored, all its speakers. With `--calls` calls are strung
-together of dev speakers, and what the stream's own mean is worth is printed.
+a bundle: every corpus in turn is kept from training and scored, all its speakers. With `--folds` it is every speaker,
+in one of four folds. With `--calls` calls are strung together of dev speakers, and what the stream's own mean is worth
+is printed.
 """
 
 import argparse
@@ -31,10 +32,11 @@ from rtemo_models.systems.merit_large.data import (
 )
 from rtemo_models.systems.merit_large.export import Committee, listener_graph, make_card, write_bundle
 from rtemo_models.systems.merit_large.features import BlockCache, export_encoder, open_blocks, open_encoder
+from rtemo_models.systems.merit_large.folds import print_folds
 from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.listener import Listener
 from rtemo_models.systems.merit_large.net import load_encoder
-from rtemo_models.systems.merit_large.train import Settings, Table, hear, train
+from rtemo_models.systems.merit_large.train import Settings, Table, hear, train, uar
 from rtemo_models.systems.merit_large.weights import WeightsError, read_packages, read_variables
 
 VERSION = "0.1.0"
@@ -63,6 +65,13 @@ class Cached:
         """All training chunks in all copies."""
         rows = self.rows("train")
         copies = [(self.clean, rows)] + [(copy, list(range(len(rows)))) for copy in self.degraded]
+        return Table([self.clip(k) for k in rows], copies, layers)
+
+    def everybody(self, layers: tuple[int, ...]) -> Table:
+        """All chunks of all speakers; of those who are not trained on the undegraded copy alone."""
+        place = {k: i for i, k in enumerate(self.rows("train"))}
+        rows = list(range(len(self.chunks)))
+        copies = [(self.clean, rows)] + [(copy, [place.get(k, -1) for k in rows]) for copy in self.degraded]
         return Table([self.clip(k) for k in rows], copies, layers)
 
     def whole(self, layers: tuple[int, ...], split: str) -> Table:
@@ -97,12 +106,8 @@ def cache(sounds: Sounds, work: Path, variables: dict[str, NDArray[Any]], copies
 
 def recalls(table: Table, heads: list[Heads], corpus: str) -> float:
     """UAR of a corpus over its own classes."""
-    logits = hear(heads, table, None)["logits"]
-    rows = np.flatnonzero(table.corpus == corpus)
-    truth = table.label[rows]
-    classes = np.unique(truth)
-    said = classes[logits[rows][:, classes].argmax(1)]
-    return float(np.mean([np.mean(said[truth == c] == c) for c in classes]))
+    rows = table.corpus == corpus
+    return uar(table.label[rows], hear(heads, table, None)["logits"][rows])
 
 
 def left_out(cached: Cached, settings: Settings) -> None:
@@ -146,6 +151,7 @@ def main() -> None:
         "--scores", type=Path, help="what bench.quality.emotion.through_engine --out wrote, for the card"
     )
     parser.add_argument("--left-out", action="store_true", help="print the table of corpora left out")
+    parser.add_argument("--folds", action="store_true", help="print the table of speakers held out, dev and others")
     parser.add_argument("--calls", action="store_true", help="print the table of strung-together calls")
     options = parser.parse_args()
     recipe = tomllib.loads(options.recipe.read_text(encoding="utf-8"))
@@ -160,6 +166,8 @@ def main() -> None:
     cached = cache(open_sounds(options.data, options.work), options.work, variables, copies)
     if options.left_out:
         left_out(cached, settings)
+    elif options.folds:
+        print_folds(cached.everybody(settings.layers), settings)
     elif options.calls:
         compare_calls(cached, settings)
     else:

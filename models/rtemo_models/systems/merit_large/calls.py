@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rtemo_models.systems.merit_large.features import BLOCK_FRAMES
 from rtemo_models.systems.merit_large.heads import Heads
-from rtemo_models.systems.merit_large.train import MOST_BLOCKS, Table
+from rtemo_models.systems.merit_large.train import MOST_BLOCKS, Table, uar
 
 MOODS = ("balanced", "mostly one", "one only")
 """All moods of the speaker alike; four turns of five of one mood; every turn of one mood."""
@@ -67,12 +66,6 @@ def uar_by_turn(heads: list[Heads], table: Table, turns: list[Turn]) -> dict[str
         entry = {}
         for name, low, high in (("1", 0, 1), ("2-3", 1, 3), ("4-7", 3, 7), ("8-16", 7, TURNS)):
             rows = np.flatnonzero((table.corpus[items] == corpus) & (place >= low) & (place < high))
-            entry[name] = _uar(table.label[items[rows]], said[rows])
+            entry[name] = round(uar(table.label[items[rows]], said[rows]), 3)
         result[corpus] = entry
     return result
-
-
-def _uar(truth: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
-    classes = np.unique(truth)
-    said = classes[logits[:, classes].argmax(1)]
-    return round(float(np.mean([np.mean(said[truth == c] == c) for c in classes])), 3)

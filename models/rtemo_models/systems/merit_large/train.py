@@ -284,3 +284,10 @@ def hear(heads: list[Heads], table: Table, seconds: float | None, copy: int = 0)
         for place, name in enumerate(("logits", "arousal", "valence"), 1):
             said[name].append(sum(e[place] for e in each).numpy() / len(each))
     return {name: np.concatenate(parts) for name, parts in said.items()}
+
+
+def uar(truth: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
+    """Unweighted average recall over the classes that occur in the truth, no other class being open; NaN of nothing."""
+    classes = np.unique(truth)
+    said = classes[logits[:, classes].argmax(1)] if len(classes) else truth
+    return float(np.mean([np.mean(said[truth == c] == c) for c in classes])) if len(classes) else float("nan")

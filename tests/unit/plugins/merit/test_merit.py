@@ -67,6 +67,7 @@ class Bench:
     """Drives one processor without a VAD: rows are streams, speech is what the test says."""
 
     format = StreamFormat()
+    audio_demand = "always"
 
     def __init__(self, plugin: MeritPlugin, capacity: int = 100) -> None:
         self._store = ModelStore()
@@ -236,14 +237,27 @@ def test_one_stream_sixty_four_times_says_the_same_sixty_four_times(merit):
         assert_same(heard, alone)
 
 
-def test_listening_is_spread_over_the_ticks(merit):
+@pytest.mark.parametrize(("count", "batch", "per_step"), [(16, 16, 1), (20, 20, 1), (64, 32, 2), (100, 32, 4)])
+def test_listening_is_spread_over_the_ticks_in_batches_that_pay(merit, count, batch, per_step):
     bench = Bench(merit())
-    bench.admit(64)
-    for k in range(40):
-        bench.hop(noise(k, 64, HOP))
+    bench.admit(count)
+    for k in range(43):
+        bench.hop(noise(k, count, HOP))
     rows_per_call = [len(rows) for rows, _, _ in bench.models["merit-listen"].calls]
-    assert set(rows_per_call) == {16}
-    assert len(rows_per_call) == 40 - 3
+    assert max(rows_per_call) == batch
+    assert len(rows_per_call) == 10 * per_step
+    assert sum(rows_per_call) == 10 * count
+
+
+def test_streams_that_came_at_different_times_share_their_steps_and_a_few_wait_for_nothing(merit):
+    for count, share in ((24, 12), (8, 2)):
+        bench = Bench(merit())
+        for k in range(32):
+            if k < 8:
+                bench.admit(count // 8)
+            bench.hop(noise(k, bench.n, HOP))
+        calls = [len(rows) for rows, _, _ in bench.models["merit-listen"].calls[-8:]]
+        assert set(calls) == {share}
 
 
 def test_a_stream_that_ends_hears_its_last_complete_step(merit):

@@ -3,10 +3,10 @@
 import pytest
 
 from rtemo.api import ModelError, Utterance
+from rtemo.api.turns import Turn, Turns
 from rtemo_plugins.transcript.languages import CODES, check_language
 from rtemo_plugins.transcript.options import TranscriptOptions
 from rtemo_plugins.transcript.trust import is_said
-from rtemo_plugins.transcript.turns import Turn, Turns
 
 pytestmark = pytest.mark.unit
 

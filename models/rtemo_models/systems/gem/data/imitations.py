@@ -16,7 +16,7 @@ from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ
 from rtemo_models.kit.audio.codecs import fitted
 from rtemo_models.kit.audio.pitch import pitch_of
 from rtemo_models.kit.audio.resample import resampled
-from rtemo_models.systems.gem.data.resynthesis import (
+from rtemo_models.kit.audio.resynthesis import (
     FFT_SAMPLES,
     HOP_SAMPLES,
     Samples,

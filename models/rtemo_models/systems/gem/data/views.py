@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from rtemo_models.kit.audio.augment import active_frames
+from rtemo_models.kit.audio.channel import Channel
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.gem.data.cache import BAND_COUNT, FRAMES, HOP_SAMPLES, TraceCache, traces_of
-from rtemo_models.systems.gem.data.channel import Channel
 from rtemo_models.systems.gem.net import HOPS, Measures
 
 

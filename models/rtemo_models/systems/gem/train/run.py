@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtemo_models.kit.audio.cache import open_audio
+from rtemo_models.kit.audio.channel import Channel
 from rtemo_models.kit.command import Training, training
 from rtemo_models.kit.loop import Run, decayed_groups
 from rtemo_models.kit.run_folder import save_net
 from rtemo_models.kit.schedule import cosine_share
 from rtemo_models.systems.gem.data.batches import SpoofBatch, SpoofBatches
 from rtemo_models.systems.gem.data.cache import TraceCache, open_corpus
-from rtemo_models.systems.gem.data.channel import Channel
 from rtemo_models.systems.gem.data.clips import FOLDS, SpoofClip, in_report, in_training, refuse_shared
 from rtemo_models.systems.gem.data.gates import open_gates
 from rtemo_models.systems.gem.data.views import Views, open_views

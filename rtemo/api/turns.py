@@ -3,6 +3,14 @@
 from collections import deque
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.api.block import Block
+from rtemo.api.plugin import Emit, ResetReason
+from rtemo.api.sink import StreamFacts
+from rtemo.api.vocabulary import SpeechEnd, SpeechStart
+
 _KEPT = 16
 """Turns of one stream that a window may still ask for."""
 _LEFT = 32
@@ -30,7 +38,7 @@ class _Noted:
 
 
 class Turns:
-    """Turns by stream, which outlive the row of a stream.
+    """Turns by stream, which outlive the row of a stream; for a plugin that hears them and a lane that asks.
 
     The driver writes and the lane reads, each in steps that the interpreter does not divide. A window is only told what
     was known when it was cut, so it does not matter how late the lane comes to ask.
@@ -39,6 +47,18 @@ class Turns:
     def __init__(self) -> None:
         self._of: dict[int, deque[_Noted]] = {}
         self._left: deque[int] = deque()
+
+    def hear(self, block: Block) -> None:
+        """Note what `speech_start` and `speech_end` say in a block, for a plugin that `hears` them. Driver thread."""
+        for event in block.events:
+            if event.stream is None or event.row is None:
+                continue  # the engine warms up
+            now = int(block.start_sample[event.row]) + block.samples.shape[1]
+            if isinstance(event.data, SpeechStart):
+                self.begin(event.stream.id, event.start_sample, now)
+            elif isinstance(event.data, SpeechEnd):
+                is_last = event.data.reason == "stream_end"
+                self.end(event.stream.id, event.start_sample, event.end_sample, now, is_last)
 
     def begin(self, stream: int, start_sample: int, known_at_sample: int) -> None:
         """Note that a turn has begun, and how far the stream had come by then. Driver thread."""
@@ -77,3 +97,36 @@ class Turns:
             if turn.end == end_sample:
                 return Turn(turn.start, turn.end, turn.is_last)
         return None
+
+
+class TurnNoter:
+    """A processor that notes when each stream begins and ends to speak, for a plugin that does all else in its lane.
+
+    Args:
+        turns: Where it is noted.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._streams: list[StreamFacts] = []
+
+    def process(self, block: Block, emit: Emit) -> None:
+        """Note which turns have begun or ended with this hop."""
+        self._streams = list(block.streams)
+        self._turns.hear(block)
+
+    def admit(self, row: int) -> None:
+        """Do nothing: a stream is known by its number."""
+
+    def retire(self, row: int, last: int) -> None:
+        """Let the stream at `row` be forgotten, once what the lane still has of it is told."""
+        if last < len(self._streams):  # else it never had a hop
+            self._turns.leave(self._streams[row].id)
+            self._streams[row] = self._streams[last]
+            self._streams.pop()
+
+    def reset(self, rows: NDArray[np.int64], reason: ResetReason) -> None:
+        """Do nothing: when a turn begins anew after a gap is said by whoever tells speech."""
+
+    def close(self) -> None:
+        """Nothing to free: the lane belongs to the engine."""

@@ -1,0 +1,78 @@
+"""The tables of all clips in all views: `python -m rtemo_models.systems.gem_large.tables --data DATA --work WORK`."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from rtemo_models.kit.audio.cache import open_audio
+from rtemo_models.kit.command import data_option, task, work_option
+from rtemo_models.systems.gem_large.clips import SpoofClip, copies, corpus_clips, page_clips
+from rtemo_models.systems.gem_large.features import Encoder, Samples, Table, open_table
+from rtemo_models.systems.gem_large.sounds import View, read
+
+SETS = {"pages": ("plain", "telephone", "drawn-1", "drawn-2"), "copies": ("drawn-1",), "corpora": ("drawn-1",)}
+"""Set of clips → the views they are heard in."""
+ONLY_PAGES = ("pages",)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A set of clips and its tables."""
+
+    clips: list[SpoofClip]
+    views: dict[str, Table]
+
+
+def listed(data: Path) -> dict[str, list[SpoofClip]]:
+    """The clips of every set: those of pages; genuine clips of corpora with a copy each; copies of pages' own."""
+    pages, corpora = page_clips(data), corpus_clips(data)
+    return {"pages": pages, "copies": copies(pages, 1), "corpora": corpora + copies(corpora, 1)}
+
+
+def read_noises(data: Path, work: Path, split: str = "train") -> list[Samples]:
+    """Noise recordings of a split."""
+    with (data / "noise" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        paths = [row["path"] for row in csv.DictReader(file) if row["split"] == split]
+    audio = open_audio(work / "noise", data, paths)
+    return [audio.samples(k) for k in range(len(paths))]
+
+
+def open_tables(data: Path, work: Path, sets: Sequence[str] = ONLY_PAGES) -> dict[str, Heard]:
+    """Some sets in all their views, made first where they are not there.
+
+    Raises:
+        ValueError: There is no such set.
+    """
+    if unknown := set(sets) - SETS.keys():
+        raise ValueError(f"there is no set of clips {unknown.pop()!r}: choose of {', '.join(SETS)}")
+    noises = read_noises(data, work)
+    heard = {}
+    for name, clips in listed(data).items():
+        if name not in sets:
+            continue
+        views = {}
+        for view in SETS[name]:
+            hear = View(view, noises)
+
+            def sound(k: int, hear: View = hear, clips: list[SpoofClip] = clips) -> Samples:
+                return np.asarray(hear(read(data, clips[k]), clips[k]), np.float32)
+
+            views[view] = open_table(work / f"{name}-{view}", Encoder, [c.key for c in clips], sound)
+        heard[name] = Heard(clips, views)
+    return heard
+
+
+@task(
+    __doc__, data_option, work_option, click.option("--sets", multiple=True, default=ONLY_PAGES, help="Sets of clips.")
+)
+def main(data: Path, work: Path, sets: tuple[str, ...]) -> None:
+    """Hear every clip in every view, where that was not done yet."""
+    open_tables(data, work, sets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The emotion-rank-clap bundle: `emotion-rank-clap.onnx` and its card."""

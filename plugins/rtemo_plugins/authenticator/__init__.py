@@ -1,0 +1,1 @@
+"""The authenticator plugin: signs of a synthetic voice, by the large listener's encoder, beside the tick."""

@@ -1,0 +1,86 @@
+"""MeaningPlugin: asks for the lane, tells it when each stream speaks, and passes on the scores."""
+
+from typing import Any, ClassVar
+
+from rtemo.api import (
+    Emit,
+    Finding,
+    LaneContext,
+    LaneSpec,
+    LaneWork,
+    ModelError,
+    PluginContext,
+    PluginSpec,
+    QueryScore,
+)
+from rtemo.api.lane import STRIDE
+from rtemo.api.turns import TurnNoter, Turns
+from rtemo.dsp.whisper_mel import RATE_HZ
+from rtemo_plugins.meaning.options import MeaningOptions
+from rtemo_plugins.meaning.queries import read_queries
+from rtemo_plugins.meaning.work import FRAME_SAMPLES, Scores, Work
+
+
+class MeaningPlugin:
+    """The factory; see the README beside this file."""
+
+    options_type: ClassVar[type[MeaningOptions]] = MeaningOptions
+
+    def __init__(self, options: MeaningOptions) -> None:
+        self._options = options
+
+    @property
+    def spec(self) -> PluginSpec:
+        """Facts about the plugin as configured."""
+        return PluginSpec(
+            name="meaning",
+            summary="How near a voice is to descriptions of your own, as 'a caller losing patience'.",
+            version="1",
+            requires=("vad.speech",),
+            hears=("speech_start", "speech_end"),
+            emits=(QueryScore,),
+        )
+
+    def open(self, context: PluginContext, capacity: int) -> TurnNoter:
+        """Ask for the lane and make a processor; without a query there is nothing to do.
+
+        Raises:
+            ConfigError: A query cannot be read.
+            ModelError: A bundle is missing, or the engine's rate is another.
+        """
+        options, turns = self._options, Turns()
+        queries = read_queries(options.queries)
+        if not queries:
+            return TurnNoter(turns)
+        if context.format.sample_rate_hz != RATE_HZ:
+            raise ModelError(
+                f"bundle {options.listen_bundle!r} hears {RATE_HZ} Hz, the engine gives another rate",
+                "take the meaning plugin out of `chain`",
+            )
+        frames = context.card(options.listen_bundle).inputs["there"].shape[0]
+        for name in (options.bundle, options.sentence_bundle):
+            context.card(name)
+
+        def open_work(lent: LaneContext, given: Any) -> LaneWork:
+            return Work(lent, given, queries, turns)
+
+        spec = LaneSpec(
+            name="score",
+            window_s=frames * FRAME_SAMPLES / RATE_HZ,
+            stride_s=options.stride_s,
+            on=(STRIDE, "speech_end"),
+            least_s=0.3,
+            while_mark="vad.speech",
+            max_age_s=options.max_age_s,
+            max_batch=options.max_batch,
+            hang_s=60.0,
+        )
+        context.lane(spec, open_work, tell, options)
+        return TurnNoter(turns)
+
+
+def tell(finding: Finding, emit: Emit) -> None:
+    """Say the scores."""
+    scores: Scores = finding.result
+    for meaning in scores.meanings:
+        emit(finding.stream, meaning, scores.start_sample, finding.end_sample)

@@ -1,0 +1,51 @@
+"""PluginLoan: what the engine lends one plugin while it opens."""
+
+from typing import Any, Protocol
+
+from rtemo.api import AudioDemand, LaneSpec, ModelCard, ModelHandle, PluginError, PluginSpec, StreamFormat
+from rtemo.api.lane import OpenLane
+from rtemo.engine.lanes import Lanes, Tell
+
+
+class ChainContext(Protocol):
+    """What a chain is lent for all its plugins."""
+
+    @property
+    def format(self) -> StreamFormat:
+        """Format of all audio."""
+
+    def model(self, name: str) -> ModelHandle:
+        """Load a bundle, or lend the one already loaded."""
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of the bundle of that name alone, or raise `ModelError`."""
+
+
+class PluginLoan:
+    """The engine's loan to one plugin, which is known by name to its lanes."""
+
+    def __init__(self, context: ChainContext, spec: PluginSpec, lanes: Lanes | None, audio_demand: AudioDemand) -> None:
+        self.format = context.format
+        self.audio_demand = audio_demand
+        self._context = context
+        self._plugin = spec
+        self._lanes = lanes
+
+    def model(self, name: str) -> ModelHandle:
+        """Load a bundle, or lend the one already loaded."""
+        return self._context.model(name)
+
+    def card(self, name: str) -> ModelCard:
+        """Read the card of a bundle that a lane will run."""
+        return self._context.card(name)
+
+    def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
+        """Ask for a worker lane; see `rtemo.api.PluginContext`."""
+        if self._lanes is None:
+            raise PluginError(f"plugin {self._plugin.name!r} asks for a lane, but this chain has none")
+        if spec.audio == "processed" and not self._plugin.reads_audio:
+            raise PluginError(
+                f"lane {spec.name!r} of {self._plugin.name!r} hears processed audio, but the plugin says it reads none",
+                "its author must set `reads_audio` in its spec",
+            )
+        self._lanes.ask(self._plugin.name, self._plugin.analyses == "timing", spec, open_work, options, tell)

@@ -1,0 +1,1 @@
+"""Gateways: sources that telephone systems connect to, one protocol per file."""

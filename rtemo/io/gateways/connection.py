@@ -1,0 +1,44 @@
+"""Connection: one peer and the streams it brings, whatever the transport."""
+
+import asyncio
+import time
+
+from rtemo.io.gateways.leg import Leg
+
+
+class Connection:
+    """What a gateway knows about one peer.
+
+    Args:
+        host: Address of the peer.
+        port: Its port.
+
+    Attributes:
+        peer: Address, for people.
+        legs: Streams by channel; None for a party that is not let in.
+        began_s: Monotonic time at which it came.
+        heard_s: Monotonic time of the last message.
+        has_call: Whether the peer has said which call it brings.
+        end_reason: Why its streams end; empty while a broken connection may be taken up again.
+        is_broken: Whether it is being closed because of what the peer did.
+        closing: Closes it; None while nobody does.
+        is_surplus_told: Whether it was told that it sends far too fast.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.peer = f"{host}:{port}"
+        self.legs: dict[str, Leg | None] = {}
+        self.began_s = self.heard_s = time.monotonic()
+        self.has_call = False
+        self.end_reason = ""
+        self.is_broken = False
+        self.closing: asyncio.Task[None] | None = None
+        self.is_surplus_told = False
+
+    async def hang_up(self, reason: str, is_broken: bool) -> None:
+        """Close it.
+
+        Args:
+            reason: Why, for the peer.
+            is_broken: Whether the peer did what it should not.
+        """

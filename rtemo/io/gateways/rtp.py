@@ -1,0 +1,256 @@
+"""RtpSource: calls as RTP over UDP, two ports for the two parties of each."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from rtemo.api import EndpointError, RtemoError
+from rtemo.io.endpoints import Endpoint, parse_endpoint
+from rtemo.io.gateways import rtp_wire as wire
+from rtemo.io.gateways.connection import Connection
+from rtemo.io.gateways.gateway import Gateway
+from rtemo.io.gateways.options import RtpOptions
+from rtemo.io.gateways.peer import PeerError
+from rtemo.io.gateways.rtp_party import Placed, RtpParty
+
+_RECEIVE_BYTES = 1 << 20
+_COMPLAINT_S = 10.0
+
+
+class RtpLine(Connection):
+    """A pair of ports, and the call that is on them.
+
+    Attributes:
+        call: Name of the call; empty while there is none.
+        parties: What comes to each port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.port = port
+        self.complained_s = -1e9
+        self.clear()
+
+    def clear(self) -> None:
+        """Make ready for the next call."""
+        self.call = ""
+        self.parties = (RtpParty(), RtpParty())
+        self.legs = {}
+        self.is_surplus_told = False
+
+
+class RtpSource(Gateway):
+    """Calls as RTP over UDP: PCMU, PCMA and L16.
+
+    A call begins with the first sender that is believed, and ends when both have said goodbye (RTCP BYE) or nothing has
+    come for `idle_s`. Packets are put where they belong by sequence number and timestamp; `reorder_s` is the jitter
+    buffer: how long one that is missing is waited for.
+
+    Args:
+        options: Ports, roles, payload types, times and limits.
+
+    Attributes:
+        ports: Ports of both parties for each line, once it is open.
+    """
+
+    name = "rtp"
+    options_type: ClassVar[type[RtpOptions]] = RtpOptions
+
+    def __init__(self, options: RtpOptions | None = None) -> None:
+        self._options = options = options or RtpOptions()
+        super().__init__(options, f"tcp://{_in_brackets(options.address)}:{options.first_port}", options.reorder_s)
+        self.ports: list[tuple[int, int]] = []
+        self._roles = (options.first_role, options.second_role)
+        self._formats = wire.formats(())
+        self._rtp_lines: list[RtpLine] = []
+        self._transports: list[asyncio.BaseTransport] = []
+        self._opening: set[asyncio.Task[None]] = set()
+
+    @property
+    def endpoints(self) -> Mapping[str, object]:
+        """Where it is reached, by name, once it is open."""
+        if not self.ports:
+            return {}
+        return {"rtp": f"udp://{self._options.address}:{self.ports[0][0]} to {self.ports[-1][1]}"}
+
+    def check(self) -> Endpoint:
+        """See `Gateway.check`; payload types must be known too."""
+        options = self._options
+        self._formats = wire.formats(options.payload_types)
+        if options.first_port and options.first_port + 4 * options.lines > 65_536:
+            raise EndpointError(
+                f"{options.lines} lines from port {options.first_port} on go beyond 65535",
+                "set sources.rtp.first_port or sources.rtp.lines lower",
+            )
+        return super().check()
+
+    async def listen(self, host: str, port: int) -> int:
+        """Bind every port; returns the first."""
+        loop = asyncio.get_running_loop()
+        for number in range(self._options.lines):
+            pair = []
+            line = RtpLine(host, port + 4 * number if port else 0)
+            for party in range(2):
+                wanted = port + 4 * number + 2 * party if port else 0
+                transport, _ = await loop.create_datagram_endpoint(
+                    partial(_Datagrams, self, line, party), local_addr=(host, wanted)
+                )
+                self._transports.append(transport)
+                bound = transport.get_extra_info("socket")
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+                pair.append(int(bound.getsockname()[1]))
+                if wanted:
+                    control, _ = await loop.create_datagram_endpoint(
+                        partial(_Datagrams, self, line, party), local_addr=(host, wanted + 1)
+                    )
+                    self._transports.append(control)
+            line.port = pair[0]
+            line.peer = f"port {pair[0]}"
+            self._rtp_lines.append(line)
+            self.ports.append((pair[0], pair[1]))
+        return self.ports[0][0]
+
+    async def hang_up(self) -> None:
+        """Close every port."""
+        for transport in self._transports:
+            transport.close()
+        self._transports.clear()
+
+    def watch(self, now_s: float) -> None:
+        """End calls of which nothing comes any more."""
+        for line in self._rtp_lines:
+            if line.call and now_s - line.heard_s > self._options.idle_s:
+                self._end(line, "idle")
+
+    def take(self, line: RtpLine, party: int, data: bytes) -> None:
+        """Take a datagram that came to a port."""
+        self.counts.messages += 1
+        now_s = time.monotonic()
+        try:
+            if wire.is_rtcp(data):
+                self._take_control(line, party, wire.left(data))
+                return
+            packet = wire.decode(data)
+            format = self._formats.get(packet.payload_type)
+            if format is None:
+                raise PeerError(
+                    f"gets payload type {packet.payload_type}, which is not known; set sources.rtp.payload_types"
+                )
+            samples = b"" if format.codec is None else wire.samples_of(packet.payload, format)
+        except PeerError as error:
+            self.counts.dropped += 1
+            if now_s - line.complained_s > _COMPLAINT_S:
+                line.complained_s = now_s
+                self.counts.broken += 1
+                self.complain(line.peer, error.problem, "dropped")
+            return
+        line.heard_s = now_s
+        for placed in line.parties[party].place(packet, format, samples):
+            self._deliver(line, party, placed, now_s)
+
+    def _deliver(self, line: RtpLine, number: int, placed: Placed, now_s: float) -> None:
+        party = line.parties[number]
+        leg = party.leg
+        if leg is None:
+            if party.is_refused:
+                self.counts.dropped += 1
+                return
+            party.waiting.append(placed)
+            if not party.is_opening:
+                self._begin(line, number)
+            return
+        if placed.is_new_sender:
+            leg.restart()
+            party.clock.restart()
+        width = 2 if placed.format.codec == "s16le" else 1
+        rate_hz, now_ns = placed.format.rate_hz, time.time_ns()
+        end_sample = placed.start_sample + len(placed.payload) // width
+        capture_ns = party.clock.capture_ns(end_sample * 1_000_000_000 // rate_hz, now_ns)
+        assert placed.format.codec is not None, "what is no audio is not placed"
+        if not leg.take(
+            placed.number,
+            placed.start_sample,
+            placed.format.codec,
+            rate_hz,
+            placed.payload,
+            capture_ns,
+            now_s,
+            now_ns,
+        ):
+            self.drop(line)
+
+    def _begin(self, line: RtpLine, number: int) -> None:
+        """Open the stream of a party that is heard for the first time."""
+        party = line.parties[number]
+        if not line.call:
+            if self.is_draining:
+                party.is_refused = True
+                self.refuse(line.peer, "gets a call while this server is about to stop")
+                return
+            line.call = f"rtp-{line.port}-{time.time_ns() // 1_000_000}"
+            self.counts.connections += 1
+        party.is_opening = True
+        task = asyncio.get_running_loop().create_task(self._open(line, number, party))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, line: RtpLine, number: int, party: RtpParty) -> None:
+        rate_hz = party.waiting[0].format.rate_hz
+        try:
+            await self.open_leg(line, line.call, str(number), self._roles[number], rate_hz)
+        except RtemoError as error:
+            self.complain(line.peer, error.problem)
+        party.leg = line.legs.get(str(number))
+        party.is_opening, party.is_refused = False, party.leg is None
+        waiting, now_s = list(party.waiting), time.monotonic()
+        party.waiting.clear()
+        for placed in waiting:
+            self._deliver(line, number, placed, now_s)
+
+    def _take_control(self, line: RtpLine, number: int, gone: list[int]) -> None:
+        party = line.parties[number]
+        if party.leg is None or not any(party.leave(ssrc) for ssrc in gone):
+            return
+        self.legs.end(party.leg, "end")
+        party.leg, party.is_refused = None, True
+        if all(one.leg is None and not one.is_opening for one in line.parties):
+            line.clear()
+
+    def _end(self, line: RtpLine, reason: str) -> None:
+        for party in line.parties:
+            if party.leg is not None:
+                self.legs.end(party.leg, reason)
+        line.clear()
+
+    def _check_free(self, endpoint: Endpoint) -> None:
+        """Refuse ports that are in use, before the seconds of warming up; see `check_free`."""
+        host, port = endpoint.host.strip("[]"), endpoint.port
+        family = socket.AF_INET6 if endpoint.is_ipv6 else socket.AF_INET
+        for wanted in range(port, port + 4 * self._options.lines, 2) if port else ():
+            try:
+                with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                    probe.bind((host, wanted))
+            except OSError as error:
+                raise EndpointError(
+                    f"UDP port {wanted} of {host} cannot be had ({error.strerror})",
+                    "end the program that holds it, or set sources.rtp.first_port",
+                ) from None
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Hands what comes to a port on to the gateway."""
+
+    def __init__(self, source: RtpSource, line: RtpLine, party: int) -> None:
+        self._source = source
+        self._line = line
+        self._party = party
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        self._source.take(self._line, self._party, data)
+
+
+def _in_brackets(address: str) -> str:
+    return str(parse_endpoint(f"tcp://[{address}]:0").host) if ":" in address else address

@@ -1,0 +1,141 @@
+"""The meaning plugin through the engine: scores of queries while a turn goes on and at its end."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtemo.api import ConfigError, Event, ModelError, PluginContext, QueryScore, SpeechEnd, StreamFormat
+from rtemo.engine.engine import Engine
+from rtemo.engine.options import EngineOptions
+from rtemo.runtime import ModelStore
+from rtemo_plugins.meaning.options import MeaningOptions
+from rtemo_plugins.meaning.plugin import MeaningPlugin
+from rtemo_plugins.meaning.queries import PLAIN, Query, read_queries
+from rtemo_plugins.meaning.work import Spread
+from tests.engine.rig import Timetable
+from tests.engine.test_transcript import ear
+from tests.fakes.meaning import FakeStore, meaning_bundles
+from tests.fakes.voice import voice
+
+pytestmark = pytest.mark.engine
+
+RATE_HZ = 16_000
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return meaning_bundles(tmp_path_factory.mktemp("meaning"))
+
+
+def play(
+    bundles: dict[str, str], sounds: dict[str, np.ndarray], analysis: str = "person", **options: Any
+) -> list[Event]:
+    plugins = [ear(), MeaningPlugin(MeaningOptions(**(bundles | options)))]
+    engine = Engine(
+        plugins, EngineOptions(capacity=8, ring_s=30.0), is_live=False, clock=Timetable(), open_store=FakeStore
+    )
+    engine.open()
+    engine.lanes.start()
+    try:
+        for call, sound in sounds.items():
+            writer = engine.open_stream(call, "0", prefill_s=0.0, analysis=analysis)
+            assert writer.write(sound) == len(sound)
+            writer.end("end")
+        for _ in range(100_000):
+            if engine.floor.is_empty:
+                break
+            engine.driver.step(engine.chain.turn.holder)
+        assert engine.floor.is_empty
+    finally:
+        events = engine.outbox.take(0.0)
+        engine.stop("test is over")
+    assert not [e for e in events if e.kind == "fault"], [e.data for e in events if e.kind == "fault"]
+    return events
+
+
+def scores(events: list[Event], call: str = "a") -> list[Event]:
+    return [e for e in events if e.call == call and isinstance(e.data, QueryScore)]
+
+
+def turn(gain: float, duration_s: float = 4.0) -> np.ndarray:
+    sound = gain * np.random.default_rng(1).standard_normal(round(duration_s * RATE_HZ))
+    return np.concatenate([sound, np.zeros(RATE_HZ)]).astype(np.float32)
+
+
+QUERIES = ("a loud voice", "quiet | loud")
+
+
+def test_every_query_is_scored_each_stride_of_a_turn_and_when_it_is_over(bundles: dict[str, str]) -> None:
+    events = play(bundles, {"a": turn(0.3)}, queries=QUERIES)
+    (end,) = (e for e in events if isinstance(e.data, SpeechEnd))
+    said = scores(events)
+    assert [e.data.query for e in said] == [*QUERIES] * (len(said) // 2)
+    assert [e.data.is_final for e in said] == [False] * (len(said) - 2) + [True] * 2
+    assert len(said) >= 2 * 4
+    assert {e.start_sample for e in said} == {end.start_sample}
+    assert said[-1].end_sample == end.end_sample
+    for event in said:
+        assert event.plugin == "meaning"
+        assert event.data.speech_s == pytest.approx((event.end_sample - event.start_sample) / RATE_HZ, abs=1e-3)
+    assert said[-2].data.score == pytest.approx(-said[-1].data.score, rel=0.5)
+    assert said[-2].data.score * said[-1].data.score < 0, "what is near to one is far from its opposite"
+
+
+def test_neighbours_do_not_show(bundles: dict[str, str]) -> None:
+    sounds = {"a": voice(6.0, 1), "b": turn(0.1)}
+    together = play(bundles, sounds, queries=QUERIES)
+    for call, sound in sounds.items():
+        alone = scores(play(bundles, {call: sound}, queries=QUERIES), call)
+        assert [(e.data, e.end_sample) for e in scores(together, call)] == [(e.data, e.end_sample) for e in alone]
+
+
+def test_without_a_query_and_of_whom_only_the_timing_is_known_nothing_is_scored(bundles: dict[str, str]) -> None:
+    assert not scores(play(bundles, {"a": turn(0.3)}))
+    assert not scores(play(bundles, {"a": turn(0.3)}, analysis="timing", queries=QUERIES))
+
+
+def test_a_stand_is_told_once_there_are_enough_scores_to_stand_among() -> None:
+    spread = Spread(1)
+    random = np.random.default_rng(0)
+    drawn = random.normal(0.2, 0.05, 400)
+    stands = [spread.add(np.array([value]))[0] for value in drawn]
+    assert stands[:19] == [None] * 19
+    assert stands[-1] == pytest.approx((drawn[-1] - drawn.mean()) / drawn.std(ddof=1), abs=0.01)
+
+
+def test_queries_are_read_with_their_opposites_and_once_each() -> None:
+    assert read_queries([" in  tears ", "tense|relaxed", "in tears"]) == [
+        Query("in tears", "in tears", PLAIN),
+        Query("tense | relaxed", "tense", ("relaxed",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [
+        ([""], "describes no voice"),
+        (["  "], "describes no voice"),
+        (["a | "], "describes no voice"),
+        (["a | b | c"], "describes no voice"),
+        (["x" * 2000], "has 2000 characters, at most 300"),
+        (["a\x1b[2Jb"], "cannot be read"),
+        ([f"voice {k}" for k in range(40)], "40 queries"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_is_one_sentence(queries: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        read_queries(queries)
+    assert len(str(caught.value)) < 250
+    assert caught.value.mend
+
+
+def test_bundles_that_do_not_fit_together_are_refused(bundles: dict[str, str], tmp_path: Path) -> None:
+    class Context(PluginContext):
+        format = StreamFormat()
+        card = staticmethod(ModelStore().card)
+
+    plugin = MeaningPlugin(MeaningOptions(queries=("x",), **(bundles | {"bundle": str(tmp_path / "none")})))
+    with pytest.raises(ModelError, match="none"):
+        plugin.open(Context(), 1)  # type: ignore[abstract]
