@@ -24,8 +24,7 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     path: Annotated[str, Meta(min_length=1, description="The file; made when it is not there.")] = "events.db"
     keep_days: Annotated[float, Meta(gt=0, le=36_500, description="How long events are kept, in days.")] = 30.0
-    leave_out: Annotated[tuple[str, ...], Meta(description="Kinds of events that are not kept.")] = (
-        "level",
-        "prosody",
-        "health",
-    )
+    readings: Annotated[
+        bool, Meta(description="Keep what is measured all the time, too: level, prosody, the engine's health.")
+    ] = False
+    leave_out: Annotated[tuple[str, ...], Meta(description="Further kinds of events that are not kept.")] = ()

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import msgspec
 
-from rtemo.api import Event, RtemoError, StreamEnd, StreamFormat
+from rtemo.api import Event, Health, Level, Prosody, RtemoError, StreamEnd, StreamFormat, kind_of
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.publishers.options import StoreOptions
 from rtemo.io.wire import encode, utc_ms
@@ -27,6 +27,7 @@ CREATE INDEX IF NOT EXISTS events_by_time ON events (t_pub_ms);
 """
 _log = logging.getLogger(__name__)
 
+_READINGS = frozenset(kind_of(cls) for cls in (Level, Prosody, Health))
 _DAY_MS = 86_400_000.0
 _FLUSH_S = 0.5
 _PRUNE_S = 60.0
@@ -60,7 +61,7 @@ class StorePublisher:
     ) -> None:
         self.dropped_events = 0
         self._options = options or StoreOptions()
-        self._left_out = frozenset(self._options.leave_out)
+        self._left_out = frozenset(self._options.leave_out) | (frozenset() if self._options.readings else _READINGS)
         self._numbering = Numbering("main", purpose, format)
         self._waiting: list[_Row] = []
         self._file: sqlite3.Connection | None = None
