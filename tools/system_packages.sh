@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the tests of devices and speech use, where that is allowed; otherwise those tests skip themselves.
+# Installs what the tests of devices, speech, telephony and pages use, where that is allowed; otherwise those tests skip themselves.
 set -eu
-packages="espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 tmux"
+packages="espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 tmux ffmpeg chromium"
 missing=""
 for package in $packages; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
