@@ -89,7 +89,7 @@ class AuthenticatorProcessor(ListenerProcessor):
     """
 
     def __init__(self, stretches: Stretches, verdicts: Verdicts, tags: bool, capacity: int) -> None:
-        super().__init__(stretches, capacity)
+        super().__init__(stretches, room=None, capacity=capacity, mark=None)
         self._verdicts = verdicts
         self._tags = tags
 

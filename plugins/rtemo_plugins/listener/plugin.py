@@ -100,9 +100,11 @@ class ListenerProcessor:
         stretches: Where it is noted.
         room: How many turns may be taken at once; None when every turn is.
         capacity: Most streams.
+        mark: Under which name others are told which turns are taken; None where they are not.
     """
 
-    def __init__(self, stretches: Stretches, room: Room | None, capacity: int) -> None:
+    def __init__(self, stretches: Stretches, room: Room | None, capacity: int, mark: str | None = LISTENS) -> None:
+        self._mark = mark
         self._stretches = stretches
         self._room = room
         self._table = StateTable(capacity)
@@ -131,7 +133,8 @@ class ListenerProcessor:
                 taken += int(listens[row])
                 self._stretches.begin(block.streams[row].id, int(block.start_sample[row]), bool(listens[row]))
         was[:] = speech
-        block.marks[LISTENS][:] = listens
+        if self._mark is not None:
+            block.marks[self._mark][:] = listens
 
     def admit(self, row: int) -> None:
         """Prepare fresh state for a new stream."""
