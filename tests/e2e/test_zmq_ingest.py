@@ -398,7 +398,8 @@ def test_no_sequence_of_messages_brings_the_source_down(context: zmq.Context[Any
     with house(idle_s=0.2) as made:
         client = Client(made.endpoint, context)
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        # The same sequences every time; ever new ones are the work of `make attack`.
+        @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(frames, st.booleans())
         def attack(messages: list[bytes], opens: bool) -> None:
             if opens:
