@@ -16,6 +16,7 @@ from rtemo_plugins.listener.plugin import ListenerPlugin
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
 from tests.engine.rig import Timetable
+from tests.fakes import freewheel
 from tests.fakes.voice import voice
 
 pytestmark = pytest.mark.engine
@@ -27,23 +28,7 @@ def play(plugin: Any, sounds: dict[str, np.ndarray], format: StreamFormat | None
     """Run streams that begin together through vad and a plugin, freewheeling; all that is said."""
     options = EngineOptions(capacity=4, ring_s=30.0) if format is None else EngineOptions(capacity=4, format=format)
     engine = Engine([VadPlugin(VadOptions()), plugin], options, is_live=False, clock=Timetable(), open_store=ModelStore)
-    engine.open()
-    engine.lanes.start()
-    try:
-        for call, sound in sounds.items():
-            writer = engine.open_stream(call, "0", prefill_s=0.0)
-            assert writer.write(sound) == len(sound)
-            writer.end("end")
-        for _ in range(100_000):
-            if engine.floor.is_empty:
-                break
-            engine.driver.step(engine.chain.turn.holder)
-        assert engine.floor.is_empty
-    finally:
-        events = engine.outbox.take(0.0)
-        engine.stop("test is over")
-    assert not [e for e in events if e.kind == "fault"]
-    return events
+    return freewheel.play(engine, sounds)
 
 
 @pytest.fixture(scope="module")

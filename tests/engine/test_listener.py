@@ -17,6 +17,7 @@ from rtemo_plugins.listener.work import committed
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
 from tests.engine.rig import HOP, Timetable
+from tests.fakes import freewheel
 from tests.fakes.voice import voice
 
 pytestmark = pytest.mark.engine
@@ -30,23 +31,7 @@ def play(sounds: dict[str, np.ndarray], live: bool = False, **options: Any) -> l
     engine = Engine(
         plugins, EngineOptions(capacity=8, ring_s=30.0), is_live=live, clock=Timetable(), open_store=ModelStore
     )
-    engine.open()
-    engine.lanes.start()
-    try:
-        for call, sound in sounds.items():
-            writer = engine.open_stream(call, "0", prefill_s=0.0)
-            assert writer.write(sound) == len(sound)
-            writer.end("end")
-        for _ in range(100_000):
-            if engine.floor.is_empty:
-                break
-            engine.driver.step(engine.chain.turn.holder)
-        assert engine.floor.is_empty
-    finally:
-        events = engine.outbox.take(0.0)
-        engine.stop("test is over")
-    assert not [e for e in events if e.kind == "fault"]
-    return events
+    return freewheel.play(engine, sounds)
 
 
 def emotions(events: list[Event], call: str) -> list[Event]:

@@ -16,6 +16,7 @@ from rtemo_plugins.meaning.queries import PLAIN, Query, read_queries
 from rtemo_plugins.meaning.work import Spread
 from tests.engine.rig import Timetable
 from tests.engine.test_transcript import ear
+from tests.fakes import freewheel
 from tests.fakes.meaning import FakeStore, meaning_bundles
 from tests.fakes.voice import voice
 
@@ -36,23 +37,7 @@ def play(
     engine = Engine(
         plugins, EngineOptions(capacity=8, ring_s=30.0), is_live=False, clock=Timetable(), open_store=FakeStore
     )
-    engine.open()
-    engine.lanes.start()
-    try:
-        for call, sound in sounds.items():
-            writer = engine.open_stream(call, "0", prefill_s=0.0, analysis=analysis)
-            assert writer.write(sound) == len(sound)
-            writer.end("end")
-        for _ in range(100_000):
-            if engine.floor.is_empty:
-                break
-            engine.driver.step(engine.chain.turn.holder)
-        assert engine.floor.is_empty
-    finally:
-        events = engine.outbox.take(0.0)
-        engine.stop("test is over")
-    assert not [e for e in events if e.kind == "fault"], [e.data for e in events if e.kind == "fault"]
-    return events
+    return freewheel.play(engine, sounds, analysis)
 
 
 def scores(events: list[Event], call: str = "a") -> list[Event]:

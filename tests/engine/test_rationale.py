@@ -40,6 +40,7 @@ from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
 from tests.engine.plugins import FakePlugin, FakeProcessor
 from tests.engine.rig import RATE_HZ, Timetable
+from tests.fakes import freewheel
 from tests.fakes.turns import turn
 
 pytestmark = pytest.mark.engine
@@ -127,22 +128,7 @@ def play(sounds: dict[str, np.ndarray], *others: FakePlugin, analysis: str = "pe
     engine = Engine(
         plugins, EngineOptions(capacity=4, ring_s=40.0), is_live=False, clock=Timetable(), open_store=ModelStore
     )
-    engine.open()
-    engine.lanes.start()
-    try:
-        for call, sound in sounds.items():
-            writer = engine.open_stream(call, "0", prefill_s=0.0, analysis=analysis)
-            assert writer.write(sound) == len(sound)
-            writer.end("end")
-        for _ in range(100_000):
-            if engine.floor.is_empty:
-                break
-            engine.driver.step(engine.chain.turn.holder)
-        assert engine.floor.is_empty
-    finally:
-        events = engine.outbox.take(0.0)
-        engine.stop("test is over")
-    assert not [e for e in events if e.kind == "fault"]
+    events = freewheel.play(engine, sounds, analysis)
     for event in events:
         if isinstance(event.data, Rationale):
             assert event.data.verified_share == 1.0, event.data.text

@@ -26,6 +26,7 @@ from rtemo_plugins.transcript.options import TranscriptOptions
 from rtemo_plugins.transcript.plugin import TranscriptPlugin
 from tests.engine.plugins import FakePlugin, FakeProcessor
 from tests.engine.rig import HOP, Timetable
+from tests.fakes import freewheel
 from tests.fakes.speech import ENGLISH, NOISE, RATE_HZ, FakeSpeech, FakeStore, say, silence
 
 pytestmark = pytest.mark.engine
@@ -78,23 +79,7 @@ def play(
     engine = Engine(
         plugins, EngineOptions(capacity=8, ring_s=60.0), is_live=False, clock=Timetable(), open_store=lambda: store
     )
-    engine.open()
-    engine.lanes.start()
-    try:
-        for call, sound in sounds.items():
-            writer = engine.open_stream(call, "0", prefill_s=0.0, analysis=analysis)
-            assert writer.write(sound.astype(np.float32)) == len(sound)
-            writer.end("end")
-        for _ in range(100_000):
-            if engine.floor.is_empty:
-                break
-            engine.driver.step(engine.chain.turn.holder)
-        assert engine.floor.is_empty
-    finally:
-        events = engine.outbox.take(0.0)
-        engine.stop("test is over")
-    assert not [e for e in events if e.kind == "fault"], [e.data for e in events if e.kind == "fault"]
-    return events
+    return freewheel.play(engine, {call: sound.astype(np.float32) for call, sound in sounds.items()}, analysis)
 
 
 def told(events: Sequence[Event], call: str = "a") -> list[Event]:
