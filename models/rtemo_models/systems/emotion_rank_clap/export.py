@@ -4,11 +4,11 @@ import hashlib
 import io
 from pathlib import Path
 
-import msgspec
 import torch
 from torch import Tensor, nn
 
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.systems.emotion_rank_clap.net import TEXT_WIDTH, WIDTH, Clap
 
 NAME = "emotion-rank-clap"
@@ -93,9 +93,4 @@ def make_card(clap: Clap, graph: bytes, scores: dict[str, dict[str, float]]) -> 
 def write_bundle(place: Path, clap: Clap, scores: dict[str, dict[str, float]]) -> None:
     """Write graph, card and what makes Python find them."""
     graph = make_graph(clap)
-    card = make_card(clap, graph, scores)
-    place.mkdir(parents=True, exist_ok=True)
-    (place / WEIGHTS).write_bytes(graph)
-    (place / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
-    text = f'"""The {NAME} bundle: `{WEIGHTS}` and its card."""\n'
-    (place / "__init__.py").write_text(text, encoding="utf-8")
+    write_folder(place, make_card(clap, graph, scores), graph)

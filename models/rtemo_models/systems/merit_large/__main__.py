@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rtemo.api.model import ModelCard
 from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.systems.merit_large.calls import MOODS, string, uar_by_turn
 from rtemo_models.systems.merit_large.data import (
     WINDOW_SAMPLES,
@@ -30,7 +31,7 @@ from rtemo_models.systems.merit_large.data import (
     open_sounds,
     tightened,
 )
-from rtemo_models.systems.merit_large.export import Committee, listener_graph, make_card, write_bundle
+from rtemo_models.systems.merit_large.export import Committee, listener_graph, make_card
 from rtemo_models.systems.merit_large.features import BlockCache, export_encoder, open_blocks, open_encoder
 from rtemo_models.systems.merit_large.folds import print_folds
 from rtemo_models.systems.merit_large.heads import Heads
@@ -199,7 +200,7 @@ def write(
         for condition, by in found["scores"].items()
     }
     card = make_card(listener, graph, frames, VERSION, found["calibration"], flat)
-    write_bundle(out, card, graph)
+    write_folder(out, card, graph)
     sys.stdout.write(f"{out}: {len(graph) / 1e6:.1f} MB\n")
     return card
 

@@ -2,10 +2,8 @@
 
 import hashlib
 import io
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -179,12 +177,3 @@ def make_card(
         limits=LIMITS,
         recipe=RECIPE,
     )
-
-
-def write_bundle(place: Path, card: ModelCard, graph: bytes) -> None:
-    """Write graph, card and what makes Python find them."""
-    place.mkdir(parents=True, exist_ok=True)
-    (place / card.weights).write_bytes(graph)
-    (place / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
-    text = f'"""The {card.name} bundle: `{card.weights}` and its card."""\n'
-    (place / "__init__.py").write_text(text, encoding="utf-8")

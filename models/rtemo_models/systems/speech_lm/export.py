@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import numpy as np
 import torch
 
 from rtemo.api.model import ModelCard, TensorSpec
 from rtemo_models.kit.command import PATH, task
+from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.systems.speech_lm.net import SpeechLM, load
 
 NAME = "speech-lm"
@@ -141,10 +141,7 @@ def main(run: Path, order: str, scores: Path | None, out: Path) -> None:
         }
     card = make_card(net, graph, order, found)
     place = out / NAME
-    place.mkdir(parents=True, exist_ok=True)
-    (place / WEIGHTS).write_bytes(graph)
-    (place / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
-    (place / "__init__.py").write_text(f'"""The {NAME} bundle."""\n', encoding="utf-8")
+    write_folder(place, card, graph)
     click.echo(f"{place}: {len(graph) / 1e6:.1f} MB")
 
 
