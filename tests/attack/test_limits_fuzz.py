@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,35 +142,41 @@ def test_inputs_that_once_broke_a_decoder_are_taken_or_refused() -> None:
             DECODERS[name][0](bytes.fromhex(digits))
 
 
-def place(seed: int, count: int) -> None:
-    """Packets with numbers and positions from everywhere; see that the books stay true."""
+_LANES = Lanes(16_000)
+
+
+def place(seed: int, count: int, jump_share: float = 0.1) -> None:
+    """Packets with numbers and positions from everywhere; see that the books stay true and no packet costs much."""
     rng = random.Random(seed)
-    lanes, batch = Lanes(16_000), Batch()
+    lanes, batch = _LANES, Batch()
     writer = FakeWriter("call", "0", "fuzz", "", True, 1 << 40)
     placement = Placement(writer, 8_000, lanes, batch, is_live=True, reorder_s=0.04)
-    now_s, sequence, position, sent = 0.0, 0, 0, 0
+    now_s, sequence, position, sent = 0.0, rng.randrange(3), 0, 0
     interesting: tuple[Any, ...] = (0, 1, 2**31 - 1, 2**31, 2**32 - 1)
     for _ in range(count):
-        if rng.random() < 0.1:
+        if rng.random() < jump_share:
             sequence = rng.choice((*interesting, sequence + rng.randrange(-70, 70), rng.randrange(2**32))) % 2**32
-        if rng.random() < 0.1:
+        if rng.random() < jump_share:
             position = max(0, rng.choice((0, 2**61, position + rng.randrange(-40_000, 40_000), rng.randrange(2**61))))
         rate_hz = rng.choice((8_000,) * 50 + (16_000,))
         samples = rng.choice((1, 80, 160, 160))
         message = encode_packet(
             stream_names("call", "0"), "s16le", rate_hz, sequence, position, 0, rng.randbytes(2 * samples)
         )
+        busy_s = time.process_time()
         for _ in range(rng.choice((1, 1, 1, 1, 2, 0))):
             placement.take(decode_packet(message), now_s, 0)
             sent += samples
         now_s += rng.choice((0.0, 0.02, 0.1))
         placement.settle(now_s, 0)
         batch.flush()
+        assert time.process_time() - busy_s < 0.5, f"packet {sequence} at {position} of seed {seed}"
         sequence, position = (sequence + 1) % 2**32, position + samples
         writer.chunks.clear()
         writer.captures.clear()
         writer.gaps.clear()
     placement.finish(0)
+    placement.close()
     counts = placement.counts
     assert 0 < counts.received_samples <= sent
     assert counts.lost_samples >= 0
@@ -179,6 +186,11 @@ def place(seed: int, count: int) -> None:
 def test_no_numbers_break_the_placement() -> None:
     for seed in SEEDS:
         place(seed, 2_000)
+
+
+def test_no_numbers_at_the_beginning_of_a_stream_break_the_placement() -> None:
+    for seed in range(400):
+        place(seed, 6, jump_share=0.5)
 
 
 @pytest.mark.attack

@@ -256,14 +256,19 @@ class Placement:
         self._doubtful = None
         self._release_all(now_ns)
         packet = doubtful.packet
-        ahead, ahead_samples = self._ahead(packet), packet.start_sample - self._next_sample
+        ahead = self._ahead(packet)
+        self._jump(packet, ahead)
+        self._write(packet, ahead, now_ns)
+
+    def _jump(self, packet: AudioPacket, ahead: int) -> None:
+        """Go to where a packet begins without filling anything; what nobody would believe is not counted as lost."""
+        ahead_samples = packet.start_sample - self._next_sample
         if ahead > 1 and 0 < ahead_samples <= _COUNTED_JUMP_S * self.rate_hz:
             self._lose(ahead_samples)
         if ahead_samples < 0:
             self.counts.position_steps += 1
         self._holes.clear()
         self._next_sample = packet.start_sample
-        self._write(packet, ahead, now_ns)
 
     def _give_up(self, doubtful: _Doubtful) -> None:
         self._doubtful = None
@@ -310,8 +315,11 @@ class Placement:
             self._anchor(packet.sequence, packet)
 
     def _fill(self, packet: AudioPacket, ahead: int) -> None:
-        """Fill the hole before a packet."""
+        """Fill the hole before a packet, or jump over it where it is longer than any that is believed."""
         start, end = self._next_sample, packet.start_sample
+        if end - start > MAX_HOLE_S * self.rate_hz:  # packets that were held before the beginning was known
+            self._jump(packet, ahead)
+            return
         reason = Hole.PAUSE if ahead == 1 else Hole.LOSS
         self._next_sample = end
         if reason is Hole.PAUSE and self._is_live:

@@ -163,6 +163,23 @@ def test_single_far_jump_is_not_believed() -> None:
     assert bench.writer.lost_samples == PACKET
 
 
+@pytest.mark.parametrize("is_live", [True, False])
+@pytest.mark.parametrize("sequences", [(5, 6), (5, 100)], ids=["nothing missing", "packets missing"])
+def test_first_two_packets_far_apart_are_both_taken_and_no_hole_is_filled(
+    sequences: tuple[int, int], is_live: bool
+) -> None:
+    sound = noise(2 * PACKET)
+    bench = Bench(8_000, is_live=is_live)
+    far = [packet(sound, 0, rate_hz=8_000, sequence=sequences[0])]
+    far += [packet(sound, PACKET, offset=2**40, rate_hz=8_000, sequence=sequences[1])]
+    bench.take(*far)
+    bench.wait(1.0)  # a hole of that length, as silence, would be four terabytes
+    bench.finish()
+    assert bench.placement.counts.received_samples == 2 * PACKET
+    assert bench.writer.position_samples == 4 * PACKET
+    assert bench.writer.lost_samples == 0
+
+
 @pytest.mark.parametrize("jump", [10**9, -(10**6)])
 def test_far_jump_is_believed_when_a_second_packet_follows(jump: int) -> None:
     sound = noise(6 * PACKET)
