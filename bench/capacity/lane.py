@@ -58,7 +58,7 @@ class LanePlugin:
     """Asks for one lane: windows of a second, two a second, of every stream."""
 
     options_type: ClassVar[type[msgspec.Struct]] = LaneOptions
-    spec = PluginSpec(name="lane-bench")
+    spec = PluginSpec(name="lane-bench", reads_audio=False)  # its lane hears what entered the chain
 
     def __init__(self, options: LaneOptions) -> None:
         self._options = options

@@ -1,7 +1,8 @@
 """LaneQueue: windows on their way to one lane, and what it made of them on its way back."""
 
+import itertools
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -67,8 +68,10 @@ class LaneQueue:
         self._ring = ring
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._waiting: deque[LaneJob] = deque()
-        self._working: list[LaneJob] = []
+        self._tickets = itertools.count()
+        self._waiting: OrderedDict[int, LaneJob] = OrderedDict()  # by ticket, the one that waited longest first
+        self._stride: dict[Stream, int] = {}  # ticket of the stride that waits
+        self._working: dict[LaneJob, None] = {}
         self._done: deque[LaneJob] = deque()
         self._is_closed = False
         self.skipped = 0
@@ -77,24 +80,36 @@ class LaneQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def count_done(self) -> int:
+        """Windows that wait to be collected."""
+        return len(self._done)
+
     def put(self, job: LaneJob) -> None:
-        """Add a window; live, it takes the place of an older stride of the same stream. Driver thread."""
+        """Add a window; live, it takes the place of an older stride of the same stream. Driver thread.
+
+        The lane learns of it by `wake`: with many windows at once it would compete with the driver for each.
+        """
         with self._lock:
             if self._is_closed:
                 self.failed += 1
                 job.is_done = True
                 return
-            if self.is_live and job.trigger == STRIDE:
-                for index, other in enumerate(self._waiting):
-                    if other.stream is job.stream and other.trigger == STRIDE:
-                        self._waiting[index] = job
-                        self.skipped += 1
-                        self._changed.notify_all()
-                        return
-            if self.is_live and len(self._waiting) >= self._capacity:
-                self._waiting.popleft()
+            ticket = self._stride.get(job.stream) if self.is_live and job.trigger == STRIDE else None
+            if ticket is not None:
                 self.skipped += 1
-            self._waiting.append(job)
+            else:
+                if self.is_live and len(self._waiting) >= self._capacity:
+                    self._pop()
+                    self.skipped += 1
+                ticket = next(self._tickets)
+                if job.trigger == STRIDE:
+                    self._stride[job.stream] = ticket
+            self._waiting[ticket] = job
+
+    def wake(self) -> None:
+        """Tell the lane of what was put in. Driver thread."""
+        with self._lock:
             self._changed.notify_all()
 
     def take(self, limit: int, timeout_s: float) -> list[LaneJob]:
@@ -105,16 +120,16 @@ class LaneQueue:
             now_ns = self._now_ns()
             jobs: list[LaneJob] = []
             while self._waiting and len(jobs) < limit:
-                if jobs and self._waiting[0].tries:
+                if jobs and next(iter(self._waiting.values())).tries:
                     break  # one that failed in company is tried alone
-                job = self._waiting.popleft()
+                job = self._pop()
                 if self.is_live and now_ns - job.cut_ns > self._max_age_ns:
                     self.skipped += 1
                 else:
                     jobs.append(job)
                     if job.tries:
                         break
-            self._working += jobs
+            self._working.update(dict.fromkeys(jobs))
             return jobs
 
     def finish(self, jobs: list[LaneJob]) -> None:
@@ -122,7 +137,7 @@ class LaneQueue:
         with self._lock:
             for job in jobs:
                 if job in self._working:  # else the lane was given up meanwhile
-                    self._working.remove(job)
+                    del self._working[job]
                     job.is_done = True
                     self._done.append(job)
             self._changed.notify_all()
@@ -138,41 +153,45 @@ class LaneQueue:
         """
         with self._lock:
             again = [job for job in self._working if not job.tries and not for_good]
-            lost = [job for job in self._working if job.tries or for_good] + (list(self._waiting) if for_good else [])
+            lost = [job for job in self._working if job.tries or for_good]
+            lost += self._waiting.values() if for_good else ()
             self.failed += len(lost)
             for job in lost:
                 job.is_done = True
             for job in reversed(again):
                 job.tries += 1
-                self._waiting.appendleft(job)
+                ticket = next(self._tickets)  # a newer stride may wait already, which this one does not supersede
+                self._waiting[ticket] = job
+                self._waiting.move_to_end(ticket, last=False)
             self._working.clear()
             if for_good:
                 self._is_closed = True
-                self._waiting.clear()
+                self._clear()
             self._changed.notify_all()
         self._ring()
 
-    def collect(self) -> list[LaneJob]:
-        """Take what is done, in the order in which it was done. Driver thread."""
+    def collect(self, limit: int = 0) -> list[LaneJob]:
+        """Take what is done, in the order in which it was done, up to `limit` if there is one. Driver thread."""
         if not self._done:
             return []
         with self._lock:
-            done = list(self._done)
-            self._done.clear()
-            return done
+            count = min(limit or len(self._done), len(self._done))
+            return [self._done.popleft() for _ in range(count)]
 
     def has(self, stream: Stream) -> bool:
         """Whether something of a stream is on its way in either direction."""
         with self._lock:
-            return any(job.stream is stream for jobs in (self._waiting, self._working, self._done) for job in jobs)
+            jobs = itertools.chain(self._waiting.values(), self._working, self._done)
+            return any(job.stream is stream for job in jobs)
 
     def forget(self, stream: Stream) -> None:
         """Drop everything of a stream. Driver thread."""
         with self._lock:
-            kept = deque(job for job in self._waiting if job.stream is not stream)
-            self.skipped += len(self._waiting) - len(kept)
-            self._waiting = kept
-            self._working = [job for job in self._working if job.stream is not stream]
+            self._stride.pop(stream, None)
+            for ticket in [ticket for ticket, job in self._waiting.items() if job.stream is stream]:
+                del self._waiting[ticket]
+                self.skipped += 1
+            self._working = {job: None for job in self._working if job.stream is not stream}
             self._done = deque(job for job in self._done if job.stream is not stream)
 
     def wait(self, timeout_s: float = _WAIT_S) -> None:
@@ -185,7 +204,18 @@ class LaneQueue:
         """Let a waiting lane go."""
         with self._lock:
             self._is_closed = True
-            for job in self._waiting:
+            for job in self._waiting.values():
                 job.is_done = True
-            self._waiting.clear()
+            self._clear()
             self._changed.notify_all()
+
+    def _pop(self) -> LaneJob:
+        """Take the window that waited longest."""
+        ticket, job = self._waiting.popitem(last=False)
+        if self._stride.get(job.stream) == ticket:
+            del self._stride[job.stream]
+        return job
+
+    def _clear(self) -> None:
+        self._waiting.clear()
+        self._stride.clear()

@@ -20,6 +20,10 @@ from rtemo.engine.stream import Stream
 Tell = Callable[[Finding, Emit], None]
 
 _QUEUE_PER_STREAM = 4
+_SPREAD_TICKS = 8
+"""Ticks over which a live driver spreads windows or findings that come at once, so that none of them is long."""
+_AT_ONCE = 4
+"""How many of them a tick takes in any case."""
 
 
 class Lane:
@@ -73,7 +77,10 @@ class Lane:
         self._is_wanted[slot] = False
 
     def due(self, block: Block) -> NDArray[np.int64]:
-        """Count one hop of every row and give the rows whose stride is over."""
+        """Count one hop of every row and give the rows whose stride is over.
+
+        Live, streams that began together do not stay together: some of their windows come a few hops later.
+        """
         slots = block.rows
         self._since[slots] += 1
         if self.spec.while_mark:
@@ -81,10 +88,17 @@ class Lane:
         else:
             self._is_wanted[slots] = True
         rows = np.flatnonzero(self._since[slots] >= self.stride_hops)
+        most = max(_AT_ONCE, 2 * len(slots) // self.stride_hops, len(slots) // _SPREAD_TICKS)
+        if self.queue.is_live and len(rows) > most:
+            rows = rows[np.argsort(-self._since[slots[rows]], kind="stable")[:most]]
         self._since[slots[rows]] = 0
         rows = rows[self._is_wanted[slots[rows]]]
         self._is_wanted[slots[rows]] = False
         return rows
+
+    def collect(self) -> list[LaneJob]:
+        """Take of what is done as much as one tick of a live driver should tell."""
+        return self.queue.collect(max(_AT_ONCE, self.queue.count_done // _SPREAD_TICKS))
 
     def state(self) -> LaneState:
         """Tell how it fares, ages since the last time."""
@@ -239,6 +253,7 @@ class Lanes:
             said: What plugins and lanes have said since the last tick.
         """
         for lane in self.all:
+            waiting = len(lane.queue)
             if lane.has_strides:
                 for row in lane.due(block).tolist():
                     end = lane.history.end_sample(streams[row].slot)
@@ -248,6 +263,8 @@ class Lanes:
                     if event.stream is not None and event.kind in lane.waits_for:
                         start = max(event.start_sample, event.end_sample - lane.window_samples)
                         self._put(lane, event.stream, start, event.end_sample, event.kind)
+            if len(lane.queue) > waiting:
+                lane.queue.wake()
 
     def _put(self, lane: Lane, stream: Stream, start_sample: int, end_sample: int, trigger: str) -> None:
         if not (lane.is_timing or stream.analysis == "person"):
@@ -272,10 +289,7 @@ class Lanes:
         """
         for lane in self.all:
             lane.worker.look()
-        if self._is_live:
-            found = [(lane, job) for lane in self.all for job in lane.queue.collect()]
-        else:
-            found = self._land(is_ending)
+        found = self._arrived() if self._is_live else self._land(is_ending)
         findings = []
         for lane, job in found:
             lane.age.add(self._now_ns() - job.cut_ns)
@@ -285,6 +299,9 @@ class Lanes:
                     (lane, Finding(job.stream, job.start_sample, job.end_sample, job.trigger, max(age, 0), job.result))
                 )
         return findings
+
+    def _arrived(self) -> list[tuple[Lane, LaneJob]]:
+        return [(lane, job) for lane in self.all for job in lane.collect()]
 
     def _land(self, is_ending: Callable[[Stream], bool]) -> list[tuple[Lane, LaneJob]]:
         due = [

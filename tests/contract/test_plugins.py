@@ -1,5 +1,8 @@
 """Every installed plugin keeps the contract that the engine and other plugins rely on."""
 
+import inspect
+from pathlib import Path
+
 import pytest
 
 from rtemo.api import ModelError
@@ -25,3 +28,16 @@ def case(request) -> Case:
     except ModelError as error:
         pytest.skip(str(error))
     return request.param
+
+
+def test_a_plugin_that_never_looks_at_the_samples_says_so_that_no_audio_is_made_for_it() -> None:
+    silent = set()
+    for name in registry.installed():
+        plugin = registry.make(name)
+        sources = Path(inspect.getfile(type(plugin))).parent.glob("*.py")
+        is_read = any(
+            word in source.read_text() for source in sources for word in ("block.samples", 'audio="processed"')
+        )
+        if plugin.spec.reads_audio and not is_read:
+            silent.add(name)
+    assert not silent

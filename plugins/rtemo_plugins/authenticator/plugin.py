@@ -39,6 +39,7 @@ class AuthenticatorPlugin:
             name="authenticator",
             summary="Risk that the voice is synthetic, by experts on a large speech encoder.",
             version="1",
+            reads_audio=False,
             requires=("vad.speech",),
             emits=(Spoof, Emotion) if self._options.emotion else (Spoof,),
         )

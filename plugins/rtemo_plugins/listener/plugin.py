@@ -48,6 +48,7 @@ class ListenerPlugin:
             name="listener",
             summary="Eight emotions, arousal and valence of the current turn, by a large speech encoder.",
             version="1",
+            reads_audio=False,
             requires=("vad.speech",),
             provides=(Mark(LISTENS, "uint8", (), _UNKNOWN, "1 in turns that it speaks of, else 0, 255 unknown"),),
             emits=(Emotion,),

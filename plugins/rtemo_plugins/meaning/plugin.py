@@ -36,6 +36,7 @@ class MeaningPlugin:
             name="meaning",
             summary="How near a voice is to descriptions of your own, as 'a caller losing patience'.",
             version="1",
+            reads_audio=False,
             requires=("vad.speech",),
             hears=("speech_start", "speech_end"),
             emits=(QueryScore,),

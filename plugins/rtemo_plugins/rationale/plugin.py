@@ -53,6 +53,7 @@ class RationalePlugin:
             name="rationale",
             summary="Why a turn sounds as it does: measured cues and words, in a sentence.",
             version="1",
+            reads_audio=False,
             requires=("vad.speech", "vad.voice", "level.rms_dbfs", "prosody.pitch_hz"),
             hears=("speech_end", "prosody", "emotion", "transcript"),
             emits=(Rationale,),

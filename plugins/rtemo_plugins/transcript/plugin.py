@@ -41,6 +41,7 @@ class TranscriptPlugin:
             name="transcript",
             summary="What is said, in words, with their times; by a speech model beside the tick.",
             version="1",
+            reads_audio=False,
             requires=("vad.speech",),
             hears=("speech_start", "speech_end"),
             emits=(Transcript,),
