@@ -155,24 +155,24 @@ def test_live_threads_of_every_pace_account_for_every_sample() -> None:
         assert counters.dropped_events == counters.source_lost_samples == 0
 
 
-@pytest.mark.heavy
 @pytest.mark.timeout(600)
-def test_an_hour_of_drifting_clocks_leaves_the_backlog_bounded() -> None:
+@pytest.mark.parametrize("minutes", [10, pytest.param(60, marks=pytest.mark.long)])
+def test_drifting_clocks_leave_the_backlog_bounded(minutes: int) -> None:
     rig = Rig(health_interval_s=1e6)
     hop = ramp(HOP)
-    hour_s = 3_600
+    duration_s = 60 * minutes  # 300 ppm are 18 hops in ten minutes
     for call, drift in zip("ab", (300, -300), strict=True):
         writer = rig.open(call)
-        rig.clock.every(HOP_NS / (1 + drift * 1e-6), partial(writer.write, hop), 1_000_000, hour_s * S)
+        rig.clock.every(HOP_NS / (1 + drift * 1e-6), partial(writer.write, hop), 1_000_000, duration_s * S)
     ring = rig.engine.floor._ring
     most = 0
-    for minute in range(1, 60):
+    for minute in range(1, minutes):
         rig.run_until(minute * 60 * S)
         rig.heard.clear()
         most = max(most, int((ring.write - ring.read)[:2].max()) // HOP)
     assert most <= 6
     counters = rig.counters()
-    drifted_hops = hour_s * 100 * 300e-6
+    drifted_hops = duration_s * 100 * 300e-6
     assert counters.overrun_samples == counters.xruns == 0
     assert counters.concealed_hops <= drifted_hops * 1.05 + 10
     assert counters.skipped_hops <= 2 * drifted_hops * 1.05 + 10
