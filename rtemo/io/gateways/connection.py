@@ -42,3 +42,6 @@ class Connection:
             reason: Why, for the peer.
             is_broken: Whether the peer did what it should not.
         """
+
+    def cut_off(self) -> None:
+        """Close it without a word, when it does not let itself be closed with one."""
