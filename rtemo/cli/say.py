@@ -86,7 +86,11 @@ def _text(text: str | None) -> str:
 
     if text is None:
         raise click.UsageError("there is no TEXT to say")
-    given = sys.stdin.read(_MOST_TEXT_CHARS + 1) if text == "-" else text
+    try:
+        given = sys.stdin.read(_MOST_TEXT_CHARS + 1) if text == "-" else text
+        given.encode()
+    except UnicodeError:
+        raise VoiceError("the text is no UTF-8", "convert it first, as with iconv") from None
     if not given.strip():
         raise VoiceError("there is no text", "give a sentence")
     if len(given) > _MOST_TEXT_CHARS:
