@@ -67,6 +67,7 @@ def command(
         return _check(tools, check)
     given = _text(text)
     asked = _consent(like, consent)
+    _check_outputs([] if like is None else [like], {"--out": out, "--save-style": save_style})
     service, voice = _service(tools, bundle)
     if phonemes:
         click.echo(" ".join(form.signs + form.mark for form in service.forms(given, language)))
@@ -96,6 +97,16 @@ def _text(text: str | None) -> str:
     if len(given) > _MOST_TEXT_CHARS:
         raise VoiceError(f"the text has more than {_MOST_TEXT_CHARS} characters", "say it in parts")
     return given
+
+
+def _check_outputs(inputs: list[Path], outputs: dict[str, Path | None]) -> None:
+    """Make the folders of what will be written, and refuse what cannot be, before the seconds of speaking."""
+    from rtemo.cli.outputs import check_outputs
+
+    for path in outputs.values():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    check_outputs(inputs, outputs)
 
 
 def _consent(like: Path | None, consent: str | None) -> "Consent | None":

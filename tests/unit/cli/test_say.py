@@ -246,3 +246,13 @@ def test_samples_that_are_no_numbers_are_silence_and_a_long_file_is_refused(tmp_
     assert samples[300] == 0.5
     with pytest.raises(AudioInputError, match="at most 0 s"):
         LazyTools().read_audio(path, longest_s=0.4)
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_spoken(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("rtemo.cli.say._service", lambda tools, bundle: pytest.fail("it began to speak"))
+    for out in (tmp_path, "/proc/x.wav"):
+        done = run("good morning", "--bundle", folder, "--out", out)
+        assert "cannot be written" in str(done.exception)
+    (tmp_path / "a").write_text("")
+    done = run("good morning", "--bundle", folder, "--out", tmp_path / "a" / "x.wav")
+    assert isinstance(done.exception, OSError)
