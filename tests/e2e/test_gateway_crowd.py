@@ -17,7 +17,7 @@ from tests.fakes.zmq_ends import wait_until
 pytest.importorskip("websockets.asyncio.server", reason="websockets is not installed: rtemo[telephony]")
 
 from rtemo.io.gateways.audiohook import AudioHookSource
-from rtemo.io.gateways.freeswitch import FreeSwitchSource
+from rtemo.io.gateways.freeswitch import Address, FreeSwitchSource, read_address
 
 pytestmark = pytest.mark.e2e
 
@@ -105,3 +105,8 @@ def test_more_lines_than_files_may_be_open_are_refused_with_a_word(monkeypatch: 
     monkeypatch.setattr(rtp, "file_limit", lambda: 1024)
     with pytest.raises(EndpointError, match="4096 lines take 16384 sockets"):
         rtp.RtpSource(RtpOptions(first_port=0, lines=4096)).check()
+
+
+@pytest.mark.parametrize("path", ["//[/b?rate=16000", "http://[::1/b?rate=16000"])
+def test_what_looks_like_a_host_in_the_path_of_a_request_is_none(path: str) -> None:
+    assert read_address(path) == Address("b", 16_000, 1)
