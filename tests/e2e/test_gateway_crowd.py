@@ -59,6 +59,15 @@ def test_who_reads_no_answers_of_audiohook_is_cut_off() -> None:
         assert made.ended("C", "external").end_reason == "lost"
 
 
+def test_who_sends_far_too_many_messages_is_held_up_by_the_network_and_nobody_else() -> None:
+    with gate(FreeSwitchSource) as made, shake(made.port, "/A") as peer:
+        peer.settimeout(0.5)
+        flood(peer, text_frame("{}") * 5_000, 1 << 30)
+        with shake(made.port, "/B"):
+            assert is_in(made, "B")
+        assert 1_000 < made.source.counts.messages < 6_000
+
+
 def test_connections_without_a_handshake_keep_no_call_out() -> None:
     with gate(FreeSwitchSource, hello_s=60.0) as made:
         silent = [socket.create_connection(("127.0.0.1", made.port)) for _ in range(300)]

@@ -99,6 +99,7 @@ class AudioSocketSource(Gateway):
     async def _converse(self, connection: AudioSocketConnection, reader: asyncio.StreamReader) -> None:
         channel = self._options.channel
         while not connection.end_reason:
+            await connection.breathe()
             kind, count_bytes = wire.check_header(await reader.readexactly(wire.HEADER_BYTES))
             payload = await reader.readexactly(count_bytes)
             now_s = time.monotonic()

@@ -72,6 +72,7 @@ class FreeSwitchSource(WebGateway):
         connection.has_call = True
         clock, number, next_sample = SenderClock(), 0, 0
         async for data in connection.socket:
+            await connection.breathe()
             now_s, now_ns = time.monotonic(), time.time_ns()
             if now_s - connection.heard_s > _PAUSE_S:
                 clock.restart()
