@@ -1,14 +1,15 @@
 """Gateways against peers that take nothing, come in crowds or lie about time: nobody else notices."""
 
-import json
+import asyncio
 import socket
 import uuid
 
 import pytest
 
 from rtemo.api import EndpointError
-from rtemo.io.gateways import rtp
+from rtemo.io.gateways import gateway, rtp
 from rtemo.io.gateways.audiosocket import AudioSocketSource
+from rtemo.io.gateways.connection import Connection
 from rtemo.io.gateways.options import RtpOptions
 from tests.fakes.gateways import gate
 from tests.fakes.raw_web_socket import PINGS, flood, shake, text_frame
@@ -22,14 +23,6 @@ from rtemo.io.gateways.freeswitch import Address, FreeSwitchSource, read_address
 pytestmark = pytest.mark.e2e
 
 
-def taken(peer, messages):
-    """Send messages, without reading, until the other end gives up; give the size of each that it took."""
-    for message in messages:
-        if not flood(peer, message, 1):
-            return
-        yield len(message)
-
-
 def is_in(made, call, channel="0"):
     return wait_until(lambda: (call, channel) in made.desk.writers)
 
@@ -41,22 +34,26 @@ def test_who_asks_for_answers_to_pings_and_reads_none_is_cut_off() -> None:
             assert is_in(made, "B")
 
 
-def test_who_reads_no_answers_of_audiohook_is_cut_off() -> None:
-    session = str(uuid.uuid4())
+class Deaf(Connection):
+    """A peer that takes nothing, so that saying goodbye takes for ever."""
 
-    def message(kind, seq, **parameters):
-        return text_frame(
-            json.dumps(
-                {"version": "2", "id": session, "type": kind, "seq": seq, "serverseq": 0, "parameters": parameters}
-            )
-        )
+    is_cut = False
 
-    offer = {"type": "audio", "format": "PCMU", "channels": ["external"], "rate": 8000}
-    with gate(AudioHookSource, unsigned=True, resume_s=0.1) as made, shake(made.port, "/hook") as peer:
-        peer.sendall(message("open", 1, conversationId="C", participant={"id": "p"}, media=[offer]))
-        assert is_in(made, "C", "external")
-        assert sum(taken(peer, (message("ping", number) for number in range(2, 200_000)))) < 16 << 20
-        assert made.ended("C", "external").end_reason == "lost"
+    async def hang_up(self, reason: str, is_broken: bool) -> None:
+        await asyncio.sleep(60)
+
+    def cut_off(self) -> None:
+        self.is_cut = True
+
+
+def test_a_peer_that_does_not_let_itself_be_hung_up_on_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_HANG_UP_S", 0.05)
+    with gate(AudioSocketSource) as made:
+        deaf = Deaf("10.0.0.1", 1)
+        assert made.source._loop is not None
+        made.source._loop.call_soon_threadsafe(made.source.break_off, deaf, "sent nonsense")
+        assert wait_until(lambda: deaf.is_cut)
+        assert wait_until(lambda: not made.source._closing)
 
 
 def test_who_sends_far_too_many_messages_is_held_up_by_the_network_and_nobody_else() -> None:
