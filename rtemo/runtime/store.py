@@ -156,7 +156,10 @@ _ELSEWHERE = {"ctranslate2": ("a speech model", "speech"), "sentence": ("an enco
 _RUN_BY = {"ctranslate2": ("ctranslate2", "faster_whisper"), "sentence": ("tokenizers",)}
 """What runs a bundle → packages of an extra without which it cannot."""
 
-_EXTRAS = {"ctranslate2": ("the speech model", "words"), "sentence": ("the encoder of sentences", "meaning")}
+_EXTRAS = {
+    "ctranslate2": ("the speech model", "rtemo[words]"),
+    "sentence": ("the encoder of sentences", "rtemo[meaning]"),
+}
 
 
 class ModelStore:
@@ -334,7 +337,7 @@ def _cannot_run(bundle: Bundle, module: str) -> ModelError:
     what, extra = _EXTRAS[bundle.card.runtime]
     return ModelError(
         f"{what} {bundle.card.name!r} cannot be run: {module} is not installed",
-        f"install the extra, as `pip install 'rtemo[{extra}]'`",
+        f"install the extra, as `pip install '{extra}'`",
     )
 
 
