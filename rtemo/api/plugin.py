@@ -123,7 +123,11 @@ class PluginContext(Protocol):
         """Load the bundle of that name, checked, or raise `ModelError`."""
 
     def card(self, name: str) -> ModelCard:
-        """Read the card of the bundle of that name, without loading it, or raise `ModelError`."""
+        """Read the card of a bundle that a lane will load, without loading it.
+
+        Raises:
+            ModelError: There is no such bundle, or it could not be loaded here: its files, or an extra, are missing.
+        """
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None

@@ -24,6 +24,8 @@ def command(calls: tuple[str, ...], store: Path) -> int:
     from rtemo.cli.main import EXIT_FAILED
     from rtemo.io.publishers.store import erase
 
+    if not all(calls):
+        raise click.UsageError("a CALL is empty; name the call, as rtemo report events.db shows it")
     is_found = True
     for call in calls:
         count = erase(store, call)

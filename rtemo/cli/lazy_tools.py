@@ -37,22 +37,30 @@ class LazyTools:
         import numpy as np
 
         from rtemo.api import AudioInputError
-        from rtemo.dsp.resample import resample
+        from rtemo.dsp.resample import PolyphaseResampler
         from rtemo.io.sources.audio_file import AudioFile
 
         file = AudioFile(path)
         try:
-            if file.duration_s > longest_s:
-                raise AudioInputError(
-                    f"{path} is {file.duration_s:.0f} s long, at most {longest_s:.0f} s are taken", "cut it first"
-                )
-            samples = file.read(round(longest_s * file.sample_rate_hz) + 1)
+            rate_hz = file.sample_rate_hz
+            convert = None if rate_hz == _RATE_HZ else PolyphaseResampler(rate_hz, _RATE_HZ)
+            parts: list[NDArray[np.float32]] = []
+            while (samples := file.read(rate_hz)).size:  # a second at a time: what a header says is no size to allocate
+                if max(file.position_samples, file.frames) > longest_s * rate_hz:
+                    long_s = max(file.position_samples, file.frames) / rate_hz
+                    raise AudioInputError(
+                        f"{path} is {long_s:.0f} s long, at most {longest_s:.0f} s are taken", "cut it first"
+                    )
+                finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+                mono = finite.mean(axis=0, dtype=np.float32)
+                parts.append(mono if convert is None else convert.process(mono))
         finally:
             file.close()
-        mono = np.nan_to_num(samples.mean(axis=0), posinf=0.0, neginf=0.0).astype(np.float32)
-        if not mono.size:
+        if not parts:
             raise AudioInputError(f"{path} contains no audio", file.truncation or "record or copy it again")
-        return mono if file.sample_rate_hz == _RATE_HZ else resample(mono, file.sample_rate_hz, _RATE_HZ)
+        if convert is not None:
+            parts.append(convert.flush()[0])
+        return np.concatenate(parts)
 
     def write_speech(self, path: Path, samples: "NDArray[np.float32]", facts: Mapping[str, str]) -> None:
         """Write a WAV file with the tag."""

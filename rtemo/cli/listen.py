@@ -254,7 +254,7 @@ def _standard_input(
 
 
 def _device_name(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 
 def _sinks(config: "Config", is_played: bool, play_device: str | None, audio_endpoint: str | None) -> "list[AudioSink]":

@@ -1,6 +1,7 @@
 """Checks on where results go, before anything is overwritten."""
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,7 +14,8 @@ def check_outputs(inputs: Iterable[Path], outputs: Mapping[str, Path | None]) ->
         outputs: Option → file that it names; None where it was not given.
 
     Raises:
-        ConfigError: An output is an input, or a sound file in a folder that is read, or two outputs are the same file.
+        ConfigError: An output is an input, or a sound file in a folder that is read, two outputs are the same file, or
+            one cannot be written: that is worth saying before the work of which it is the result.
     """
     from rtemo.api import ConfigError
     from rtemo.api.text import shown
@@ -23,8 +25,11 @@ def check_outputs(inputs: Iterable[Path], outputs: Mapping[str, Path | None]) ->
     roots = list(inputs)
     seen: dict[str, str] = {}
     for option, path in places.items():
-        if path.exists() and not path.is_file():
+        if path.exists() and not path.is_file() and not path.is_dir():
             continue  # /dev/null, a pipe: nothing there is lost
+        problem = _obstacle(path)
+        if problem:
+            raise ConfigError(f"{option} {shown(path)} cannot be written ({problem})", "choose another place")
         real = os.path.realpath(path)
         if real in seen:
             raise ConfigError(f"{option} and {seen[real]} name the same file {shown(path)}", "give each its own")
@@ -35,3 +40,17 @@ def check_outputs(inputs: Iterable[Path], outputs: Mapping[str, Path | None]) ->
                 raise ConfigError(
                     f"{option} {shown(path)} would write over a file that is to be read", "choose another"
                 )
+
+
+def _obstacle(path: Path) -> str:
+    """Say why a file cannot be written, or nothing."""
+    try:
+        if path.exists():
+            with path.open("ab"):
+                pass
+        else:
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

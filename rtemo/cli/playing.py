@@ -25,7 +25,7 @@ class Player:
     """
 
     def __init__(self, device: str = "", sink: SpeakerSink | None = None) -> None:
-        wanted: int | str = int(device) if device.isdigit() else device
+        wanted: int | str = int(device) if device.isdecimal() else device
         self._sink = sink or SpeakerSink(PlayOptions(device=wanted, surplus_s=0.5))
         self._stopped = threading.Event()
         self._begun_s = 0.0

@@ -59,7 +59,7 @@ def record_utterance(longest_s: float = 20.0, device: str = "", source: Source |
     from rtemo.io.sources.options import MicrophoneOptions
 
     if source is None:
-        wanted: int | str = int(device) if device.isdigit() else device
+        wanted: int | str = int(device) if device.isdecimal() else device
         source = MicrophoneSource(MicrophoneOptions(device=wanted, role="user"))
     keeper = _Keeper()
     start = end = -1

@@ -67,6 +67,7 @@ def command(
         return _check(tools, check)
     given = _text(text)
     asked = _consent(like, consent)
+    _check_outputs([] if like is None else [like], {"--out": out, "--save-style": save_style})
     service, voice = _service(tools, bundle)
     if phonemes:
         click.echo(" ".join(form.signs + form.mark for form in service.forms(given, language)))
@@ -86,12 +87,26 @@ def _text(text: str | None) -> str:
 
     if text is None:
         raise click.UsageError("there is no TEXT to say")
-    given = sys.stdin.read(_MOST_TEXT_CHARS + 1) if text == "-" else text
+    try:
+        given = sys.stdin.read(_MOST_TEXT_CHARS + 1) if text == "-" else text
+        given.encode()
+    except UnicodeError:
+        raise VoiceError("the text is no UTF-8", "convert it first, as with iconv") from None
     if not given.strip():
         raise VoiceError("there is no text", "give a sentence")
     if len(given) > _MOST_TEXT_CHARS:
         raise VoiceError(f"the text has more than {_MOST_TEXT_CHARS} characters", "say it in parts")
     return given
+
+
+def _check_outputs(inputs: list[Path], outputs: dict[str, Path | None]) -> None:
+    """Make the folders of what will be written, and refuse what cannot be, before the seconds of speaking."""
+    from rtemo.cli.outputs import check_outputs
+
+    for path in outputs.values():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    check_outputs(inputs, outputs)
 
 
 def _consent(like: Path | None, consent: str | None) -> "Consent | None":

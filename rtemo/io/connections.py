@@ -12,7 +12,9 @@ from rtemo.io.sockets import Socket
 
 _EVENTS = 2_048  # taken in one turn
 _EVENT = struct.Struct("=HI")
-_OWN_FILES = 128  # what a process needs besides: models, logs, sockets between threads, one log or sound file per call
+OWN_FILES = 128
+"""What a process needs besides connections: models, logs, sockets between threads, a log or sound file per call."""
+
 _SOCKETS = 5  # events, state, query, ingest, audio out
 
 _MOST_FILES = 65_536
@@ -25,15 +27,18 @@ def raise_file_limit() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return file_limit()
+
+
+def file_limit() -> int:
+    """Tell how many files this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def room_for_connections() -> int:
     """Tell how many connections one socket may have, so that all sockets together leave files for the rest."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = _MOST_FILES if soft == resource.RLIM_INFINITY else soft
-    return max(8, (files - _OWN_FILES) // _SOCKETS)
+    return max(8, (file_limit() - OWN_FILES) // _SOCKETS)
 
 
 class Connections:

@@ -45,7 +45,7 @@ class Ctranslate2Speech:
                 "add them to `files` of the card",
             )
         kind, _, number = device.partition(":")
-        _check_device(kind, int(number) if number.isdigit() else 0, device)
+        _check_device(kind, int(number) if number.isdecimal() else 0, device)
         try:
             self._model = faster_whisper.WhisperModel(
                 _NOWHERE,

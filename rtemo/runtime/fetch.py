@@ -77,7 +77,8 @@ def _download(wanted: WantedFile, url: str, begun: Path, on_bytes: OnBytes) -> N
                 if done and answer.status != http.client.PARTIAL_CONTENT:  # it cannot go on, so it begins anew
                     file.truncate(0)
                     digest, done = hashlib.sha256(), 0
-                whole = wanted.size_bytes or (done + int(answer.headers.get("Content-Length") or 0))
+                length = answer.headers.get("Content-Length") or ""
+                whole = wanted.size_bytes or (done + (int(length) if length.isdecimal() else 0))
                 on_bytes(done, whole)
                 for piece in _pieces(answer):
                     done += len(piece)

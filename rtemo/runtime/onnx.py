@@ -214,7 +214,7 @@ def providers(device: str) -> list[Any]:
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return ["CPUExecutionProvider"]
-    if kind != "cuda" or (number and not number.isdigit()):
+    if kind != "cuda" or (number and not number.isdecimal()):
         raise ModelError(f"there is no device {device!r}", "name cpu, cuda or cuda:<number>")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise ModelError(

@@ -153,6 +153,14 @@ def find(name: str, folders: Sequence[str] = ()) -> Bundle:
 _ELSEWHERE = {"ctranslate2": ("a speech model", "speech"), "sentence": ("an encoder of sentences", "sentence")}
 """What runs a bundle that is no graph → what that is, and how a plugin gets it."""
 
+_RUN_BY = {"ctranslate2": ("ctranslate2", "faster_whisper"), "sentence": ("tokenizers",)}
+"""What runs a bundle → packages of an extra without which it cannot."""
+
+_EXTRAS = {
+    "ctranslate2": ("the speech model", "rtemo[words]"),
+    "sentence": ("the encoder of sentences", "rtemo[meaning]"),
+}
+
 
 class ModelStore:
     """Loads bundles on request and lends every caller of one name the same handle.
@@ -191,12 +199,19 @@ class ModelStore:
         return self._handles[name]
 
     def card(self, name: str) -> ModelCard:
-        """Find a bundle and read its card alone.
+        """Find a bundle that others will load, and read its card alone.
 
         Raises:
-            ModelError: There is no such bundle, or its card is not readable.
+            ModelError: There is no such bundle, its card is not readable, or its files or what runs it are not here.
         """
-        return self._find(name).card
+        bundle = self._find(name)
+        for module in _RUN_BY.get(bundle.card.runtime, ()):
+            if importlib.util.find_spec(module) is None:
+                raise _cannot_run(bundle, module)
+        for wanted in bundle.wanted():
+            if bundle.places.find(wanted) is None:
+                raise bundle.places.missing(wanted)
+        return bundle.card
 
     def speech(self, name: str) -> SpeechHandle:
         """Find, check and load a speech model, or lend the one already loaded.
@@ -302,10 +317,7 @@ def _open_speech(bundle: Bundle, options: RuntimeOptions) -> SpeechHandle:
     try:
         from rtemo.runtime.ctranslate2 import Ctranslate2Speech
     except ImportError as error:
-        raise ModelError(
-            f"the speech model {bundle.card.name!r} cannot be run: {error.name or error} is not installed",
-            "install the extra, as `pip install 'rtemo[words]'`",
-        ) from error
+        raise _cannot_run(bundle, error.name or str(error)) from error
     files = bundle.read_files()
     _warn_of_stranger(bundle)
     return Ctranslate2Speech(bundle.card, files, options.device, half=options.half, threads=options.speech_threads)
@@ -315,13 +327,18 @@ def _open_sentence(bundle: Bundle) -> SentenceHandle:
     try:
         from rtemo.runtime.sentence import MiniLmSentence
     except ImportError as error:
-        raise ModelError(
-            f"the encoder of sentences {bundle.card.name!r} cannot be run: {error.name or error} is not installed",
-            "install the extra, as `pip install 'rtemo[meaning]'`",
-        ) from error
+        raise _cannot_run(bundle, error.name or str(error)) from error
     files = bundle.read_files()
     _warn_of_stranger(bundle)
     return MiniLmSentence(bundle.card, files)
+
+
+def _cannot_run(bundle: Bundle, module: str) -> ModelError:
+    what, extra = _EXTRAS[bundle.card.runtime]
+    return ModelError(
+        f"{what} {bundle.card.name!r} cannot be run: {module} is not installed",
+        f"install the extra, as `pip install '{extra}'`",
+    )
 
 
 def _warn_of_stranger(bundle: Bundle) -> None:

@@ -49,7 +49,7 @@ class EspeakLibrary:
     def phonemes(self, text: str, language: str) -> str:
         """Give IPA; see `Espeak`."""
         if language != self._language:
-            if self._library.espeak_SetVoiceByName(language.encode()) != 0:
+            if not language.isascii() or self._library.espeak_SetVoiceByName(language.encode()) != 0:
                 raise _unknown(language)
             self._language = language
         rest = ctypes.c_char_p(text.encode())
@@ -68,13 +68,16 @@ class EspeakProgram:
 
     def phonemes(self, text: str, language: str) -> str:
         """Give IPA; see `Espeak`."""
-        done = subprocess.run(
-            [self._path, "-q", "--ipa", f"--tie={TIE}", "-v", language, "--stdin"],
-            input=text.encode(),
-            capture_output=True,
-            timeout=_PROGRAM_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [self._path, "-q", "--ipa", f"--tie={TIE}", "-v", language, "--stdin"],
+                input=text.encode(),
+                capture_output=True,
+                timeout=_PROGRAM_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise VoiceError(f"espeak-ng did not answer within {_PROGRAM_S:g} s", "reinstall espeak-ng") from None
         if done.returncode:
             raise _unknown(language)
         return " ".join(done.stdout.decode("utf-8", "replace").split())

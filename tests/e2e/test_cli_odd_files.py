@@ -226,7 +226,7 @@ def test_numbers_that_are_none_and_names_that_are_empty_are_refused(capsys):
 def test_a_path_that_cannot_be_used_is_no_fault_of_ours(capsys, odd):
     done = call(capsys, "listen", odd / "plain.wav", "--fast", *CHAIN, "--svg", "/none/x.svg")
     assert done.code == 2
-    assert "/none/x.svg cannot be used (No such file or directory); check the path" in done.complaint
+    assert "--svg /none/x.svg cannot be written (No such file or directory); choose another place" in done.complaint
 
 
 def test_a_file_is_named_whatever_is_wrong_with_it(capsys, tmp_path):

@@ -186,6 +186,8 @@ def test_call_that_is_not_taken_up_again_ends() -> None:
         ('{"event": "start", "start": {"callSid": "x", "tracks": ["sideways"]}}', "no track"),
         ('{"event": "start", "start": {"callSid": "x", "mediaFormat": {"sampleRate": 16000}}}', "of 16000 Hz"),
         ("[" * 60_000, "without an `event`"),
+        ('{"event": "start", "start": 7, oops}', "no JSON"),
+        ('{"event": "x", "a": ' + "[" * 60_000, "no JSON"),
     ],
 )
 def test_what_is_no_twilio_stream_is_closed_with_one_line_and_hurts_nobody(text: str, told: str) -> None:

@@ -136,7 +136,8 @@ def _chart(name: str, what: str, svg: str) -> str:
 
 
 def _axis(total_s: float) -> str:
-    step_s = next((step for step in _TICKS if total_s / step <= _MOST_TICKS), 7200)
+    longest_s = 3600 * (1 + int(total_s / 3600 / _MOST_TICKS))  # whole hours, however long a file says that a call is
+    step_s = next((step for step in _TICKS if total_s / step <= _MOST_TICKS), longest_s)
     ticks = [float(tick) for tick in range(0, int(total_s), step_s)]
     if len(ticks) > 1 and total_s - ticks[-1] < step_s * 0.6:
         ticks.pop()

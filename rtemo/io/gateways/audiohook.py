@@ -133,6 +133,7 @@ class AudioHookSource(WebGateway):
         session = connection
         assert isinstance(session, AudioHookSession), "see `connect`"
         async for data in session.socket:
+            await session.breathe()
             session.heard_s = time.monotonic()
             self.counts.messages += 1
             if isinstance(data, bytes):

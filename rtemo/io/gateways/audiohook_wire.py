@@ -82,7 +82,7 @@ def decode(text: str) -> ClientMessage:
         message: ClientMessage = _decode(text)
     except msgspec.ValidationError as error:
         raise PeerError(f"sent a message that is none of AudioHook ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PeerError(f"sent {len(text)} characters that are no JSON") from None
     if message.version != "2":
         raise PeerError(f"speaks version {message.version[:20]!r} of AudioHook, expected '2'")
@@ -97,7 +97,7 @@ def parameters(message: ClientMessage, kind: type[Any]) -> Any:
     """
     try:
         return msgspec.json.decode(message.parameters, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise PeerError(f"sent a {message.type!r} that cannot be read ({error})") from None
 
 

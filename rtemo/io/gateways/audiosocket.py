@@ -38,6 +38,10 @@ class AudioSocketConnection(Connection):
             self._writer.write(bytes([wire.HANGUP, 0, 0]))
         self._writer.close()
 
+    def cut_off(self) -> None:
+        """Close it without a word; see `Connection.cut_off`."""
+        self._writer.transport.abort()
+
 
 class AudioSocketSource(Gateway):
     """Calls from Asterisk's AudioSocket (dialplan application or channel driver), named by their UUID.
@@ -95,6 +99,7 @@ class AudioSocketSource(Gateway):
     async def _converse(self, connection: AudioSocketConnection, reader: asyncio.StreamReader) -> None:
         channel = self._options.channel
         while not connection.end_reason:
+            await connection.breathe()
             kind, count_bytes = wire.check_header(await reader.readexactly(wire.HEADER_BYTES))
             payload = await reader.readexactly(count_bytes)
             now_s = time.monotonic()

@@ -3,7 +3,12 @@
 import asyncio
 import time
 
+from rtemo.io.allowance import Allowance
 from rtemo.io.gateways.leg import Leg
+
+_MESSAGES_PER_S = 500.0  # two tracks in packets of 10 ms, at more than twice the speed
+_MESSAGE_BURST = 2_000.0
+_BREATH_S = 0.05
 
 
 class Connection:
@@ -34,6 +39,15 @@ class Connection:
         self.is_broken = False
         self.closing: asyncio.Task[None] | None = None
         self.is_surplus_told = False
+        self._messages = Allowance(_MESSAGES_PER_S, _MESSAGE_BURST, self.began_s)
+
+    async def breathe(self) -> None:
+        """Take one message into account; who sends far too many waits, and the network holds up the rest of them.
+
+        What a peer has sent is read without a pause otherwise, and all others would wait for that.
+        """
+        if not self._messages.take(time.monotonic()):
+            await asyncio.sleep(_BREATH_S)
 
     async def hang_up(self, reason: str, is_broken: bool) -> None:
         """Close it.
@@ -42,3 +56,6 @@ class Connection:
             reason: Why, for the peer.
             is_broken: Whether the peer did what it should not.
         """
+
+    def cut_off(self) -> None:
+        """Close it without a word, when it does not let itself be closed with one."""

@@ -32,9 +32,9 @@ def read_address(path: str) -> Address:
     Raises:
         PeerError: There is no name of a call, or rate or channels are impossible.
     """
-    parts = urllib.parse.urlsplit(path)
-    call = urllib.parse.unquote(parts.path.rpartition("/")[2])
-    query = dict(urllib.parse.parse_qsl(parts.query))
+    place, _, given = path.partition("?")  # a path alone: what looks like a host in it is none
+    call = urllib.parse.unquote(place.rpartition("/")[2])
+    query = dict(urllib.parse.parse_qsl(given))
     rate, channels = query.get("rate", "8000"), query.get("channels", "1")
     if not call:
         raise PeerError("comes without the name of its call; write it as the path: ws://HOST:PORT/UUID")
@@ -72,6 +72,7 @@ class FreeSwitchSource(WebGateway):
         connection.has_call = True
         clock, number, next_sample = SenderClock(), 0, 0
         async for data in connection.socket:
+            await connection.breathe()
             now_s, now_ns = time.monotonic(), time.time_ns()
             if now_s - connection.heard_s > _PAUSE_S:
                 clock.restart()

@@ -2,15 +2,17 @@
 
 import asyncio
 import importlib.util
+import logging
 import time
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 
 from rtemo.api import ConfigError, EndpointError, Fault, RtemoError, SourceCounts, StreamDesk
 from rtemo.api.text import plain
+from rtemo.api.trouble import describe
 from rtemo.io.allowance import Allowance
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.gateways.connection import Connection
@@ -26,6 +28,8 @@ _WATCH_S = 0.25
 _LINES_PER_S = 2.0
 _LINE_BURST = 20.0
 _CLOSE_S = 0.5
+_HANG_UP_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -56,7 +60,7 @@ class Gateway:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines = Allowance(_LINES_PER_S, _LINE_BURST, time.monotonic())
         self._watched_s = 0.0
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # the one that came first in front
         self._closing: set[asyncio.Task[None]] = set()
         self.legs: Legs
         self._desk: StreamDesk
@@ -112,6 +116,7 @@ class Gateway:
         lane.convert(np.zeros(160, np.float32))
         self.legs.lanes.retire(lane)
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._trouble)
         try:
             port = self._loop.run_until_complete(self.listen(endpoint.host.strip("[]"), endpoint.port))
         except OSError as error:
@@ -179,7 +184,10 @@ class Gateway:
         if self.is_draining:
             return "came while this server is about to stop"
         if len(self._connections) >= self._common.max_connections:
-            return f"came while all {self._common.max_connections} connections are in use"
+            silent = next((one for one in self._connections if not one.has_call), None)
+            if silent is None:
+                return f"came while all {self._common.max_connections} connections are in use"
+            self.break_off(silent, "had not begun a call when all connections were in use")
         return ""
 
     def refuse(self, peer: str, problem: str) -> None:
@@ -189,12 +197,12 @@ class Gateway:
 
     def admit(self, connection: Connection) -> None:
         """Take note of a peer that was let in."""
-        self._connections.add(connection)
+        self._connections[connection] = None
         self.counts.connections += 1
 
     def release(self, connection: Connection) -> None:
         """Take note that a peer is gone: its streams end, or wait to be taken up again."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         for leg in connection.legs.values():
             if leg is None or leg.owner is not connection:
                 continue
@@ -205,7 +213,7 @@ class Gateway:
 
     def break_off(self, connection: Connection, problem: str) -> None:
         """Close the connection of a peer that misbehaves."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if connection.is_broken:
             return  # what follows from closing it is no second fault
         connection.is_broken = True
@@ -238,15 +246,31 @@ class Gateway:
 
     def _close_soon(self, connection: Connection, reason: str, is_broken: bool) -> None:
         if self._loop is not None and connection.closing is None:  # a gateway that closes hangs up everywhere
-            connection.closing = task = self._loop.create_task(connection.hang_up(reason, is_broken))
+            connection.closing = task = self._loop.create_task(_hang_up(connection, reason, is_broken))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    def _trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell what went wrong on the loop itself, as a connection that could not be taken: no open files are left."""
+        error = context.get("exception")
+        if error is not None:
+            _log.debug("on the loop of %s", self.name, exc_info=error)
+        reason = "" if error is None else f" ({describe(error)})"
+        self.complain("a connection", f"could not be served: {context.get('message', '')}{reason}", "dropped")
 
     def _is_encrypted(self) -> bool:
         return False
 
     def _check_free(self, endpoint: Endpoint) -> None:
         check_free(endpoint, f"sources.{self.name}.endpoint")
+
+
+async def _hang_up(connection: Connection, reason: str, is_broken: bool) -> None:
+    """Close a connection, within a bound: a peer that takes nothing would be waited for for ever."""
+    try:
+        await asyncio.wait_for(connection.hang_up(reason, is_broken), _HANG_UP_S)
+    except TimeoutError:
+        connection.cut_off()
 
 
 async def _cancel_all() -> None:

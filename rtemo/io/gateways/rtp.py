@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from rtemo.api import EndpointError, RtemoError
+from rtemo.io.connections import OWN_FILES, file_limit
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.gateways import rtp_wire as wire
 from rtemo.io.gateways.connection import Connection
@@ -84,6 +85,12 @@ class RtpSource(Gateway):
             raise EndpointError(
                 f"{options.lines} lines from port {options.first_port} on go beyond 65535",
                 "set sources.rtp.first_port or sources.rtp.lines lower",
+            )
+        files = file_limit() - OWN_FILES
+        if 4 * options.lines > files:
+            raise EndpointError(
+                f"{options.lines} lines take {4 * options.lines} sockets, and this process may open {files}",
+                "set sources.rtp.lines lower, or raise the limit of open files (ulimit -n)",
             )
         return super().check()
 
@@ -205,6 +212,11 @@ class RtpSource(Gateway):
             self.complain(line.peer, error.problem)
         party.leg = line.legs.get(str(number))
         party.is_opening, party.is_refused = False, party.leg is None
+        if party not in line.parties:  # the call was over before its stream was open
+            if party.leg is not None:
+                self.legs.end(party.leg, "idle")
+                del line.legs[str(number)]
+            return
         waiting, now_s = list(party.waiting), time.monotonic()
         party.waiting.clear()
         for placed in waiting:

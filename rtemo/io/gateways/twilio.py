@@ -100,6 +100,7 @@ class TwilioSource(WebGateway):
         tracks: dict[str, _Track] = {}
         clock = SenderClock()
         async for text in connection.socket:
+            await connection.breathe()
             connection.heard_s = time.monotonic()
             self.counts.messages += 1
             message = wire.decode(text)

@@ -74,6 +74,7 @@ Message = Connected | Start | Media | Stop | Other
 
 _decode = msgspec.json.Decoder(Connected | Start | Media | Stop, strict=False).decode
 _decode_other = msgspec.json.Decoder(Other).decode
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _KNOWN = ("connected", "start", "media", "stop")
 
 
@@ -91,12 +92,14 @@ def decode(text: str | bytes) -> Message:
         return message
     except msgspec.ValidationError as error:
         problem = str(error)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NO_JSON:
         raise PeerError(f"sent {len(text)} bytes that are no JSON") from None
     try:
         other = _decode_other(text)
     except msgspec.ValidationError:
         raise PeerError("sent JSON without an `event`") from None
+    except _NO_JSON:  # what is wrong with it stands behind what could not be read
+        raise PeerError(f"sent {len(text)} bytes that are no JSON") from None
     if other.event in _KNOWN:
         raise PeerError(f"sent a {other.event!r} that cannot be read ({problem})")
     return other

@@ -1,5 +1,6 @@
 """WebGateway: a gateway that is a WebSocket server; its handshakes, limits and time-outs are those of `websockets`."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGE_BYTES = 65_536
 _MAX_QUEUED_MESSAGES = 32
+_MOST_COMING = 256
 _PING_S = 20.0
 _NORMAL, _POLICY, _TOO_BIG = 1000, 1008, 1009
 
@@ -39,6 +41,10 @@ class WebConnection(Connection):
         text = reason.encode()[:120].decode("utf-8", "ignore")
         await self.socket.close(_POLICY if is_broken else _NORMAL, text)
 
+    def cut_off(self) -> None:
+        """Close it without a word; see `Connection.cut_off`."""
+        self.socket.transport.abort()
+
 
 class WebGateway(Gateway):
     """Takes WebSockets; what is said on them is the protocol's.
@@ -53,6 +59,7 @@ class WebGateway(Gateway):
         super().__init__(options, endpoint, reorder_s)
         self._web = options
         self._server: Server | None = None
+        self._coming: dict[ServerConnection, None] = {}  # before their handshake, the one that came first in front
 
     def check(self) -> Endpoint:
         """See `Gateway.check`."""
@@ -85,6 +92,7 @@ class WebGateway(Gateway):
             select_subprotocol=_any_subprotocol,
             server_header=None,
             logger=quiet,
+            create_connection=_polite(self._coming),
             **secure,
         )
         address = next(iter(self._server.sockets)).getsockname()
@@ -135,10 +143,15 @@ class WebGateway(Gateway):
 
     def _screen(self, socket: "ServerConnection", request: "Request") -> "Response | None":
         """Turn away whom there is no room for, or who may not come in, before the handshake."""
+        self._coming.pop(socket, None)
         host, port = _address(socket)
         status, problem = 503, self.turned_away()
         if not problem:
-            status, problem = 403, self.refusal(request)
+            status = 403
+            try:
+                problem = self.refusal(request)
+            except Exception as error:  # a header twice, or with signs that none has
+                problem = f"came with headers that cannot be read ({describe(error)})"
         if not problem:
             return None
         self.refuse(f"{host}:{port}", problem)
@@ -157,6 +170,34 @@ class WebGateway(Gateway):
                 f"correct sources.{self.name}.certificate_file and certificate_key_file",
             ) from None
         return context
+
+
+def _polite(coming: "dict[ServerConnection, None]") -> "type[ServerConnection]":
+    """Make a connection that costs nobody else anything.
+
+    Of those before their handshake there are only so many; beyond it the one that has taken longest is cut off. One
+    that takes nothing of what it is sent is cut off too: the answers to its pings would pile up.
+    """
+    from websockets.asyncio.server import ServerConnection
+
+    class PoliteConnection(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            coming[self] = None
+            if len(coming) > _MOST_COMING:
+                first = next(iter(coming))
+                del coming[first]
+                first.transport.abort()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            coming.pop(self, None)
+            super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self.transport.abort()
+
+    return PoliteConnection
 
 
 def _address(socket: "ServerConnection") -> tuple[str, int]:

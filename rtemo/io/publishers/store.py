@@ -200,11 +200,16 @@ def erase(path: Path, call: str, patience_s: float = 30.0) -> int:
             near = "SELECT id, message FROM events WHERE call = '' AND instr(message, ?) > 0"
             named = [(number,) for number, text in file.execute(near, (written,)) if as_a_whole.search(text)]
             file.executemany("DELETE FROM events WHERE id = ?", named)
-        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what is erased must not go on in the log
+        (is_busy, *_) = file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
         raise RtemoError(f"{path} cannot be written ({error})", "try again when others are done with it") from None
     finally:
         file.close()
+    if is_busy:  # what is erased must not go on in the log
+        raise RtemoError(
+            f"the events are out of {path}, but others read it, so that its log ({path.name}-wal) still holds them",
+            "run the command again when they are done",
+        )
     return count + len(named)
 
 

@@ -112,7 +112,7 @@ def choose_device(
     """
     if not devices:
         raise DeviceError(f"no {what} was found", absence_mend())
-    if isinstance(wanted, str) and wanted.strip().isdigit():
+    if isinstance(wanted, str) and wanted.strip().isdecimal():
         wanted = int(wanted)
     known = ", ".join(f"{device.index}: {device.name}" for device in devices)
     if isinstance(wanted, int):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import StreamWriter
+from rtemo.io.allowance import Allowance
 from rtemo.io.audio_wire import AudioPacket
 from rtemo.io.pcm import BYTES_PER_SAMPLE
 from rtemo.io.sources.lanes import Batch, Lanes, Packet
@@ -18,6 +19,8 @@ MAX_HOLE_S = 4.0
 """A jump beyond this is believed only when a second packet follows on it (as RFC 3550, A.1, does)."""
 
 _COUNTED_JUMP_S = 60.0
+_FILL_PACE = 2.5  # how much faster than real time holes may be filled in the long run: a packet of one sample makes one
+_FILL_BURST_S = 20.0
 _MAX_SKEW_NS = 10_000_000_000  # capture times further off than this come from a clock that is wrong
 _MAX_HELD_PACKETS = 16
 _REMEMBERED_PACKETS = 64  # how far back a repeated packet is known for what it is
@@ -106,6 +109,8 @@ class Placement:
         self._placed: list[tuple[int, int, int] | None] = [None] * _REMEMBERED_PACKETS
         self._gaps: deque[tuple[int, int]] = deque(maxlen=16)
         self._spill: deque[NDArray[np.float32] | int] = deque()
+        self._now_s = 0.0
+        self._fills = Allowance(_FILL_PACE, _FILL_BURST_S, 0.0)
 
     @property
     def rate_hz(self) -> int:
@@ -141,6 +146,7 @@ class Placement:
 
     def take(self, packet: AudioPacket, now_s: float, now_ns: int) -> None:
         """Place one packet; `now_s` is monotonic, `now_ns` UTC."""
+        self._now_s = now_s
         if packet.rate_hz != self._lane.from_hz:
             self._change_rate(packet, now_ns)
         if self._next_sample < 0 and not self._begin(packet, now_s, now_ns):
@@ -166,6 +172,7 @@ class Placement:
 
     def settle(self, now_s: float, now_ns: int) -> None:
         """Write what was held and has become due, and what did not fit before."""
+        self._now_s = now_s
         self._pour()
         doubtful = self._doubtful
         if doubtful is not None and doubtful.ahead == 1 and now_s - doubtful.arrived_s >= self._reorder_s:
@@ -321,9 +328,13 @@ class Placement:
             self._jump(packet, ahead)
             return
         reason = Hole.PAUSE if ahead == 1 else Hole.LOSS
-        self._next_sample = end
-        if reason is Hole.PAUSE and self._is_live:
+        if self._is_live and reason is Hole.PAUSE:
+            self._next_sample = end
             return
+        if self._is_live and not self._fills.take(self._now_s, (end - start) / self.rate_hz):
+            self._jump(packet, ahead)  # no clock of a call runs that fast
+            return
+        self._next_sample = end
         self._batch.flush()
         silence = self._lane.convert(np.zeros(end - start, np.float32))
         if reason is Hole.PAUSE:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,20 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rtemo.io.web.access import Access
-from rtemo.io.web.gate import PROTOCOL, problem
+from rtemo.io.web.gate import PROTOCOL, STALL_S, problem
 from rtemo.io.web.hub import EventClient, Hub, RowClient
 from rtemo.io.web.metrics import CONTENT_TYPE, Metrics
 from rtemo.io.web.openapi import openapi
 from rtemo.io.web.rows import Calls
 
 STATIC = Path(__file__).parent / "static"
-_STALL_S = 15.0
 _BEAT_S = 5.0
 _USUAL_EVENTS, _MOST_EVENTS = 500, 5000
+_MOST_DIGITS = 18  # of an event's number
 _encode = msgspec.json.encode
 
 
@@ -113,14 +113,15 @@ class Application:
     async def _stream(self, request: Request) -> Response:
         client = self._hub.add_events(_access(request), *_filters(request))
         self._resume(client, request)
-        return _EventStream(self._told_events(client), media_type="text/event-stream")
+        return _EventStream(self._told_events(client), lambda: self._hub.drop(client))
 
     def _resume(self, client: EventClient, request: HTTPConnection) -> None:
         """Begin after the event that a client names, or with a snapshot where there is none, or too much since."""
         hub = self._hub
         last = request.headers.get("last-event-id", "") or request.query_params.get("after", "")
         epoch, _, number = last.rpartition("-")
-        if epoch == hub.live.epoch and number.isdigit() and int(number) >= hub.recent.dropped_pub_seq:
+        is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+        if epoch == hub.live.epoch and is_number and int(number) >= hub.recent.dropped_pub_seq:
             missed = hub.recent.after(int(number), client.wants, hub.options.client_events + 1)
             for kept in missed:
                 client.offer(kept)
@@ -130,17 +131,14 @@ class Application:
 
     async def _told_events(self, client: EventClient) -> AsyncIterator[bytes]:
         epoch = self._hub.live.epoch
-        try:
-            while not client.is_closed:
-                if client.needs_snapshot:
-                    text = self._hub.snapshot_of_events(client)
-                    yield b"event: snapshot\nid: %s-%d\ndata: %s\n\n" % (epoch.encode(), self._hub.live.pub_seq, text)
-                for kept in client.take():
-                    yield b"event: event\nid: %s-%d\ndata: %s\n\n" % (epoch.encode(), kept.pub_seq, kept.message)
-                if not await _woken(client, _BEAT_S):
-                    yield b": still here\n\n"
-        finally:
-            self._hub.drop(client)
+        while not client.is_closed:
+            if client.needs_snapshot:
+                text = self._hub.snapshot_of_events(client)
+                yield b"event: snapshot\nid: %s-%d\ndata: %s\n\n" % (epoch.encode(), self._hub.live.pub_seq, text)
+            for kept in client.take():
+                yield b"event: event\nid: %s-%d\ndata: %s\n\n" % (epoch.encode(), kept.pub_seq, kept.message)
+            if not await _woken(client, _BEAT_S):
+                yield b": still here\n\n"
 
     async def _websocket(self, socket: WebSocket) -> None:
         protocols = socket.headers.get("sec-websocket-protocol", "")
@@ -185,16 +183,22 @@ class Application:
 
 
 class _EventStream(StreamingResponse):
-    """A stream that gives a client up that has taken nothing for long."""
+    """A stream of server-sent events.
 
-    async def stream_response(self, send: Send) -> None:
-        async def bounded(message: Message) -> None:
-            try:
-                await asyncio.wait_for(send(message), _STALL_S)
-            except TimeoutError:
-                raise OSError("the client takes nothing") from None  # as for one that has gone
+    Args:
+        events: What is sent.
+        on_end: Called when it is over, also when the client has gone before the first event was asked for.
+    """
 
-        await super().stream_response(bounded)
+    def __init__(self, events: AsyncIterator[bytes], on_end: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 def _access(connection: HTTPConnection) -> Access:
@@ -219,7 +223,7 @@ async def _woken(client: EventClient, timeout_s: float) -> bool:
 
 
 async def _send(socket: WebSocket, message: bytes) -> None:
-    await asyncio.wait_for(socket.send_text(message.decode()), _STALL_S)
+    await asyncio.wait_for(socket.send_text(message.decode()), STALL_S)
 
 
 async def _until_gone(socket: WebSocket) -> None:

@@ -1,6 +1,8 @@
 """Gate: what every request passes first: to which name, whose it is, how many; and the headers of safety."""
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ _BEARER = "bearer."  # prefix of a subprotocol that carries a token: browsers ca
 _FREE = ("/", "/healthz", "/readyz", "/v1/openapi.json")  # nothing of a call is in them
 _FREE_FOLDER = "/wall/"
 _FAILURES_PER_S, _FAILURE_BURST = 0.5, 20
+STALL_S = 15.0
+"""A client that takes nothing for this long is given up."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 HEADERS: Mapping[str, str] = {
@@ -62,6 +66,8 @@ class Gate:
         self._hosts = {*_LOOPBACK, *(name.lower() for name in options.hosts), options.address}
         self._requests = RateLimit(options.requests_per_s, options.request_burst)
         self._failures = RateLimit(_FAILURES_PER_S, _FAILURE_BURST)
+        self._most = options.max_clients
+        self._running: Counter[str] = Counter()  # by name of the token; empty without tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -71,11 +77,23 @@ class Gate:
         found = self._admit(scope)
         if isinstance(found, Access):
             scope.setdefault("state", {})["access"] = found
-            await self._app(scope, receive, _safe(send))
+            await self._serve(scope, receive, send, found.name)
         elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008})
         else:
             await found(scope, receive, _safe(send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        if not _is_counted(scope["path"]):
+            await self._app(scope, receive, _safe(send))
+            return
+        self._running[name] += 1
+        try:
+            await self._app(scope, receive, _safe(send))
+        finally:
+            self._running[name] -= 1
+            if not self._running[name]:
+                del self._running[name]
 
     def _admit(self, scope: Scope) -> Access | Response:
         headers, now_s = Headers(scope=scope), time.monotonic()
@@ -87,10 +105,10 @@ class Gate:
                 403, "host", f"{_name_of(host)[:80]!r} is no name of this server", "see publishers.web.hosts"
             )
         origin = headers.get("origin")
-        if scope["type"] == "websocket" and origin is not None and urlsplit(origin).netloc != host:
+        if scope["type"] == "websocket" and origin is not None and _place_of(origin) != host:
             return self._refuse(403, "origin", "a page of another origin asks", "open the page of this server")
         path = scope["path"]
-        if path in _FREE or path.startswith(_FREE_FOLDER) or not self._tokens.are_needed:
+        if _is_free(path) or not self._tokens.are_needed:
             access = Access()
         else:
             if self._failures.left(peer, now_s) < 1:
@@ -107,6 +125,10 @@ class Gate:
         wait_s = self._requests.take(access.name or peer, now_s)
         if wait_s:
             return self._refuse(429, "rate", "too many requests", f"wait {wait_s} s", retry_after=str(wait_s))
+        # One of several tokens may hold half of the room at most: the others are somebody else's.
+        share = max(1, self._most // 2) if access.name else self._most
+        if _is_counted(path) and (self._running.total() >= self._most or self._running[access.name] >= share):
+            return self._refuse(503, "room", "too many connections are open", "close some, or see max_clients")
         return access
 
     def _refuse(self, status: int, reason: str, error: str, mend: str, **headers: str) -> Response:
@@ -115,16 +137,40 @@ class Gate:
 
 
 def _safe(send: Send) -> Send:
-    """Add the headers of safety to whatever is answered."""
+    """Add the headers of safety to whatever is answered, and give a client up that does not take it."""
 
     async def sent(message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+        kind = message["type"]
+        if kind in ("http.response.start", "websocket.http.response.start"):
             headers = MutableHeaders(raw=message.setdefault("headers", []))
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-        await send(message)
+        if not kind.startswith("http."):
+            await send(message)
+            return
+        try:
+            await asyncio.wait_for(send(message), STALL_S)
+        except TimeoutError:
+            raise OSError("the client takes nothing") from None  # as for one that has gone
 
     return sent
+
+
+def _is_free(path: str) -> bool:
+    return path in _FREE or path.startswith(_FREE_FOLDER)
+
+
+def _is_counted(path: str) -> bool:
+    """Tell whether a request takes up room: those that do not say how the server is, when it is full above all."""
+    return not _is_free(path) and path != "/metrics"
+
+
+def _place_of(origin: str) -> str:
+    """Give host and port of an Origin header; of none that makes sense something that no host is called."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return "?"
 
 
 def _name_of(host: str) -> str:

@@ -43,6 +43,8 @@ from rtemo.io.wire import (
 _TREND_POINTS = 240
 _ALERTS = 20
 _FAULTS = 5
+_ENDED_CHANNELS = 64  # of a call that goes on; those before are forgotten
+_SILENT_S = 3600.0  # a call without any event for this long is forgotten even if its end was never seen
 _FED_S = 2.0
 _QUALITY_S = 30.0
 _READ_TYPES: tuple[type[Payload], ...] = (
@@ -85,6 +87,11 @@ class _Call:
     @property
     def is_open(self) -> bool:
         return any(channel.row.is_open for channel in self.channels.values())
+
+    def forget_channels(self) -> None:
+        ended = [name for name, channel in self.channels.items() if not channel.row.is_open]
+        for name in ended[: max(0, len(ended) - _ENDED_CHANNELS)]:
+            del self.channels[name]
 
 
 class Live:
@@ -182,6 +189,7 @@ class Live:
         channel = call.channels.get(event.channel)
         if channel is None or isinstance(data, StreamStart):
             channel = call.channels[event.channel] = _Channel(event.channel)
+            call.forget_channels()
         channel.latest[key] = LatestEvent(
             seq=event.seq, t1_ms=event.t1_ms, t_capture_ms=event.t_capture_ms, data=event.data
         )
@@ -206,13 +214,18 @@ class Live:
     def forget(self) -> None:
         """Drop calls that have ended long ago, or are too many."""
         now_s = time.monotonic()
+        for name in [name for name, call in self._calls.items() if now_s - call.heard_s > _SILENT_S]:
+            self._forget(name)
         ended = sorted((call.heard_s, name) for name, call in self._calls.items() if not call.is_open)
         excess = len(self._calls) - self._max_calls
         for index, (heard_s, name) in enumerate(ended):
             if index < excess or now_s - heard_s > self._keep_ended_s:
-                del self._calls[name]
-                self.changed.pop(name, None)
-                self.gone.add(name)
+                self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        del self._calls[name]
+        self.changed.pop(name, None)
+        self.gone.add(name)
 
     @property
     def count_open(self) -> int:

@@ -3,9 +3,11 @@
 import asyncio
 import socket
 import sys
+import time
 
 import msgspec
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from rtemo.io.web.access import Tokens
 from rtemo.io.web.app import Application
@@ -14,10 +16,22 @@ from rtemo.io.web.hub import Hub
 from rtemo.io.web.link import Opening, read_frame
 from rtemo.io.web.metrics import Metrics
 from rtemo.io.web.options import WebOptions
+from rtemo.io.web.patience import Patience
 
 _MESSAGE_BYTES = 16_384
 _FRAMES = 256  # taken at once before clients have a turn
 _GRACE_S = 0.3
+_LOOK_S = 0.5
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Answers pings as long as the client takes the answers: they would pile up without a bound."""
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
 
 
 async def serve(link: socket.socket, listening: socket.socket) -> None:
@@ -39,13 +53,14 @@ async def serve(link: socket.socket, listening: socket.socket) -> None:
         uvicorn.Config(
             gate,
             lifespan="off",
+            http="h11",  # what else may be installed takes heads of any size
+            ws=_WebSocket,
             log_level="critical",  # what strangers send is counted, not written down
             access_log=False,
             server_header=False,
             ws_max_size=_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # rows change all the time: it would cost more than it saves
             h11_max_incomplete_event_size=_MESSAGE_BYTES,
-            limit_concurrency=options.max_clients,
             timeout_graceful_shutdown=0,
             ssl_certfile=options.certificate or None,
             ssl_keyfile=options.certificate_key or None,
@@ -64,7 +79,13 @@ async def serve(link: socket.socket, listening: socket.socket) -> None:
         server.should_exit = True
         server.force_exit = True
 
-    tasks = [asyncio.create_task(follow()), asyncio.create_task(hub.run())]
+    async def look() -> None:
+        patience = Patience(options.max_clients)
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            patience.look(server.server_state.connections, time.monotonic())
+
+    tasks = [asyncio.create_task(task) for task in (follow(), hub.run(), look())]
     try:
         await server.serve(sockets=[listening])
     finally:

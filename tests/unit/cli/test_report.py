@@ -169,3 +169,21 @@ def test_a_report_is_written_from_a_file_of_events(tmp_path, capsys):
     assert call(capsys, "report", lines, "--out", out, "--call", "nobody").code == 2
     lines.write_text(json.dumps({"no": "event"}))
     assert "no event" in call(capsys, "report", lines, "--out", out).complaint
+
+
+def test_events_of_a_stranger_put_nothing_into_the_page_and_no_length_is_too_long():
+    record = CallRecord()
+    evil = '"/><script>alert(1)</script>'
+    record.publish(
+        [
+            told(evil, StreamStart(role=evil), 0, 0),
+            told(evil, SpeechEnd(speech_s=1e15), 0, 1e13),
+            told(evil, mood(evil, 0.5, 0.5), 0, 1e13),
+            told(evil, Spoof(score=0.0, verdict=evil), 0, 5),
+            told(evil, Alert(rule=evil, values={evil: 1.0}), 0, 5),
+            told(evil, StreamEnd(reason="end", duration_s=1e13, counters=Counters()), 0, 0),
+        ]
+    )
+    text = page(record, evil, MADE)
+    assert "<script" not in text
+    assert text.count("<span style=") < 40

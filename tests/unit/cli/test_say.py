@@ -1,6 +1,7 @@
 """`rtemo say` on a made-up voice: files with a mark and a tag, consent before anything, one line for every mistake."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -199,3 +200,59 @@ def test_a_player_falls_silent_within_a_tenth_of_a_second():
     assert not in_hand
     handed_on_s = len(heard.hops) * 0.01
     assert handed_on_s - (stopped_s[0] - heard.hops[0][0]) < 0.1
+
+
+@pytest.mark.parametrize("text", [b"caf\xe9".decode("utf-8", "surrogateescape"), "-"])
+def test_a_text_that_is_no_utf8_is_one_line(folder, tmp_path, text):
+    done = CliRunner().invoke(
+        verb.command,
+        [text, "--bundle", str(folder), "--out", str(tmp_path / "x.wav")],
+        obj=LazyTools(),
+        input=b"caf\xe9",
+    )
+    assert isinstance(done.exception, VoiceError)
+    assert "no UTF-8" in done.exception.problem
+
+
+def test_a_device_of_digits_that_are_no_number_is_a_name(monkeypatch):
+    wanted = []
+    monkeypatch.setattr("rtemo.cli.playing.SpeakerSink", wanted.append)
+    Player("\u00b2")
+    Player("3")
+    assert [options.device for options in wanted] == ["\u00b2", 3]
+
+
+def test_what_a_header_says_is_no_size_to_allocate(tmp_path):
+    path = tmp_path / "fast.wav"
+    soundfile.write(path, np.full((76_800, 4), 0.25, np.float32), 768_000)
+    tracemalloc.start()
+    try:
+        samples = LazyTools().read_audio(path, longest_s=3600.0)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert samples.shape == (1600,)
+    assert samples[800] == pytest.approx(0.25, abs=1e-3)
+    assert peak_bytes < 64 << 20
+
+
+def test_samples_that_are_no_numbers_are_silence_and_a_long_file_is_refused(tmp_path):
+    path = tmp_path / "nan.wav"
+    sound = np.full((16_000, 2), 0.5, np.float32)
+    sound[100:200] = np.nan
+    soundfile.write(path, sound, 16_000, subtype="FLOAT")
+    samples = LazyTools().read_audio(path)
+    assert not samples[100:200].any()
+    assert samples[300] == 0.5
+    with pytest.raises(AudioInputError, match="at most 0 s"):
+        LazyTools().read_audio(path, longest_s=0.4)
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_spoken(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("rtemo.cli.say._service", lambda tools, bundle: pytest.fail("it began to speak"))
+    for out in (tmp_path, "/proc/x.wav"):
+        done = run("good morning", "--bundle", folder, "--out", out)
+        assert "cannot be written" in str(done.exception)
+    (tmp_path / "a").write_text("")
+    done = run("good morning", "--bundle", folder, "--out", tmp_path / "a" / "x.wav")
+    assert isinstance(done.exception, OSError)

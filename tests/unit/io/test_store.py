@@ -47,6 +47,22 @@ def test_what_is_erased_is_nowhere_in_the_files_any_more_and_the_rest_stays(path
         assert b"secret-caller" not in file.read_bytes(), file
     assert call(capsys, "erase", "nobody", "--store", path).code == 1
     assert call(capsys, "erase", "a", "--store", path.with_name("none.db")).code == 2
+    assert call(capsys, "erase", "b", "", "--store", path).code == 2  # an empty variable of a script
+    assert len(list(messages(path, "b"))) == 6
+
+
+def test_erasing_while_somebody_reads_says_that_the_log_still_holds_it(path):
+    store = kept(path, *call_events("secret-caller"), *call_events("b"))
+    store.tick()
+    reading = messages(path, "b")
+    next(reading)
+    with pytest.raises(RtemoError, match="log"):
+        erase(path, "secret-caller", patience_s=0.1)
+    reading.close()
+    erase(path, "secret-caller")
+    store.close()
+    for file in path.parent.iterdir():
+        assert b"secret-caller" not in file.read_bytes(), file
 
 
 def test_events_that_are_too_old_go(path):

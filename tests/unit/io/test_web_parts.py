@@ -1,14 +1,17 @@
 import asyncio
 import json
+import time
 
 import pytest
 
-from rtemo.api import EndpointError, state_key_of
+from rtemo.api import EndpointError, StreamEnd, StreamStart, state_key_of
+from rtemo.api.events import Counters
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.web.access import Access, RateLimit, Tokens
 from rtemo.io.web.hub import Hub
 from rtemo.io.web.link import EVENT, Frame
 from rtemo.io.web.options import WebOptions
+from rtemo.io.web.patience import ASK_S, TAKE_S, Patience
 from rtemo.io.web.recent import Kept, Recent
 from rtemo.io.wire import encode
 from tests.fakes.web_events import alert, board, call_events, emotion, event, start
@@ -135,3 +138,71 @@ def test_a_writer_never_waits_and_counts_what_finds_no_room():
 
     assert asyncio.run(read()) == Frame(EVENT, "key", b"x" * 1000)
     writer.close()
+
+
+def test_a_call_that_goes_on_forgets_the_channels_that_have_come_and_gone():
+    hub, feed = fed(start())
+    end = StreamEnd(reason="end", duration_s=1.0, counters=Counters())
+    feed(event("a", StreamStart(role="customer"), channel="stays"))
+    for number in range(200):
+        feed(event("a", StreamStart(role="customer"), channel=f"c{number}"), event("a", end, channel=f"c{number}"))
+    channels = [channel.channel for channel in hub.live.row("a").channels]
+    assert len(channels) < 70
+    assert channels[0] == "stays"
+    assert channels[-1] == "c199"
+
+
+def test_a_call_whose_end_was_lost_is_forgotten_when_it_is_silent_for_long(monkeypatch):
+    hub, feed = fed(*call_events("lost"))
+    feed()
+    now_s = time.monotonic()
+    monkeypatch.setattr("rtemo.io.web.live.time.monotonic", lambda: now_s + 3500)
+    hub.live.forget()
+    assert hub.live.names(lambda call: True) == ["lost"]
+    monkeypatch.setattr("rtemo.io.web.live.time.monotonic", lambda: now_s + 3700)
+    hub.live.forget()
+    assert hub.live.names(lambda call: True) == []
+    assert hub.live.gone == {"lost"}
+
+
+class Cycle:
+    response_complete = False
+
+
+class Conn:
+    """A connection of the server: of HTTP, with what waits for its client."""
+
+    def __init__(self, cycle=None):
+        self.cycle = cycle
+        self.waiting_bytes = 0
+        self.is_cut = False
+        self.transport = self
+
+    def get_write_buffer_size(self):
+        return self.waiting_bytes
+
+    def abort(self):
+        self.is_cut = True
+
+
+def test_who_asks_nothing_or_takes_nothing_is_cut_off_and_who_is_slow_is_not():
+    silent, asking, stuck, slow = Conn(), Conn(Cycle()), Conn(Cycle()), Conn(Cycle())
+    socket = Conn(Cycle())
+    del socket.cycle  # a WebSocket has none
+    patience = Patience(most_idle=9)
+    for second in range(60):
+        stuck.waiting_bytes = 5000
+        slow.waiting_bytes = 5000 - second
+        patience.look([one for one in (silent, asking, stuck, slow, socket) if not one.is_cut], float(second))
+        assert silent.is_cut == (second > ASK_S), second
+        assert stuck.is_cut == (second > TAKE_S), second
+    assert not any(one.is_cut for one in (asking, slow, socket))
+
+
+def test_of_too_many_that_ask_nothing_the_first_is_cut_off():
+    patience = Patience(most_idle=2)
+    waiting = []
+    for second in range(4):
+        waiting.append(Conn())
+        patience.look([one for one in waiting if not one.is_cut], second / 10)
+    assert [one.is_cut for one in waiting] == [True, True, False, False]

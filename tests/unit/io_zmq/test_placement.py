@@ -180,6 +180,17 @@ def test_first_two_packets_far_apart_are_both_taken_and_no_hole_is_filled(
     assert bench.writer.lost_samples == 0
 
 
+def test_holes_are_filled_no_faster_than_a_call_can_run() -> None:
+    sound = noise(401)
+    bench = Bench(8_000)
+    for number in range(400):  # packets of one sample, each 3.9 s behind a hole
+        bench.take(packet(sound, number, 1, offset=number * 31_200, rate_hz=8_000, sequence=2 * number))
+        bench.wait(0.05)  # as long as each is held, in case what is missing is only late
+    bench.finish()
+    assert bench.placement.counts.received_samples == 400
+    assert sum(length for _, length in bench.writer.gaps) < 75 * 16_000  # of 20 s; they claim 1,560
+
+
 @pytest.mark.parametrize("jump", [10**9, -(10**6)])
 def test_far_jump_is_believed_when_a_second_packet_follows(jump: int) -> None:
     sound = noise(6 * PACKET)

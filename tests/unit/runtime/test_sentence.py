@@ -81,4 +81,7 @@ def test_without_the_extra_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ModelError) as caught:
         ModelStore().sentence("minilm")
+    with pytest.raises(ModelError) as at_the_start:  # a plugin asks for the card of what its lane will load
+        ModelStore().card("minilm")
+    assert str(at_the_start.value) == str(caught.value)
     assert "pip install 'rtemo[meaning]'" in caught.value.mend

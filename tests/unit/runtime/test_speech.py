@@ -133,6 +133,9 @@ def test_without_the_extra_one_sentence_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
     with pytest.raises(ModelError) as caught:
         ModelStore().speech("whisper-base")
+    with pytest.raises(ModelError) as at_the_start:  # a plugin asks for the card of what its lane will load
+        ModelStore().card("whisper-base")
+    assert str(at_the_start.value) == str(caught.value)
     assert "pip install 'rtemo[words]'" in caught.value.mend
     assert "ctranslate2" in caught.value.problem
 

@@ -24,12 +24,14 @@ class Codec:
         coding: Subtype of the file.
         rate_hz: Rate it runs at, 8000 for the narrow band of telephones.
         levels: Range of compression levels to draw from, 0 the best quality; None where the rate is fixed.
+        block_samples: It takes whole multiples of so many alone.
     """
 
     container: str
     coding: str
     rate_hz: int
     levels: tuple[float, float] | None = None
+    block_samples: int = 1
 
 
 CODECS = {
@@ -45,7 +47,7 @@ CODECS = {
     "g723-40": Codec("AU", "G723_40", 8_000),
     "ima-adpcm": Codec("WAV", "IMA_ADPCM", 8_000),
     "ms-adpcm": Codec("WAV", "MS_ADPCM", 16_000),
-    "vox-adpcm": Codec("RAW", "VOX_ADPCM", 8_000),
+    "vox-adpcm": Codec("RAW", "VOX_ADPCM", 8_000, block_samples=2),  # two in a byte
     "nms-adpcm": Codec("WAV", "NMS_ADPCM_16", 8_000),  # 2 bits per sample: the roughest
 }
 """Name → codec."""
@@ -55,7 +57,8 @@ def codec_round_trip(samples: NDArray[np.float32], name: str, level: float | Non
     """Encode and decode a clip.
 
     Args:
-        samples: float32 [samples] at 16 kHz; clipped to [-1, 1], as a sound card would.
+        samples: float32 [samples] at 16 kHz; clipped to [-1, 1], as a sound card would. NaN becomes silence: an
+            encoder may end the process over it.
         name: A key of `CODECS`.
         level: Compression level in [0, 1]; the middle of the codec's range by default. Ignored at a fixed rate.
 
@@ -68,12 +71,16 @@ def codec_round_trip(samples: NDArray[np.float32], name: str, level: float | Non
     import soundfile
 
     codec = CODECS[name]
-    sent = np.clip(samples, -1, 1) if codec.rate_hz == SAMPLE_RATE_HZ else halved(np.clip(samples, -1, 1))
+    if not len(samples):
+        return np.zeros(0, np.float32)
+    clipped = np.clip(np.nan_to_num(samples, nan=0.0), -1, 1)
+    sent = clipped if codec.rate_hz == SAMPLE_RATE_HZ else halved(clipped)
+    coded = fitted(sent, -(-len(sent) // codec.block_samples) * codec.block_samples)
     buffer = io.BytesIO()
     settings: dict[str, float] = {}
     if codec.levels is not None:
         settings["compression_level"] = sum(codec.levels) / 2 if level is None else level
-    soundfile.write(buffer, sent, codec.rate_hz, codec.coding, format=codec.container, **settings)
+    soundfile.write(buffer, coded, codec.rate_hz, codec.coding, format=codec.container, **settings)
     buffer.seek(0)
     # A file without a header must be told what it holds; one with a header must not.
     raw = {"format": "RAW", "subtype": codec.coding, "samplerate": codec.rate_hz, "channels": 1}

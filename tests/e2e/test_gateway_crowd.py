@@ -1,0 +1,118 @@
+"""Gateways against peers that take nothing, come in crowds or lie about time: nobody else notices."""
+
+import asyncio
+import socket
+import uuid
+
+import pytest
+
+from rtemo.api import EndpointError
+from rtemo.io.gateways import gateway, rtp
+from rtemo.io.gateways.audiosocket import AudioSocketSource
+from rtemo.io.gateways.connection import Connection
+from rtemo.io.gateways.options import RtpOptions
+from tests.fakes.gateways import gate
+from tests.fakes.raw_web_socket import PINGS, flood, shake, text_frame
+from tests.fakes.zmq_ends import wait_until
+
+pytest.importorskip("websockets.asyncio.server", reason="websockets is not installed: rtemo[telephony]")
+
+from rtemo.io.gateways.audiohook import AudioHookSource
+from rtemo.io.gateways.freeswitch import Address, FreeSwitchSource, read_address
+
+pytestmark = pytest.mark.e2e
+
+
+def is_in(made, call, channel="0"):
+    return wait_until(lambda: (call, channel) in made.desk.writers)
+
+
+def test_who_asks_for_answers_to_pings_and_reads_none_is_cut_off() -> None:
+    with gate(FreeSwitchSource) as made, shake(made.port, "/A") as peer:
+        assert flood(peer, PINGS, 24 << 20) < 24 << 20
+        with shake(made.port, "/B"):
+            assert is_in(made, "B")
+
+
+class Deaf(Connection):
+    """A peer that takes nothing, so that saying goodbye takes for ever."""
+
+    is_cut = False
+
+    async def hang_up(self, reason: str, is_broken: bool) -> None:
+        await asyncio.sleep(60)
+
+    def cut_off(self) -> None:
+        self.is_cut = True
+
+
+def test_a_peer_that_does_not_let_itself_be_hung_up_on_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_HANG_UP_S", 0.05)
+    with gate(AudioSocketSource) as made:
+        deaf = Deaf("10.0.0.1", 1)
+        assert made.source._loop is not None
+        made.source._loop.call_soon_threadsafe(made.source.break_off, deaf, "sent nonsense")
+        assert wait_until(lambda: deaf.is_cut)
+        assert wait_until(lambda: not made.source._closing)
+
+
+def test_who_sends_far_too_many_messages_is_held_up_by_the_network_and_nobody_else() -> None:
+    with gate(FreeSwitchSource) as made, shake(made.port, "/A") as peer:
+        peer.settimeout(0.5)
+        flood(peer, text_frame("{}") * 5_000, 1 << 30)
+        with shake(made.port, "/B"):
+            assert is_in(made, "B")
+        assert 1_000 < made.source.counts.messages < 6_000
+
+
+def test_connections_without_a_handshake_keep_no_call_out() -> None:
+    with gate(FreeSwitchSource, hello_s=60.0) as made:
+        silent = [socket.create_connection(("127.0.0.1", made.port)) for _ in range(300)]
+        with shake(made.port, "/A"):
+            assert is_in(made, "A")
+        for peer in silent:
+            peer.close()
+
+
+def test_connections_without_a_call_make_room_for_one_with_a_call() -> None:
+    with gate(AudioSocketSource, hello_s=60.0, max_connections=4) as made:
+        silent = [socket.create_connection(("127.0.0.1", made.port)) for _ in range(4)]
+        assert wait_until(lambda: made.source.counts.connections == 4)
+        name = uuid.uuid4()
+        with socket.create_connection(("127.0.0.1", made.port)) as peer:
+            peer.sendall(b"\x01\x00\x10" + name.bytes)
+            assert is_in(made, str(name), "caller")
+            assert "had not begun a call" in made.faults[0]
+        for peer in silent:
+            peer.close()
+
+
+def test_a_header_that_comes_twice_is_refused_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDIOHOOK_API_KEY", "a-key")
+    monkeypatch.delenv("AUDIOHOOK_CLIENT_SECRET", raising=False)
+    with gate(AudioHookSource) as made:
+        with shake(made.port, "/hook", "X-API-KEY: a-key", "X-API-KEY: a-key") as peer:
+            assert b" 403 " in peer.recv(64)
+        assert "headers that cannot be read" in made.broken()
+        assert made.source.counts.refused == 1
+
+
+def test_a_loop_without_open_files_tells_it_in_a_line() -> None:
+    with gate(FreeSwitchSource) as made:
+        loop = made.source._loop
+        assert loop is not None
+        context = {"message": "socket.accept() out of system resource", "exception": OSError(24, "Too many open files")}
+        loop.call_soon_threadsafe(loop.call_exception_handler, context)
+        assert wait_until(lambda: made.faults)
+        assert "out of system resource (OSError: [Errno 24] Too many open files)" in made.faults[0]
+
+
+def test_more_lines_than_files_may_be_open_are_refused_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtp, "file_limit", lambda: 1024)
+    with pytest.raises(EndpointError, match="4096 lines take 16384 sockets"):
+        rtp.RtpSource(RtpOptions(first_port=0, lines=4096)).check()
+
+
+@pytest.mark.parametrize("path", ["//[/b?rate=16000", "http://[::1/b?rate=16000"])
+def test_what_looks_like_a_host_in_the_path_of_a_request_is_none(path: str) -> None:
+    assert read_address(path) == Address("b", 16_000, 1)
