@@ -89,6 +89,11 @@ class Playback:
             desk.report(Fault(where=where, problem=str(refusal), action="refused"))
 
     @property
+    def unheard(self) -> frozenset[int]:
+        """Channels that the policy did not let in."""
+        return frozenset(index for index, writer in enumerate(self.writers) if isinstance(writer, _Unheard))
+
+    @property
     def done_s(self) -> float:
         """Seconds of the file written so far."""
         return self._written_samples / self._conversion.to_hz
