@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from rtemo.corpus import stages
+from rtemo.corpus.ledger import E, Ledger
 from rtemo.corpus.selection import Selection
 from rtemo.corpus.settings import RATE_HZ
 from rtemo.corpus.stages import Books
@@ -39,16 +40,13 @@ def count_stages(books: Books, selection: Selection) -> list[StageCount]:
     """Count all stages."""
     recordings = {entry.unit: entry.duration_s for entry in books.recordings}
     taken_in = [(entry.unit, entry.dropped) for entry in books.recordings]
-    diarised = [
-        (entry.unit, found.dropped if (found := books.diarised.get(entry.unit)) else None)
-        for entry in books.recordings.kept
-    ]
+    diarised = [(entry.unit, _fate(books.diarised, entry.unit)) for entry in books.recordings.kept]
     turns = {
         f"{entry.unit}_{number:04d}": (turn[1] - turn[0]) / RATE_HZ
         for entry in books.cut
         for number, turn in enumerate(entry.turns)
     }
-    gated = [(unit, found.dropped if (found := books.gated.get(unit)) else None) for unit in turns]
+    gated = [(unit, _fate(books.gated, unit)) for unit in turns]
     passed = [unit for unit, dropped in gated if dropped == ""]
     rows = [
         _row("recordings", "recordings", taken_in, recordings),
@@ -57,7 +55,7 @@ def count_stages(books: Books, selection: Selection) -> list[StageCount]:
         _row("gate", "turns", gated, turns),
     ]
     if len(books.written):
-        written = [(unit, found.dropped if (found := books.written.get(unit)) else None) for unit in passed]
+        written = [(unit, _fate(books.written, unit)) for unit in passed]
         rows.append(_row("words", "turns", written, turns))
         passed = [unit for unit, dropped in written if not dropped]
     rows.append(_row("recognise", "turns", [(unit, _heard(books, unit)) for unit in passed], turns))
@@ -66,6 +64,12 @@ def count_stages(books: Books, selection: Selection) -> list[StageCount]:
         chosen = [(unit, "" if unit in picked else stages.NOT_RETRIEVED) for unit in passed]
         rows.append(_row("retrieve", "turns", chosen, turns))
     return rows
+
+
+def _fate(ledger: Ledger[E], unit: str) -> str | None:
+    """Why a unit was dropped; empty when it was kept, None while it is not done."""
+    entry = ledger.get(unit)
+    return None if entry is None else entry.dropped
 
 
 def _row(stage: str, what: str, units: Iterable[tuple[str, str | None]], seconds: dict[str, float]) -> StageCount:

@@ -1,7 +1,7 @@
 """Fingerprints: whether two turns are the same recording, however loud, coded or cut.
 
 Haitsma and Kalker 2002, "A highly robust audio fingerprinting system": frames of .37 s, of each the energies of 33
-bands from 300 to 2000 Hz; a word of 32 bits tells whether the differences of neighbouring bands grow from frame to frame.
+bands from 300 to 2000 Hz; a word of 32 bits tells whether the differences of neighbouring bands grow with time.
 """
 
 from collections import Counter, defaultdict

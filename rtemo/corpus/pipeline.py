@@ -75,7 +75,7 @@ class Pipeline:
             books.diarised.add(
                 Diarised(
                     unit=unit,
-                    pieces=[tuple(piece) for piece in found.pieces],
+                    pieces=[(piece.start, piece.end, piece.speaker) for piece in found.pieces],
                     voices=[[round(float(value), 5) for value in voice] for voice in found.voices],
                     seconds=[sum(piece.end - piece.start for piece in pieces) / RATE_HZ for pieces in by_voice],
                     pitch_hz=[round(median_pitch_hz(_joined(samples, pieces, _PITCH_S)), 1) for pieces in by_voice],
@@ -99,8 +99,9 @@ class Pipeline:
         for unit in self._pending("cut", [entry.unit for entry in books.diarised.kept], books.cut):
             turns, lost = cut_turns([Piece(*piece) for piece in books.diarised[unit].pieces], self._settings)
             dropped = "" if turns else "no turn of a usable length"
+            told = [(turn.start, turn.end, turn.speaker, turn.pieces) for turn in turns]
             books.cut.add(
-                Cut(unit=unit, dropped=dropped, turns=[tuple(t) for t in turns], lost=[tuple(one) for one in lost])
+                Cut(unit=unit, dropped=dropped, turns=told, lost=[(one.start, one.end, one.reason) for one in lost])
             )
 
     def gate(self) -> None:

@@ -5,9 +5,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rtemo.api import AudioInputError, ConfigError
@@ -22,6 +24,12 @@ from rtemo.io.sources.files import FoundFile
 _BLOCK_S = 30
 _FULL_SCALE = np.float32(32_768.0)
 ALL_CHANNELS = -1
+
+UNREADABLE = "cannot be read"
+WRONG_ROLES = "roles do not fit its channels"
+NOT_ALLOWED = "may not be analysed"
+SAME_FILE = "the same file twice"
+EMPTY = "holds no audio"
 
 
 class Recording(Entry, frozen=True, kw_only=True):
@@ -139,43 +147,42 @@ def _entries_of(
     by_hash: Mapping[tuple[str, int], str],
     may_analyse: Callable[[str], str],
 ) -> Iterator[Recording]:
-    facts = {
-        "path": shown(file.path),
-        "below": shown(file.below),
-        "source": origin.source,
-        "licence": origin.licence,
-    }
+    base = Recording(
+        unit=f"{first:04d}",
+        path=shown(file.path),
+        below=shown(file.below),
+        source=origin.source,
+        licence=origin.licence,
+    )
     try:
         opened = AudioFile(file.path)
         channels = opened.channels
         opened.close()
-        digest = _digest(file.path)
+        base = replace(base, sha256=_digest(file.path))
     except (AudioInputError, OSError) as error:
         problem = error.problem if isinstance(error, AudioInputError) else str(error)
-        yield Recording(unit=f"{first:04d}", dropped="cannot be read", remark=problem, **facts)
+        yield replace(base, dropped=UNREADABLE, remark=problem)
         return
     if origin.roles and len(origin.roles) != channels:
         remark = f"{len(origin.roles)} roles are named for {channels} channels"
-        yield Recording(unit=f"{first:04d}", dropped="roles do not fit its channels", remark=remark, **facts)
+        yield replace(base, dropped=WRONG_ROLES, remark=remark)
         return
     wanted = list(enumerate(origin.roles)) if origin.roles else [(ALL_CHANNELS, "")]
     for offset, (channel, role) in enumerate(wanted):
-        unit = f"{first + offset:04d}"
-        facts |= {"unit": unit, "channel": channel, "role": role, "sha256": digest}
+        one = replace(base, unit=f"{first + offset:04d}", channel=channel, role=role)
         refused = may_analyse(role)
-        twin = by_hash.get((digest, channel))
+        twin = by_hash.get((one.sha256, channel))
         if refused:
-            yield Recording(dropped="may not be analysed", remark=refused, **facts)
+            yield replace(one, dropped=NOT_ALLOWED, remark=refused)
         elif twin is not None:
-            yield Recording(dropped="the same file twice", remark=f"the same as {twin}", **facts)
+            yield replace(one, dropped=SAME_FILE, remark=f"the same as {twin}")
         else:
-            yield _decoded(folder, file.path, facts)
+            yield _decoded(folder, file.path, one)
 
 
-def _decoded(folder: Path, path: Path, facts: Mapping[str, object]) -> Recording:
+def _decoded(folder: Path, path: Path, one: Recording) -> Recording:
     """Decode to mono at `RATE_HZ`, as much as there is."""
-    unit, channel = str(facts["unit"]), int(str(facts["channel"]))
-    place = audio_path(folder, unit)
+    place = audio_path(folder, one.unit)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = place.with_name(f".{place.name}.part")
     count = 0
@@ -184,7 +191,7 @@ def _decoded(folder: Path, path: Path, facts: Mapping[str, object]) -> Recording
         resampler = PolyphaseResampler(file.sample_rate_hz, RATE_HZ) if file.sample_rate_hz != RATE_HZ else None
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             while (block := file.read(_BLOCK_S * file.sample_rate_hz)).shape[1]:
-                mono = block.mean(axis=0) if channel == ALL_CHANNELS else block[channel]
+                mono = block.mean(axis=0) if one.channel == ALL_CHANNELS else block[one.channel]
                 mono = np.nan_to_num(mono, posinf=0.0, neginf=0.0).astype(np.float32)
                 count += _write(out, resampler.process(mono) if resampler else mono)
             if resampler is not None:
@@ -194,19 +201,18 @@ def _decoded(folder: Path, path: Path, facts: Mapping[str, object]) -> Recording
         remark = file.truncation or file.remark
     except AudioInputError as error:
         part.unlink(missing_ok=True)
-        return Recording(dropped="cannot be read", remark=error.problem, **facts)  # type: ignore[arg-type]
+        return replace(one, dropped=UNREADABLE, remark=error.problem)
     finally:
         file.close()
-    duration_s = count / RATE_HZ
     if not count:
         part.unlink(missing_ok=True)
-        return Recording(dropped="holds no audio", remark=remark, **facts)  # type: ignore[arg-type]
+        return replace(one, dropped=EMPTY, remark=remark)
     os.replace(part, place)
-    return Recording(duration_s=duration_s, remark=remark, **facts)  # type: ignore[arg-type]
+    return replace(one, duration_s=count / RATE_HZ, remark=remark)
 
 
-def _write(out: object, samples: NDArray[np.float32]) -> int:
-    out.write(as_int16(samples).tobytes())  # type: ignore[attr-defined]
+def _write(out: BinaryIO, samples: NDArray[np.float32]) -> int:
+    out.write(as_int16(samples).tobytes())
     return int(samples.size)
 
 

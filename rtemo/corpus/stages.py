@@ -139,7 +139,7 @@ class Books:
 
     def pitch_hz(self) -> dict[int, float]:
         """Speaker → median pitch, weighted by how long each of the voices speaks; 0 where unknown."""
-        sums: dict[int, list[float]] = msgspec.field(default_factory=dict)
+        sums: dict[int, list[float]] = {}
         for entry in self.linked.kept:
             heard = self.diarised[entry.unit]
             for speaker, seconds, pitch_hz in zip(entry.speakers, heard.seconds, heard.pitch_hz, strict=True):

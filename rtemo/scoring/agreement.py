@@ -1,6 +1,6 @@
 """Agreement: how far several raters say the same, beyond what chance would have them say."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def krippendorff_alpha(ratings: Array, metric: Metric = "interval") -> float:
     if metric == "interval":
         filled = np.where(known, values, 0.0)
         within = _squares(per_unit, filled.sum(1), (filled**2).sum(1))
-        between = _squares(np.float64(pairable), filled.sum(), (filled**2).sum())
+        between = _squares(np.array(pairable), filled.sum(), (filled**2).sum())
     else:
         classes = np.unique(values[known])
         counts = np.stack([((values == one) & known).sum(1) for one in classes], axis=1).astype(np.float64)
@@ -63,6 +63,6 @@ def krippendorff_alpha(ratings: Array, metric: Metric = "interval") -> float:
     return float("nan") if expected <= 0.0 else 1.0 - observed / expected
 
 
-def _squares(count: Array, total: Array, squares: Array) -> Array:
+def _squares(count: Any, total: Any, squares: Any) -> Array:
     """Sum of the squared differences of all ordered pairs, from count, sum and sum of squares."""
     return np.asarray(np.maximum(2.0 * (count * squares - total**2), 0.0))

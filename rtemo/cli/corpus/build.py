@@ -15,7 +15,7 @@ from rtemo.corpus.counts import count_stages
 from rtemo.corpus.files import only_one
 from rtemo.corpus.models import CorpusModels
 from rtemo.corpus.pipeline import Pipeline
-from rtemo.corpus.recordings import read_origins, take_in
+from rtemo.corpus.recordings import UNREADABLE, read_origins, take_in
 from rtemo.corpus.selection import select
 from rtemo.corpus.settings import CorpusSettings, keep_settings
 from rtemo.corpus.stages import Books
@@ -67,7 +67,7 @@ def run_build(config: "Config", order: Order, settings: CorpusSettings) -> int:
             say(f"{entry.below}: {entry.dropped or 'is used, but'} ({entry.remark})")
     for line in lines_of(count_stages(books, selection)):
         click.echo(line)
-    return EXIT_FAILED if any(entry.dropped == "cannot be read" for entry in books.recordings) else 0
+    return EXIT_FAILED if any(entry.dropped == UNREADABLE for entry in books.recordings) else 0
 
 
 def _need_scipy() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rtemo.api import Emotion, Event, QueryScore, RtemoError
+from rtemo.api import Emotion, Event, Fault, QueryScore, RtemoError
 from rtemo.cli.options import own_process, specs_of, with_queries
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 from rtemo.corpus import stages
@@ -128,6 +128,7 @@ class _Listening:
 
     def __init__(self, unit_of: Callable[[Event], str]) -> None:
         self.tallies: dict[str, _Tally] = {}
+        self.faults: list[str] = []
         self._unit_of = unit_of
 
     def open(self) -> None:
@@ -137,7 +138,9 @@ class _Listening:
         """Add up what is final."""
         for event in events:
             data = event.data
-            if isinstance(data, Emotion | QueryScore) and data.is_final:
+            if isinstance(data, Fault) and data.action != "closed":
+                self.faults.append(f"{data.where} {data.action}: {data.problem}")
+            elif isinstance(data, Emotion | QueryScore) and data.is_final:
                 self.tallies.setdefault(self._unit_of(event), _Tally()).add(data)
 
     def tick(self) -> None:
@@ -169,4 +172,6 @@ def _ask(config: "Config", paths: Sequence[Path]) -> dict[str, Opinion]:
         finally:
             with shielded():
                 session.stop("end")
+    if listening.faults and not listening.tallies:
+        raise RtemoError(listening.faults[0])
     return {unit: tally.opinion(unit) for unit, tally in listening.tallies.items()}
