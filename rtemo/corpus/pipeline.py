@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 """Called with the stage, how many units are done, and of how many."""
 
 _PITCH_S = 60.0
-_BATCH = 8
+_BATCH = 4
 
 
 class Pipeline:

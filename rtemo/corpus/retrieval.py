@@ -121,10 +121,11 @@ def retrieve(
     """
     picks = list(before)
     chosen = {pick.unit for pick in picks}
-    for split, share in zip(SPLITS, shares, strict=True):
+    edges = [round(wanted * float(edge)) for edge in np.cumsum([0.0, *shares])]
+    for split, quota in zip(SPLITS, np.diff(edges).tolist(), strict=True):
         left = [one for one in candidates if one.split == split and one.unit not in chosen]
         had = [pick for pick in picks if pick.split == split]
-        count = min(round(wanted * share) - len(had), len(left))
+        count = min(quota - len(had), len(left))
         if count <= 0:
             continue
         if split == CONTROL or not any(opinions.values()):

@@ -53,8 +53,11 @@ def test_a_folder_without_a_corpus_says_how_to_begin_one(tmp_path):
 
 
 def test_two_programs_do_not_work_on_one_corpus(tmp_path):
-    with only_one(tmp_path, "building"), pytest.raises(ConfigError, match="another program"):
-        with only_one(tmp_path, "building"):
-            pass
+    with (
+        only_one(tmp_path, "building"),
+        pytest.raises(ConfigError, match="another program"),
+        only_one(tmp_path, "building"),
+    ):
+        pass
     with only_one(tmp_path, "building"):
         pass

@@ -1,5 +1,7 @@
 """Turns are of a length that people can judge, cut at pauses, and nothing is lost without a reason."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_a_long_speech_is_cut_at_its_pauses_into_turns_of_at_most_eleven_seconds
     assert sum(turn.pieces for turn in turns) == 10
     assert not lost
     assert all(2.75 <= (turn.end - turn.start) / RATE_HZ <= 11.0 for turn in turns)
-    assert all(a.end <= b.start for a, b in zip(turns, turns[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(turns))
 
 
 def test_speech_without_a_pause_for_longer_is_dropped_with_that_reason():
