@@ -9,7 +9,7 @@ from rtemo.api import ConfigError
 from rtemo.corpus.files import write_whole
 from rtemo.corpus.retrieval import Candidate, Pick, retrieve
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
-from rtemo.corpus.splits import assign_splits
+from rtemo.corpus.splits import assign_splits, groups_of
 from rtemo.corpus.stages import Books, encode
 from rtemo.corpus.voices import gender_of
 
@@ -53,7 +53,7 @@ def select(books: Books, settings: CorpusSettings, wanted: int) -> Selection:
     seconds: dict[int, float] = {}
     for turn in turns:
         seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + (turn.end - turn.start) / RATE_HZ
-    splits = assign_splits(seconds, genders, settings.share_of_splits, settings.seed, before.splits)
+    splits = _splits(books, settings, seconds, genders, before.splits)
     opinions = {name: {entry.unit: entry for entry in ledger} for name, ledger in books.opinions.items()}
     candidates = [
         Candidate(unit=turn.unit, speaker=turn.speaker, gender=genders[turn.speaker], split=splits[turn.speaker])
@@ -71,6 +71,34 @@ def select(books: Books, settings: CorpusSettings, wanted: int) -> Selection:
     found = Selection(picks=picks, splits={**before.splits, **splits}, wanted=wanted)
     write_whole(books.folder / SELECTION_FILE, encode(found))
     return found
+
+
+def _splits(
+    books: Books,
+    settings: CorpusSettings,
+    seconds: Mapping[int, float],
+    genders: Mapping[int, str],
+    kept: Mapping[int, str],
+) -> dict[int, str]:
+    """Give speakers their splits, by themselves or with all whom recordings join them to."""
+    groups = {speaker: speaker for speaker in seconds}
+    if settings.split_by == "recording":
+        groups = groups_of(entry.speakers for entry in books.linked.kept)
+    sums: dict[int, dict[str, float]] = {}
+    before: dict[int, str] = {}
+    for speaker, length_s in seconds.items():
+        of = sums.setdefault(groups[speaker], {})
+        of[genders[speaker]] = of.get(genders[speaker], 0.0) + length_s
+        if speaker in kept:
+            before.setdefault(groups[speaker], kept[speaker])
+    found = assign_splits(
+        {group: sum(of.values()) for group, of in sums.items()},
+        {group: max(of, key=of.__getitem__) for group, of in sums.items()},
+        settings.share_of_splits,
+        settings.seed,
+        before,
+    )
+    return {speaker: kept.get(speaker, found[groups[speaker]]) for speaker in seconds}
 
 
 def genders_of(books: Books) -> Mapping[int, str]:

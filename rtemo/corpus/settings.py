@@ -1,7 +1,7 @@
 """CorpusSettings: what makes a turn fit for a corpus; kept with the corpus, since other settings make another one."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +18,7 @@ class CorpusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Settings of a corpus; the numbers of turns and gates are those of MSP-Podcast.
 
     `same_voice`, `same_speaker`, `most_apart` and `steady` were chosen on training speakers of acted corpora, strung
-    together, and on music made up; `python -m bench.quality.corpus` prints what they do on others.
+    together, and on made-up music; `python -m bench.quality.corpus` prints what they do on others.
     """
 
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$", description="First part of file names.")] = "CORPUS"
@@ -33,13 +33,17 @@ class CorpusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     least_snr_db: Annotated[float, Meta(ge=-20, le=60, description="Least signal-to-noise ratio, in dB.")] = 15.0
     same_voice: Annotated[
         float, Meta(ge=-1, le=1, description="Likeness from which on stretches of a recording are of one speaker.")
-    ] = 0.65
+    ] = 0.6
     same_speaker: Annotated[
         float, Meta(ge=-1, le=1, description="Likeness from which on speakers of two recordings are one.")
-    ] = 0.8
+    ] = 0.87
     most_apart: Annotated[
         float, Meta(ge=0, le=2, description="How far the halves of a turn may lie apart to be of one voice.")
     ] = 0.5
+    split_by: Annotated[
+        Literal["recording", "speaker"],
+        Meta(description="What is never in two splits: all that is joined by recordings, or each speaker alone."),
+    ] = "recording"
     share_of_splits: Annotated[
         tuple[float, float, float, float],
         Meta(description="Shares of the speech in Train, Development, Test1 and Test2, by whole speakers."),

@@ -1,12 +1,32 @@
 """Splits: whole speakers in Train, Development, Test1 and Test2, so that nobody is both trained on and tested."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 SPLITS = ("Train", "Development", "Test1", "Test2")
 """As MSP-Podcast names them; Test2 is the control whose turns no recogniser has chosen."""
 CONTROL = "Test2"
+
+
+def groups_of(recordings: Iterable[Sequence[int]]) -> dict[int, int]:
+    """Join the speakers of each recording, and so those of all recordings that share one: speaker → group.
+
+    A voice may be taken for two within a recording, most easily when it changes its mood. Where recordings stay whole,
+    that does no harm.
+    """
+    leader: dict[int, int] = {}
+
+    def find(speaker: int) -> int:
+        while leader.setdefault(speaker, speaker) != speaker:
+            speaker = leader[speaker]
+        return speaker
+
+    for speakers in recordings:
+        for speaker in speakers:
+            a, b = sorted((find(speaker), find(speakers[0])))
+            leader[b] = a
+    return {speaker: find(speaker) for speaker in leader}
 
 
 def assign_splits(

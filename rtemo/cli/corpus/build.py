@@ -18,6 +18,7 @@ from rtemo.corpus.pipeline import Pipeline
 from rtemo.corpus.recordings import UNREADABLE, read_origins, take_in
 from rtemo.corpus.selection import select
 from rtemo.corpus.settings import CorpusSettings, keep_settings
+from rtemo.corpus.splits import SPLITS
 from rtemo.corpus.stages import Books
 from rtemo.io.sources.files import find_sound_files
 
@@ -65,6 +66,9 @@ def run_build(config: "Config", order: Order, settings: CorpusSettings) -> int:
     for entry in books.recordings:
         if entry.remark:
             say(f"{entry.below}: {entry.dropped or 'is used, but'} ({entry.remark})")
+    empty = [split for split in SPLITS if split not in selection.splits.values()]
+    if empty and selection.splits:
+        say(f"nobody is left for {', '.join(empty)}; add recordings of others, or begin anew with --split-by speaker")
     for line in lines_of(count_stages(books, selection)):
         click.echo(line)
     return EXIT_FAILED if any(entry.dropped == UNREADABLE for entry in books.recordings) else 0

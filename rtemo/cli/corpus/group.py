@@ -35,6 +35,13 @@ def command() -> None:
 @click.option("--language", default="", metavar="CODE", help="Drop turns in any other, as en (needs rtemo[words]).")
 @click.option("--least-words", type=click.IntRange(0), default=5, show_default=True, help="Words of a turn.")
 @click.option("--least-snr-db", type=Number(-20, 60), default=15.0, show_default=True, help="Noise gate.")
+@click.option(
+    "--split-by",
+    type=click.Choice(["recording", "speaker"]),
+    default="recording",
+    show_default=True,
+    help="Keep recordings whole, or speakers alone.",
+)
 @click.option("--prefix", default="CORPUS", show_default=True, help="First part of file names.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -50,6 +57,7 @@ def build(
     language: str,
     least_words: int,
     least_snr_db: float,
+    split_by: str,
     prefix: str,
     seed: int,
     quiet: bool,
@@ -74,6 +82,7 @@ def build(
                 "language": language,
                 "least_words": least_words,
                 "least_snr_db": least_snr_db,
+                "split_by": split_by,
                 "seed": seed,
             },
             CorpusSettings,
@@ -103,6 +112,34 @@ def status(work: Path, as_json: bool) -> int:
         return 0
     for line in lines_of(rows):
         click.echo(line)
+    return 0
+
+
+@command.command("rate")
+@WORK
+@click.option("--rater", "raters", multiple=True, metavar="NAME", help="Somebody who rates; each gets a link.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8766, show_default=True)
+@click.option("--least-raters", type=click.IntRange(1, 100), default=5, show_default=True, help="Raters of a turn.")
+@TRUSTED
+def rate(work: Path, raters: tuple[str, ...], port: int, least_raters: int, trusted: tuple[str, ...]) -> int:
+    """Serve the page on which the chosen turns of WORK are rated, on this machine alone.
+
+    Prints a link for every rater. Emotion, further emotions, valence, arousal and dominance of a turn are answered by
+    single keys. Answers are kept one by one: close the browser or stop the server at any time, and go on later. Turns
+    that a --trusted rater has rated come to the others as gold; who gets too many of them wrong is stopped, and the
+    ratings do not count.
+    """
+    from rtemo.cli.main import say
+    from rtemo.corpus.files import only_one
+    from rtemo.corpus.page.server import serve_page
+
+    def tell(links: dict[str, str]) -> None:
+        for name, link in links.items():
+            click.echo(f"{name:<20} {link}")
+        say("Ctrl-C ends it; every answer that was given is kept")
+
+    with only_one(work, "ratings"):
+        serve_page(work, raters, port, least_raters, trusted, tell)
     return 0
 
 

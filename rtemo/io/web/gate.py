@@ -50,15 +50,20 @@ class Gate:
         app: What comes behind.
         options: Limits, names of this host.
         tokens: Who may read.
+        free: Paths that need no token; a folder ends with a stroke.
 
     Attributes:
         refused: Reason → requests that were refused for it.
     """
 
-    def __init__(self, app: ASGIApp, options: WebOptions, tokens: Tokens) -> None:
+    def __init__(
+        self, app: ASGIApp, options: WebOptions, tokens: Tokens, free: tuple[str, ...] = (*_FREE, _FREE_FOLDER)
+    ) -> None:
         self.refused: dict[str, int] = {}
         self._app = app
         self._tokens = tokens
+        self._free = frozenset(free)
+        self._free_folders = tuple(path for path in free if path.endswith("/") and path != "/")
         self._hosts = {*_LOOPBACK, *(name.lower() for name in options.hosts), options.address}
         self._requests = RateLimit(options.requests_per_s, options.request_burst)
         self._failures = RateLimit(_FAILURES_PER_S, _FAILURE_BURST)
@@ -90,7 +95,7 @@ class Gate:
         if scope["type"] == "websocket" and origin is not None and urlsplit(origin).netloc != host:
             return self._refuse(403, "origin", "a page of another origin asks", "open the page of this server")
         path = scope["path"]
-        if path in _FREE or path.startswith(_FREE_FOLDER) or not self._tokens.are_needed:
+        if path in self._free or path.startswith(self._free_folders) or not self._tokens.are_needed:
             access = Access()
         else:
             if self._failures.left(peer, now_s) < 1:

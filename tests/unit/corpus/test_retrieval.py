@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtemo.corpus.retrieval import DRAWN, FUSED, QUERIES, Candidate, criteria_of, retrieve
-from rtemo.corpus.splits import CONTROL, SPLITS, assign_splits
+from rtemo.corpus.splits import CONTROL, SPLITS, assign_splits, groups_of
 from rtemo.corpus.stages import Opinion
 
 pytestmark = pytest.mark.unit
@@ -118,3 +118,8 @@ def test_nobody_changes_the_split_when_new_speakers_come():
     more = assign_splits(dict.fromkeys(range(1, 31), 60.0), genders, SHARES, seed=0, kept=first)
     assert {speaker: more[speaker] for speaker in first} == first
     assert set(more.values()) == set(SPLITS)
+
+
+def test_recordings_that_share_a_speaker_are_never_parted():
+    groups = groups_of([[1, 2], [3], [4, 2], [5, 6], [6]])
+    assert groups == {1: 1, 2: 1, 3: 3, 4: 1, 5: 5, 6: 5}
