@@ -11,12 +11,12 @@ from rtemo.corpus.speech import Stretch
 from rtemo.voice.speaker import SpeakerEmbedder
 
 WINDOW_SAMPLES = round(1.6 * RATE_HZ)
-STEP_SAMPLES = round(0.4 * RATE_HZ)
+_STEP_S, _GROUP_S = 0.4, 1.0
+STEP_SAMPLES = round(_STEP_S * RATE_HZ)
 _FRAME_SAMPLES = round(0.1 * RATE_HZ)
 _MOST_CLUSTERED = 3000
 _LEAST_SPEAKER_S = 4.0
 _SWITCH_COST = 1.5
-_LEAST_PIECE_S = 0.3
 
 Array = NDArray[np.float32]
 
@@ -39,10 +39,10 @@ class Diarisation(NamedTuple):
 class Diariser:
     """Tells voices of a recording apart without knowing how many there are.
 
-    Embeddings of windows of 1.6 s every .4 s are joined by average linkage of their cosines (as Sell and
-    Garcia-Romero 2014 do with other embeddings); every .1 s then goes to the voice that the windows around it are most
-    like, with a price on each change (Viterbi), so that turns are not cut to pieces. Voices that speak at once
-    are not told apart: such a stretch goes to one of them.
+    Embeddings of windows of 1.6 s every .4 s, a second of them together, are joined by average linkage of their cosines
+    (as Sell and Garcia-Romero 2014 do with other embeddings); every .1 s then goes to the voice that the windows around
+    it are most like, with a price on each change (Viterbi), so that turns are not cut to pieces. Voices that speak at
+    once are not told apart: such a stretch goes to one of them.
 
     Args:
         embedder: Of voices.
@@ -59,9 +59,9 @@ class Diariser:
             return Diarisation([], np.zeros((0, 0), np.float32))
         windows = [window for index, stretch in enumerate(speech) for window in _windows(index, stretch)]
         embedded = self._embedder.embed_stretches([samples[start:end] for _, start, end in windows])
-        voices = _voices(embedded, np.array([end - start for _, start, end in windows]), self._same_voice)
-        likeness = embedded @ voices.T
         at = _rows_by_stretch(windows)
+        voices = _voices(embedded, list(at.values()), self._same_voice)
+        likeness = embedded @ voices.T
         pieces: list[Piece] = []
         for index, stretch in enumerate(speech):
             rows = at[index]
@@ -85,18 +85,19 @@ def _rows_by_stretch(windows: list[tuple[int, int, int]]) -> dict[int, list[int]
     return rows
 
 
-def _voices(embedded: Array, lengths: NDArray[np.int64], same_voice: float) -> Array:
-    """Group whole windows; give the mean of every group that speaks long enough, float32 [speakers, width]."""
-    whole = np.flatnonzero(lengths >= WINDOW_SAMPLES)
-    if not len(whole):
-        whole = np.arange(len(embedded))
-    chosen = whole[np.linspace(0, len(whole) - 1, min(len(whole), _MOST_CLUSTERED)).astype(np.int64)]
-    labels = clusters(embedded[chosen], same_voice)
-    counts = np.bincount(labels)
-    scale_s = STEP_SAMPLES / RATE_HZ * len(whole) / len(chosen)
-    large = [label for label in range(len(counts)) if counts[label] * scale_s >= _LEAST_SPEAKER_S]
-    large = large or [int(np.argmax(counts))]
-    return _unit(np.stack([embedded[chosen[labels == label]].mean(axis=0) for label in large]))
+def _voices(embedded: Array, stretches: list[list[int]], same_voice: float) -> Array:
+    """Group windows; give the mean of every group that speaks long enough, float32 [speakers, width].
+
+    Windows that lie side by side in a stretch are joined to a second or so first: alone they are hardly steady enough.
+    """
+    parts = [part for rows in stretches for part in np.array_split(rows, max(1, round(len(rows) * _STEP_S / _GROUP_S)))]
+    chosen = [parts[index] for index in np.linspace(0, len(parts) - 1, min(len(parts), _MOST_CLUSTERED)).astype(int)]
+    sums = np.stack([embedded[part].sum(axis=0) for part in chosen])
+    labels = clusters(_unit(sums), same_voice)
+    seconds = np.bincount(labels, [len(part) * _STEP_S * len(parts) / len(chosen) for part in chosen])
+    large = [label for label in range(len(seconds)) if seconds[label] >= _LEAST_SPEAKER_S]
+    large = large or [int(np.argmax(seconds))]
+    return _unit(np.stack([sums[labels == label].sum(axis=0) for label in large]))
 
 
 def clusters(vectors: Array, least_likeness: float) -> NDArray[np.int64]:
@@ -121,7 +122,7 @@ def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> 
     scores = weight @ likeness / weight.sum(axis=1, keepdims=True)
     path = best_path(scores, _SWITCH_COST)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), frames]
-    pieces = [
+    return [
         Piece(
             stretch.start + begin * _FRAME_SAMPLES,
             stretch.end if end == frames else stretch.start + end * _FRAME_SAMPLES,
@@ -129,7 +130,6 @@ def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> 
         )
         for begin, end in itertools.pairwise(changes)
     ]
-    return [piece for piece in pieces if piece.end - piece.start >= _LEAST_PIECE_S * RATE_HZ] or pieces[:1]
 
 
 def best_path(scores: NDArray[np.floating], switch_cost: float) -> NDArray[np.int64]:

@@ -39,7 +39,7 @@ class CorpusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 0.87
     most_apart: Annotated[
         float, Meta(ge=0, le=2, description="How far the halves of a turn may lie apart to be of one voice.")
-    ] = 0.5
+    ] = 0.32
     split_by: Annotated[
         Literal["recording", "speaker"],
         Meta(description="What is never in two splits: all that is joined by recordings, or each speaker alone."),

@@ -12,7 +12,8 @@ from bench.quality.vad.corpus import read_audio
 from bench.quality.vad.telephony import music
 
 RATE_HZ = 16_000
-CORPORA = ("ravdess", "nemo", "ased", "ketts", "crema")
+NEUTRAL = ("librispeech",)
+CORPORA = ("ravdess", "nemo", "ased", "ketts", "crema", *NEUTRAL)
 """Corpora of whole sentences with several speakers in each split."""
 
 MUSIC = ("chords", "melody", "strings", "pop")
@@ -20,6 +21,8 @@ _LEVEL = 0.06
 _NOISE_DB, _MUSIC_DB = 3.0, 0.0
 
 Samples = NDArray[np.float32]
+Pools = dict[str, dict[str, dict[str, list[dict[str, str]]]]]
+"""Corpus → speaker → emotion → rows of the manifest that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,59 +48,80 @@ class Strung:
 
 
 def string_recordings(data: Path, split: str, minutes: float, seed: int, dirty: float = 0.0) -> list[Strung]:
-    """String clips of a split to recordings of about five minutes, each of one corpus and up to five speakers.
+    """String clips of a split to recordings of about five minutes, each of one corpus; no clip is used twice.
+
+    Acted corpora give up to five speakers with all their moods, neutral speech up to twelve with one clip each.
 
     Args:
         data: Folder with the manifests.
         split: train or dev.
-        minutes: In all.
+        minutes: In all; less, where there are too few clips.
         seed: Of every draw.
         dirty: Share of turns under which noise lies, and of those under which music does.
     """
     random = np.random.default_rng(seed)
-    with (data / "emotion" / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split and row["corpus"] in CORPORA]
+    pools = _pools(data, split, random)
     noises = _noises(data, split) if dirty else []
     found: list[Strung] = []
     length = 0
-    while length < minutes * 60 * RATE_HZ:
-        corpus = CORPORA[len(found) % len(CORPORA)]
-        of = [row for row in rows if row["corpus"] == corpus]
-        speakers = sorted({row["speaker"] for row in of})
-        chosen = random.choice(speakers, min(len(speakers), int(random.integers(2, 6))), replace=False).tolist()
+    corpora = list(CORPORA)
+    while corpora and length < minutes * 60 * RATE_HZ:
+        corpus = corpora.pop(0)
+        speakers = [one for one in sorted(pools[corpus]) if any(pools[corpus][one].values())]
+        if len(speakers) < 2:
+            continue
+        corpora.append(corpus)
+        most = 12 if corpus in NEUTRAL else int(random.integers(2, 6))
+        chosen = random.choice(speakers, min(len(speakers), most), replace=False).tolist()
         recording = _string(
-            data, f"{corpus}-{len(found)}", [r for r in of if r["speaker"] in chosen], random, dirty, noises
+            data, f"{corpus}-{len(found)}", {one: pools[corpus][one] for one in chosen}, random, dirty, noises
         )
         length += len(recording.samples)
         found.append(recording)
     return found
 
 
+def _pools(data: Path, split: str, random: np.random.Generator) -> Pools:
+    pools: Pools = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for manifest in ("emotion", "clean"):
+        with (data / manifest / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == split and row["corpus"] in CORPORA]
+        for index in random.permutation(len(rows)).tolist():
+            row = rows[index]
+            pools[row["corpus"]][row["speaker"]][row.get("emotion") or "neutral"].append(row)
+    return pools
+
+
 def _string(
-    data: Path, name: str, rows: list[dict[str, str]], random: np.random.Generator, dirty: float, noises: list[Samples]
+    data: Path,
+    name: str,
+    pools: dict[str, dict[str, list[dict[str, str]]]],
+    random: np.random.Generator,
+    dirty: float,
+    noises: list[Samples],
 ) -> Strung:
-    pools: dict[str, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        pools[row["speaker"]][row["emotion"]].append(row)
     parts: list[Samples] = [np.zeros(int(random.uniform(0.3, 1.5) * RATE_HZ), np.float32)]
     at = len(parts[0])
     recording = Strung(name, np.zeros(0, np.float32))
     before = ""
     while at < 300 * RATE_HZ:
-        speaker = str(random.choice([one for one in sorted(pools) if one != before or len(pools) == 1]))
-        emotion = str(random.choice(sorted(pools[speaker])))
+        free = [one for one in sorted(pools) if any(pools[one].values())]
+        if not free:
+            break
+        speaker = str(random.choice([one for one in free if one != before] or free))
+        emotion = str(random.choice([mood for mood in sorted(pools[speaker]) if pools[speaker][mood]]))
         under = str(random.choice(["clean", "noise", "music"], p=[1 - 2 * dirty, dirty, dirty]))
         before = speaker
         turn: list[Samples] = []
         start = at
-        for place in range(int(random.integers(1, 4))):
-            row = pools[speaker][emotion][int(random.integers(len(pools[speaker][emotion])))]
+        for place in range(min(int(random.integers(1, 4)), len(pools[speaker][emotion]))):
+            row = pools[speaker][emotion].pop()
             sound = _trimmed(read_audio(data / row["path"]).astype(np.float32))
             if place:
                 gap = np.zeros(int(random.uniform(0.35, 0.7) * RATE_HZ), np.float32)
                 turn.append(gap)
                 at += len(gap)
-            recording.spans.append(Span(at, at + len(sound), speaker, emotion, row["gender"], under))
+            recording.spans.append(Span(at, at + len(sound), speaker, emotion, row.get("gender", ""), under))
             turn.append(sound)
             at += len(sound)
         whole = np.concatenate(turn)
