@@ -9,19 +9,20 @@ from rtemo.runtime.store import ModelStore, find, installed
 from rtemo.voice.speaker import SpeakerEmbedder
 
 
-def bundle_for(task: str) -> str:
-    """Name the installed bundle for a task, the first by name.
+def bundle_for(task: str = "", runtime: str = "") -> str:
+    """Name the installed bundle for a task, or one that something runs; the first by name.
 
     Raises:
         ModelError: There is none.
     """
     for name in installed():
         try:
-            if find(name).card.task == task:
+            card = find(name).card
+            if task in ("", card.task) and runtime in ("", card.runtime):
                 return name
         except ModelError:  # a broken one is no reason not to look at the others
             continue
-    raise ModelError(f"no bundle for {task} is installed", "install rtemo again, with its bundles")
+    raise ModelError(f"no bundle for {task or runtime} is installed", "install rtemo again, with its bundles")
 
 
 class CorpusModels:
@@ -51,4 +52,4 @@ class CorpusModels:
         Raises:
             ModelError: The extra `words` or the weights are missing.
         """
-        return self._store.speech(bundle_for("transcript"))
+        return self._store.speech(bundle_for(runtime="ctranslate2"))

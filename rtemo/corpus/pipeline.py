@@ -11,13 +11,13 @@ from rtemo.corpus.diarisation import Diariser, Piece
 from rtemo.corpus.files import write_samples
 from rtemo.corpus.fingerprint import Fingerprints, fingerprint
 from rtemo.corpus.models import CorpusModels
-from rtemo.corpus.music import music_share, steadiness
 from rtemo.corpus.recordings import read_audio
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
-from rtemo.corpus.snr import wada_snr_db
 from rtemo.corpus.stages import Books, Cut, Diarised, Gated, Linked, Written
 from rtemo.corpus.turns import cut_turns
 from rtemo.corpus.voices import KnownSpeakers, distance_of_halves, median_pitch_hz
+from rtemo.dsp.amplitude_snr import wada_snr_db
+from rtemo.dsp.music import music_share, steadiness
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how many units are done, and of how many."""

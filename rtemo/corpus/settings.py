@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from rtemo.api import ConfigError
 from rtemo.corpus.files import write_whole
+from rtemo.dsp.music import STEADY
 
 RATE_HZ = 16_000
 """Everything in a corpus is mono at this rate."""
@@ -29,7 +30,7 @@ class CorpusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     least_words: Annotated[int, Meta(ge=0, le=100, description="Words that a turn has at least.")] = 5
     language: Annotated[str, Meta(max_length=8, description="Language that is wanted, as en; empty for any.")] = ""
     most_music: Annotated[float, Meta(ge=0, le=1, description="Share of a turn that may be music.")] = 0.5
-    steady: Annotated[float, Meta(gt=0, description="How steady a spectrum is from which on it is music.")] = 2.2
+    steady: Annotated[float, Meta(gt=0, description="How steady a spectrum is from which on it is music.")] = STEADY
     least_snr_db: Annotated[float, Meta(ge=-20, le=60, description="Least signal-to-noise ratio, in dB.")] = 15.0
     same_voice: Annotated[
         float, Meta(ge=-1, le=1, description="Likeness from which on stretches of a recording are of one speaker.")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from rtemo.corpus.fingerprint import Fingerprints, fingerprint
-from rtemo.corpus.music import music_share, steadiness
 from rtemo.corpus.pipeline import count_words
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
-from rtemo.corpus.snr import wada_snr_db
 from rtemo.corpus.voices import KnownSpeakers, gender_of, median_pitch_hz
+from rtemo.dsp.amplitude_snr import wada_snr_db
+from rtemo.dsp.music import music_share, steadiness
 from rtemo.testing.voice import voice
 
 pytestmark = pytest.mark.unit
