@@ -104,3 +104,24 @@ def test_silence_has_no_voice():
 def test_a_short_lapse_is_cheaper_than_two_changes():
     scores = np.array([[1.0, 0.0]] * 5 + [[0.4, 0.6]] * 2 + [[1.0, 0.0]] * 5)
     assert best_path(scores, 1.5).tolist() == [0] * 12
+
+
+class ByName:
+    """An embedder that knows a hundred voices by their frequency, with some noise on each window."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        self._voices = random.normal(size=(4000, 64)) / 8
+        self._random = random
+
+    def embed_stretches(self, sounds):
+        peaks = [int(np.argmax(np.abs(np.fft.rfft(x, RATE_HZ)))) for x in sounds]
+        vectors = self._voices[peaks] + self._random.normal(size=(len(peaks), 64)) / 16
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_hundred_speakers_are_a_hundred():
+    sound = np.concatenate([hum(5, 100 + 30 * k) for k in range(100)])
+    speech = [Stretch(k * 80_000, k * 80_000 + 78_000) for k in range(100)]
+    found = Diariser(ByName(), 0.6).tell(sound, speech)
+    assert [piece.speaker for piece in found.pieces] == list(range(100))
