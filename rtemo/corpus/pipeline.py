@@ -15,7 +15,7 @@ from rtemo.corpus.recordings import read_audio
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.stages import Books, Cut, Diarised, Gated, Linked, Written
 from rtemo.corpus.turns import cut_turns
-from rtemo.corpus.voices import KnownSpeakers, distance_of_halves, median_pitch_hz
+from rtemo.corpus.voices import KnownSpeakers, distance_of_halves, low_pitch_hz
 from rtemo.dsp.amplitude_snr import wada_snr_db
 from rtemo.dsp.music import music_share, steadiness
 
@@ -78,7 +78,7 @@ class Pipeline:
                     pieces=[(piece.start, piece.end, piece.speaker) for piece in found.pieces],
                     voices=[[round(float(value), 5) for value in voice] for voice in found.voices],
                     seconds=[sum(piece.end - piece.start for piece in pieces) / RATE_HZ for pieces in by_voice],
-                    pitch_hz=[round(median_pitch_hz(_joined(samples, pieces, _PITCH_S)), 1) for pieces in by_voice],
+                    pitch_hz=[round(low_pitch_hz(_joined(samples, pieces, _PITCH_S)), 1) for pieces in by_voice],
                 )
             )
 

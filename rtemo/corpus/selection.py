@@ -102,5 +102,5 @@ def _splits(
 
 
 def genders_of(books: Books) -> Mapping[int, str]:
-    """Guess the gender of every speaker from the median pitch."""
+    """Guess the gender of every speaker from the lower end of the pitch."""
     return {speaker: gender_of(pitch_hz) for speaker, pitch_hz in books.pitch_hz().items()}

@@ -25,7 +25,7 @@ class Diarised(Entry, frozen=True, kw_only=True):
         pieces: (first sample, one behind the last, voice) of stretches of one voice without a pause.
         voices: Mean embedding of each voice, of length 1.
         seconds: How long each speaks.
-        pitch_hz: Median pitch of each; 0 where unknown.
+        pitch_hz: Lower end of the pitch of each; 0 where unknown.
     """
 
     pieces: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
@@ -138,7 +138,7 @@ class Books:
         return self.folder / "clips" / f"{unit}.wav"
 
     def pitch_hz(self) -> dict[int, float]:
-        """Speaker → median pitch, weighted by how long each of the voices speaks; 0 where unknown."""
+        """Speaker → lower end of the pitch, weighted by how long each of the voices speaks; 0 where unknown."""
         sums: dict[int, list[float]] = {}
         for entry in self.linked.kept:
             heard = self.diarised[entry.unit]

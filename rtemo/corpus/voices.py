@@ -12,8 +12,8 @@ from rtemo.voice.speaker import SpeakerEmbedder
 
 Array = NDArray[np.float32]
 
-HIGHEST_MALE_HZ, LOWEST_FEMALE_HZ = 155.0, 175.0
-"""Medians of pitch between which a guess would be no better than chance."""
+HIGHEST_MALE_HZ, LOWEST_FEMALE_HZ = 145.0, 165.0
+"""Lower ends of pitch between which a guess would be hardly better than chance."""
 
 _ROW_SAMPLES = RATE_HZ
 _ROWS = 16
@@ -39,8 +39,16 @@ def distance_of_halves(samples: Array, embedder: SpeakerEmbedder) -> float:
     return max((1.0 - _cosine(sums[split], sums[-1] - sums[split]) for split in splits), default=0.0)
 
 
-def median_pitch_hz(samples: Array) -> float:
-    """Give the median pitch of the voiced frames of a stretch of speech, float32 [k]; 0 where hardly any is voiced."""
+def low_pitch_hz(samples: Array, percent: float = 5.0) -> float:
+    """Give the lower end of a voice: a quantile of its pitch, which moods move less than the median.
+
+    Args:
+        samples: Speech, float32 [k] at `RATE_HZ`.
+        percent: Which quantile.
+
+    Returns:
+        Hz; 0 where hardly any frame is voiced.
+    """
     count = len(samples) // _ROW_SAMPLES
     if not count:
         return 0.0
@@ -56,13 +64,13 @@ def median_pitch_hz(samples: Array) -> float:
             if hop >= _WARM_HOPS:
                 found.append(pitch.hz[: len(some)][pitch.voicing[: len(some)] >= VOICED].copy())
     voiced = np.concatenate(found)
-    return float(np.median(voiced)) if len(voiced) >= _LEAST_VOICED else 0.0
+    return float(np.percentile(voiced, percent)) if len(voiced) >= _LEAST_VOICED else 0.0
 
 
 def gender_of(pitch_hz: float) -> str:
-    """Guess from the median pitch of a speaker: Male, Female or Unknown; for balance, never as a fact about a person.
+    """Guess from the lower end of a speaker's pitch: Male, Female or Unknown; for balance, no fact about a person.
 
-    >>> [gender_of(pitch_hz) for pitch_hz in (110.0, 165.0, 220.0, 0.0)]
+    >>> [gender_of(pitch_hz) for pitch_hz in (90.0, 155.0, 190.0, 0.0)]
     ['Male', 'Unknown', 'Female', 'Unknown']
     """
     if 0.0 < pitch_hz <= HIGHEST_MALE_HZ:

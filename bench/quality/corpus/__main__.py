@@ -39,7 +39,7 @@ from rtemo.io.sources.files import find_sound_files
 from rtemo.scoring.bootstrap import Draws, interval
 
 DIRTY = 0.12
-AGAIN = "again"
+AGAIN = "z-again"
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ D holds the manifests `emotion`, `clean` and `noise`. What is chosen stands in `
 """
 
 import argparse
+import csv
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,11 +15,12 @@ import numpy as np
 import rtemo  # noqa: F401 - what it switches off must be off before models are loaded
 from bench.quality.corpus.scores import speaker_error
 from bench.quality.corpus.strung import MUSIC, RATE_HZ, Strung, string_recordings
+from bench.quality.vad.corpus import read_audio
 from bench.quality.vad.telephony import music
 from rtemo.corpus.diarisation import Diariser
 from rtemo.corpus.models import CorpusModels
 from rtemo.corpus.settings import CorpusSettings
-from rtemo.corpus.voices import distance_of_halves
+from rtemo.corpus.voices import distance_of_halves, low_pitch_hz
 from rtemo.dsp.music import steadiness
 
 SAME_VOICE = (0.5, 0.55, 0.6, 0.65, 0.7)
@@ -37,6 +39,7 @@ def main() -> None:
     _most_apart(recordings, models)
     _same_speaker(recordings, models)
     _steady(recordings)
+    _gender(arguments.data)
 
 
 def _same_voice(recordings: list[Strung], models: CorpusModels) -> None:
@@ -97,6 +100,28 @@ def _steady(recordings: list[Strung]) -> None:
     for kind in MUSIC:
         blocks = np.concatenate([steadiness(0.1 * music(kind, 15.0, seed).astype(np.float32)) for seed in range(6)])
         print(f"    {kind}, 1, 5, 10, 25, 50 %: {np.percentile(blocks, (1, 5, 10, 25, 50)).round(2)}")
+
+
+def _gender(data: Path) -> None:
+    """By which quantile of pitch, and which bound, the genders of training speakers are told best, in all moods."""
+    with (data / "emotion" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "train" and row["gender"] in ("F", "M")]
+    clips: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        clips.setdefault((row["speaker"], row["gender"]), []).append(row["path"])
+    kept = {speaker: paths[:: max(1, len(paths) // 12)][:12] for speaker, paths in clips.items() if len(paths) >= 6}
+    sounds = {
+        speaker: np.concatenate([read_audio(data / path).astype(np.float32) for path in paths])
+        for speaker, paths in kept.items()
+    }
+    women = np.array([gender == "F" for _, gender in sounds])
+    print(f"\ngender: share of {len(women)} speakers told right, mean of both genders, by the best bound:\n")
+    for percent in (5.0, 10.0, 20.0, 50.0):
+        hz = np.array([low_pitch_hz(sound, percent) for sound in sounds.values()])
+        right, bound_hz = max(
+            (float((hz[women] > bound).mean() + (hz[~women] <= bound).mean()) / 2, bound) for bound in range(90, 260, 3)
+        )
+        print(f"    quantile {percent:.0f} %  {right:.3f}  {bound_hz} Hz")
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def test_agreement_is_told_with_all_its_numbers_and_of_one_rater_none():
 def test_a_rater_who_misses_gold_turns_does_not_count_and_a_careful_one_does():
     ratings = [rated("anna", f"{k}", "Angry", arousal=6) for k in range(LEAST_GOLD)]
     ratings += [rated("careful", f"{k}", "Angry", arousal=5) for k in range(LEAST_GOLD)]
-    ratings += [rated("asleep", f"{k}", "Happy") for k in range(LEAST_GOLD)]
-    ratings += [rated("new", f"{k}", "Happy") for k in range(LEAST_GOLD - 1)]
+    ratings += [rated("asleep", f"{k}", "Happy", valence=1, arousal=1) for k in range(LEAST_GOLD)]
+    ratings += [rated("new", f"{k}", "Happy", valence=1, arousal=1) for k in range(LEAST_GOLD - 1)]
     assert screened_out(ratings, ["anna"]) == ["asleep"]
     assert screened_out(ratings, []) == []
     quality = {one.rater: one for one in quality_of(ratings, ["anna"])}
