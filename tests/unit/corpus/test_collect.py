@@ -11,8 +11,10 @@ from rtemo import Session
 from rtemo.api import ConfigError, ConsentError, Emotion, Event, ProcessedBlock, StreamFormat
 from rtemo.config import load_config
 from rtemo.corpus.collect import CollectOptions, CollectSink
+from rtemo.extensions import SINKS, installed
 from rtemo.io.sources.file import FileSource
 from rtemo.testing.voice import voice
+from tests.fakes.program import call
 
 pytestmark = pytest.mark.unit
 
@@ -174,3 +176,11 @@ def test_the_session_gives_it_audio_and_events_and_a_limit_is_kept(tmp_path):
     for row in rows(folder):
         sound, _ = soundfile.read(folder / row["path"])
         assert np.abs(sound).max() > 0.05
+
+
+def test_serving_without_a_list_of_consents_ends_with_one_line(capsys, tmp_path):
+    if "collect" not in installed(SINKS):
+        pytest.skip("rtemo is not installed anew since the sink `collect` came")
+    done = call(capsys, "serve", "--collect", tmp_path, "--quiet")
+    assert done.code == 2
+    assert "call,who,when" in done.complaint
