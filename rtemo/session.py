@@ -162,7 +162,7 @@ class Session:
     ) -> None:
         self._on_progress = on_progress
         sinks = [*sinks, *_others(sources, "sink")]
-        publishers = [*publishers, *_others(sources, "publisher")]
+        publishers = [*publishers, *_others(sources, "publisher"), *_others(sinks, "publisher")]
         self.edges: tuple[object, ...] = (*sources, *publishers, *sinks)
         self.config = config or Config()
         plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
@@ -356,9 +356,9 @@ class Session:
         self.stop("failed" if error is not None else "stopped")
 
 
-def _others(sources: Sequence[Source], end: str) -> list[Any]:
-    """Give the other ends of sources whose connections go both ways."""
-    found = (getattr(source, end, None) for source in sources)
+def _others(edges: Sequence[object], end: str) -> list[Any]:
+    """Give the other ends of edges whose connections go both ways."""
+    found = (getattr(edge, end, None) for edge in edges)
     return [other for other in found if other is not None]
 
 

@@ -35,6 +35,7 @@ VERBS = {
     "report": Verb("rtemo.cli.report", "Write a report of one call, as a page for a person.", "Listen"),
     "eval": Verb("rtemo.cli.eval", "Score the chain on clips whose emotion is known.", "Listen"),
     "search": Verb("rtemo.cli.search", "Find moments in files by a description of the voice.", "Listen"),
+    "corpus": Verb("rtemo.cli.corpus.group", "Make a corpus of rated turns from recordings.", "Listen"),
     "say": Verb("rtemo.cli.say", "Speak a text, or tell whether a recording was made by rtemo.", "Speak"),
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
