@@ -7,9 +7,6 @@ from rtemo.dsp.kernel import kernel
 
 FEATURES = (
     "silence_s",
-    "log_voiced_s",
-    "log_since_pause_s",
-    "log_pauses",
     "log_usual_pause_s",
     "has_pitch",
     "pitch_semitones",
@@ -19,7 +16,9 @@ FEATURES = (
     "voiced_share",
 )
 """What a pause is judged by. Pitch and level are those of the last 100 ms of voice, against the means of stream and
-turn; slopes are over the last 300 ms, per second; the usual pause is the mean of those after which the speaker went on."""
+turn; slopes are over the last 300 ms, per second; the usual pause is the mean of those after which the speaker went on.
+How long the turn has been is left out: it tells the length of the sentences that were read in training, and little of
+conversations."""
 
 STEP_HOPS = 10
 """A pause is looked at every 100 ms."""
@@ -41,8 +40,6 @@ PAUSE = np.dtype(
         ("silent", np.int64),  # hops without voice
         ("resumed", np.int64),  # voiced hops in a row after silence
         ("voiced", np.int64),  # hops of voice in the turn
-        ("since_pause", np.int64),
-        ("pauses", np.int64),
         ("kept", np.int64),  # hops of voice that the tail has taken
         ("level_sum", np.float64),
         ("pitch_mean", np.float64),  # of the stream, in semitones above 1 Hz
@@ -89,7 +86,7 @@ def follow(
                 continue
             row.phase = SPEAKING
             row.start = position[i]
-            row.silent = row.resumed = row.voiced = row.since_pause = row.pauses = row.kept = 0
+            row.silent = row.resumed = row.voiced = row.kept = 0
             row.level_sum = 0.0
         if row.phase == PAUSING:
             row.silent += 1
@@ -97,8 +94,6 @@ def follow(
             if row.resumed >= _RESUME_HOPS:
                 gap = row.silent - row.resumed
                 if gap >= _PAUSE_HOPS:
-                    row.pauses += 1
-                    row.since_pause = 0
                     row.pause_sum += gap / _HOPS_PER_S
                     row.pause_count += 1.0
                 row.phase = SPEAKING
@@ -110,7 +105,6 @@ def follow(
             slot = row.kept % tail.shape[1]
             row.kept += 1
             row.voiced += 1
-            row.since_pause += 1
             row.voice_end = position[i] + hop_samples
             level = level_dbfs[i] if np.isfinite(level_dbfs[i]) else np.float32(-100.0)
             row.level_sum += level
@@ -165,16 +159,13 @@ def measure(row: np.void, tail: NDArray[np.float32], out: NDArray[np.float32]) -
     has_pitch = pitches >= _LEAST_PITCH_HOPS
     usual = row.pause_sum / row.pause_count if row.pause_count > 0 else 0.3
     out[0] = row.silent / _HOPS_PER_S
-    out[1] = np.log(0.1 + row.voiced / _HOPS_PER_S)
-    out[2] = np.log(0.1 + row.since_pause / _HOPS_PER_S)
-    out[3] = np.log(1.0 + row.pauses)
-    out[4] = np.log(usual)
-    out[5] = 1.0 if has_pitch else 0.0
-    out[6] = min(max(pitch_end / pitch_ends - row.pitch_mean, -12.0), 12.0) if has_pitch else 0.0
-    out[7] = _slope(p_t, p_tt, p_y, p_ty, pitches, 60.0) if has_pitch else 0.0
-    out[8] = min(max(level_end / max(ends, 1) - row.level_sum / max(row.voiced, 1), -30.0), 30.0)
-    out[9] = _slope(l_t, l_tt, l_y, l_ty, count, 200.0)
-    out[10] = pitches / max(count, 1)
+    out[1] = np.log(usual)
+    out[2] = 1.0 if has_pitch else 0.0
+    out[3] = min(max(pitch_end / pitch_ends - row.pitch_mean, -12.0), 12.0) if has_pitch else 0.0
+    out[4] = _slope(p_t, p_tt, p_y, p_ty, pitches, 60.0) if has_pitch else 0.0
+    out[5] = min(max(level_end / max(ends, 1) - row.level_sum / max(row.voiced, 1), -30.0), 30.0)
+    out[6] = _slope(l_t, l_tt, l_y, l_ty, count, 200.0)
+    out[7] = pitches / max(count, 1)
 
 
 @kernel

@@ -121,17 +121,21 @@ def test_a_push_that_is_cancelled_loses_and_doubles_nothing(run: Run) -> None:
     heard: list[np.ndarray] = []
     config = rtemo.Config(chain=("level",), engine=EngineOptions(ring_s=0.3))
 
+    def tap(call: str, channel: str, start_sample: int, hop: np.ndarray) -> None:
+        if call == "cancelled":
+            heard.append(hop)
+
     async def main() -> None:
-        session = rtemo.AsyncSession(config, mode="freewheel", on_audio=lambda call, channel, at, hop: heard.append(hop))
+        session = rtemo.AsyncSession(config, mode="freewheel", on_audio=tap)
         async with session:
-            blocker = session.stream("gets nothing yet")  # so that the other has to wait
+            blocker = session.stream("gets nothing more")  # so that the other has to wait
+            await blocker.push(sound[:160])
             stream = session.stream("cancelled")
             first, *others = np.array_split(sound, 3)
             pushing = asyncio.create_task(stream.push(first))
             await asyncio.sleep(0.02)
             assert pushing.cancel()
             await asyncio.wait({pushing})
-            heard.clear()  # what the silent stream gave
             await blocker.end()
             for piece in others:
                 await stream.push(piece)

@@ -16,6 +16,8 @@ from bench.quality.turns.scores import Trace, area, at_delay, delays, hangover, 
 _LONGEST_S = {0.3: 1.0, 0.5: 1.5}
 """Mean delay → silence after which every system gives up waiting."""
 _AREA_STEPS = (1, 2, 4)
+SENTENCES, CUT_TEXTS = "speechocean762", "librispeech"
+"""Whole sentences, which are trained on, and stretches that are cut anywhere in a text, which are not."""
 
 
 def ours(judged: Sequence[Judged]) -> list[Trace]:
@@ -79,16 +81,15 @@ def main() -> None:
     parser.add_argument("--system", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--clips", type=int, help="so many clips of each corpus at most")
     arguments = parser.parse_args()
-    corpora = ("speechocean762", "librispeech")
     if arguments.records is not None:
-        judged = read_clips(arguments.data, arguments.split, corpora)
+        judged = read_clips(arguments.data, arguments.split, (SENTENCES,))
         features = np.concatenate([one.pause.features for one in judged])
         pause = np.concatenate([np.full(len(one.pause.features), index) for index, one in enumerate(judged)])
         facts = {name: np.array([getattr(one, name) for one in judged]) for name in ("speaker", "corpus", "is_end")}
         np.savez_compressed(arguments.records, features=features, pause=pause, **facts)
         print(f"{len(judged)} pauses, {sum(one.is_end for one in judged)} of them ends of turns")
         return
-    for corpus in corpora:
+    for corpus in (SENTENCES, CUT_TEXTS):
         report(f"{corpus}, split {arguments.split}", read_clips(arguments.data, arguments.split, (corpus,),
                arguments.clips), arguments.system)  # fmt: skip
     report("two-party call", two_party_call(arguments.data), arguments.system)

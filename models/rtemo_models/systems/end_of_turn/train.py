@@ -1,7 +1,8 @@
 """Train the judge of pauses: `python -m rtemo_models.systems.end_of_turn.train --records FILE --out FOLDER`.
 
-The records are those of `python -m bench.quality.turns --split train --records FILE`: for each pause of read speech the
-features of `rtemo.dsp.pauses` after every 100 ms, and whether the clip ended with it. Every step of a pause is an
+The records are those of `python -m bench.quality.turns --data D --split train --records FILE`: for each pause of read
+speech the features of `rtemo.dsp.pauses` after every 100 ms, and whether the clip ended with it. Clips are whole sentences
+(speechocean762); those of LibriSpeech, which are cut anywhere in a text, do not end where a reader would stop. Every step of a pause is an
 example; speakers are kept together when the number of passes is chosen, and each speaker weighs the same.
 """
 
@@ -119,10 +120,10 @@ def card_of(graph: bytes, held_loss: float, pauses: int) -> ModelCard:
         inputs={"features": TensorSpec((len(FEATURES),))},
         states={},
         outputs={"p_end": TensorSpec((1,))},
-        training_data=("speechocean762 (CC BY 4.0)", "LibriSpeech (CC BY 4.0)"),
+        training_data=("speechocean762 (CC BY 4.0)",),
         limits=(
-            "learnt from pauses of English read aloud, not from conversations: in those a pause within a turn and its "
-            "end are harder to tell apart",
+            "learnt from English sentences read aloud by learners of it, not from conversations, where a pause within a "
+            "turn and the end of one are hardly told apart by it",
             "hears pauses, pitch and level, and no words",
         ),
         scores={"speakers held out": {"loss_nats": round(held_loss, 4), "pauses": float(pauses)}},
