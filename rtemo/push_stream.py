@@ -65,13 +65,17 @@ class PushStream:
         samples = as_float(pcm)
         return samples if self._resampler is None else self._resampler.process(samples[None, :])[0]
 
-    def offer(self, samples: NDArray[np.float32]) -> int:
+    def offer(self, samples: NDArray[np.float32], capture_ns: int = 0) -> int:
         """Add what there is room for of audio that was converted, and tell how many samples that is; never waits.
 
         Unlike `push`, a live stream takes no more than it can hold either.
+
+        Args:
+            samples: float32 [k] at the engine's rate.
+            capture_ns: UTC ns at which the last of them was captured; 0 means now.
         """
         room_samples = self._writer.space_samples()
-        return self._writer.write(samples[:room_samples]) if room_samples else 0
+        return self._writer.write(samples[:room_samples], capture_ns) if room_samples else 0
 
     @property
     def backlog_samples(self) -> int:

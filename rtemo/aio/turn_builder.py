@@ -59,6 +59,8 @@ class _Stream:
         self.ranks: dict[str, Rank] = {}
         self.since: dict[str, tuple[str, int, int]] = {}
         self.spoof: Spoof | None = None
+        self.mood: Emotion | None = None
+        self.told: Turn | None = None
 
 
 class TurnBuilder:
@@ -95,12 +97,15 @@ class TurnBuilder:
         if isinstance(data, SpeechStart):
             if stream.speaking is None:
                 stream.speaking = _Open(event.start_sample)
+                stream.mood = None
             stream.speaking.reason = ""  # it goes on, where the chain tells the ends of turns
         elif isinstance(data, SpeechEnd):
             self._end_speech(stream, event, data)
         elif isinstance(data, EndOfTurn):
             self._end_turn(stream, event, data)
         elif isinstance(data, Emotion | Transcript | Rationale):
+            if isinstance(data, Emotion):
+                stream.mood = data
             if data.is_final:
                 self._add(stream, event, data)
         elif isinstance(data, Rank):
@@ -126,6 +131,26 @@ class TurnBuilder:
                 self._settle(key, stream, None)
         ready, self._ready = self._ready, []
         return ready
+
+    def latest(self, call: str, channel: str) -> Turn | None:
+        """Tell what is known by now of the turn that goes on, or of the last one; its mood need not be the final one."""
+        stream = self._streams.get((call, channel))
+        if stream is None:
+            return None
+        turn = stream.speaking or (stream.over[-1] if stream.over else None)
+        if turn is None:
+            return stream.told
+        now = _made((call, channel), stream.role, turn)
+        if stream.speaking is None:
+            return now
+        return msgspec.structs.replace(
+            now,
+            reason="",
+            emotion=now.emotion or stream.mood,
+            spoof=stream.spoof,
+            ranks=dict(stream.ranks),
+            courses=_courses(stream.since),
+        )
 
     def wait_s(self) -> float | None:
         """Tell when to look again although no event has come; None while nothing waits."""
@@ -201,7 +226,8 @@ class TurnBuilder:
             if missing:
                 return
             stream.over.pop(0)
-            self._ready.append(_made(key, stream.role, turn))
+            stream.told = _made(key, stream.role, turn)
+            self._ready.append(stream.told)
 
     def _waited_s(self, turn: _Open, event: Event | None, now_s: float) -> float:
         if self._is_live:
