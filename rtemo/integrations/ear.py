@@ -111,21 +111,34 @@ class Ear:
         if self._stream is not None:
             self._stream.end(reason)
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Loop over the events of the caller, from when the engine is ready to when the caller has gone; only once."""
-        if await self._opened():
-            assert self._stream is not None
-            async for event in self._stream.events():
+    async def findings(self) -> AsyncIterator[Event | Turn]:
+        """Loop over the events and turns of the caller, from when the engine is ready until the caller has gone.
+
+        It can be had once.
+
+        Raises:
+            RtemoError: The engine cannot be started.
+        """
+        if not await self._opened():
+            return
+        assert self._stream is not None
+        events = self._stream.events()
+        while True:
+            event = None
+            try:
+                async with asyncio.timeout(self._builder.wait_s()):
+                    event = await anext(events)
+            except TimeoutError:
+                pass
+            except StopAsyncIteration:
+                break
+            if event is not None:
                 self._builder.take(event)
                 yield event
-
-    def turns(self) -> list[Turn]:
-        """Give the turns that have become ready with the events so far, each once."""
-        return self._builder.ready()
-
-    def turns_due_s(self) -> float | None:
-        """Tell when to ask for turns again although no event has come; None while nothing waits."""
-        return self._builder.wait_s()
+            for turn in self._builder.ready():
+                yield turn
+        for turn in self._builder.ready():
+            yield turn
 
     def latest(self) -> Turn | None:
         """Tell what is known by now of the turn that goes on, or of the last one."""

@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from rtemo.aio.turn import Turn
 from rtemo.api import Emotion, EndOfTurn, Event, Rank, RtemoError, Spoof
 from rtemo.integrations.annotation import annotate
 from rtemo.integrations.ear import Ear
@@ -147,32 +148,12 @@ class RtemoProcessor(FrameProcessor):
             return
         if self.ear is None:
             return
-        events = self.ear.events()
-        waiting: asyncio.Task[Event] | None = None
-        try:
-            while True:
-                waiting = waiting or asyncio.ensure_future(anext(events))
-                await asyncio.wait({waiting}, timeout=self.ear.turns_due_s())
-                event = None
-                if waiting.done():
-                    done, waiting = waiting, None
-                    try:
-                        event = done.result()
-                    except StopAsyncIteration:
-                        break
-                if event is not None:
-                    await self._tell(event)
-                await self._tell_turns()
-            await self._tell_turns()
-        finally:
-            if waiting is not None:
-                waiting.cancel()
-
-    async def _tell_turns(self) -> None:
-        assert self.ear is not None
-        for turn in self.ear.turns():
-            ruling = self.gate.judge(turn.spoof, is_proven=self.is_proven)
-            await self.push_frame(TurnFrame(turn=turn, note=annotate(turn, ruling)))
+        async for found in self.ear.findings():
+            if isinstance(found, Turn):
+                ruling = self.gate.judge(found.spoof, is_proven=self.is_proven)
+                await self.push_frame(TurnFrame(turn=found, note=annotate(found, ruling)))
+            else:
+                await self._tell(found)
 
     async def _tell(self, event: Event) -> None:
         data = event.data
