@@ -131,7 +131,8 @@ class PushStream:
         if self._is_over or self._resampler is None:
             return np.zeros(0, np.float32)
         resampler, self._resampler = self._resampler, None
-        return resampler.flush()[0]
+        rest: NDArray[np.float32] = resampler.flush()[0]
+        return rest
 
     def _write(self, samples: NDArray[np.float32]) -> None:
         start_s = time.monotonic()

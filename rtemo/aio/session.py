@@ -28,8 +28,8 @@ class AsyncSession:
     >>> asyncio.run(main())
     []
 
-    Any event loop will do, uvloop too. A stream belongs to the loop that made it; several loops, each in a thread of its
-    own, may share one session.
+    Any event loop will do, uvloop too. A stream belongs to the loop that made it; several loops, each in a thread of
+    its own, may share a session.
 
     Args:
         config: Settings; defaults when None.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -29,7 +29,6 @@ PATIENCE_S: Mapping[str, float] = {"emotion": 0.3, "rationale": 0.6, "transcript
 _RISING, _FALLING = 0.8, 0.2
 _RATE_HZ = StreamFormat().sample_rate_hz  # of every engine
 _OF_PERSONS = frozenset({"emotion", "rationale", "transcript"})
-_Part = TypeVar("_Part", Emotion, Transcript, Rationale)
 
 
 class _Open:
@@ -133,7 +132,7 @@ class TurnBuilder:
         return ready
 
     def latest(self, call: str, channel: str) -> Turn | None:
-        """Tell what is known by now of the turn that goes on, or of the last one; its mood need not be the final one."""
+        """Tell what is known by now of the turn that goes on, or of the last one; its mood may not be final."""
         stream = self._streams.get((call, channel))
         if stream is None:
             return None
@@ -199,14 +198,14 @@ class TurnBuilder:
         turn.courses = _courses(stream.since)
         stream.over.append(turn)
 
-    def _add(self, stream: _Stream, event: Event, data: _Part) -> None:
+    def _add(self, stream: _Stream, event: Event, data: Emotion | Transcript | Rationale) -> None:
         candidates = [turn for turn in (*stream.over, stream.speaking) if turn is not None]
         best = max(candidates, key=lambda turn: _overlap(turn, event), default=None)
         if best is None:
             return
         kind = kind_of(data)
-        if kind == "transcript" and kind in best.parts:  # of several stretches: one text
-            data = _joined(best.parts[kind], data)  # type: ignore[type-var, arg-type]
+        if isinstance(data, Transcript) and kind in best.parts:  # of several stretches: one text
+            data = _joined(best.parts[kind], data)
         best.parts[kind] = data
         best.emit_ns = max(best.emit_ns, event.emit_ns)
 

@@ -1,5 +1,7 @@
 """Pauses: what the voice was like before each pause of a turn, followed for all rows at once."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +61,7 @@ def follow(
     level_dbfs: NDArray[np.float32],
     position: NDArray[np.int64],
     hop_samples: int,
-    rows: NDArray[np.void],
+    rows: Any,
     tail: NDArray[np.float32],
     due: NDArray[np.uint8],
 ) -> bool:
@@ -123,7 +125,7 @@ def follow(
 
 
 @kernel
-def measure(row: np.void, tail: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def measure(row: Any, tail: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Write `FEATURES` of a pause of one row.
 
     Args:

@@ -32,9 +32,7 @@ class LoneDetector:
         self._problem: BaseException | None = None
         self._rest = np.zeros(0, np.float32)
         self._at = 0
-        self._marks = {
-            mark.name: np.zeros((1, *mark.shape), mark.dtype) for mark in self._plugin.spec.provides
-        }
+        self._marks = {mark.name: np.zeros((1, *mark.shape), mark.dtype) for mark in self._plugin.spec.provides}
         self._loading = threading.Thread(target=self._load, name="rtemo-detector", daemon=True)
         self._loading.start()
 
@@ -55,14 +53,12 @@ class LoneDetector:
         return self.is_ready
 
     def probability(self, samples: NDArray[np.float32]) -> float:
-        """Take audio, float32 [k] at 16 kHz, and give the mean over the hops that it completes; 0 where it does none."""
+        """Take audio, float32 [k] at 16 kHz, and give the mean over the hops that it completes, or 0."""
         if not self.is_ready:
             return 0.0
         hop = self._format.hop_samples
         joined = np.concatenate([self._rest, samples])
-        found = []
-        for begin in range(0, joined.shape[0] - hop + 1, hop):
-            found.append(self._judge(joined[begin : begin + hop]))
+        found = [self._judge(joined[begin : begin + hop]) for begin in range(0, joined.shape[0] - hop + 1, hop)]
         self._rest = joined[joined.shape[0] // hop * hop :]
         return float(np.mean(found)) if found else 0.0
 
@@ -82,7 +78,7 @@ class LoneDetector:
 
     def _load(self) -> None:
         try:
-            processor = self._plugin.open(_Lending(self._format), 1)  # type: ignore[arg-type]
+            processor = self._plugin.open(_Lending(self._format), 1)
             processor.admit(0)
             self._processor = processor
             self._judge(np.zeros(self._format.hop_samples, np.float32))  # what is compiled at first use is compiled now
@@ -110,14 +106,14 @@ class _Lending:
 
 
 def _find(name: str, options: dict[str, Any]) -> tuple[Any, str]:
+    """Find a detector by what it declares, with the name of its mark."""
     for candidate in (name,) if name else extensions.default_chain():
-        plugin = registry.make(candidate, options if name else None)
-        spec = plugin.spec
-        marks = [mark.name for mark in spec.provides if mark.name.endswith(_PROBABILITY)]
-        if SpeechStart in spec.emits and marks and not spec.requires:
-            return (plugin if name or not options else registry.make(candidate, options)), marks[0]
-    what = f"plugin {name!r} tells" if name else "no plugin of the default chain tells"
-    raise ConfigError(f"{what} no probability of voice" if name else f"{what} a probability of voice", "name another one")
+        plugin = registry.make(candidate)
+        marks = [mark.name for mark in plugin.spec.provides if mark.name.endswith(_PROBABILITY)]
+        if SpeechStart in plugin.spec.emits and marks and not plugin.spec.requires:
+            return (registry.make(candidate, options) if options else plugin), marks[0]
+    what = f"plugin {name!r} does not tell" if name else "no plugin of the default chain tells"
+    raise ConfigError(f"{what} a probability of voice", "name a plugin that does")
 
 
 def _nobody(row: Any, data: Payload, start_sample: int, end_sample: int) -> None:

@@ -55,7 +55,9 @@ class SpoofGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             is_proven: Whether the speaker has given the other proof; nothing is challenged twice then.
         """
         if spoof is None:
-            return self._ruled([(self.on_unknown, "nothing is known of whether the voice is synthetic")], None, is_proven)
+            return self._ruled(
+                [(self.on_unknown, "nothing is known of whether the voice is synthetic")], None, is_proven
+            )
         found: list[tuple[Action, str]] = [("pass", "")]
         if spoof.is_alarmed:
             found.append((self.on_alarm, "over the call, evidence has gathered that the voice is synthetic"))

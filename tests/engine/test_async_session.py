@@ -1,4 +1,4 @@
-"""AsyncSession on real event loops: nothing holds the loop up, nothing is lost by cancelling, loops end with the call."""
+"""AsyncSession on real event loops: it is not held up, cancelling loses nothing, loops end with the call."""
 
 import asyncio
 import threading
@@ -269,7 +269,9 @@ def test_bad_audio_is_refused_in_one_line_and_the_stream_goes_on(run: Run) -> No
 
 def test_a_chain_that_cannot_be_opened_says_so_when_the_session_starts() -> None:
     async def main() -> None:
-        async with rtemo.AsyncSession(rtemo.Config(chain=("level", "vad"), plugins={"vad": {"start_probability": 0.1}})):
+        async with rtemo.AsyncSession(
+            rtemo.Config(chain=("level", "vad"), plugins={"vad": {"start_probability": 0.1}})
+        ):
             pass
 
     with pytest.raises(ConfigError):

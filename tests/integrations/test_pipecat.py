@@ -82,7 +82,10 @@ async def run(
     metrics: bool = False,
 ) -> None:
     worker = PipelineWorker(
-        Pipeline(processors), cancel_on_idle_timeout=False, enable_rtvi=False, params=PipelineParams(enable_metrics=metrics)
+        Pipeline(processors),
+        cancel_on_idle_timeout=False,
+        enable_rtvi=False,
+        params=PipelineParams(enable_metrics=metrics),
     )
     started = asyncio.Event()
 
@@ -325,7 +328,9 @@ def test_metrics_reach_the_observers_of_a_pipeline(monkeypatch: pytest.MonkeyPat
         end = Collector()
         await hearing.ready()
         try:
-            await run([ours.RtemoProcessor(hearing), end], lambda worker: at_pace(worker, ramp(25 * FRAME)), metrics=True)
+            await run(
+                [ours.RtemoProcessor(hearing), end], lambda worker: at_pace(worker, ramp(25 * FRAME)), metrics=True
+            )
         finally:
             await hearing.close()
         return end

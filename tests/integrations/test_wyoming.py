@@ -73,9 +73,10 @@ def caller(begin_s: float, end_s: float) -> np.ndarray:
 
 def test_a_client_hears_when_somebody_speaks_and_how() -> None:
     async def main() -> list[Event]:
-        async with server(Config(chain=("level", "vad", "prosody", "merit"))) as port, AsyncTcpClient(
-            "127.0.0.1", port
-        ) as client:
+        async with (
+            server(Config(chain=("level", "vad", "prosody", "merit"))) as port,
+            AsyncTcpClient("127.0.0.1", port) as client,
+        ):
             await speak(client, caller(6.0, 11.0), 8_000)
             return await until(client, VoiceStopped().event().type)
 
@@ -102,7 +103,7 @@ def test_describe_is_answered_with_what_is_switched_on() -> None:
             return Info.from_event(event)
 
     bare = asyncio.run(ask())
-    assert not (bare.asr or bare.mic or bare.tts or bare.wake or bare.satellite)
+    assert not any((bare.asr, bare.mic, bare.tts, bare.wake, bare.satellite))
     full = asyncio.run(ask(words=True, enhanced=True))
     assert (full.asr[0].name, full.asr[0].installed, full.asr[0].requires_external_vad) == ("rtemo", True, False)
     assert "en" in full.asr[0].models[0].languages
@@ -162,9 +163,10 @@ def test_a_client_that_asks_gets_the_text_after_audio_stop_and_one_that_may_not_
 
 def test_a_connection_brings_one_stream_after_the_other() -> None:
     async def main() -> list[str]:
-        async with server(Config(chain=("level",)), findings=("level",)) as port, AsyncTcpClient(
-            "127.0.0.1", port
-        ) as client:
+        async with (
+            server(Config(chain=("level",)), findings=("level",)) as port,
+            AsyncTcpClient("127.0.0.1", port) as client,
+        ):
             kinds = []
             for _ in range(2):
                 await speak(client, np.zeros(24_000, np.int16), 16_000)

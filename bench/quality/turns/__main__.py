@@ -40,10 +40,7 @@ def smart_turn(judged: Sequence[Judged]) -> list[Trace]:
     from bench.quality.turns.smart_turn import SmartTurn
 
     network = SmartTurn()
-    traces = []
-    for one in judged:
-        traces.append(np.array([network.judge(one.sound[:end]) for end in one.pause.known.tolist()]))
-    return traces
+    return [np.array([network.judge(one.sound[:end]) for end in one.pause.known.tolist()]) for one in judged]
 
 
 SYSTEMS: dict[str, Callable[[Sequence[Judged]], list[Trace]]] = {"rtemo": ours, "smart-turn": smart_turn}
@@ -53,7 +50,9 @@ def report(name: str, judged: Sequence[Judged], systems: Sequence[str]) -> None:
     """Print the table of one material."""
     ends = sum(one.is_end for one in judged)
     speakers = len({one.speaker for one in judged})
-    print(f"\n{name}: {speakers} speakers, {ends} ends of turns, {len(judged) - ends} other pauses of 100 ms and more\n")
+    print(
+        f"\n{name}: {speakers} speakers, {ends} ends of turns, {len(judged) - ends} other pauses of 100 ms and more\n"
+    )
     print("| system | " + " | ".join(f"cut off at a mean delay of {1000 * s:.0f} ms" for s in _LONGEST_S), end=" | ")
     print(" | ".join(f"AUC after {100 * step} ms" for step in _AREA_STEPS) + " |")
     print("|---" * (1 + len(_LONGEST_S) + len(_AREA_STEPS)) + "|")

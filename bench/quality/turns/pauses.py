@@ -1,4 +1,4 @@
-"""Pauses of sounds, found and measured as the engine does: level, voice activity and prosody run over rows of blocks."""
+"""Pauses of sounds, found and measured as the engine does: its plugins run over the rows of blocks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -14,7 +14,7 @@ THRESHOLDS = np.concatenate([np.linspace(0.0, 1.0, 401), [1.01]])
 
 
 def delays(judged: Sequence[Judged], traces: Sequence[Trace], threshold: float, longest_s: float) -> np.ndarray:
-    """Tell when each pause is taken for an end, float [pauses] in s after the last voice; infinite where it never is."""
+    """Tell when each pause is taken for an end, float [pauses], in s after the last voice; else infinite."""
     found = np.full(len(judged), np.inf)
     for index, (one, trace) in enumerate(zip(judged, traces, strict=True)):
         known_s = (one.pause.known - one.pause.voice_end) / RATE_HZ

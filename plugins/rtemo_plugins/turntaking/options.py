@@ -11,7 +11,9 @@ class TurnTakingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     over_from: Annotated[
         float,
-        Meta(gt=0, le=1, description="Probability from which a turn is over; lower ends turns sooner and cuts more off."),
+        Meta(
+            gt=0, le=1, description="Probability from which a turn is over; lower ends turns sooner and cuts more off."
+        ),
     ] = 0.75
     longest_silence_s: Annotated[
         float, Meta(ge=0.2, le=10, description="Silence after which a turn is over whatever the probability, in s.")

@@ -19,8 +19,8 @@ from rtemo.api import (
     Transcript,
     check_seam,
 )
-from rtemo_plugins.turntaking.options import TurnTakingOptions
 from rtemo.dsp.pauses import FEATURES, PAUSE, SILENT, SPEAKING, TAIL_HOPS, follow, measure
+from rtemo_plugins.turntaking.options import TurnTakingOptions
 from rtemo_plugins.turntaking.words import Words, odds_of_words
 
 _UNKNOWN = 255
@@ -43,7 +43,9 @@ class TurnTakingPlugin:
             version="1",
             reads_audio=False,
             requires=("vad.speech", "vad.voice", "prosody.pitch_hz", "level.rms_dbfs"),
-            provides=(Mark("turntaking.p_end", meaning="probability that the turn is over, as last told; NaN outside"),),
+            provides=(
+                Mark("turntaking.p_end", meaning="probability that the turn is over, as last told; NaN outside"),
+            ),
             hears=("transcript",),
             emits=(EndOfTurn,),
         )
@@ -69,9 +71,7 @@ class TurnTakingPlugin:
 class TurnTakingProcessor(RowParts):
     """Follows the pauses of all rows, and judges those that have become 100 ms longer, together."""
 
-    def __init__(
-        self, options: TurnTakingOptions, handle: ModelHandle, format: StreamFormat, capacity: int
-    ) -> None:
+    def __init__(self, options: TurnTakingOptions, handle: ModelHandle, format: StreamFormat, capacity: int) -> None:
         self._options = options
         self._handle = handle
         self._rate_hz = format.sample_rate_hz

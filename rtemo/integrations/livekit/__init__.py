@@ -5,7 +5,9 @@ from importlib.util import find_spec
 from rtemo.api import ConfigError
 
 if find_spec("livekit") is None or find_spec("livekit.agents") is None:
-    raise ConfigError("rtemo.integrations.livekit needs the package livekit-agents", "run: pip install 'rtemo[livekit]'")
+    raise ConfigError(
+        "rtemo.integrations.livekit needs the package livekit-agents", "run: pip install 'rtemo[livekit]'"
+    )
 
 from rtemo.integrations.hearing import Hearing
 from rtemo.integrations.livekit.agent import RtemoAgentMixin

@@ -85,9 +85,7 @@ class RtemoListener(rtc.EventEmitter[Kind]):
             return frame
         if given is pcm:
             return frame
-        return rtc.AudioFrame(
-            given.tobytes(), frame.sample_rate, 1, frame.samples_per_channel, userdata=frame.userdata
-        )
+        return rtc.AudioFrame(given.tobytes(), frame.sample_rate, 1, frame.samples_per_channel, userdata=frame.userdata)
 
     def end(self) -> None:
         """Say that the participant has gone; may be called twice."""

@@ -1,5 +1,7 @@
 """RtemoAnnotator: tells the language model how the caller's turn was said."""
 
+from typing import Any
+
 from pipecat.frames.frames import Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
@@ -30,7 +32,7 @@ class RtemoAnnotator(FrameProcessor):
         await self.push_frame(frame, direction)
 
     def _annotate(self, frame: LLMContextFrame) -> None:
-        messages = list(frame.context.get_messages())
+        messages: list[Any] = list(frame.context.get_messages())
         note = self._processor.note
         if not note or not messages:
             return
@@ -39,5 +41,5 @@ class RtemoAnnotator(FrameProcessor):
             return
         if str(last["content"]).endswith(note):
             return
-        messages[-1] = {**last, "content": f"{last['content']}\n{note}"}  # type: ignore[typeddict-unknown-key, misc]
+        messages[-1] = {**last, "content": f"{last['content']}\n{note}"}
         frame.context.set_messages(messages)

@@ -209,4 +209,3 @@ class RtemoProcessor(FrameProcessor):
         if held.shape[0]:
             frame = InputAudioRawFrame(audio=held.tobytes(), sample_rate=ear.sample_rate_hz, num_channels=1)
             await self.push_frame(frame)
-

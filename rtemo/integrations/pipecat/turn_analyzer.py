@@ -5,6 +5,7 @@ from pipecat.metrics.metrics import MetricsData, TurnMetricsData
 
 from rtemo.integrations.pipecat.processor import RtemoProcessor
 
+
 class RtemoTurnParams(BaseTurnParams):
     """Parameters of `RtemoTurnAnalyzer`.
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
 
 from rtemo.dsp.resample import PolyphaseResampler
@@ -39,7 +38,8 @@ class RtemoVADAnalyzer(VADAnalyzer):
 
     def num_frames_required(self) -> int:
         """Samples that are judged at once: 20 ms."""
-        return round(_FRAME_S * self.sample_rate)
+        samples: int = round(_FRAME_S * self.sample_rate)
+        return samples
 
     def voice_confidence(self, buffer: bytes) -> float:
         """Tell the confidence, 0 to 1, that a buffer holds voice. The analyzer's own thread."""

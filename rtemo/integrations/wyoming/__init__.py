@@ -1,1 +1,1 @@
-"""rtemo as a Wyoming server, as Home Assistant speaks it: `pip install 'rtemo[wyoming]'`; see docs/assistants-wyoming.md."""
+"""rtemo as a Wyoming server, for Home Assistant: `pip install 'rtemo[wyoming]'`; see docs/assistants-wyoming.md."""

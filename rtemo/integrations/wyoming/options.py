@@ -21,7 +21,9 @@ class WyomingOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_f
             '"always").'
         ),
     ] = False
-    enhanced: Annotated[bool, Meta(description="Send the audio back as the chain makes it, its noise taken off.")] = False
+    enhanced: Annotated[bool, Meta(description="Send the audio back as the chain makes it, its noise taken off.")] = (
+        False
+    )
     findings: Annotated[
         tuple[str, ...],
         Meta(description="Kinds of events that are sent besides voice-started and voice-stopped, as rtemo-<kind>."),
@@ -29,5 +31,3 @@ class WyomingOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_f
     idle_s: Annotated[
         float, Meta(gt=0, le=86_400, description="Time without any message after which a connection is closed, in s.")
     ] = 3600.0
-
-

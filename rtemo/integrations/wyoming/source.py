@@ -154,7 +154,9 @@ class WyomingSource(Gateway):
             talk.legs.clear()
             self.forget(call)
             talk.call = ""
-            talk.refuse("the stream is not taken: the server is full, or its policy does not let the role in", "refused")
+            talk.refuse(
+                "the stream is not taken: the server is full, or its policy does not let the role in", "refused"
+            )
 
     def _take(self, talk: "Talk", data: dict[str, Any], payload: bytes) -> None:
         leg = talk.legs.get(_CHANNEL)
@@ -244,7 +246,8 @@ class _Enhanced:
                 start_sample, samples = block.audio(row)
                 if samples.shape[0]:
                     self._source.for_client(
-                        stream.call, lambda talk, at=start_sample, part=samples: talk.hear(at, part)  # type: ignore[misc]
+                        stream.call,
+                        lambda talk, at=start_sample, part=samples: talk.hear(at, part),  # type: ignore[misc]
                     )
 
     def tick(self) -> None:

@@ -1,9 +1,10 @@
 """Train the judge of pauses: `python -m rtemo_models.systems.end_of_turn.train --records FILE --out FOLDER`.
 
 The records are those of `python -m bench.quality.turns --data D --split train --records FILE`: for each pause of read
-speech the features of `rtemo.dsp.pauses` after every 100 ms, and whether the clip ended with it. Clips are whole sentences
-(speechocean762); those of LibriSpeech, which are cut anywhere in a text, do not end where a reader would stop. Every step of a pause is an
-example; speakers are kept together when the number of passes is chosen, and each speaker weighs the same.
+speech the features of `rtemo.dsp.pauses` after every 100 ms, and whether the clip ended with it. Clips are whole
+sentences (speechocean762); those of LibriSpeech, cut anywhere in a text, do not end where a reader would stop.
+Every step of a pause is an example; speakers are kept together when the number of passes is chosen, and each weighs the
+same.
 """
 
 import hashlib
@@ -92,7 +93,8 @@ def build_graph(net: PauseNet) -> bytes:
     weight = state["first.weight"] / state["deviation"]
     bias = state["first.bias"] - weight @ state["mean"]
     hidden = g.add(
-        "Relu", g.linear(g.input("features", (len(FEATURES),)), "first", weight.astype(np.float32), bias.astype(np.float32))
+        "Relu",
+        g.linear(g.input("features", (len(FEATURES),)), "first", weight.astype(np.float32), bias.astype(np.float32)),
     )
     logits = g.linear(hidden, "last", state["last.weight"].astype(np.float32), state["last.bias"].astype(np.float32))
     g.output(g.add("Sigmoid", logits), "p_end", (1,))
@@ -122,8 +124,8 @@ def card_of(graph: bytes, held_loss: float, pauses: int) -> ModelCard:
         outputs={"p_end": TensorSpec((1,))},
         training_data=("speechocean762 (CC BY 4.0)",),
         limits=(
-            "learnt from English sentences read aloud by learners of it, not from conversations, where a pause within a "
-            "turn and the end of one are hardly told apart by it",
+            "learnt from English sentences read aloud by learners of it; in conversation it hardly tells a pause "
+            "within a turn from the end of one",
             "hears pauses, pitch and level, and no words",
         ),
         scores={"speakers held out": {"loss_nats": round(held_loss, 4), "pauses": float(pauses)}},
