@@ -1,15 +1,21 @@
 """The assistant that runs offline, with a virtual microphone and a virtual loudspeaker."""
 
+import ast
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from rtemo.api import RtemoError
+import rtemo
+from rtemo import Turn
+from rtemo.api import Emotion, RtemoError, Transcript
+from rtemo.integrations.annotation import annotate
 from rtemo.runtime import ModelStore
 from rtemo.voice.espeak import find_espeak
 from tests.fakes import pulse
@@ -75,7 +81,7 @@ def test_who_speaks_into_the_microphone_is_answered_aloud(server: PulseServer, t
 class Model(BaseHTTPRequestHandler):
     """A language model that answers the same and keeps what it was asked."""
 
-    asked: list[dict] = []
+    asked: ClassVar[list[dict]] = []
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -90,11 +96,6 @@ class Model(BaseHTTPRequestHandler):
 
 
 def test_a_language_model_of_ones_own_is_told_the_mood_with_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    import ast
-
-    from rtemo import Turn
-    from rtemo.api import Emotion, Transcript
-
     tree = ast.parse((EXAMPLES / "talk.py").read_text())
     wanted = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "think"]
     web = HTTPServer(("127.0.0.1", 0), Model)
@@ -105,13 +106,8 @@ def test_a_language_model_of_ones_own_is_told_the_mood_with_the_words(monkeypatc
             llm = f"http://127.0.0.1:{web.server_port}/v1/chat/completions"
             model = "small"
 
-        import rtemo
-        from rtemo.integrations.annotation import annotate
-
-        names: dict = {"options": Options, "annotate": annotate, "rtemo": rtemo, "ANSWERS": {"*": "I see."}, "json": json}
-        import urllib.request
-
-        names["urllib"] = urllib
+        names: dict = {"options": Options, "annotate": annotate, "rtemo": rtemo, "json": json, "urllib": urllib}
+        names["ANSWERS"] = {"*": "I see."}
         exec(compile(ast.Module(wanted, []), "talk.py", "exec"), names)
         mood = Emotion(
             label="angry",

@@ -47,6 +47,7 @@ class RtemoProcessor(FrameProcessor):
         ear: The caller's; None until the pipeline starts.
         is_proven: Set it once the caller has given the proof that the gate asked for.
         problem: Why nothing is found out: a role that the policy refuses, an engine that is full.
+        exchange_times_us: How long the last frames of audio took in it.
         last_end_of_turn: The last that was said of an end of turn, with the number of its event.
     """
 
@@ -69,7 +70,7 @@ class RtemoProcessor(FrameProcessor):
         self.hearing = hearing or Hearing()
         self._call = call
         self._role = role
-        self._times_us: deque[float] = deque(maxlen=_KEPT_TIMES)
+        self.exchange_times_us: deque[float] = deque(maxlen=_KEPT_TIMES)
         self._listening: asyncio.Task[None] | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._is_over = False
@@ -133,7 +134,7 @@ class RtemoProcessor(FrameProcessor):
             return
         if given is not pcm:
             frame.audio = given.tobytes()
-        self._times_us.append((time.perf_counter_ns() - begun_ns) / 1e3)
+        self.exchange_times_us.append((time.perf_counter_ns() - begun_ns) / 1e3)
 
     async def _listen(self) -> None:
         """Turn events into frames until the caller has gone."""
@@ -182,7 +183,7 @@ class RtemoProcessor(FrameProcessor):
             processor=self.name,
             latency_s=self.latency_s,
             plain_share=ear.plain_samples / exchanged if ear is not None and exchanged else 0.0,
-            exchange_p99_us=float(np.percentile(self._times_us, 99)) if self._times_us else 0.0,
+            exchange_p99_us=float(np.percentile(self.exchange_times_us, 99)) if self.exchange_times_us else 0.0,
             load=0.0 if health is None else health.load,
             callers=0 if health is None else health.streams,
         )
