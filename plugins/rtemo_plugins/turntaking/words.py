@@ -4,91 +4,13 @@ import re
 
 from rtemo.api import Transcript
 
-_SIGNS_OF_LISTENING = frozenset(
-    [
-        "mhm",
-        "mm",
-        "mmhm",
-        "hm",
-        "hmm",
-        "uh-huh",
-        "uhhuh",
-        "aha",
-        "ah",
-        "oh",
-        "ok",
-        "okay",
-        "yeah",
-        "yes",
-        "yep",
-        "right",
-        "sure",
-        "ja",
-        "genau",
-        "hm",
-        "doch",
-        "oui",
-        "d'accord",
-        "sí",
-        "si",
-        "claro",
-        "tak",
-        "no",
-        "dobrze",
-    ]
-)
+_SIGNS = """mhm mm mmhm hm hmm uh-huh uhhuh aha ah oh ok okay yeah yes yep right sure ja genau oui d'accord sí si claro
+tak dobrze"""
 """Words that, alone, are a sign of listening in most uses (English, German, French, Spanish, Polish)."""
-_GOES_ON = frozenset(
-    [
-        "and",
-        "or",
-        "but",
-        "because",
-        "so",
-        "if",
-        "when",
-        "that",
-        "which",
-        "the",
-        "a",
-        "an",
-        "to",
-        "of",
-        "in",
-        "on",
-        "at",
-        "for",
-        "with",
-        "my",
-        "your",
-        "his",
-        "her",
-        "is",
-        "are",
-        "was",
-        "um",
-        "uh",
-        "er",
-        "erm",
-        "und",
-        "oder",
-        "aber",
-        "weil",
-        "dass",
-        "wenn",
-        "der",
-        "die",
-        "das",
-        "ein",
-        "eine",
-        "zu",
-        "von",
-        "mit",
-        "äh",
-        "ähm",
-    ]
-)
+_OPEN = """and or but because so if when that which the a an to of in on at for with my your his her is are was um uh er
+erm und oder aber weil dass wenn der die das ein eine zu von mit äh ähm"""
 """Words after which a speaker goes on (English, German)."""
+_SIGNS_OF_LISTENING, _GOES_ON = frozenset(_SIGNS.split()), frozenset(_OPEN.split())
 _ENDS_SENTENCE, _GOES_ON_ODDS = 2.0, 0.25
 """Odds by which a closed sentence, or one that cannot end so, changes the probability. They were set, not fitted: no
 corpus at hand has turns with words."""

@@ -14,7 +14,7 @@ class RtemoTurnParams(BaseTurnParams):
         stop_secs: Silence after which it is over whatever the probability.
     """
 
-    over_from: float = 0.75
+    over_from: float = 0.9
     stop_secs: float = 1.5
 
 
