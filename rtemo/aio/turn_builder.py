@@ -23,12 +23,18 @@ from rtemo.api import (
 from rtemo.api.events import kind_of
 from rtemo.api.format import StreamFormat
 
-PATIENCE_S: Mapping[str, float] = {"emotion": 0.3, "rationale": 0.6, "transcript": 3.0, "end_of_turn": 2.0}
+PATIENCE_S: Mapping[str, float] = {
+    kind_of(Emotion): 0.3,
+    kind_of(Rationale): 0.6,
+    kind_of(Transcript): 3.0,
+    kind_of(EndOfTurn): 2.0,
+}
 """Kind of an event that belongs to a turn → how long one waits for it once the speech has ended."""
 
 _RISING, _FALLING = 0.8, 0.2
 _RATE_HZ = StreamFormat().sample_rate_hz  # of every engine
-_OF_PERSONS = frozenset({"emotion", "rationale", "transcript"})
+_OF_PERSONS = frozenset({kind_of(Emotion), kind_of(Rationale), kind_of(Transcript)})
+_END_OF_TURN = kind_of(EndOfTurn)
 
 
 class _Open:
@@ -79,7 +85,7 @@ class TurnBuilder:
     ) -> None:
         waits = {**PATIENCE_S, **(patience_s or {})}
         self._patience_s = {kind: wait_s for kind, wait_s in waits.items() if kind in emits}
-        self._tells_ends = "end_of_turn" in emits
+        self._tells_ends = _END_OF_TURN in emits
         self._is_live = is_live
         self._streams: dict[tuple[str, str], _Stream] = {}
         self._ready: list[Turn] = []
@@ -165,7 +171,7 @@ class TurnBuilder:
 
     def _is_silent_for_long(self, turn: _Open) -> bool:
         """Whether who tells the ends of turns has failed to do so."""
-        return time.monotonic() - turn.ended_s > self._patience_s.get("end_of_turn", 0.0)
+        return time.monotonic() - turn.ended_s > self._patience_s.get(_END_OF_TURN, 0.0)
 
     def _end_speech(self, stream: _Stream, event: Event, data: SpeechEnd) -> None:
         if stream.speaking is None:
@@ -217,7 +223,7 @@ class TurnBuilder:
                 kind
                 for kind, wait_s in self._patience_s.items()
                 if kind not in turn.parts
-                and kind != "end_of_turn"
+                and kind != _END_OF_TURN
                 and (stream.is_analysed or kind not in _OF_PERSONS)
                 and not is_gone
                 and self._waited_s(turn, event, now_s) < wait_s

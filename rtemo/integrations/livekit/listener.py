@@ -2,25 +2,27 @@
 
 import asyncio
 import logging
-from typing import Any, Literal
 
 import numpy as np
 from livekit import rtc
 
 from rtemo.aio.turn import Turn
-from rtemo.api import Event, RtemoError
+from rtemo.api import Emotion, EndOfTurn, Event, Payload, Rank, Rationale, RtemoError, Spoof, Transcript
+from rtemo.api.events import kind_of
 from rtemo.integrations.annotation import annotate
 from rtemo.integrations.ear import Ear
 from rtemo.integrations.hearing import Hearing
 from rtemo.integrations.spoof_gate import Ruling, SpoofGate
 
-Kind = Literal["emotion", "rank", "spoof", "end_of_turn", "transcript", "rationale", "turn", "problem"]
+_TOLD: tuple[type[Payload], ...] = (Emotion, Rank, Spoof, EndOfTurn, Transcript, Rationale)
 _LOG = logging.getLogger("rtemo.integrations")
-_KINDS = ("emotion", "rank", "spoof", "end_of_turn", "transcript", "rationale", "turn")
+_KINDS = frozenset({*map(kind_of, _TOLD), "turn"})
 
 
-class RtemoListener(rtc.EventEmitter[Kind]):
-    """Hears the frames it is given; handlers get an `rtemo.api.Event`, for `turn` an `rtemo.Turn`.
+class RtemoListener(rtc.EventEmitter[str]):
+    """Hears the frames it is given; handlers get an `rtemo.api.Event` of their kind, and for `turn` an `rtemo.Turn`.
+
+    `problem` is emitted with the reason when nothing can be found out.
 
     `hear` never waits: the engine warms up in a thread, and until it is ready frames come back as they were, equally
     late. It is made in a running event loop, or started in one by the first frame.
@@ -114,7 +116,7 @@ class RtemoListener(rtc.EventEmitter[Kind]):
         except RtemoError as error:
             self._fail(error)
 
-    def _tell(self, kind: Any, found: Event | Turn) -> None:
+    def _tell(self, kind: str, found: Event | Turn) -> None:
         try:
             self.emit(kind, found)
         except Exception as error:  # a handler that cannot be called takes nothing along

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import vad
+from livekit.agents.vad import VAD, VADCapabilities, VADEvent, VADEventType, VADStream
 
 from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.integrations.lone_detector import LoneDetector
@@ -16,7 +16,7 @@ _RATE_HZ = 16_000
 _MOST_SPEECH_S = 60.0
 
 
-class RtemoVAD(vad.VAD):
+class RtemoVAD(VAD):
     """Tells where speech begins and ends; it runs by itself and needs no listener.
 
     Args:
@@ -36,7 +36,7 @@ class RtemoVAD(vad.VAD):
         prefix_s: float = 0.3,
         options: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(capabilities=vad.VADCapabilities(update_interval=0.02))
+        super().__init__(capabilities=VADCapabilities(update_interval=0.02))
         self.activation_threshold = activation_threshold
         self.min_speech_s = min_speech_s
         self.min_silence_s = min_silence_s
@@ -58,7 +58,7 @@ class RtemoVAD(vad.VAD):
         return RtemoVADStream(self)
 
 
-class RtemoVADStream(vad.VADStream):
+class RtemoVADStream(VADStream):
     """One participant; made by `RtemoVAD.stream`. It loads in a thread, and frames wait in its channel meanwhile."""
 
     def __init__(self, made_by: RtemoVAD) -> None:
@@ -112,10 +112,10 @@ class RtemoVADStream(vad.VADStream):
             self._quiet_s += duration_s
             if self._voice_s >= self._rules.min_speech_s:
                 self._is_speaking, self._speech_s = True, self._voice_s
-                self._send(vad.VADEventType.START_OF_SPEECH, list(self._frames))
+                self._send(VADEventType.START_OF_SPEECH, list(self._frames))
         self._forget(_MOST_SPEECH_S if self._is_speaking else self._rules.prefix_s + self._rules.min_speech_s)
         self._send(
-            vad.VADEventType.INFERENCE_DONE,
+            VADEventType.INFERENCE_DONE,
             [frame],
             probability=probability,
             inference_duration=time.perf_counter() - begun_s,
@@ -125,7 +125,7 @@ class RtemoVADStream(vad.VADStream):
 
     def _end(self) -> None:
         self._is_speaking = False
-        self._send(vad.VADEventType.END_OF_SPEECH, list(self._frames))
+        self._send(VADEventType.END_OF_SPEECH, list(self._frames))
         self._speech_s = self._quiet_s = self._held_s = 0.0
         self._frames.clear()
 
@@ -133,9 +133,9 @@ class RtemoVADStream(vad.VADStream):
         while self._held_s > kept_s and len(self._frames) > 1:
             self._held_s -= self._frames.popleft().duration
 
-    def _send(self, kind: vad.VADEventType, frames: list[rtc.AudioFrame], **facts: float) -> None:
+    def _send(self, kind: VADEventType, frames: list[rtc.AudioFrame], **facts: float) -> None:
         self._event_ch.send_nowait(
-            vad.VADEvent(
+            VADEvent(
                 type=kind,
                 samples_index=self._heard_samples,
                 timestamp=time.time(),

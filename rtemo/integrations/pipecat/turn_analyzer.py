@@ -19,7 +19,7 @@ class RtemoTurnParams(BaseTurnParams):
 
 
 class RtemoTurnAnalyzer(BaseTurnAnalyzer):
-    """Ends turns by what the plugin `turntaking` of the processor's chain says, in the place of smart-turn.
+    """Ends turns by what the processor's chain says of them, in the place of smart-turn.
 
     It hears nothing itself: `RtemoProcessor` stands before it in the pipeline and hears the caller already. Smart-turn
     can be wrapped: then a turn is over when either says so.
