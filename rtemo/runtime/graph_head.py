@@ -18,7 +18,6 @@ _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT = 1, 2, 5, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP = 1, 2, 4
 _TENSOR_DIMENSION, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _FLOAT = 1
-_BEFORE = "tuned.before"
 
 
 def bottleneck_of(data: bytes, output: str) -> str:
@@ -77,7 +76,8 @@ def add_head(
         An ONNX model with the outputs `logits` [n, classes] and those that stay.
     """
     part = cut_graph(data, {}, [features, "logits", *outputs])
-    names = {"logits": _BEFORE}
+    own = next(f"tuned{k}" for k in range(1 << 16) if f"tuned{k}.".encode() not in part)  # it may have been tuned before
+    names = {"logits": f"{own}.before"}
     features = names.get(features, features)
     graph = bytearray()
     for field, value in parts(graph_of(part)):
@@ -86,14 +86,14 @@ def add_head(
         elif field in (_INITIALIZER, _INPUT):
             graph += packed(field, bytes(value))
     for op, needs, makes in (
-        ("MatMul", (features, "tuned.features"), "tuned.by_features"),
-        ("MatMul", (_BEFORE, "tuned.logits"), "tuned.by_logits"),
-        ("Add", ("tuned.by_features", "tuned.by_logits"), "tuned.sum"),
-        ("Add", ("tuned.sum", "tuned.bias"), "logits"),
+        ("MatMul", (features, f"{own}.features"), f"{own}.by_features"),
+        ("MatMul", (f"{own}.before", f"{own}.logits"), f"{own}.by_logits"),
+        ("Add", (f"{own}.by_features", f"{own}.by_logits"), f"{own}.sum"),
+        ("Add", (f"{own}.sum", f"{own}.bias"), "logits"),
     ):
         graph += packed(_NODE, _node(op, needs, makes))
     for name, values in (("features", from_features), ("logits", from_logits), ("bias", bias)):
-        graph += packed(_INITIALIZER, _tensor(f"tuned.{name}", values))
+        graph += packed(_INITIALIZER, _tensor(f"{own}.{name}", values))
     graph += packed(_NAME, b"tuned")
     for name in ("logits", *outputs):
         graph += packed(_OUTPUT, value_info(name, None))
