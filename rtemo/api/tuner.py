@@ -29,7 +29,7 @@ class TunedWindow(NamedTuple):
 class Tuner(Protocol):
     """What `rtemo tune NAME` must know of a plugin, an instance of the class that the entry point `rtemo.tuners` names.
 
-    The bundle tells `logits` of classes; whatever is fitted is a new linear map to logits of the user's classes, from the
+    The bundle tells `logits` of classes; what is fitted is a new linear map to logits of the user's classes, from the
     values that all its estimates rest on and from its own logits. So the plugin takes any class set of a bundle's card.
     """
 

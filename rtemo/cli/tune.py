@@ -29,9 +29,7 @@ _FOLDS = 5
 @click.option("--out", type=NamedPath(), metavar="DIR", help="Folder of the new bundle.  [default: NAME-tuned]")
 @click.option("--held-out", "held_out", default="", metavar="SPLIT", help="Measure on this split of the CSV file.")
 @click.option("--root", type=NamedPath(), metavar="DIR", help="What paths are relative to, if not the CSV's folder.")
-@click.option(
-    "--label", "labels", multiple=True, metavar="NAME=CLASS", help="What a label means; NAME= leaves it out."
-)
+@click.option("--label", "labels", multiple=True, metavar="NAME=CLASS", help="What a label means; NAME= leaves it out.")
 @click.option("--bundle", "base", default="", metavar="NAME", help="Start with this bundle.")
 @click.option("--json", "json_path", type=NamedPath(), metavar="FILE", help="Write the comparison there.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=32, show_default=True, help="Channels worked on at once.")
@@ -93,9 +91,8 @@ def command(
 
         write_result(json_path, done)
     click.echo(f"{out}: the new bundle, after {_clock(time.monotonic() - began_s)}; to hear with it:")
-    click.echo(
-        f"  rtemo listen CALL --chain {','.join(done.systems[-1].chain)} --set plugins.{tuner.plugin}.{tuner.option}={out}"
-    )
+    setting = f"plugins.{tuner.plugin}.{tuner.option}={out}"
+    click.echo(f"  rtemo listen CALL --chain {','.join(done.systems[-1].chain)} --set {setting}")
     return EXIT_FAILED if done.problems else 0
 
 
@@ -115,9 +112,7 @@ def _tuner(name: str) -> "Tuner":
     return made
 
 
-def _read(
-    data: Path, root: Path | None, labels: tuple[str, ...], held_out: str
-) -> "tuple[Labelled, Sequence[Clip]]":
+def _read(data: Path, root: Path | None, labels: tuple[str, ...], held_out: str) -> "tuple[Labelled, Sequence[Clip]]":
     """Read all clips, and those of the split that is to be measured on."""
     import msgspec
 
@@ -318,8 +313,8 @@ def _told(parts: "Parts") -> str:
     held, fitted = parts.held_out, parts.fitted
     if not parts.is_by_speaker:
         return (
-            f"speakers are not known: {len(held)} of {len(held) + len(fitted)} clips are kept apart, and a voice may be on "
-            "both sides, so that what is measured flatters"
+            f"speakers are not known: {len(held)} of {len(held) + len(fitted)} clips are kept apart, and a voice may "
+            "be on both sides, so that what is measured flatters"
         )
     voices = [len({(clip.corpus, clip.speaker) for clip in part}) for part in (held, fitted)]
     return f"{len(held)} clips of {voices[0]} speakers are kept apart, {len(fitted)} of {voices[1]} are fitted to"

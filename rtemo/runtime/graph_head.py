@@ -76,7 +76,9 @@ def add_head(
         An ONNX model with the outputs `logits` [n, classes] and those that stay.
     """
     part = cut_graph(data, {}, [features, "logits", *outputs])
-    own = next(f"tuned{k}" for k in range(1 << 16) if f"tuned{k}.".encode() not in part)  # it may have been tuned before
+    own = next(
+        f"tuned{k}" for k in range(1 << 16) if f"tuned{k}.".encode() not in part
+    )  # it may have been tuned before
     names = {"logits": f"{own}.before"}
     features = names.get(features, features)
     graph = bytearray()
@@ -122,15 +124,12 @@ def _fields_renamed(node: memoryview, names: dict[str, str]) -> Iterator[bytes]:
 
 def _node(op: str, needs: Sequence[str], makes: str) -> bytes:
     inputs = b"".join(packed(_NODE_INPUT, name.encode()) for name in needs)
-    return inputs + packed(_NODE_OUTPUT, makes.encode()) + packed(3, makes.encode()) + packed(_NODE_OP, op.encode())
+    return inputs + packed(_NODE_OUTPUT, makes.encode()) + packed(_NODE_OP, op.encode())
 
 
 def _tensor(name: str, values: NDArray[np.float32]) -> bytes:
     dimensions = b"".join(varint_field(_TENSOR_DIMENSION, size) for size in values.shape)
     raw = np.ascontiguousarray(values, "<f4").tobytes()
     return (
-        dimensions
-        + varint_field(_TENSOR_TYPE, _FLOAT)
-        + packed(_TENSOR_NAME, name.encode())
-        + packed(_TENSOR_RAW, raw)
+        dimensions + varint_field(_TENSOR_TYPE, _FLOAT) + packed(_TENSOR_NAME, name.encode()) + packed(_TENSOR_RAW, raw)
     )

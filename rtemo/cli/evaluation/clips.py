@@ -63,7 +63,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         root: Folder that paths are relative to; None for that of the file.
         low: What reads -1 on the scale of arousal and valence.
         high: What reads 1.
-        is_free: Whether a label may be any name besides the emotions, and folders within those of a label name speakers.
+        is_free: Whether a label may be any name besides the emotions, and a folder within that of a label is a speaker.
     """
 
     labels: Mapping[str, str] = {}
@@ -267,7 +267,7 @@ def _emotion(text: str, reading: Reading, strange: Counter[str]) -> str:
 
 
 def _free_label(text: str, reading: Reading, strange: Counter[str]) -> str:
-    """The emotion that a label means, or else its own name; empty for one that is left out, or that no event may hold."""
+    """The emotion that a label means, or its own name; empty for one that is left out, or that can name no class."""
     wanted = {name.strip().casefold(): meant for name, meant in reading.labels.items()}.get(text.strip().casefold())
     name = " ".join((text if wanted is None else wanted).split())
     label = (emotion_of(name) or name) if name else ""

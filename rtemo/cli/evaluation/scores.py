@@ -60,7 +60,7 @@ class Annotators(msgspec.Struct, frozen=True, kw_only=True):
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """How well one system tells the emotions of some clips.
 
-    `uar`, `accuracy` and `macro_f1` choose among all emotions that a system tells, and a clip without an answer is wrong.
+    `uar`, `accuracy` and `macro_f1` choose among all classes, and a clip without an answer is wrong.
     `uar_closed` chooses among those that occur in the corpus, as papers do.
     """
 
@@ -114,7 +114,7 @@ def score(clips: Sequence[Clip], answers: Answers, names: Sequence[str] = EMOTIO
     total = counts.sum(0)
     right = sheet.said == sheet.truth
     committed = sheet.is_committed
-    occurring = np.flatnonzero(total.sum(-1))
+    occurring = np.flatnonzero(total.sum(-1)).tolist()
     curve = abstention_curve(np.where(answered, sheet.confidence, np.nan), right)
     return msgspec.structs.replace(
         found,

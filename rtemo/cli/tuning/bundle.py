@@ -61,8 +61,8 @@ def tuned_card(
         scores={},
         calibration={},
         limits=(
-            f"Fitted from {card.name} {card.version} to {len(fitted)} clips of its user's own: what it is worth on other "
-            "voices, rooms and lines is not known.",
+            f"Fitted from {card.name} {card.version} to {len(fitted)} clips of its user's own: what it is worth on "
+            "other voices, rooms and lines is not known.",
             "Arousal and valence are those of the bundle that it was fitted from.",
             *card.limits,
         ),

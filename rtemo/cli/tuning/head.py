@@ -59,9 +59,7 @@ def check_scipy() -> None:
         ) from None
 
 
-def fit_head(
-    table: Table, labels: NDArray[np.int64], start: Array, strength: float, rows: NDArray[np.bool_]
-) -> Head:
+def fit_head(table: Table, labels: NDArray[np.int64], start: Array, strength: float, rows: NDArray[np.bool_]) -> Head:
     """Fit a head to some windows.
 
     Args:
@@ -180,7 +178,7 @@ def unsure_below(logits: Array, truth: NDArray[np.int64], aim: float = 0.8, most
 
 
 def start_of(own: Sequence[str], classes: Sequence[str], temperature: float) -> Array:
-    """The bundle's own word for each class, float64 [its classes, classes]; nothing for a class that it does not know."""
+    """The bundle's own word for each class, float64 [its classes, classes]; zeros for one that it does not know."""
     return np.array([[float(label == name) for name in classes] for label in own]) / temperature
 
 

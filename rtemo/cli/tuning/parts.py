@@ -63,8 +63,8 @@ def divide(clips: Sequence[Clip], split: str = "", of_split: Sequence[Clip] = ()
         both = {_voice(c) for c in parts.fitted if c.speaker} & {_voice(c) for c in parts.held_out if c.speaker}
         if both:
             raise ConfigError(
-                f"{len(both)} speakers are in the split {split!r} and outside of it ({sorted(both)[0]!r}), so that what "
-                "is measured would be too good",
+                f"{len(both)} speakers are in the split {split!r} and outside of it ({sorted(both)[0]!r}), so that "
+                "what is measured would be too good",
                 "give each speaker one split",
             )
         if not parts.fitted:
