@@ -15,6 +15,8 @@ LEAST_CLIPS = 8
 """Of every class: with fewer, what is learnt of it and what is measured of it is chance."""
 HELD_OUT = 0.25
 """Share of the clips that is kept from fitting, more or less: speakers are not divided."""
+LARGEST = 0.34
+"""Share of what is kept apart that one speaker may have, where others can be had."""
 
 
 class Parts(NamedTuple):
@@ -80,20 +82,29 @@ def divide(clips: Sequence[Clip], split: str = "", of_split: Sequence[Clip] = ()
 
 
 def _chosen(groups: dict[str, list[Clip]]) -> set[str]:
-    """Take groups, the same every time, until a quarter of every class is there, as long as some of each is left."""
+    """Take groups, the same every time, until a quarter of every class is there, as long as some of each is left.
+
+    One group that makes up much of what is measured comes only where nothing else does: it would speak for all others.
+    """
     left = Counter(clip.label for group in groups.values() for clip in group)
     wanted = {label: HELD_OUT * count for label, count in left.items()}
+    budget = sum(wanted.values())
     found: Counter[str] = Counter()
     chosen: set[str] = set()
-    for name in sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        counts = Counter(clip.label for clip in groups[name])
-        helps = any(found[label] < wanted[label] for label in counts)
-        harms = any(left[label] - count < LEAST_CLIPS // 2 for label, count in counts.items())
-        overfull = sum(found.values()) + sum(counts.values()) > 2 * sum(wanted.values())
-        if helps and not harms and not (overfull and chosen):
+    order = sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest())
+    for largest in (budget * LARGEST, float("inf")):
+        for name in order:
+            counts = Counter(clip.label for clip in groups[name])
+            helps = any(found[label] < wanted[label] for label in counts)
+            harms = any(left[label] - count < LEAST_CLIPS // 2 for label, count in counts.items())
+            overfull = sum(found.values()) + len(groups[name]) > 2 * budget
+            if name in chosen or not helps or harms or len(groups[name]) > largest or (overfull and chosen):
+                continue
             chosen.add(name)
             found += counts
             left -= counts
+        if sum(found.values()) >= budget / 2:
+            break
     return chosen
 
 

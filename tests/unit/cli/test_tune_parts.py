@@ -51,6 +51,13 @@ def test_two_speakers_are_one_for_each_side() -> None:
     assert [len({clip.speaker for clip in part}) for part in (parts.fitted, parts.held_out)] == [1, 1]
 
 
+def test_one_speaker_with_most_of_the_clips_does_not_speak_for_all_others() -> None:
+    loud = [Clip(path=Path(f"x{k}.wav"), label=("bored", "angry")[k % 2], speaker="loud") for k in range(100)]
+    parts = divide([*loud, *clips(30, 3)])
+    assert "loud" not in {clip.speaker for clip in parts.held_out}
+    assert len({clip.speaker for clip in parts.held_out}) >= 8
+
+
 def test_where_speakers_are_not_known_clips_of_every_class_are_kept_apart() -> None:
     unknown = [Clip(path=clip.path, label=clip.label) for clip in clips(10, 2)]
     parts = divide(unknown)
