@@ -1,11 +1,11 @@
-"""The last layers, trained on real features with whatever is put beside them: the arms that are compared."""
+"""The last layer, trained on real features with whatever is put beside them: the arms that are compared."""
 
 import torch
 from torch import Tensor, nn
 
 from rtemo.api import EMOTIONS
 from rtemo_models.systems.mi_augment.generate import Features, Made
-from rtemo_models.systems.mi_augment.settings import LastLayers
+from rtemo_models.systems.mi_augment.settings import LastLayer
 
 _NEAR = 5
 _MIX = 0.4
@@ -14,17 +14,11 @@ _SPREAD = 0.3
 
 
 class Last(nn.Module):
-    """A hidden layer and logits, over one feature or a pair."""
+    """Logits of one feature or a pair. A hidden layer more only learns the features of training by heart."""
 
-    def __init__(self, width: int, settings: LastLayers) -> None:
+    def __init__(self, width: int, settings: LastLayer) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Dropout(settings.dropout),
-            nn.Linear(width, settings.hidden),
-            nn.GELU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(settings.hidden, len(EMOTIONS)),
-        )
+        self.body = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(width, len(EMOTIONS)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [n, 8]."""
@@ -41,18 +35,18 @@ def train_last(
     real: Features,
     mask: Tensor,
     arm: str,
-    settings: LastLayers,
+    settings: LastLayer,
     seed: int,
     made: tuple[Tensor, Made] | None = None,
 ) -> Last:
-    """Train the last layers.
+    """Train the last layer.
 
     Args:
         x: Real features, or pairs, [n, k].
         real: What is known of them.
         mask: By corpus, [corpora, 8].
         arm: `none`, `mixup`, `noise`, `smote`, or anything else where `made` is given.
-        settings: Of the last layers.
+        settings: Of the last layer.
         seed: Of everything that is drawn.
         made: Made features, or pairs, with what they are of.
     """

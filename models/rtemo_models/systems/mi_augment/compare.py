@@ -1,6 +1,6 @@
 """All arms on speakers and corpora kept apart: `python -m rtemo_models.systems.mi_augment.compare`.
 
-For every seed and fold: stage 1, generators, and the last layers of each arm; what they say of clips that none of it
+For every seed and fold: stage 1, generators, and the last layer of each arm; what they say of clips that none of it
 was trained on is kept in one file for each seed, and a run that was stopped goes on with the next.
 """
 

@@ -29,7 +29,7 @@ LIMITS = (
 
 
 class Whole(nn.Module):
-    """Pooled values → logits: standardised, projected, last layers."""
+    """Pooled values → logits: standardised, projected, last layer."""
 
     def __init__(self, mean: Tensor, scale: Tensor, project: nn.Module, last: Last) -> None:
         super().__init__()

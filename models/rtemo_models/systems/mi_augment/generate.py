@@ -114,7 +114,9 @@ def train_generator(
     width = real.h.shape[1]
     generator = Generator(width, real.corpora, settings, is_pair)
     judge = Discriminator(width, real.corpora, settings, is_pair)
-    steps = [torch.optim.Adam(net.parameters(), settings.rate, betas=(0.5, 0.9)) for net in (generator, judge)]
+    steps = [
+        torch.optim.Adam(net.parameters(), settings.rate, betas=(0.5, 0.9), fused=True) for net in (generator, judge)
+    ]
     for _ in range(settings.steps):
         rows = real.draw(settings.batch)
         code, corpus, t = real.label[rows], real.corpus[rows], real.t[rows]

@@ -31,10 +31,9 @@ class Generate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: float = 2e-4
 
 
-class LastLayers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last layers, trained on real features and on made ones."""
+class LastLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last layer, trained on real features and on made ones."""
 
-    hidden: int
     steps: int
     batch: int
     made: float
@@ -50,4 +49,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out_seeds: int
     align: Align
     generator: Generate
-    head: LastLayers
+    head: LastLayer
