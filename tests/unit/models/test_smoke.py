@@ -22,6 +22,7 @@ MADE = {
     "merit": ("merit_listen", "merit_enhance"),
     "speech_lm": ("speech-lm",),
     "mi_augment": ("mi-augment",),
+    "sapa": (),
 }
 
 
