@@ -208,8 +208,11 @@ def by_corpus(table: Table, settings: Settings, seed: int) -> dict[str, Any]:
     config_option(RECIPE),
     set_option,
     click.option("--left-out", is_flag=True, help="Corpora kept from training in place of speakers."),
+    click.option("--seed", "only", type=int, multiple=True, help="Only this seed; several processes may share them."),
 )
-def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...], left_out: bool) -> None:
+def main(
+    data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...], left_out: bool, only: tuple[int, ...]
+) -> None:
     """Train and hear what is not done yet."""
     torch.set_num_threads(1)
     settings = read_recipe(config, Settings, changes)
@@ -217,11 +220,12 @@ def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, .
     name, run, seeds = (
         ("left-out", by_corpus, settings.left_out_seeds) if left_out else ("folds", by_fold, settings.seeds)
     )
-    for seed in range(seeds):
+    for seed in only or range(seeds):
         place = work / "mi_augment" / f"{name}-{seed}.npz"
         if not place.exists():
             save(place, **run(table, settings, seed))
-    (work / "mi_augment" / f"{name}.done").write_text(f"{seeds} seeds\n", encoding="utf-8")
+    if not only:
+        (work / "mi_augment" / f"{name}.done").write_text(f"{seeds} seeds\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

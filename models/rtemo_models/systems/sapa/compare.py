@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import msgspec
 import numpy as np
 import torch
@@ -186,14 +187,21 @@ class Direction:
             return net(batch)
 
 
-@task(__doc__, data_option, work_option, config_option(RECIPE), set_option)
-def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...]) -> None:
+@task(
+    __doc__,
+    data_option,
+    work_option,
+    config_option(RECIPE),
+    set_option,
+    click.option("--seed", "only", type=int, multiple=True, help="Only this seed; several processes may share them."),
+)
+def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...], only: tuple[int, ...]) -> None:
     """Train and hear what is not done yet."""
     torch.set_num_threads(1)
     settings = read_recipe(config, Settings, changes)
     table = read_table(data, work, settings)
     for source, target in settings.directions:
-        for seed in range(settings.seeds):
+        for seed in only or range(settings.seeds):
             place = work / "sapa" / f"{source}-{target}-{seed}.npz"
             if place.exists():
                 continue
@@ -203,7 +211,8 @@ def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, .
             np.savez(part, rows=direction.target_rows, **said)
             part.replace(place)
             sys.stderr.write(f"{source} to {target}, seed {seed}: done\n")
-    (work / "sapa" / "compare.done").write_text(json.dumps(list(ARMS)), encoding="utf-8")
+    if not only:
+        (work / "sapa" / "compare.done").write_text(json.dumps(list(ARMS)), encoding="utf-8")
 
 
 if __name__ == "__main__":
