@@ -61,18 +61,11 @@ class Ear:
 
 
 def pooled_of(model: "object") -> str:
-    """Name the tensor that all heads are given: the last join of mean and deviation that the logits rest on."""
-    nodes = {name: node for node in model.graph.node for name in node.output}  # type: ignore[attr-defined]
-    waiting, seen = ["logits"], set()
-    while waiting:
-        node = nodes.get(waiting.pop(0))
-        if node is None or node.output[0] in seen:
-            continue
-        seen.add(node.output[0])
-        is_join = node.op_type == "Concat" and any(a.name == "axis" and a.i in (1, -1) for a in node.attribute)
-        if is_join and len(node.input) == 2:
+    """Name the tensor that all heads are given: the first join of two parts side by side, mean and deviation."""
+    for node in model.graph.node:  # type: ignore[attr-defined]
+        is_beside = any(a.name == "axis" and a.i in (1, -1) for a in node.attribute)
+        if node.op_type == "Concat" and is_beside and len(node.input) == 2:
             return str(node.output[0])
-        waiting += node.input
     raise click.ClickException("the bundle joins no mean and deviation before its heads; name another with --bundle")
 
 

@@ -44,7 +44,7 @@ class Ear:
             node.output[0]
             for node in model.graph.node
             if node.op_type == "Concat"
-            and len(node.input) == 2
+            and len(node.input) >= 2
             and any(a.name == "axis" and a.i == 2 for a in node.attribute)
         ]
         if not joins:
