@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from rtemo_models.kit.corpora.clip import Clip, read_manifest
 from rtemo_models.systems.sapa.settings import CLASSES, Settings
 
-FRAMES = "sapa/frames.npz"
+FRAMES, STYLES = "sapa/frames.npz", "sapa/styles.npz"
 
 
 class Heard(NamedTuple):
-    """What the step `features` keeps.
+    """What the steps `features` and `styles` keep.
 
     Attributes:
         frames: float16 [frames, values], 50 a second, the clips one after the other.
@@ -52,9 +52,12 @@ def chosen(data: Path, settings: Settings) -> list[Clip]:
 
 
 def read_heard(work: Path) -> tuple[Heard, list[str]]:
-    """What the step `features` wrote, and the paths of its clips."""
+    """What the steps `features` and `styles` wrote, and the paths of the clips."""
     with np.load(work / FRAMES) as kept:
-        return Heard(kept["frames"], kept["offsets"], kept["styles"]), kept["paths"].tolist()
+        frames, offsets, paths = kept["frames"], kept["offsets"], kept["paths"].tolist()
+    with np.load(work / STYLES) as kept:
+        known = dict(zip(kept["paths"].tolist(), kept["styles"], strict=True))
+    return Heard(frames, offsets, np.stack([known[path] for path in paths])), paths
 
 
 def language_of(clips: Sequence[Clip], settings: Settings) -> NDArray[np.str_]:

@@ -1,7 +1,6 @@
-"""Frames and styles of clips: `python -m rtemo_models.systems.sapa.features`.
+"""Frames of clips: `python -m rtemo_models.systems.sapa.features`.
 
-Frames are what the large listener's pooled layers say 50 times a second of the first 3 s of speech, on their principal
-components over all clips. The style of a voice is the embedding of the bundle `speaker`.
+What the large listener's pooled layers say 50 times a second of the first 3 s of speech, on their principal components.
 """
 
 import json
@@ -15,8 +14,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtemo.dsp.whisper_mel import as_whisper_hears, log_mel_power
-from rtemo.voice.errors import VoiceError
-from rtemo.voice.speaker import SpeakerEmbedder
 from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
 from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.sapa.data import FRAMES, chosen
@@ -70,20 +67,6 @@ class Ear:
         return [said[row, :count] for row, count in enumerate(counts)]
 
 
-class SpeakerGraph:
-    """The graph of the bundle `speaker`, as `SpeakerEmbedder` wants it."""
-
-    def __init__(self, bundle: Path) -> None:
-        self._session = open_graph((bundle / "speaker.onnx").read_bytes())
-
-    def new_state(self, capacity: int) -> None:
-        """It has none."""
-
-    def run(self, inputs: dict[str, NDArray[Any]], state: None, rows: int) -> dict[str, NDArray[Any]]:
-        """Embed windows."""
-        return {"embedding": self._session.run(["embedding"], inputs)[0]}
-
-
 def open_graph(data: bytes) -> Any:
     """Open a graph for one thread."""
     import onnxruntime
@@ -101,16 +84,6 @@ def speech_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return samples[max(0, int(active[0]) * 160 - _AROUND_SAMPLES) : int(active[-1] + 1) * 160 + _AROUND_SAMPLES]
 
 
-def style_of(embedder: SpeakerEmbedder, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Embedding of a voice; of a clip with less than a second of it, of the clip said twice over."""
-    for times in (1, 2, 4):
-        try:
-            return embedder.embed(np.tile(samples, times))
-        except VoiceError:
-            continue
-    return np.zeros(256, np.float32)
-
-
 @task(
     __doc__,
     data_option,
@@ -118,15 +91,12 @@ def style_of(embedder: SpeakerEmbedder, samples: NDArray[np.float32]) -> NDArray
     config_option(RECIPE),
     set_option,
     click.option("--bundle", type=PATH, required=True, help="Folder of the bundle merit-large."),
-    click.option("--speaker", type=PATH, required=True, help="Folder of the bundle speaker."),
 )
-def main(
-    data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...], bundle: Path, speaker: Path
-) -> None:
+def main(data: Path, work: Path, config: tuple[Path, ...], changes: tuple[str, ...], bundle: Path) -> None:
     """Hear all clips."""
     settings = read_recipe(config, Settings, changes)
     clips = chosen(data, settings)
-    ear, embedder = Ear(bundle), SpeakerEmbedder(SpeakerGraph(speaker))  # type: ignore[arg-type]
+    ear = Ear(bundle)
     sounds = [speech_of(soundfile.read(data / clip.path, dtype="float32")[0]) for clip in clips]
     places: dict[str, list[int]] = {}
     for row, clip in enumerate(clips):
@@ -141,13 +111,12 @@ def main(
         heard = _hear(ear, sounds[begin : begin + 32 * _BATCH])
         found += [((frames - mean) @ vectors).astype(np.float16) for frames in heard]
         sys.stderr.write(f"{len(found)} of {len(clips)} clips\n")
-    styles = np.stack([style_of(embedder, sound) for sound in sounds])
     place = work / FRAMES
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_suffix(".part.npz")
     offsets = np.cumsum([0, *map(len, found)])
     paths = np.array([clip.path for clip in clips])
-    np.savez(part, paths=paths, frames=np.concatenate(found), offsets=offsets, styles=styles)
+    np.savez(part, paths=paths, frames=np.concatenate(found), offsets=offsets)
     part.replace(place)
 
 
