@@ -22,7 +22,7 @@ from rtemo_models.kit.command import config_option, data_option, set_option, tas
 from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.sapa.communities import communities
 from rtemo_models.systems.sapa.data import chosen, language_of, read_heard
-from rtemo_models.systems.sapa.net import MOST_TOKENS, Anchors, Batch, Net, anchors_of, phone_loss, style_loss
+from rtemo_models.systems.sapa.net import MOST_TOKENS, Anchors, Batch, Net, Said, anchors_of, phone_loss, style_loss
 from rtemo_models.systems.sapa.settings import CLASSES, RECIPE, Settings
 from rtemo_models.systems.sapa.tokens import TOKENS
 
@@ -135,7 +135,7 @@ class Direction:
         anchors: list[Anchors] = []
         step = 0
 
-        def more(said: object, drawn: Tensor) -> Tensor:
+        def more(said: Said, drawn: Tensor) -> Tensor:
             nonlocal step
             if (arm.speaker or arm.phone) and step % settings.refresh == 0:
                 heard = self._hear(net, batch)
@@ -143,30 +143,33 @@ class Direction:
                 net.train()
             step += 1
             loss = torch.zeros(())
-            near = drawn
+            near = [(said, drawn)]
             if arm.pseudo:
                 also = self.of_target[torch.randint(len(self.of_target), (len(drawn) // 2,))]
-                share = net(batch.take(also)).logits.softmax(1)
+                of_target = net(batch.take(also))
+                share = of_target.logits.softmax(1)
                 loss = loss - settings.entropy_weight * (share * (share + 1e-8).log()).sum(1).mean()
-                near = torch.cat([drawn, also[label[also] >= 0]])
-            if arm.speaker or arm.phone:
-                heard = net(batch.take(near))
-                if arm.speaker:
-                    loss = loss + settings.speaker_weight * style_loss(
-                        heard.styles, label[near], anchors[0], settings.temperature
-                    )
-                if arm.phone:
-                    loss = loss + settings.phone_weight * phone_loss(
-                        heard.tokens, batch.kinds[near], label[near], anchors[0], settings.temperature
-                    )
+                sure = label[also] >= 0
+                near.append((Said(*(part[sure] for part in of_target)), also[sure]))
+            if not (arm.speaker or arm.phone):
+                return loss
+            rows = torch.cat([of for _, of in near])
+            if arm.speaker:
+                styles = torch.cat([one.styles for one, _ in near])
+                loss = loss + settings.speaker_weight * style_loss(
+                    styles, label[rows], anchors[0], settings.temperature
+                )
+            if arm.phone:
+                tokens = torch.cat([one.tokens for one, _ in near])
+                loss = loss + settings.phone_weight * phone_loss(
+                    tokens, batch.kinds[rows], label[rows], anchors[0], settings.temperature
+                )
             return loss
 
         self._train(net, settings.steps, more, batch)
         return self._hear(net, batch).logits[self.of_target].numpy()
 
-    def _train(
-        self, net: Net, steps: int, more: Callable[[object, Tensor], Tensor], batch: Batch | None = None
-    ) -> None:
+    def _train(self, net: Net, steps: int, more: Callable[[Said, Tensor], Tensor], batch: Batch | None = None) -> None:
         settings = self.settings.transfer
         batch = batch or self.batch
         optimiser = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=0.02)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rtemo_models.systems.sapa.settings import CLASSES, Transfer
 
-MOST_TOKENS = 32
+MOST_TOKENS = 24
 """Of a clip, the first ones."""
 
 
