@@ -73,6 +73,9 @@ def test_clips_of_one_sentence_are_right_for_each_other() -> None:
     told = contrast(t, t, sentence)
     assert float(told) < float(contrast(h, t, sentence))
     assert float(told) == pytest.approx(math.log(3), abs=0.01), "three are as right as one another"
+    many = torch.nn.functional.normalize(torch.randn(300, 384), dim=1)[torch.arange(600) % 300]
+    h, t = torch.randn(2, 600, 8)
+    assert torch.isfinite(contrast(h, t, many)), "a sentence is always its own, however many there are"
 
 
 def features(count: int = 120) -> Features:
