@@ -34,6 +34,7 @@ VERBS = {
     "analyze": Verb("rtemo.cli.analyze", "Run files and folders through the chain, as fast as possible.", "Listen"),
     "report": Verb("rtemo.cli.report", "Write a report of one call, as a page for a person.", "Listen"),
     "eval": Verb("rtemo.cli.eval", "Score the chain on clips whose emotion is known.", "Listen"),
+    "tune": Verb("rtemo.cli.tune", "Fit a model to clips of your own, and tell what that is worth.", "Listen"),
     "search": Verb("rtemo.cli.search", "Find moments in files by a description of the voice.", "Listen"),
     "corpus": Verb("rtemo.cli.corpus.group", "Make a corpus of rated turns from recordings.", "Listen"),
     "say": Verb("rtemo.cli.say", "Speak a text, or tell whether a recording was made by rtemo.", "Speak"),
