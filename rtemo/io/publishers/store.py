@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -213,6 +213,28 @@ def erase(path: Path, call: str, patience_s: float = 30.0) -> int:
     return count + len(named)
 
 
+def rows(path: Path, calls: Collection[str] = (), kinds: Collection[str] = ()) -> Iterator[bytes]:
+    """Give events of any calls as JSON, in the order in which they came.
+
+    Args:
+        path: The store.
+        calls: Only of these; empty for all, and for what is said of the engine.
+        kinds: Only these; empty for all.
+
+    Raises:
+        RtemoError: It is no store.
+    """
+    wanted = [
+        f"{column} IN ({', '.join('?' * len(values))})"
+        for column, values in (("call", calls), ("kind", kinds))
+        if values
+    ]
+    query = f"SELECT message FROM events {'WHERE ' + ' AND '.join(wanted) if wanted else ''} ORDER BY id"
+    with _reading(path) as file:
+        for (message,) in file.execute(query, (*calls, *kinds)):
+            yield message.encode()
+
+
 def messages(path: Path, call: str = "") -> Iterator[bytes]:
     """Give the events of a call as JSON, in the order in which they came.
 
@@ -223,14 +245,20 @@ def messages(path: Path, call: str = "") -> Iterator[bytes]:
     Raises:
         RtemoError: It is no store.
     """
+    if not call:
+        last = "SELECT call FROM events WHERE kind = 'stream_start' ORDER BY id DESC LIMIT 1"
+        with _reading(path) as file:
+            call = (file.execute(last).fetchone() or ("",))[0]
+    return rows(path, (call,))
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store to read, while others may write."""
     try:
         file = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
-            if not call:
-                last = "SELECT call FROM events WHERE kind = 'stream_start' ORDER BY id DESC LIMIT 1"
-                call = (file.execute(last).fetchone() or ("",))[0]
-            for (message,) in file.execute("SELECT message FROM events WHERE call = ? ORDER BY id", (call,)):
-                yield message.encode()
+            yield file
         finally:
             file.close()
     except sqlite3.Error as error:
