@@ -9,10 +9,12 @@ import time
 import urllib.error
 import urllib.request
 
+import jsonschema
 import pytest
 
 from rtemo.api import EndpointError, Level, StreamEnd
 from rtemo.api.events import Counters
+from rtemo.io.schema import documents
 from rtemo.io.web.options import WebOptions
 from rtemo.io.web.publisher import WebPublisher
 from tests.fakes.program import start as start_program
@@ -85,6 +87,13 @@ def get(served, path, token=None, **headers):
     return status, json.loads(body) if "json" in (kind or "") else body.decode()
 
 
+def described(name, message):
+    """Check a message against the description that is published of it."""
+    document = json.loads(documents()["asyncapi"])
+    schema = {**document, **document["components"]["messages"][name]["payload"]}
+    jsonschema.Draft202012Validator(schema).validate(message)
+
+
 def wait_until(is_so, patience_s=15.0):
     until_s = time.monotonic() + patience_s
     while not is_so():
@@ -153,21 +162,26 @@ def test_an_sse_stream_begins_with_a_snapshot_and_goes_on_after_the_last_event_i
 def test_a_web_socket_tells_events_as_they_come(open_server):
     with web_socket(open_server, "?kind=alert") as client:
         assert client.subprotocol == "rtemo.v1"
-        assert json.loads(client.recv(10))["type"] == "snapshot"
+        first = json.loads(client.recv(10))
+        assert first["type"] == "snapshot"
+        described("eventSnapshot", first)
         open_server.say(alert("call-2"))
         told = json.loads(client.recv(10))
+        described("event", told)
         assert (told["type"], told["event"]["data"]["rule"]) == ("event", "heated")
 
 
 def test_rows_are_told_a_few_times_a_second_and_silence_is_told_too(open_server):
     with web_socket(open_server, "?view=calls") as client:
         first = json.loads(client.recv(10))
+        described("rowSnapshot", first)
         assert first["type"] == "snapshot"
         assert first["calls"][0]["trend"]["0"][0][1:3] == [0.6, -0.5]
         start_s = time.monotonic()
         told = [json.loads(client.recv(10)) for _ in range(4)]
         assert time.monotonic() - start_s < 4
         assert all(message["engine"]["is_fed"] for message in told)
+        described("rowUpdate", told[-1])
 
 
 def test_health_readiness_and_metrics(open_server):
@@ -210,6 +224,8 @@ def test_the_description_names_every_route_and_resolves_every_reference(open_ser
     walk(document)
     missing = {name for name in references if name and name.removeprefix("#/components/schemas/") not in schemas}
     assert not missing
+    assert document == json.loads(documents()["openapi"])
+    assert get(open_server, "/v1/asyncapi.json")[1] == json.loads(documents()["asyncapi"])
     assert {"Emotion", "CallRow", "WireEvent"} <= schemas.keys()
 
 

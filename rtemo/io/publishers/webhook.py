@@ -14,6 +14,7 @@ import msgspec
 
 from rtemo.api import Alert, Event, RtemoError, StreamEnd, StreamFormat
 from rtemo.io.publishers.numbering import Numbering
+from rtemo.io.publishers.webhook_message import WebhookMessage
 from rtemo.io.publishers.webhook_options import WebhookOptions, WebhookTarget
 from rtemo.io.publishers.webhook_request import Sender, read_secrets, read_url
 from rtemo.io.wire import WireEvent, encode
@@ -255,8 +256,8 @@ class WebhookPublisher:
 
 
 def _body(event: WireEvent[Any]) -> bytes:
-    """Write the body: what it is about, when it happened, and the event as on every other way out."""
+    """Write what is sent."""
     happened = datetime.fromtimestamp(event.t_pub_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return msgspec.json.encode(
-        {"type": f"rtemo.{event.kind}", "timestamp": happened, "data": msgspec.Raw(encode(event))}
+        WebhookMessage(type=f"rtemo.{event.kind}", timestamp=happened, data=msgspec.Raw(encode(event)))
     )

@@ -16,8 +16,10 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rtemo.io.web.access import Access
+from rtemo.io.web.asyncapi import asyncapi
 from rtemo.io.web.gate import PROTOCOL, STALL_S, problem
 from rtemo.io.web.hub import EventClient, Hub, RowClient
+from rtemo.io.web.messages import Beat, EventMessage
 from rtemo.io.web.metrics import CONTENT_TYPE, Metrics
 from rtemo.io.web.openapi import openapi
 from rtemo.io.web.rows import Calls
@@ -40,7 +42,6 @@ class Application:
     def __init__(self, hub: Hub, metrics: Metrics) -> None:
         self._hub = hub
         self._metrics = metrics
-        self._openapi = b""
         self.asgi = Starlette(
             routes=[
                 Route("/", self._wall),
@@ -49,6 +50,7 @@ class Application:
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._told_metrics),
                 Route("/v1/openapi.json", self._told_openapi),
+                Route("/v1/asyncapi.json", self._told_asyncapi),
                 Route("/v1/calls", self._calls),
                 Route("/v1/calls/{call:path}", self._call),
                 Route("/v1/events", self._events),
@@ -74,8 +76,10 @@ class Application:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
     async def _told_openapi(self, request: Request) -> Response:
-        self._openapi = self._openapi or openapi()
-        return Response(self._openapi, media_type="application/json")
+        return Response(openapi(), media_type="application/json")
+
+    async def _told_asyncapi(self, request: Request) -> Response:
+        return Response(asyncapi(), media_type="application/json")
 
     async def _calls(self, request: Request) -> Response:
         live, access = self._hub.live, _access(request)
@@ -174,9 +178,9 @@ class Application:
             if client.needs_snapshot:
                 await _send(socket, self._hub.snapshot_of_events(client))
             for kept in client.take():
-                await _send(socket, b'{"type":"event","event":%s}' % kept.message)
+                await _send(socket, _encode(EventMessage(event=msgspec.Raw(kept.message))))
             if not await _woken(client, _BEAT_S):
-                await _send(socket, _encode({"type": "beat", "is_fed": self._hub.live.is_fed}))
+                await _send(socket, _encode(Beat(is_fed=self._hub.live.is_fed)))
 
     def _asker(self, request: Request) -> EventClient:
         return EventClient(_access(request), *_filters(request), 1)

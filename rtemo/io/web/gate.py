@@ -18,7 +18,7 @@ from rtemo.io.web.rows import Problem
 PROTOCOL = "rtemo.v1"
 """Subprotocol of the WebSocket."""
 _BEARER = "bearer."  # prefix of a subprotocol that carries a token: browsers can send no other header there
-_FREE = ("/", "/healthz", "/readyz", "/v1/openapi.json")  # nothing of a call is in them
+_FREE = ("/", "/healthz", "/readyz", "/v1/openapi.json", "/v1/asyncapi.json")  # nothing of a call is in them
 _FREE_FOLDER = "/wall/"
 _FAILURES_PER_S, _FAILURE_BURST = 0.5, 20
 STALL_S = 15.0
