@@ -8,14 +8,14 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from rtemo.api import Event, Health, Level, Prosody, RtemoError, StreamEnd, StreamFormat, kind_of
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.publishers.options import StoreOptions
-from rtemo.io.wire import encode, utc_ms
+from rtemo.io.wire import WireEvent, encode, utc_ms
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_by_call ON events (call, id);
 CREATE INDEX IF NOT EXISTS events_by_time ON events (t_pub_ms);
 """
+_INSERT = "INSERT INTO events (t_pub_ms, call, channel, kind, message) VALUES (?, ?, ?, ?, ?)"
 _log = logging.getLogger(__name__)
 
 _READINGS = frozenset(kind_of(cls) for cls in (Level, Prosody, Health))
@@ -130,9 +131,8 @@ class StorePublisher:
     def _flush(self) -> None:
         if self._file is None or not self._waiting:
             return
-        insert = "INSERT INTO events (t_pub_ms, call, channel, kind, message) VALUES (?, ?, ?, ?, ?)"
         with _told(self._options.path), self._file:
-            self._file.executemany(insert, self._waiting)
+            self._file.executemany(_INSERT, self._waiting)
             self._waiting = []
 
     def _prune(self, before_ms: float) -> int:
@@ -172,6 +172,28 @@ def open_store(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise RtemoError(f"{path} cannot be used as a store ({error})", "name another file") from None
     return file
+
+
+def append(path: Path, event: WireEvent[Any], patience_s: float = 5.0) -> None:
+    """Write one event into a store, beside whoever else writes.
+
+    Args:
+        path: The store; made when it is not there.
+        event: As on every other way out.
+        patience_s: How long others may hold the file.
+
+    Raises:
+        RtemoError: It cannot be written.
+    """
+    file = open_store(path)
+    try:
+        file.execute(f"PRAGMA busy_timeout={int(patience_s * 1000)}")
+        with file:
+            file.execute(_INSERT, (event.t_pub_ms, event.call, event.channel, event.kind, encode(event).decode()))
+    except sqlite3.Error as error:
+        raise RtemoError(f"{path} cannot be written ({error})", "make room, or name another file") from None
+    finally:
+        file.close()
 
 
 def erase(path: Path, call: str, patience_s: float = 30.0) -> int:

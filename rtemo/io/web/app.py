@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from rtemo.io.web.access import Access
 from rtemo.io.web.asyncapi import asyncapi
 from rtemo.io.web.gate import PROTOCOL, STALL_S, problem
 from rtemo.io.web.hub import EventClient, Hub, RowClient
+from rtemo.io.web.marks import SNOOZE_S, Marked, keep, read_mark
 from rtemo.io.web.messages import Beat, EventMessage
 from rtemo.io.web.metrics import CONTENT_TYPE, Metrics
 from rtemo.io.web.openapi import openapi
 from rtemo.io.web.rows import Calls
+from rtemo.io.wire import utc_ms
 
 STATIC = Path(__file__).parent / "static"
 _BEAT_S = 5.0
@@ -53,6 +56,7 @@ class Application:
                 Route("/v1/asyncapi.json", self._told_asyncapi),
                 Route("/v1/calls", self._calls),
                 Route("/v1/calls/{call:path}", self._call),
+                Route("/v1/alerts/{alert}", self._mark, methods=["POST"]),
                 Route("/v1/events", self._events),
                 Route("/v1/events/stream", self._stream),
                 WebSocketRoute("/v1/ws", self._websocket),
@@ -94,6 +98,26 @@ class Application:
         if state is None:
             return problem(404, "there is no such call", "see /v1/calls")
         return _json(state)
+
+    async def _mark(self, request: Request) -> Response:
+        access, live = _access(request), self._hub.live
+        # A form of somebody else's page cannot have this type, and anything else asks first, and is told nothing.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return problem(415, "a mark is JSON", "send Content-Type: application/json")
+        wanted = await read_mark(request)
+        if wanted is None:
+            return problem(
+                400, "that is no mark", 'send {"call": NAME, "mark": "acknowledged", "snoozed", "wrong" or "open"}'
+            )
+        until_ms = utc_ms(time.time_ns()) + SNOOZE_S * 1000 if wanted.mark == "snoozed" else 0.0
+        mark = "" if wanted.mark == "open" else wanted.mark
+        is_seen = access.sees(wanted.call)
+        alert = live.mark(wanted.call, request.path_params["alert"], mark, until_ms) if is_seen else None
+        if alert is None:
+            return problem(404, "there is no such alert", "see /v1/calls")
+        path = self._hub.options.marks
+        is_kept = bool(path) and await asyncio.to_thread(keep, path, wanted.call, alert, access.name)
+        return _json(Marked(alert=alert, is_kept=is_kept))
 
     async def _events(self, request: Request) -> Response:
         try:

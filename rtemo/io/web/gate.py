@@ -105,7 +105,8 @@ class Gate:
                 403, "host", f"{_name_of(host)[:80]!r} is no name of this server", "see publishers.web.hosts"
             )
         origin = headers.get("origin")
-        if scope["type"] == "websocket" and origin is not None and _place_of(origin) != host:
+        is_change = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD")
+        if (scope["type"] == "websocket" or is_change) and origin is not None and _place_of(origin) != host:
             return self._refuse(403, "origin", "a page of another origin asks", "open the page of this server")
         path = scope["path"]
         if _is_free(path) or not self._tokens.are_needed:
@@ -119,7 +120,7 @@ class Gate:
                 mend = "send Authorization: Bearer TOKEN"
                 return self._refuse(401, "token", "this needs a token that is known", mend, www_authenticate="Bearer")
             access = found
-            scope_needed = "metrics" if path == "/metrics" else "read"
+            scope_needed = "mark" if is_change else "metrics" if path == "/metrics" else "read"
             if scope_needed not in access.scopes:
                 return self._refuse(403, "scope", f"this token has no scope {scope_needed!r}", "ask for another token")
         wait_s = self._requests.take(access.name or peer, now_s)

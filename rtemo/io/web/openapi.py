@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from rtemo.io.web.components import ADVISORY, as_text, components
+from rtemo.io.web.marks import Mark, Marked
 from rtemo.io.web.rows import Calls, Problem
 from rtemo.io.wire import CallState, WireEvent
 
@@ -64,10 +65,10 @@ _ROUTES: tuple[tuple[str, str, Any, tuple[tuple[str, str, str], ...]], ...] = (
 def openapi() -> bytes:
     """Write the description as JSON."""
     answers = [answer for _, _, answer, _ in _ROUTES if answer is not None]
-    roots, parts = components([*answers, Problem])
+    roots, parts = components([*answers, Problem, Mark, Marked])
     schemas = dict(zip(map(id, answers), roots, strict=False))
     refusal = {"description": "Refused", "content": {"application/json": {"schema": roots[len(answers)]}}}
-    paths = {}
+    paths: _Any = {}
     for path, summary, answer, parameters in _ROUTES:
         content = {"application/json": {"schema": schemas[id(answer)]}} if answer is not None else _streamed(path)
         parts_of_path = [("call", "Name of the call.", "path", "string", True)] if "{call}" in path else []
@@ -84,6 +85,25 @@ def openapi() -> bytes:
                 "responses": {"200": {"description": summary, "content": content}, "default": refusal},
             }
         }
+    paths["/v1/alerts/{alert}"] = {
+        "post": {
+            "summary": "Say of an alert that it was seen, comes again in five minutes, or is wrong; scope `mark`",
+            "parameters": [
+                {
+                    "name": "alert",
+                    "in": "path",
+                    "required": True,
+                    "description": "`id` of the alert.",
+                    "schema": {"type": "string"},
+                }
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": roots[-2]}}},
+            "responses": {
+                "200": {"description": "Marked", "content": {"application/json": {"schema": roots[-1]}}},
+                "default": refusal,
+            },
+        }
+    }
     document = {
         "openapi": "3.1.0",
         "info": {
