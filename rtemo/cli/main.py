@@ -41,6 +41,8 @@ VERBS = {
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),
+    "export": Verb("rtemo.cli.export", "Write the events of a store as a table, CSV or Parquet.", "Serve"),
+    "simulate": Verb("rtemo.cli.simulate", "Publish what was recorded once more, as if it happened now.", "Serve"),
     "erase": Verb("rtemo.cli.erase", "Erase what a store of events holds about a call.", "Serve"),
     "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
     "keys": Verb("rtemo.cli.keys", "Make a key pair for an encrypted endpoint.", "Serve"),

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from rtemo.config import Config
 
 _PERIOD_S = 0.1
-_EVENTS = (".jsonl", ".ndjson")
-_STORES = (".db", ".sqlite")
 
 
 @click.command("report")
@@ -44,12 +42,13 @@ def command(config: "Config", source: Path, out: Path | None, call: str, roles: 
     from rtemo.cli.callreport.record import CallRecord
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
     from rtemo.cli.outputs import check_outputs
+    from rtemo.io.recorded import EVENT_FILES
 
     target = out or Path(source.stem + ".html")
     check_outputs([source], {"--out": target})
     record = CallRecord(call)
     is_clean = True
-    if source.suffix.lower() in (*_EVENTS, *_STORES):
+    if source.suffix.lower() in EVENT_FILES:
         if roles is not None:
             raise click.UsageError("--roles is for sound; events have theirs")
         _read_events(source, record)
@@ -118,22 +117,13 @@ def _read_events(path: Path, record: "CallRecord") -> None:
     Raises:
         RtemoError: A line is no event.
     """
-    from rtemo.api import AudioInputError
-    from rtemo.api.text import shown
-    from rtemo.io.wire import WireError, decode_event
+    from rtemo.io.publishers.store import messages
+    from rtemo.io.recorded import STORES, recorded
+    from rtemo.io.wire import decode_event
 
-    if path.suffix.lower() in _STORES:
-        from rtemo.io.publishers.store import messages
-
+    if path.suffix.lower() in STORES:
         for message in messages(path, record.call):
             record.add(decode_event(message))
         return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                record.add(decode_event(line))
-            except WireError:
-                mend = "give a file that --jsonl or rtemo analyze --events wrote"
-                raise AudioInputError(f"line {number} of {shown(path)} is no event", mend) from None
+    for event in recorded(path):
+        record.add(event)

@@ -1,4 +1,6 @@
-"""JSON Schema of everything on the wire, generated from the types: `python -m rtemo.io.schema --out docs/schema`.
+"""JSON Schema of all that is on the wire, generated from the types: `python -m rtemo.io.schema --out docs/schema`.
+
+Beside it OpenAPI and AsyncAPI of the web publisher.
 
 Events may be of any kind that the engine or a plugin installed here says.
 """
@@ -48,13 +50,13 @@ def schema_text(stem: str) -> str:
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     text = msgspec.json.encode({"$schema": _DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))})
     schema = msgspec.json.decode(_PARAMETERS.sub(r"\1", text.decode()))
-    _settle([schema])
+    settle([schema])
     for module in modules:
         _describe(schema["$defs"], module)
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 
-def _settle(todo: list[Any]) -> None:
+def settle(todo: list[Any]) -> None:
     """Write down one way what releases of Python and msgspec write differently: indentation, and where null stands."""
     while todo:
         part = todo.pop()
@@ -90,7 +92,19 @@ def write_schemas(folder: Path) -> list[Path]:
         file = folder / f"{stem}.json"
         file.write_text(schema_text(stem))
         files.append(file)
+    for stem, text in documents().items():
+        file = folder / f"{stem}.json"
+        file.write_bytes(text)
+        files.append(file)
     return files
+
+
+def documents() -> dict[str, bytes]:
+    """Write what the web publisher offers: file stem → the description that it serves, too."""
+    from rtemo.io.web.asyncapi import asyncapi
+    from rtemo.io.web.openapi import openapi
+
+    return {"asyncapi": asyncapi(), "openapi": openapi()}
 
 
 def main() -> None:

@@ -36,10 +36,14 @@ class Edge:
 
 
 def prove(names: str, folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
+    secret = folder / "secret"
+    secret.write_text("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n")
+    secret.chmod(0o600)
     (folder / "rtemo.toml").write_text(
         'chain = []\n[sources.zmq]\nendpoint = "tcp://127.0.0.1:*"\n[sinks.zmq]\nendpoint = "tcp://127.0.0.1:*"\n'
         '[publishers.zmq]\nevents = "tcp://127.0.0.1:*"\nstate = "tcp://127.0.0.1:*"\nquery = "tcp://127.0.0.1:*"\n'
         "[publishers.web]\nport = 0\n"
+        f'[[publishers.webhook.targets]]\nurl = "http://127.0.0.1:9/"\nkinds = ["level"]\nsecret_file = "{secret}"\n'
     )
     command = [sys.executable, "-m", "pytest", "--pyargs", "rtemo.testing.test_edges", "-q", "--import-mode=importlib"]
     return subprocess.run(
@@ -54,7 +58,7 @@ def prove(names: str, folder: Path, path: str = "") -> subprocess.CompletedProce
 
 def test_edges_that_ship_keep_the_contract(tmp_path: Path) -> None:
     is_web = all(map(find_spec, ("starlette", "uvicorn", "websockets", "prometheus_client")))
-    done = prove("zmq,jsonl,console,store" + ",web" * is_web, tmp_path)
+    done = prove("zmq,jsonl,console,store,webhook" + ",web" * is_web, tmp_path)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "events.jsonl").read_text().count("strange_and_new") == 40  # the kind, twice in every event
 

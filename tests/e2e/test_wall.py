@@ -1,7 +1,9 @@
 """The wall in a real browser: what stands where, and what happens when the connection goes."""
 
+import json
 import os
 import signal
+import urllib.request
 
 import pytest
 
@@ -57,6 +59,14 @@ def test_an_alert_lifts_a_call_and_is_acknowledged_from_the_keyboard(page, serve
         page.do("Input.dispatchKeyEvent", type="keyUp", key=key)
     page.wait_for("document.querySelector('#alerts').hidden")
     assert page.tell("document.querySelector('#detail h2').textContent") == "other-499"
+    served.say(alert("other-499", "too loud"))
+    page.wait_for("!document.querySelector('#alerts').hidden")
+    page.do("Input.dispatchKeyEvent", type="keyDown", key="w")
+    page.do("Input.dispatchKeyEvent", type="keyUp", key="w")
+    page.wait_for("document.querySelector('.detail-alerts .done')?.textContent.includes('too loud (wrong)')")
+    with urllib.request.urlopen(served.url + "/v1/calls?prefix=other-499") as answer:
+        marks = [one["mark"] for one in json.loads(answer.read())["calls"][0]["alerts"]]
+    assert marks == ["acknowledged", "wrong"]  # on the server, for every other wall
 
 
 def test_unsure_has_a_look_and_a_word_of_its_own(page):

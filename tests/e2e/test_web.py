@@ -9,10 +9,14 @@ import time
 import urllib.error
 import urllib.request
 
+import jsonschema
 import pytest
 
 from rtemo.api import EndpointError, Level, StreamEnd
 from rtemo.api.events import Counters
+from rtemo.io.publishers.store import erase
+from rtemo.io.recorded import recorded
+from rtemo.io.schema import documents
 from rtemo.io.web.options import WebOptions
 from rtemo.io.web.publisher import WebPublisher
 from tests.fakes.program import start as start_program
@@ -25,6 +29,7 @@ for needed in ("starlette", "uvicorn", "prometheus_client"):
 connect = pytest.importorskip("websockets.sync.client", reason="the extra `web` is not installed").connect
 faults = pytest.importorskip("websockets.exceptions")
 
+JUDGE = "judge-token-0123456789abcdef"
 ACME, OTHER, SCRAPER = "acme-token-0123456789abcdef", "other-token-0123456789abcdef", "scraper-token-0123456789abcd"
 TOKENS = f"""
 [[token]]
@@ -41,6 +46,12 @@ calls = "other-"
 name = "prometheus"
 token = "{SCRAPER}"
 scopes = ["metrics"]
+
+[[token]]
+name = "judge"
+token = "{JUDGE}"
+calls = "other-"
+scopes = ["read", "mark"]
 """
 
 
@@ -83,6 +94,13 @@ def get(served, path, token=None, **headers):
     except urllib.error.HTTPError as error:
         status, body, kind = error.code, error.read(), error.headers["content-type"]
     return status, json.loads(body) if "json" in (kind or "") else body.decode()
+
+
+def described(name, message):
+    """Check a message against the description that is published of it."""
+    document = json.loads(documents()["asyncapi"])
+    schema = {**document, **document["components"]["messages"][name]["payload"]}
+    jsonschema.Draft202012Validator(schema).validate(message)
 
 
 def wait_until(is_so, patience_s=15.0):
@@ -153,21 +171,83 @@ def test_an_sse_stream_begins_with_a_snapshot_and_goes_on_after_the_last_event_i
 def test_a_web_socket_tells_events_as_they_come(open_server):
     with web_socket(open_server, "?kind=alert") as client:
         assert client.subprotocol == "rtemo.v1"
-        assert json.loads(client.recv(10))["type"] == "snapshot"
+        first = json.loads(client.recv(10))
+        assert first["type"] == "snapshot"
+        described("eventSnapshot", first)
         open_server.say(alert("call-2"))
         told = json.loads(client.recv(10))
+        described("event", told)
         assert (told["type"], told["event"]["data"]["rule"]) == ("event", "heated")
 
 
 def test_rows_are_told_a_few_times_a_second_and_silence_is_told_too(open_server):
     with web_socket(open_server, "?view=calls") as client:
         first = json.loads(client.recv(10))
+        described("rowSnapshot", first)
         assert first["type"] == "snapshot"
         assert first["calls"][0]["trend"]["0"][0][1:3] == [0.6, -0.5]
         start_s = time.monotonic()
         told = [json.loads(client.recv(10)) for _ in range(4)]
         assert time.monotonic() - start_s < 4
         assert all(message["engine"]["is_fed"] for message in told)
+        described("rowUpdate", told[-1])
+
+
+def post(served, alert_id, body, token=None, **headers):
+    request = urllib.request.Request(
+        f"{served.url}/v1/alerts/{alert_id}", data=json.dumps(body).encode(), method="POST"
+    )
+    for name, value in {"content-type": "application/json", **headers}.items():
+        request.add_header(name.replace("_", "-"), value)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_what_a_person_says_of_an_alert_is_shown_on_every_wall_and_kept_and_erased_with_the_call(tmp_path):
+    path = tmp_path / "events.db"
+    served = Served(marks=str(path))
+    try:
+        served.say(*call_events("a"), alert("a"))
+        wait_until(lambda: any("alerts" in call for call in get(served, "/v1/calls")[1].get("calls", [])))
+        (row,) = get(served, "/v1/calls")[1]["calls"]
+        alert_id = row["alerts"][0]["id"]
+        with web_socket(served, "?view=calls") as client:
+            client.recv(10)
+            status, answer = post(served, alert_id, {"call": "a", "mark": "wrong"})
+            assert (status, answer["is_kept"], answer["alert"]["mark"]) == (200, True, "wrong")
+            wait_until(
+                lambda: any(call["alerts"][0]["mark"] == "wrong" for call in json.loads(client.recv(10))["calls"])
+            )
+        (kept,) = recorded(path)
+        assert (kept.call, kept.kind, kept.data["rule"], kept.data["mark"]) == ("a", "alert_mark", "heated", "wrong")
+        assert kept.data["values"] == {"arousal.score": 1.4}
+        assert post(served, alert_id, {"call": "a", "mark": "open"})[1]["alert"]["mark"] == ""
+        assert erase(path, "a") == 2
+        for body, wanted in (
+            ({"call": "a", "mark": "excellent"}, 400),
+            ({"call": "b", "mark": "wrong"}, 404),
+            ({"call": "a", "mark": "wrong", "x": "y" * 5000}, 400),
+        ):
+            assert post(served, alert_id, body)[0] == wanted
+        assert post(served, "nothing", {"call": "a", "mark": "wrong"})[0] == 404
+        assert post(served, alert_id, {"call": "a", "mark": "wrong"}, content_type="text/plain")[0] == 415
+        assert post(served, alert_id, {"call": "a", "mark": "wrong"}, origin="http://evil.example")[0] == 403
+        assert list(recorded(path)) == []
+    finally:
+        served.close()
+
+
+def test_only_a_token_of_the_tenant_that_may_judge_marks_an_alert(guarded):
+    (row,) = get(guarded, "/v1/calls", ACME)[1]["calls"]
+    mark = {"call": "acme-1", "mark": "wrong"}
+    assert post(guarded, row["alerts"][0]["id"], mark)[0] == 401
+    assert post(guarded, row["alerts"][0]["id"], mark, ACME)[0] == 403
+    assert post(guarded, row["alerts"][0]["id"], mark, JUDGE)[0] == 404  # of another tenant
 
 
 def test_health_readiness_and_metrics(open_server):
@@ -210,6 +290,8 @@ def test_the_description_names_every_route_and_resolves_every_reference(open_ser
     walk(document)
     missing = {name for name in references if name and name.removeprefix("#/components/schemas/") not in schemas}
     assert not missing
+    assert document == json.loads(documents()["openapi"])
+    assert get(open_server, "/v1/asyncapi.json")[1] == json.loads(documents()["asyncapi"])
     assert {"Emotion", "CallRow", "WireEvent"} <= schemas.keys()
 
 

@@ -1,9 +1,30 @@
 """MeaningOptions: the settings of the meaning plugin."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+
+class QueryRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to alert: a query has scored beyond a value often enough; give `above` or `below`."""
+
+    name: Annotated[str, Meta(min_length=1, description="Name of the rule, told with the alert.")]
+    query: Annotated[str, Meta(min_length=1, description="One of `queries`.")]
+    measure: Annotated[
+        Literal["score", "z"], Meta(description="What is looked at, by the names in `query_score` events.")
+    ] = "z"
+    above: Annotated[float | None, Meta(description="Holds above this value.")] = None
+    below: Annotated[float | None, Meta(description="Holds below this value.")] = None
+    release: Annotated[
+        float | None,
+        Meta(description="Once it holds it does until the value is back at this one; nothing is told twice before."),
+    ] = None
+    hits: Annotated[int, Meta(ge=1, le=64, description="In how many of the last scores it must hold.")] = 1
+    windows: Annotated[int, Meta(ge=1, le=64, description="How many scores are looked at.")] = 1
+    cool_down_s: Annotated[
+        float, Meta(ge=0, le=3600, description="Time of the call before the next alert of this rule, in s.")
+    ] = 60.0
 
 
 class MeaningOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,6 +37,7 @@ class MeaningOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "'losing patience | calm and content'."
         ),
     ] = ()
+    alerts: Annotated[tuple[QueryRule, ...], Meta(description="Rules for alerts on scores.")] = ()
     stride_s: Annotated[float, Meta(ge=0.25, le=10, description="Time between two scores of a turn, in s.")] = 1.0
     first_s: Annotated[float, Meta(gt=0, le=3, description="Time of a turn before its first score, in s.")] = 1.0
     share: Annotated[

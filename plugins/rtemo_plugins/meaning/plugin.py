@@ -3,8 +3,7 @@
 from typing import Any, ClassVar
 
 from rtemo.api import (
-    Emit,
-    Finding,
+    Alert,
     LaneContext,
     LaneSpec,
     LaneWork,
@@ -16,9 +15,10 @@ from rtemo.api import (
 from rtemo.api.lane import STRIDE
 from rtemo.api.turns import TurnNoter, Turns
 from rtemo.dsp.whisper_mel import RATE_HZ
+from rtemo_plugins.meaning.alerts import Teller
 from rtemo_plugins.meaning.options import MeaningOptions
 from rtemo_plugins.meaning.queries import read_queries
-from rtemo_plugins.meaning.work import FRAME_SAMPLES, Scores, Work
+from rtemo_plugins.meaning.work import FRAME_SAMPLES, Work
 
 
 class MeaningPlugin:
@@ -39,18 +39,19 @@ class MeaningPlugin:
             reads_audio=False,
             requires=("vad.speech",),
             hears=("speech_start", "speech_end"),
-            emits=(QueryScore,),
+            emits=(QueryScore, Alert),
         )
 
     def open(self, context: PluginContext, capacity: int) -> TurnNoter:
         """Ask for the lane and make a processor; without a query there is nothing to do.
 
         Raises:
-            ConfigError: A query cannot be read.
+            ConfigError: A query cannot be read, or a rule is about none of them.
             ModelError: A bundle is missing, or the engine's rate is another.
         """
         options, turns = self._options, Turns()
         queries = read_queries(options.queries)
+        teller = Teller(options.alerts, queries, turns)
         if not queries:
             return TurnNoter(turns)
         if context.format.sample_rate_hz != RATE_HZ:
@@ -76,12 +77,5 @@ class MeaningPlugin:
             max_batch=options.max_batch,
             hang_s=60.0,
         )
-        context.lane(spec, open_work, tell, options)
+        context.lane(spec, open_work, teller.tell, options)
         return TurnNoter(turns)
-
-
-def tell(finding: Finding, emit: Emit) -> None:
-    """Say the scores."""
-    scores: Scores = finding.result
-    for meaning in scores.meanings:
-        emit(finding.stream, meaning, scores.start_sample, finding.end_sample)

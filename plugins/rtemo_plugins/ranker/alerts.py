@@ -22,8 +22,9 @@ class Raised(NamedTuple):
 class Alerts:
     """Watches all rules in windows of one sample, which is a fixed amount of speech.
 
-    A condition holds when it has held over `for_s` of speech. A window is a hit when all conditions of the rule hold. A
-    rule is met when `hits` of the last `windows` were hits; it is told once, and not again before `cool_down_s` of
+    A condition holds when it has held over `for_s` of speech; with `release` it goes on holding until the value is back
+    at that, and the rule is not told again before (hysteresis). A window is a hit when all conditions of the rule hold.
+    A rule is met when `hits` of the last `windows` were hits; it is told once, and not again before `cool_down_s` of
     speech. What is unknown meets no condition.
 
     Args:
@@ -50,6 +51,7 @@ class Alerts:
             watch.held = table.add(f"held_{index}", (len(watch.rule.when),), np.int64)  # type: ignore[assignment]
             watch.hits = table.add(f"hits_{index}", (), np.uint64)  # type: ignore[assignment]
             watch.cool = table.add(f"cool_{index}", (), np.int64)  # type: ignore[assignment]
+            watch.told = table.add(f"told_{index}", (), np.bool_)  # type: ignore[assignment]
         self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
 
     def watch(self, rows: NDArray[np.int64], found: Mapping[str, NDArray[np.floating]]) -> list[Raised]:
@@ -72,11 +74,13 @@ class _Watch:
         held: int64 [capacity, conditions], windows for which each has held.
         hits: uint64 [capacity], the last windows as bits.
         cool: int64 [capacity], windows to wait after an alert.
+        told: bool [capacity], whether it was told and has held since.
     """
 
     held: NDArray[np.int64]
     hits: NDArray[np.uint64]
     cool: NDArray[np.int64]
+    told: NDArray[np.bool_]
 
     def __init__(self, rule: AlertRule, attributes: Sequence[str], sample_s: float) -> None:
         self.rule = rule
@@ -84,12 +88,16 @@ class _Watch:
         self._needed = [max(1, round(condition.for_s / sample_s)) for condition in rule.when]
         self._mask = np.uint64((1 << rule.windows) - 1)
         self._cool_windows = round(rule.cool_down_s / sample_s)
+        self._has_release = any(condition.release is not None for condition in rule.when)
 
     def take(self, rows: NDArray[np.int64], found: Mapping[str, NDArray[np.floating]]) -> list[Raised]:
         is_hit = np.ones(len(rows), np.bool_)
         for index, condition in enumerate(self.rule.when):
             value = found[condition.measure][:, self._columns[index]]
-            holds = value > condition.above if condition.above is not None else value < condition.below
+            limit = np.float64(condition.below if condition.above is None else condition.above)
+            if condition.release is not None:
+                limit = np.where(self.held[rows, index] > 0, condition.release, limit)  # type: ignore[assignment]
+            holds = value > limit if condition.above is not None else value < limit
             held = np.where(holds, self.held[rows, index] + 1, 0)
             self.held[rows, index] = held
             is_hit &= held >= self._needed[index]
@@ -97,6 +105,9 @@ class _Watch:
         self.hits[rows] = hits
         cool = np.maximum(self.cool[rows] - 1, 0)
         is_met = (np.bitwise_count(hits) >= self.rule.hits) & (cool == 0)
+        if self._has_release:
+            is_met &= ~self.told[rows]
+            self.told[rows] = (self.told[rows] | is_met) & is_hit
         cool[is_met] = self._cool_windows
         self.cool[rows] = cool
         return [
@@ -135,3 +146,14 @@ def _check_condition(condition: Condition, where: str, attributes: Sequence[str]
             f"{'neither' if condition.above is None else 'both'} `above` and `below`",
             "give it one of them",
         )
+    if condition.release is not None:
+        is_beyond = (
+            condition.release > condition.above
+            if condition.above is not None
+            else condition.below is not None and condition.release < condition.below
+        )
+        if is_beyond:
+            raise ConfigError(
+                f"{where}: the condition on {condition.attribute}.{condition.measure} is released before it holds",
+                "choose `release` at or below `above`, or at or above `below`",
+            )

@@ -15,6 +15,10 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     measure: Annotated[Measure, Meta(description="What is looked at, by the names in `rank` events.")] = "score"
     above: Annotated[float | None, Meta(description="Holds above this value.")] = None
     below: Annotated[float | None, Meta(description="Holds below this value.")] = None
+    release: Annotated[
+        float | None,
+        Meta(description="Once it holds it does until the value is back at this one; nothing is told twice before."),
+    ] = None
     for_s: Annotated[float, Meta(ge=0, le=600, description="Speech over which it must hold all the time, in s.")] = 0.0
 
 

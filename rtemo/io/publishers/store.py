@@ -6,16 +6,16 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from rtemo.api import Event, Health, Level, Prosody, RtemoError, StreamEnd, StreamFormat, kind_of
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.publishers.options import StoreOptions
-from rtemo.io.wire import encode, utc_ms
+from rtemo.io.wire import WireEvent, encode, utc_ms
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_by_call ON events (call, id);
 CREATE INDEX IF NOT EXISTS events_by_time ON events (t_pub_ms);
 """
+_INSERT = "INSERT INTO events (t_pub_ms, call, channel, kind, message) VALUES (?, ?, ?, ?, ?)"
 _log = logging.getLogger(__name__)
 
 _READINGS = frozenset(kind_of(cls) for cls in (Level, Prosody, Health))
@@ -130,9 +131,8 @@ class StorePublisher:
     def _flush(self) -> None:
         if self._file is None or not self._waiting:
             return
-        insert = "INSERT INTO events (t_pub_ms, call, channel, kind, message) VALUES (?, ?, ?, ?, ?)"
         with _told(self._options.path), self._file:
-            self._file.executemany(insert, self._waiting)
+            self._file.executemany(_INSERT, self._waiting)
             self._waiting = []
 
     def _prune(self, before_ms: float) -> int:
@@ -174,6 +174,28 @@ def open_store(path: Path) -> sqlite3.Connection:
     return file
 
 
+def append(path: Path, event: WireEvent[Any], patience_s: float = 5.0) -> None:
+    """Write one event into a store, beside whoever else writes.
+
+    Args:
+        path: The store; made when it is not there.
+        event: As on every other way out.
+        patience_s: How long others may hold the file.
+
+    Raises:
+        RtemoError: It cannot be written.
+    """
+    file = open_store(path)
+    try:
+        file.execute(f"PRAGMA busy_timeout={int(patience_s * 1000)}")
+        with file:
+            file.execute(_INSERT, (event.t_pub_ms, event.call, event.channel, event.kind, encode(event).decode()))
+    except sqlite3.Error as error:
+        raise RtemoError(f"{path} cannot be written ({error})", "make room, or name another file") from None
+    finally:
+        file.close()
+
+
 def erase(path: Path, call: str, patience_s: float = 30.0) -> int:
     """Erase everything about a call: its events, and those of the engine that name it.
 
@@ -213,6 +235,28 @@ def erase(path: Path, call: str, patience_s: float = 30.0) -> int:
     return count + len(named)
 
 
+def rows(path: Path, calls: Collection[str] = (), kinds: Collection[str] = ()) -> Iterator[bytes]:
+    """Give events of any calls as JSON, in the order in which they came.
+
+    Args:
+        path: The store.
+        calls: Only of these; empty for all, and for what is said of the engine.
+        kinds: Only these; empty for all.
+
+    Raises:
+        RtemoError: It is no store.
+    """
+    wanted = [
+        f"{column} IN ({', '.join('?' * len(values))})"
+        for column, values in (("call", calls), ("kind", kinds))
+        if values
+    ]
+    query = f"SELECT message FROM events {'WHERE ' + ' AND '.join(wanted) if wanted else ''} ORDER BY id"
+    with _reading(path) as file:
+        for (message,) in file.execute(query, (*calls, *kinds)):
+            yield message.encode()
+
+
 def messages(path: Path, call: str = "") -> Iterator[bytes]:
     """Give the events of a call as JSON, in the order in which they came.
 
@@ -223,14 +267,20 @@ def messages(path: Path, call: str = "") -> Iterator[bytes]:
     Raises:
         RtemoError: It is no store.
     """
+    if not call:
+        last = "SELECT call FROM events WHERE kind = 'stream_start' ORDER BY id DESC LIMIT 1"
+        with _reading(path) as file:
+            call = (file.execute(last).fetchone() or ("",))[0]
+    return rows(path, (call,))
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store to read, while others may write."""
     try:
         file = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
-            if not call:
-                last = "SELECT call FROM events WHERE kind = 'stream_start' ORDER BY id DESC LIMIT 1"
-                call = (file.execute(last).fetchone() or ("",))[0]
-            for (message,) in file.execute("SELECT message FROM events WHERE call = ? ORDER BY id", (call,)):
-                yield message.encode()
+            yield file
         finally:
             file.close()
     except sqlite3.Error as error:

@@ -13,7 +13,7 @@ import msgspec
 
 from rtemo.api.errors import EndpointError
 
-SCOPES = ("read", "metrics")
+SCOPES = ("read", "metrics", "mark")
 _LEAST_CHARACTERS = 20
 _HEX = re.compile(r"[0-9a-f]{64}")
 _BUCKETS = 4096
@@ -24,7 +24,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Whose token it is; empty without tokens.
-        scopes: `read` and `metrics`, or one of them.
+        scopes: Of `read`, `metrics` and `mark`.
         calls: Prefix of the names of the calls it sees; empty for all, and for what is said of the engine as a whole.
         digest: Of the token; empty without tokens.
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rtemo.io.web.access import Access
+from rtemo.io.web.asyncapi import asyncapi
 from rtemo.io.web.gate import PROTOCOL, STALL_S, problem
 from rtemo.io.web.hub import EventClient, Hub, RowClient
+from rtemo.io.web.marks import SNOOZE_S, Marked, keep, read_mark
+from rtemo.io.web.messages import Beat, EventMessage
 from rtemo.io.web.metrics import CONTENT_TYPE, Metrics
 from rtemo.io.web.openapi import openapi
 from rtemo.io.web.rows import Calls
+from rtemo.io.wire import utc_ms
 
 STATIC = Path(__file__).parent / "static"
 _BEAT_S = 5.0
@@ -40,7 +45,6 @@ class Application:
     def __init__(self, hub: Hub, metrics: Metrics) -> None:
         self._hub = hub
         self._metrics = metrics
-        self._openapi = b""
         self.asgi = Starlette(
             routes=[
                 Route("/", self._wall),
@@ -49,8 +53,10 @@ class Application:
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._told_metrics),
                 Route("/v1/openapi.json", self._told_openapi),
+                Route("/v1/asyncapi.json", self._told_asyncapi),
                 Route("/v1/calls", self._calls),
                 Route("/v1/calls/{call:path}", self._call),
+                Route("/v1/alerts/{alert}", self._mark, methods=["POST"]),
                 Route("/v1/events", self._events),
                 Route("/v1/events/stream", self._stream),
                 WebSocketRoute("/v1/ws", self._websocket),
@@ -74,8 +80,10 @@ class Application:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
     async def _told_openapi(self, request: Request) -> Response:
-        self._openapi = self._openapi or openapi()
-        return Response(self._openapi, media_type="application/json")
+        return Response(openapi(), media_type="application/json")
+
+    async def _told_asyncapi(self, request: Request) -> Response:
+        return Response(asyncapi(), media_type="application/json")
 
     async def _calls(self, request: Request) -> Response:
         live, access = self._hub.live, _access(request)
@@ -90,6 +98,26 @@ class Application:
         if state is None:
             return problem(404, "there is no such call", "see /v1/calls")
         return _json(state)
+
+    async def _mark(self, request: Request) -> Response:
+        access, live = _access(request), self._hub.live
+        # A form of somebody else's page cannot have this type, and anything else asks first, and is told nothing.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return problem(415, "a mark is JSON", "send Content-Type: application/json")
+        wanted = await read_mark(request)
+        if wanted is None:
+            return problem(
+                400, "that is no mark", 'send {"call": NAME, "mark": "acknowledged", "snoozed", "wrong" or "open"}'
+            )
+        until_ms = utc_ms(time.time_ns()) + SNOOZE_S * 1000 if wanted.mark == "snoozed" else 0.0
+        mark = "" if wanted.mark == "open" else wanted.mark
+        is_seen = access.sees(wanted.call)
+        alert = live.mark(wanted.call, request.path_params["alert"], mark, until_ms) if is_seen else None
+        if alert is None:
+            return problem(404, "there is no such alert", "see /v1/calls")
+        path = self._hub.options.marks
+        is_kept = bool(path) and await asyncio.to_thread(keep, path, wanted.call, alert, access.name)
+        return _json(Marked(alert=alert, is_kept=is_kept))
 
     async def _events(self, request: Request) -> Response:
         try:
@@ -174,9 +202,9 @@ class Application:
             if client.needs_snapshot:
                 await _send(socket, self._hub.snapshot_of_events(client))
             for kept in client.take():
-                await _send(socket, b'{"type":"event","event":%s}' % kept.message)
+                await _send(socket, _encode(EventMessage(event=msgspec.Raw(kept.message))))
             if not await _woken(client, _BEAT_S):
-                await _send(socket, _encode({"type": "beat", "is_fed": self._hub.live.is_fed}))
+                await _send(socket, _encode(Beat(is_fed=self._hub.live.is_fed)))
 
     def _asker(self, request: Request) -> EventClient:
         return EventClient(_access(request), *_filters(request), 1)

@@ -18,7 +18,7 @@ from rtemo.io.web.rows import Problem
 PROTOCOL = "rtemo.v1"
 """Subprotocol of the WebSocket."""
 _BEARER = "bearer."  # prefix of a subprotocol that carries a token: browsers can send no other header there
-_FREE = ("/", "/healthz", "/readyz", "/v1/openapi.json")  # nothing of a call is in them
+_FREE = ("/", "/healthz", "/readyz", "/v1/openapi.json", "/v1/asyncapi.json")  # nothing of a call is in them
 _FREE_FOLDER = "/wall/"
 _FAILURES_PER_S, _FAILURE_BURST = 0.5, 20
 STALL_S = 15.0
@@ -110,7 +110,8 @@ class Gate:
                 403, "host", f"{_name_of(host)[:80]!r} is no name of this server", "see publishers.web.hosts"
             )
         origin = headers.get("origin")
-        if scope["type"] == "websocket" and origin is not None and _place_of(origin) != host:
+        is_change = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD")
+        if (scope["type"] == "websocket" or is_change) and origin is not None and _place_of(origin) != host:
             return self._refuse(403, "origin", "a page of another origin asks", "open the page of this server")
         path = scope["path"]
         if self._is_free(path) or not self._tokens.are_needed:
@@ -124,7 +125,7 @@ class Gate:
                 mend = "send Authorization: Bearer TOKEN"
                 return self._refuse(401, "token", "this needs a token that is known", mend, www_authenticate="Bearer")
             access = found
-            scope_needed = "metrics" if path == "/metrics" else "read"
+            scope_needed = "mark" if is_change else "metrics" if path == "/metrics" else "read"
             if scope_needed not in access.scopes:
                 return self._refuse(403, "scope", f"this token has no scope {scope_needed!r}", "ask for another token")
         wait_s = self._requests.take(access.name or peer, now_s)

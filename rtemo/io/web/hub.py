@@ -11,6 +11,7 @@ import msgspec
 from rtemo.io.web.access import Access, Tokens
 from rtemo.io.web.link import BEAT, EVENT, Frame
 from rtemo.io.web.live import Live
+from rtemo.io.web.messages import EventSnapshot, RowSnapshot, RowUpdate
 from rtemo.io.web.options import WebOptions
 from rtemo.io.web.recent import Kept, Recent
 from rtemo.io.wire import utc_ms
@@ -216,28 +217,26 @@ class Hub:
         live = self.live
         names = live.names(client.access.sees)
         return _encode(
-            {
-                "type": "snapshot",
-                "epoch": live.epoch,
-                "pub_seq": live.pub_seq,
-                "t_ms": utc_ms(time.time_ns()),
-                "update_ms": self.options.update_s * 1000,
-                "engine": live.engine(client.access.sees("")),
-                "calls": [live.row(name, with_trend=True) for name in names],
-            }
+            RowSnapshot(
+                epoch=live.epoch,
+                pub_seq=live.pub_seq,
+                t_ms=utc_ms(time.time_ns()),
+                update_ms=self.options.update_s * 1000,
+                engine=live.engine(client.access.sees("")),
+                calls=[row for name in names if (row := live.row(name, with_trend=True)) is not None],
+            )
         )
 
     def update_of_rows(self, client: RowClient) -> bytes:
         """Write the rows that have changed, and take them as told."""
         rows = [row for row in map(self._row, client.due) if row is not None]
-        update = {
-            "type": "update",
-            "epoch": self.live.epoch,
-            "t_ms": utc_ms(time.time_ns()),
-            "engine": self.live.engine(client.access.sees("")),
-            "gone": sorted(client.gone),
-            "calls": [msgspec.Raw(row) for row in rows],
-        }
+        update = RowUpdate(
+            epoch=self.live.epoch,
+            t_ms=utc_ms(time.time_ns()),
+            engine=self.live.engine(client.access.sees("")),
+            gone=sorted(client.gone),
+            calls=[msgspec.Raw(row) for row in rows],
+        )
         client.due.clear()
         client.gone.clear()
         return _encode(update)
@@ -257,5 +256,5 @@ class Hub:
         client.take()
         client.needs_snapshot = False
         live = self.live
-        states = [live.state(name) for name in live.names(client.wants_call)]
-        return _encode({"type": "snapshot", "epoch": live.epoch, "pub_seq": live.pub_seq, "calls": states})
+        states = [state for name in live.names(client.wants_call) if (state := live.state(name)) is not None]
+        return _encode(EventSnapshot(epoch=live.epoch, pub_seq=live.pub_seq, calls=states))

@@ -211,6 +211,17 @@ class Live:
         channel.row = msgspec.structs.replace(channel.row, **change)
         self.changed[event.call] = None
 
+    def mark(self, name: str, alert_id: str, mark: str, snoozed_until_ms: float) -> AlertRow | None:
+        """Note what somebody said of an alert; None when it is not known."""
+        call = self._calls.get(name)
+        for index, alert in enumerate(call.alerts if call is not None else ()):
+            if call is not None and alert.id == alert_id:
+                alert = msgspec.structs.replace(alert, mark=mark, snoozed_until_ms=snoozed_until_ms)
+                call.alerts[index] = alert
+                self.changed[name] = None
+                return alert
+        return None
+
     def forget(self) -> None:
         """Drop calls that have ended long ago, or are too many."""
         now_s = time.monotonic()

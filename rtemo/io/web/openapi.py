@@ -1,16 +1,15 @@
 """OpenAPI: the description of the routes, its schemas generated from the types."""
 
-import re
-from importlib.metadata import version
+import functools
 from typing import Any
 
 import msgspec
 
-from rtemo.api import SHARED_TYPES
+from rtemo.io.web.components import ADVISORY, as_text, components
+from rtemo.io.web.marks import Mark, Marked
 from rtemo.io.web.rows import Calls, Problem
 from rtemo.io.wire import CallState, WireEvent
 
-_GENERIC = re.compile(r"(?<=[/\"])(WireEvent|CallState|ChannelState|LatestEvent)_[^\"]*(?=\")")
 _Any = dict[str, Any]
 
 
@@ -62,15 +61,14 @@ _ROUTES: tuple[tuple[str, str, Any, tuple[tuple[str, str, str], ...]], ...] = (
 )
 
 
+@functools.cache
 def openapi() -> bytes:
     """Write the description as JSON."""
     answers = [answer for _, _, answer, _ in _ROUTES if answer is not None]
-    roots, parts = msgspec.json.schema_components(
-        [*answers, Problem, *SHARED_TYPES.values()], ref_template="#/components/schemas/{name}"
-    )
+    roots, parts = components([*answers, Problem, Mark, Marked])
     schemas = dict(zip(map(id, answers), roots, strict=False))
     refusal = {"description": "Refused", "content": {"application/json": {"schema": roots[len(answers)]}}}
-    paths = {}
+    paths: _Any = {}
     for path, summary, answer, parameters in _ROUTES:
         content = {"application/json": {"schema": schemas[id(answer)]}} if answer is not None else _streamed(path)
         parts_of_path = [("call", "Name of the call.", "path", "string", True)] if "{call}" in path else []
@@ -87,22 +85,40 @@ def openapi() -> bytes:
                 "responses": {"200": {"description": summary, "content": content}, "default": refusal},
             }
         }
+    paths["/v1/alerts/{alert}"] = {
+        "post": {
+            "summary": "Say of an alert that it was seen, comes again in five minutes, or is wrong; scope `mark`",
+            "parameters": [
+                {
+                    "name": "alert",
+                    "in": "path",
+                    "required": True,
+                    "description": "`id` of the alert.",
+                    "schema": {"type": "string"},
+                }
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": roots[-2]}}},
+            "responses": {
+                "200": {"description": "Marked", "content": {"application/json": {"schema": roots[-1]}}},
+                "default": refusal,
+            },
+        }
+    }
     document = {
         "openapi": "3.1.0",
         "info": {
             "title": "rtemo",
-            "version": version("rtemo"),
-            "description": "Perceived vocal expression, not what a person feels; advice to a human, often wrong. "
-            "`data` of an event is one of the schemas below that have a `kind`, or of a plugin's own kind.",
+            "version": "1",
+            "description": ADVISORY,
         },
         "security": [{}, {"token": []}],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted(parts.items())),
+            "schemas": parts,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
-    return _GENERIC.sub(r"\1", msgspec.json.encode(document).decode()).encode()
+    return as_text(document)
 
 
 def _streamed(path: str) -> _Any:

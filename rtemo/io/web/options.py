@@ -25,6 +25,10 @@ class WebOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         tuple[str, ...],
         Meta(description="Names under which browsers may reach it without tokens, besides those of loopback."),
     ] = ()
+    marks: Annotated[
+        str,
+        Meta(description="Store in which marks on alerts are kept, as events.db of the publisher 'store'; or empty."),
+    ] = ""
     requests_per_s: Annotated[
         float, Meta(gt=0, le=10_000, description="Requests of one token, or one address without, in the long run.")
     ] = 20.0

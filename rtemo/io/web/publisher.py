@@ -84,6 +84,8 @@ class WebPublisher:
             path = getattr(options, name)
             if path and not Path(path).is_file():
                 raise EndpointError(f"{_SECTION}.{name}: there is no file {path}", "correct the path")
+        if options.marks and not Path(options.marks).parent.is_dir():
+            raise EndpointError(f"{_SECTION}.marks: there is no folder for {options.marks}", "correct the path")
         if not is_loopback(options.address):
             where = f"{options.address}:{options.port} can be reached from other machines"
             if not options.tokens:

@@ -62,6 +62,8 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     t_s: float
     t_pub_ms: float
     values: dict[str, float]
+    mark: Annotated[str, Meta(description="`acknowledged`, `snoozed` or `wrong`, when somebody has said so.")] = ""
+    snoozed_until_ms: Annotated[float, Meta(description="UTC in ms until which it is put off.")] = 0.0
 
 
 class CallRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

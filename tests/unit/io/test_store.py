@@ -1,5 +1,8 @@
+import csv
+import json
 import sqlite3
 import time
+from importlib.util import find_spec
 
 import pytest
 
@@ -106,3 +109,62 @@ def test_a_report_is_written_from_a_store(path, tmp_path, capsys):
     assert call(capsys, "report", path, "--out", out).code == 0
     assert "this is the third time" not in out.read_text()  # a transcript that was not final
     assert "customer" in out.read_text()
+
+
+def test_events_are_exported_as_a_table_with_a_column_for_each_field_of_one_kind(path, tmp_path, capsys):
+    kept(path, start(), *call_events("=cmd|'/c calc'!A1"), *call_events("b")).close()
+    out = tmp_path / "b.csv"
+    assert call(capsys, "export", path, "--out", out, "--kind", "emotion").out == f"{out}: 2 events\n"
+    with out.open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["call"] == "'=cmd|'/c calc'!A1"  # a spreadsheet must not take it for a formula
+    assert (second["call"], second["role"], second["data.label"], second["data.valence"]) == (
+        *("b", "customer", "angry", "-0.5"),
+    )
+    assert json.loads(second["data.probabilities"]) == {"angry": 0.7, "neutral": 0.3}
+    assert out.stat().st_mode & 0o077 == 0
+    assert call(capsys, "export", path, "--out", out, "--call", "b").code == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["kind"] for row in rows][:2] == ["stream_start", "speech_start"]
+    assert json.loads(rows[0]["data"])["role"] == "customer"
+    assert call(capsys, "export", path, "--out", path).code == 2
+
+
+def test_events_are_exported_as_parquet_where_its_library_is(path, tmp_path, capsys):
+    kept(path, *call_events("a")).close()
+    out = tmp_path / "a.parquet"
+    if find_spec("pyarrow") is None:
+        assert "pip install 'rtemo[parquet]'" in call(capsys, "export", path, "--out", out).complaint
+        return
+    import pyarrow.parquet
+
+    assert call(capsys, "export", path, "--out", out, "--kind", "rank").code == 0
+    (row,) = pyarrow.parquet.read_table(out).to_pylist()
+    assert (row["call"], row["data.attribute"], row["data.score"], row["data.change"]) == ("a", "arousal", 0.8, None)
+
+
+def test_a_day_is_published_again_in_order_at_its_pace_and_says_that_it_is_a_simulation(path, tmp_path, capsys):
+    store = kept(path, start(), *call_events("a"))
+    store.tick()
+    time.sleep(1.0)
+    store.publish([*call_events("b"), event("b", Fault(where="x", problem="y", action="z"))])
+    store.close()
+    out = tmp_path / "again.jsonl"
+    setting = f"publishers.jsonl.path={out}"
+    start_s = time.monotonic()
+    done = call(capsys, "simulate", path, "--publish", "jsonl", "--rate", 4, "--set", setting)
+    took_s = time.monotonic() - start_s
+    assert (done.code, done.out) == (0, "14 events published\n")
+    assert took_s >= 0.25
+    events = [decode_event(line) for line in out.read_bytes().splitlines()]
+    assert [one.call for one in events] == [""] + ["a"] * 6 + ["b"] * 7
+    assert {one.policy.purpose for one in events} == {"simulation"}
+    assert [one.pub_seq for one in events] == list(range(1, 15))
+    assert 0 <= events[4].age_ms < 1000
+    done = call(capsys, "simulate", out, "--publish", "jsonl", "--set", setting)
+    assert "into itself" in done.complaint
+    assert (
+        call(capsys, "simulate", path, "--call", "b", "--publish", "jsonl", "--set", setting, "--rate", 100).code == 0
+    )
+    assert {decode_event(line).call for line in out.read_bytes().splitlines()} == {"", "b"}

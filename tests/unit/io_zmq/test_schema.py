@@ -9,7 +9,7 @@ import pytest
 from rtemo.io.audio_feed_wire import AudioBeat, AudioEnd, AudioStart
 from rtemo.io.audio_wire import Alive, Ended, Error, Hello, Open, Opened, Refused, Welcome
 from rtemo.io.query_wire import CallSummary, PublisherHealth, QueryProblem, QueryReply, QueryRequest
-from rtemo.io.schema import SCHEMAS, schema_text
+from rtemo.io.schema import SCHEMAS, documents, schema_text
 from rtemo.io.wire import CallState, ChannelState, Heartbeat, LatestEvent
 from tests.fakes.wire_samples import PAYLOADS, all_kinds, as_json, sample
 
@@ -31,7 +31,39 @@ def test_schema_in_the_docs_is_the_one_of_the_types(stem: str) -> None:
 
 
 def test_docs_hold_no_schema_of_something_that_is_gone() -> None:
-    assert {file.stem for file in FOLDER.glob("*.json")} == set(SCHEMAS)
+    assert {file.stem for file in FOLDER.glob("*.json")} == {*SCHEMAS, *documents()}
+
+
+@pytest.mark.parametrize("stem", ["asyncapi", "openapi"])
+def test_descriptions_of_the_web_in_the_docs_are_those_of_the_types_and_every_schema_in_them_is_one(stem: str) -> None:
+    text = documents()[stem]
+    assert (FOLDER / f"{stem}.json").read_bytes() == text, "stale; run: python -m rtemo.io.schema --out docs/schema"
+    document = json.loads(text)
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    references: set[str] = set()
+    todo: list[Any] = [document]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            references |= {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
+            todo += part.values()
+        elif isinstance(part, list):
+            todo += part
+    for reference in references:
+        found: Any = document
+        for key in reference.removeprefix("#/").split("/"):
+            found = found[key]
+
+
+@pytest.mark.parametrize("data", PAYLOADS, ids=lambda data: type(data).__name__)
+def test_every_kind_of_event_fits_the_description_of_the_web_and_a_broken_one_does_not(data: Any) -> None:
+    document = json.loads(documents()["openapi"])
+    check = jsonschema.Draft202012Validator({**document, "$ref": "#/components/schemas/WireEvent"})
+    event = as_json(sample(data))
+    check.validate(event)
+    assert not check.is_valid({**event, "data": {"kind": "emotion"}})
+    assert not check.is_valid({**event, "data": {}})
 
 
 @pytest.mark.parametrize("data", PAYLOADS, ids=lambda data: type(data).__name__)

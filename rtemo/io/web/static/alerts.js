@@ -1,11 +1,13 @@
-// Alerts: which stand, which somebody at this screen has acknowledged, and which come back later.
+// Alerts: which stand, which somebody has acknowledged or called wrong, here or at another wall, and which come back later.
 
 const KEY = "rtemo-alerts";
 const KEPT_MS = 12 * 3600 * 1000;
 export const SNOOZE_MS = 5 * 60 * 1000;
 
 export class Alerts {
-  constructor() {
+  // tell(call, id, mark): says so to the server, which tells all walls; what it does not take is kept here alone.
+  constructor(tell) {
+    this.tell = tell;
     let kept = {};
     try {
       kept = JSON.parse(localStorage.getItem(KEY) || "{}");
@@ -17,6 +19,8 @@ export class Alerts {
   }
 
   isOpen(alert) {
+    if (alert.mark === "acknowledged" || alert.mark === "wrong") return false;
+    if (alert.mark === "snoozed" && Date.now() < alert.snoozed_until_ms) return false;
     const note = this.done.get(alert.id);
     return !note || (note.until !== undefined && Date.now() >= note.until);
   }
@@ -25,13 +29,27 @@ export class Alerts {
     return (row.alerts || []).filter((alert) => this.isOpen(alert));
   }
 
-  acknowledge(alerts) {
-    for (const alert of alerts) this.done.set(alert.id, { at: Date.now() });
-    this.keep();
+  isWrong(alert) {
+    return alert.mark === "wrong" || Boolean(this.done.get(alert.id)?.wrong);
   }
 
-  snooze(alerts) {
-    for (const alert of alerts) this.done.set(alert.id, { at: Date.now(), until: Date.now() + SNOOZE_MS });
+  acknowledge(call, alerts) {
+    this.note(call, alerts, "acknowledged", {});
+  }
+
+  snooze(call, alerts) {
+    this.note(call, alerts, "snoozed", { until: Date.now() + SNOOZE_MS });
+  }
+
+  wrong(call, alerts) {
+    this.note(call, alerts, "wrong", { wrong: true });
+  }
+
+  note(call, alerts, mark, more) {
+    for (const alert of alerts) {
+      this.done.set(alert.id, { at: Date.now(), ...more });
+      this.tell(call, alert.id, mark);
+    }
     this.keep();
   }
 

@@ -4,7 +4,7 @@ import { badge, clock, emotionWords, look, make, put, spoofWords } from "./row.j
 import { draw } from "./trend.js";
 
 export class Detail {
-  // act: close(), acknowledge(call), snooze(call)
+  // act: close(), acknowledge(call), snooze(call), wrong(call)
   constructor(root, act) {
     this.root = root;
     this.call = "";
@@ -44,14 +44,14 @@ export class Detail {
 
   showAlerts(row, alerts) {
     const all = row.alerts || [];
-    const key = all.map((alert) => alert.id + alerts.isOpen(alert)).join();
+    const key = all.map((alert) => alert.id + alerts.isOpen(alert) + alerts.isWrong(alert)).join();
     if (this.alerts.dataset.key === row.call + key) return;
     this.alerts.dataset.key = row.call + key;
     const lines = all.slice(-6).reverse().map((alert) => {
       const line = make("p", alerts.isOpen(alert) ? "open" : "done");
       const values = Object.entries(alert.values || {}).map(([name, value]) => `${name} ${Math.round(value * 100) / 100}`);
       line.append(
-        badge("alert", alerts.isOpen(alert) ? "▲" : "✓", alert.rule),
+        badge("alert", alerts.isOpen(alert) ? "▲" : alerts.isWrong(alert) ? "✗" : "✓", alert.rule + (alerts.isWrong(alert) ? " (wrong)" : "")),
         make("small", "", `${clock(alert.t_s)} · ${values.join(", ")}`),
       );
       return line;
@@ -70,12 +70,15 @@ export function buttons(call, act) {
   const both = make("span", "buttons");
   const acknowledge = make("button", "", "Acknowledge");
   const snooze = make("button", "quiet", "Snooze 5 min");
-  acknowledge.type = snooze.type = "button";
+  const wrong = make("button", "quiet", "Wrong");
+  acknowledge.type = snooze.type = wrong.type = "button";
   acknowledge.setAttribute("aria-label", `Acknowledge the alerts of ${call}`);
   snooze.setAttribute("aria-label", `Snooze the alerts of ${call} for five minutes`);
+  wrong.setAttribute("aria-label", `The alerts of ${call} are wrong`);
   acknowledge.onclick = () => act.acknowledge(call);
   snooze.onclick = () => act.snooze(call);
-  both.append(acknowledge, snooze);
+  wrong.onclick = () => act.wrong(call);
+  both.append(acknowledge, snooze, wrong);
   return both;
 }
 

@@ -14,7 +14,7 @@ const $ = (id) => document.getElementById(id);
 
 const rows = new Map();
 const trends = new Trends();
-const alerts = new Alerts();
+const alerts = new Alerts((call, id, mark) => link.post(`/v1/alerts/${encodeURIComponent(id)}`, { call, mark }));
 let order = [];
 let shown = [];
 let engine = {};
@@ -31,6 +31,7 @@ const act = {
   close: () => select(""),
   acknowledge: (call) => settle(call, "acknowledge"),
   snooze: (call) => settle(call, "snooze"),
+  wrong: (call) => settle(call, "wrong"),
 };
 const detail = new Detail($("detail"), act);
 
@@ -69,7 +70,7 @@ const link = new Link({
 
 function settle(call, how) {
   const row = rows.get(call);
-  if (row) alerts[how](alerts.open(row));
+  if (row) alerts[how](call, alerts.open(row));
   due();
 }
 
@@ -234,6 +235,7 @@ list.addEventListener("keydown", (event) => {
   } else if (event.key === "Enter" && at < 0 && shown.length) select(shown[0]);
   else if (event.key.toLowerCase() === "a" && selected) act.acknowledge(selected);
   else if (event.key.toLowerCase() === "s" && selected) act.snooze(selected);
+  else if (event.key.toLowerCase() === "w" && selected) act.wrong(selected);
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !$("ask").open) select("");

@@ -89,3 +89,12 @@ def test_an_alert_says_what_was_looked_at():
 def test_rules_without_sense_are_refused_with_a_sentence(rules, said):
     with pytest.raises(ConfigError, match=said):
         Alerts(rules, ATTRIBUTES, 0.5, 1)
+
+
+def test_a_value_that_dithers_about_its_limit_is_one_alert_until_it_is_released():
+    dithering = {"attribute": "arousal", "above": 1.0}
+    assert Watch(rule(dithering)).take(1.1, 0.9, 1.1) == [0, 2]
+    watch = Watch(rule({**dithering, "release": 0.5}))
+    assert watch.take(1.1, 0.9, 1.1, 0.6, 1.1, 0.4, 0.9, 1.1) == [0, 7]
+    with pytest.raises(ConfigError, match="released before"):
+        Watch(rule({**dithering, "release": 1.5}))
