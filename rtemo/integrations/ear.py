@@ -20,7 +20,6 @@ from rtemo.push_stream import PushStream
 if TYPE_CHECKING:
     from rtemo.integrations.hearing import Hearing
 
-_MARGIN_S = 0.01  # for the engine to work in, and for packets that do not end with a hop
 _CONVERTED_S = 0.015  # what two conversions of the rate keep back
 _MOST_KEPT_S = 4.0
 _MOST_ANCHORS = 15
@@ -212,7 +211,7 @@ class Ear:
         return samples * 1_000_000_000 // self._engine_hz
 
     def _delay_of(self, count: int) -> int:
-        latency_s = self._hearing.session.latency_samples / self._engine_hz + _MARGIN_S
+        latency_s = self._hearing.session.latency_samples / self._engine_hz + self._hearing.margin_s
         if self._rate_hz != self._engine_hz:
             latency_s += _CONVERTED_S
         return min(math.ceil(latency_s * self._rate_hz) + count, self._past.shape[0] // 2)
