@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from rtemo.config import Config
+from rtemo.engine.options import EngineOptions
 from rtemo.integrations.hearing import Hearing
 
 _CALL = Path(__file__).parents[2] / "examples" / "call.flac"
@@ -127,16 +128,17 @@ def _percentiles(values: list[float]) -> str:
     return f"{np.median(values):.2f} / {np.percentile(values, 99):.2f}" if values else "none"
 
 
-async def measure(sessions: list[int], seconds: float, chain: tuple[str, ...]) -> None:
+async def measure(sessions: list[int], seconds: float, config: Config, margin_s: float) -> None:
     """Print the table."""
-    print(f"chain {', '.join(chain)}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
+    print(f"chain {', '.join(config.chain)}; owns the process: {config.engine.owns_process}; ", end="")
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
     print("| sessions | framework | frame on its way, ms p50 / p99 | added at p99, ms | declared delay, ms | ", end="")
     print("in rtemo, us p50 / p99 | audio as it came | turn known after its last sample, s |")
     print("|---|---|---|---|---|---|---|---|")
     for count in sessions:
         bare = await pipecat_row(count, min(seconds, 5.0), None)
         print(f"| {count} | pipecat without | {_percentiles(bare['transit'])} | | | | | |", flush=True)
-        hearing = Hearing(Config(chain=chain))
+        hearing = Hearing(config, margin_s=margin_s)
         await hearing.ready()
         row = await pipecat_row(count, seconds, hearing)
         added_ms = np.percentile(row["transit"], 99) - np.percentile(bare["transit"], 99)
@@ -158,11 +160,15 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="*", default=[1, 20])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--chain", default="level,vad,prosody,merit,gem,ranker")
+    parser.add_argument("--margin-s", type=float, default=0.01, help="as of `Hearing`")
+    parser.add_argument("--owns-process", action="store_true", help="as `engine.owns_process = true`")
     arguments = parser.parse_args()
     from loguru import logger
 
     logger.remove()
-    asyncio.run(measure(arguments.sessions, arguments.seconds, tuple(arguments.chain.split(","))))
+    engine = EngineOptions(owns_process=arguments.owns_process)
+    config = Config(chain=tuple(arguments.chain.split(",")), engine=engine)
+    asyncio.run(measure(arguments.sessions, arguments.seconds, config, arguments.margin_s))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from rtemo.push_stream import PushStream
 if TYPE_CHECKING:
     from rtemo.integrations.hearing import Hearing
 
-_MARGIN_S = 0.01  # for the engine to work in, and for packets that do not end with a hop
 _CONVERTED_S = 0.015  # what two conversions of the rate keep back
 _MOST_KEPT_S = 4.0
+_MOST_ANCHORS = 15
 _LATE_NS = 200_000_000  # a caller who is silent for longer was muted: its clock is set anew
 
 
@@ -64,7 +64,7 @@ class Ear:
         # The engine makes hops up where a caller is late, so places in its stream are not places in what came. Times
         # of capture are: they are counted in samples here, from anchors (ns, samples converted by then).
         self._converted = 0
-        self._anchors: deque[tuple[int, int]] = deque(maxlen=16)
+        self._anchors: tuple[tuple[int, int], ...] = ()  # replaced as a whole: another thread reads it
         self._offset: int | None = None
         self._skip_hops = 0
         self._is_over = False
@@ -202,7 +202,7 @@ class Ear:
         last_ns, at = self._anchors[-1] if self._anchors else (0, 0)
         capture_ns = last_ns + self._ns(self._converted + count - at)
         if capture_ns < now_ns - _LATE_NS:
-            self._anchors.append((now_ns - self._ns(count), self._converted))
+            self._anchors = (*self._anchors[-_MOST_ANCHORS:], (now_ns - self._ns(count), self._converted))
             capture_ns = now_ns
         self._converted += count
         self._stream.offer(samples, capture_ns)
@@ -211,7 +211,7 @@ class Ear:
         return samples * 1_000_000_000 // self._engine_hz
 
     def _delay_of(self, count: int) -> int:
-        latency_s = self._hearing.session.latency_samples / self._engine_hz + _MARGIN_S
+        latency_s = self._hearing.session.latency_samples / self._engine_hz + self._hearing.margin_s
         if self._rate_hz != self._engine_hz:
             latency_s += _CONVERTED_S
         return min(math.ceil(latency_s * self._rate_hz) + count, self._past.shape[0] // 2)

@@ -22,13 +22,16 @@ class Hearing:
 
     Args:
         config: Settings; defaults when None. With plugins that enhance, ears give the enhanced audio.
+        margin_s: Time that the engine has to work on audio before it goes on as it came, by which the audio of all ears
+            is later. More callers want more of it.
         options: Further ones of `Session`, as `publishers`.
 
     Attributes:
         problem: Why it could not be started; None while there is no reason.
     """
 
-    def __init__(self, config: Config | None = None, **options: Any) -> None:
+    def __init__(self, config: Config | None = None, *, margin_s: float = 0.01, **options: Any) -> None:
+        self.margin_s = margin_s
         self.problem: RtemoError | None = None
         self._sink = EarSink()
         self.session = Session(config, sinks=[self._sink, *options.pop("sinks", ())], **options)

@@ -29,7 +29,7 @@ def build(kind: str, project: Path, out: Path) -> Path:
     return made
 
 
-FREE = ["kokoro", "minilm", "silero-vad", "speaker", "whisper-base"]
+FREE = ["kokoro", "minilm", "silero-vad", "smart-turn", "speaker", "whisper-base"]
 """Bundles, or cards of bundles, under licences as free as the code's: they are in its wheel."""
 
 

@@ -151,7 +151,7 @@ PAYLOADS: tuple[Payload, ...] = (
         trigger="turn_end",
         is_final=True,
     ),
-    EndOfTurn(p_end=0.75, silence_s=0.3, is_over=True, rests_on=("silence", "voice")),
+    EndOfTurn(p_end=0.75, silence_s=0.3, is_over=True, is_backchannel=False, rests_on=("silence", "voice")),
 )
 
 

@@ -22,6 +22,7 @@ def program(page: str, **changes: str) -> str:
     return code
 
 
+@pytest.mark.long  # what these programs do the tests beside this file do too
 @pytest.mark.parametrize(
     ("page", "package"), [("assistants-pipecat.md", "pipecat"), ("assistants-livekit.md", "livekit")]
 )

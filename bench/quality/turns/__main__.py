@@ -4,6 +4,8 @@ With `--records FILE` it writes the pauses of read speech of one split instead, 
 """
 
 import argparse
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +42,11 @@ def smart_turn(judged: Sequence[Judged]) -> list[Trace]:
     from bench.quality.turns.smart_turn import SmartTurn
 
     network = SmartTurn()
-    return [np.array([network.judge(one.sound[:end]) for end in one.pause.known.tolist()]) for one in judged]
+    begun_s = time.perf_counter()
+    traces = [np.array([network.judge(one.sound[:end]) for end in one.pause.known.tolist()]) for one in judged]
+    each_ms = 1e3 * (time.perf_counter() - begun_s) / max(1, sum(map(len, traces)))
+    print(f"smart-turn: {each_ms:.0f} ms for each answer", file=sys.stderr, flush=True)
+    return traces
 
 
 SYSTEMS: dict[str, Callable[[Sequence[Judged]], list[Trace]]] = {"rtemo": ours, "smart-turn": smart_turn}
