@@ -8,33 +8,40 @@ from rtemo.telemetry import switch_off
 
 TYPE_CHECKING = False  # as in typing, which would be the slowest import of `rtemo --help`
 if TYPE_CHECKING:
+    from rtemo.aio.session import AsyncSession
+    from rtemo.aio.turn import Turn
     from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
-    from rtemo.session import PushStream, Session
+    from rtemo.push_stream import PushStream
+    from rtemo.session import Session
     from rtemo.warming import WarmProgress, warm
 
 switch_off()  # before anything here or on top of it can import a runtime that would send something home
 
 __version__ = "0.1.0"
 __all__ = [
+    "AsyncSession",
     "AudioReceiver",
     "AudioSender",
     "Config",
     "PushStream",
     "Session",
     "Subscriber",
+    "Turn",
     "WarmProgress",
     "__version__",
     "warm",
 ]
 
 _HOMES = {
+    "AsyncSession": "rtemo.aio.session",
     "AudioReceiver": "rtemo.client",
     "AudioSender": "rtemo.client",
     "Config": "rtemo.config",
-    "PushStream": "rtemo.session",
+    "PushStream": "rtemo.push_stream",
     "Session": "rtemo.session",
     "Subscriber": "rtemo.client",
+    "Turn": "rtemo.aio.turn",
     "WarmProgress": "rtemo.warming",
     "warm": "rtemo.warming",
 }

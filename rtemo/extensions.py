@@ -18,6 +18,7 @@ PUBLISHERS = "rtemo.publishers"
 SINKS = "rtemo.sinks"
 BUNDLES = "rtemo.bundles"
 CHAINS = "rtemo.chains"
+TUNERS = "rtemo.tuners"
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ GROUPS: Mapping[str, str] = {
     PUBLISHERS: "publisher",
     SINKS: "sink",
     BUNDLES: "bundle",
+    TUNERS: "tuner",
 }
 """Group of entry points → what one of them is called. Those of `CHAINS` name tuples of plugin names."""
 

@@ -1,16 +1,12 @@
 """Session: one configured run, from sources to publishers, and the way to embed rtemo."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rtemo.api import (
-    AudioInputError,
     AudioSink,
     Fault,
     Health,
@@ -20,6 +16,7 @@ from rtemo.api import (
     Source,
     StreamWriter,
 )
+from rtemo.api.events import kind_of
 from rtemo.api.text import plain
 from rtemo.config import Config
 from rtemo.config.admission import Admission
@@ -33,91 +30,12 @@ from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
 from rtemo.engine.source_thread import SourceThread, counts_of
 from rtemo.io.endpoints import check_apart
-from rtemo.io.pcm import as_float, whole_rate
+from rtemo.io.pcm import whole_rate
+from rtemo.push_stream import PushStream
 from rtemo.runtime.store import ModelStore
 from rtemo.warming import OnProgress, Warming
 
 _STOP_S = 1.0
-_POLL_S = 0.002
-_STARVED_S = 10.0
-
-
-class PushStream:
-    """A stream that the embedding program feeds; made by `Session.stream`."""
-
-    def __init__(
-        self,
-        writer: StreamWriter,
-        resampler: PolyphaseResampler | None,
-        is_live: bool,
-        listen: Callable[[float | None], EventIterator],
-    ) -> None:
-        self._listen = listen
-        self._writer = writer
-        self._resampler = resampler
-        self._is_live = is_live
-        self._is_over = False
-
-    def push(self, pcm: NDArray[np.float32] | NDArray[np.int16] | bytes) -> None:
-        """Add mono audio of any length.
-
-        Live: never waits; what the engine cannot take in time is counted, not hidden. Freewheel: waits
-        until there is room.
-
-        Args:
-            pcm: float [k] in [-1, 1], int16 [k], or bytes of little-endian int16. What has a type of its own, as a
-                memoryview or an `array.array` of floats, is taken for what it is.
-
-        Raises:
-            AudioInputError: The audio is not one-dimensional, of another type, far beyond full scale, or of an odd
-                number of bytes, or the stream is over.
-        """
-        if self._is_over:
-            raise AudioInputError(
-                f"stream {self._writer.call!r}/{self._writer.channel} was ended before", "open a new stream"
-            )
-        samples = as_float(pcm)
-        if self._resampler is not None:
-            samples = self._resampler.process(samples[None, :])[0]
-        self._write(samples)
-
-    def events(self, timeout_s: float | None = None) -> EventIterator:
-        """Iterate over the events of this stream; `async for` works too.
-
-        It begins with what the session still keeps of them, and ends after the stream's `stream_end`: call `end`
-        before, or elsewhere, or the loop waits for more audio.
-
-        Args:
-            timeout_s: End when nothing has come for so long.
-        """
-        return self._listen(timeout_s)
-
-    def end(self, reason: str = "end") -> None:
-        """Say that the stream is over; what was pushed is still processed."""
-        if self._is_over:
-            return
-        self._is_over = True
-        try:
-            if self._resampler is not None:
-                self._write(self._resampler.flush()[0])
-        finally:
-            self._writer.end(reason)
-
-    def _write(self, samples: NDArray[np.float32]) -> None:
-        start_s = time.monotonic()
-        while samples.shape[0]:
-            taken = self._writer.write(samples)
-            samples = samples[taken:]
-            if self._is_live or not samples.shape[0] or self._writer.is_closed:
-                return
-            if taken:
-                start_s = time.monotonic()
-            elif time.monotonic() - start_s > _STARVED_S:
-                raise RtemoError(
-                    f"stream {self._writer.call!r}/{self._writer.channel} is full and the engine does not move on",
-                    "in freewheel every open stream needs audio: push to all in turn, or end those that are over",
-                )
-            time.sleep(_POLL_S)
 
 
 class Session:
@@ -162,12 +80,12 @@ class Session:
     ) -> None:
         self._on_progress = on_progress
         sinks = [*sinks, *_others(sources, "sink")]
-        publishers = [*publishers, *_others(sources, "publisher")]
+        publishers = [*publishers, *_others(sources, "publisher"), *_others(sinks, "publisher")]
         self.edges: tuple[object, ...] = (*sources, *publishers, *sinks)
         self.config = config or Config()
-        plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
+        self._plugins = [make(name, self.config.plugins.get(name)) for name in self.config.chain]
         self.engine = Engine(
-            plugins,
+            self._plugins,
             self.config.engine,
             is_live=mode == "live",
             open_store=partial(ModelStore, self.config.runtime),
@@ -196,6 +114,11 @@ class Session:
     def latency_samples(self) -> int:
         """Delay of the audio through the whole chain."""
         return self.engine.latency_samples
+
+    @property
+    def emits(self) -> frozenset[str]:
+        """Kinds of the events that the plugins of the chain say they emit."""
+        return frozenset(kind_of(data) for plugin in self._plugins for data in plugin.spec.emits)
 
     @property
     def is_finished(self) -> bool:
@@ -356,9 +279,9 @@ class Session:
         self.stop("failed" if error is not None else "stopped")
 
 
-def _others(sources: Sequence[Source], end: str) -> list[Any]:
-    """Give the other ends of sources whose connections go both ways."""
-    found = (getattr(source, end, None) for source in sources)
+def _others(edges: Sequence[object], end: str) -> list[Any]:
+    """Give the other ends of edges whose connections go both ways."""
+    found = (getattr(edge, end, None) for edge in edges)
     return [other for other in found if other is not None]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import zmq
 
 from rtemo.api import AudioSink, ProcessedBlock, StreamFormat
-from rtemo.cli.enhanced import EnhancedFiles
+from rtemo.cli.enhanced import EnhancedFiles, plan_targets
 from rtemo.engine.clock import VirtualClock
 from rtemo.engine.engine import Engine
 from rtemo.engine.options import EngineOptions
@@ -179,7 +179,7 @@ def files_us(streams: int, ticks: int) -> float:
             )
             for file in found
         }
-        sink = EnhancedFiles(Path(folder), found, tracks)
+        sink = EnhancedFiles(plan_targets(Path(folder), found).targets, tracks)
         sink.open(StreamFormat())
         us = sink_us(sink, streams, ticks)
         sink.close()

@@ -63,6 +63,7 @@ from rtemo.api.source import Source, StreamDesk, StreamWriter
 from rtemo.api.speech import SentenceHandle, SpeechHandle, SpokenText, SpokenWord, Utterance
 from rtemo.api.stagger import BATCH_ROWS, choose_steps
 from rtemo.api.tools import Tools
+from rtemo.api.tuner import TunedTurn, TunedWindow, Tuner
 from rtemo.api.vocabulary import (
     EMOTIONS,
     SHARED_TYPES,
@@ -73,6 +74,7 @@ from rtemo.api.vocabulary import (
     Claim,
     Cue,
     Emotion,
+    EndOfTurn,
     Level,
     Prosody,
     Quality,
@@ -119,6 +121,7 @@ __all__ = [
     "DeviceError",
     "Emit",
     "Emotion",
+    "EndOfTurn",
     "EndpointError",
     "Event",
     "Fault",
@@ -188,6 +191,9 @@ __all__ = [
     "Tone",
     "Tools",
     "Transcript",
+    "TunedTurn",
+    "TunedWindow",
+    "Tuner",
     "Utterance",
     "VoiceHandle",
     "VoicePlan",

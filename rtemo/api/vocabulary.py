@@ -283,6 +283,24 @@ class Rationale(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     """False while a plugin that guards the stream holds the voice for synthetic."""
 
 
+class EndOfTurn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="end_of_turn"):
+    """How likely it is that a turn is over, after so much silence; told again as the silence grows.
+
+    The event spans the turn so far, from its first sample to its last voice.
+    """
+
+    p_end: float
+    """Probability that the speaker does not go on."""
+    silence_s: float
+    """Time without voice so far."""
+    is_over: bool = False
+    """Whether the turn is held to be over; nothing more is said of it then."""
+    is_backchannel: bool = False
+    """Whether it was a sign of listening ("mhm") rather than a turn of its own, as far as can be told."""
+    rests_on: tuple[str, ...] = ()
+    """What was looked at: `silence`, `voice` (its melody and level), `words`, `network`."""
+
+
 class QueryScore(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="query_score"):
     """How near the voice of a turn is to what somebody has described; perceived expression, not an inner state."""
 
@@ -316,6 +334,7 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     Prosody,
     Transcript,
     Rationale,
+    EndOfTurn,
     QueryScore,
 )
 """All of them."""

@@ -4,8 +4,9 @@ import errno
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,36 +27,34 @@ class EnhancedFiles:
     chain delays the audio, and it is as long. A file that was not played to its end leaves nothing behind.
 
     Args:
-        folder: Where to.
-        found: The files that will be played.
+        targets: Sound file → where its processed audio goes (`Targets`); it may grow until the file is played.
         tracks: (call, channel) → which file and channel it came from; filled while files are opened.
+        on_finished: Called on the sink's thread with the name of every call for which nothing more will be written.
 
     Attributes:
-        targets: Sound file → where its processed audio goes.
+        targets: As given, without those that turned out not to be writable.
         failure: Why nothing more was written; empty while all is well.
         failures: Sound file → why its processed audio alone could not be written.
-
-    Raises:
-        ConfigError: The folder holds files that are to be played, or it cannot be written into.
     """
 
     name = "enhanced"
     overrun_samples = underrun_samples = 0  # it takes everything
 
-    def __init__(self, folder: Path, found: Sequence[FoundFile], tracks: Mapping[tuple[str, str], FileTrack]) -> None:
-        self.targets = {path: folder / name for path, name in name_targets(found).items()}
+    def __init__(
+        self,
+        targets: dict[Path, Path],
+        tracks: Mapping[tuple[str, str], FileTrack],
+        on_finished: Callable[[str], None] = lambda call: None,
+    ) -> None:
+        self.targets = targets
         self.failure = ""
         self.failures: dict[Path, str] = {}
         self._given_up: set[str] = set()
         self._tracks = tracks
+        self._on_finished = on_finished
         self._rate_hz = 0
         self._lanes: dict[StreamFacts, tuple[_Recording, int]] = {}
         self._recordings: dict[str, _Recording] = {}
-        _check_apart(folder, self.targets)
-        _check_writable(folder)
-        for path, target in list(self.targets.items()):
-            if problem := _obstacle(target):  # known before the results are written, which are ahead of the audio
-                self._cannot_write(path, problem)
 
     def open(self, format: StreamFormat) -> None:
         """Take the rate; files are made when their audio comes."""
@@ -80,6 +79,7 @@ class EnhancedFiles:
                     del self._lanes[stream]
                     if recording.end(channel):
                         del self._recordings[stream.call]
+                        self._on_finished(stream.call)
             except (OSError, RuntimeError) as error:
                 self.failure = f"the processed audio of {stream.call}/{stream.channel} cannot be written ({error})"
                 raise AudioInputError(self.failure) from None
@@ -98,32 +98,34 @@ class EnhancedFiles:
         track = self._tracks[stream.call, stream.channel]
         recording = self._recordings.get(stream.call)
         if recording is None:
-            if track.path not in self.targets:
-                self._given_up.add(stream.call)
+            target = self.targets.get(track.path)
+            if target is None:
+                self._give_up(stream.call)
                 return None
             try:
-                recording = _Recording(WaveFile(self.targets[track.path], self._rate_hz, track.channels))
+                recording = _Recording(WaveFile(target, self._rate_hz, track.channels), track.unheard)
             except (OSError, RuntimeError) as error:  # a name that is too long, no room
-                self._cannot_write(track.path, _reason(error))
-                self._given_up.add(stream.call)
+                del self.targets[track.path]
+                self.failures[track.path] = _sentence(target, _reason(error))
+                self._give_up(stream.call)
                 return None
             self._recordings[stream.call] = recording
         self._lanes[stream] = recording, track.channel_index
         return self._lanes[stream]
 
-    def _cannot_write(self, path: Path, problem: str) -> None:
-        target = shown(self.targets.pop(path))
-        self.failures[path] = f"the processed audio {target} cannot be written ({problem})"
+    def _give_up(self, call: str) -> None:
+        self._given_up.add(call)
+        self._on_finished(call)
 
 
 class _Recording:
     """One file on its way: holds what one channel is ahead of another, which is never much: they share every tick."""
 
-    def __init__(self, file: WaveFile) -> None:
+    def __init__(self, file: WaveFile, unheard: Collection[int]) -> None:
         self._file = file
         self._pending: list[list[NDArray[np.float32]]] = [[] for _ in range(file.channels)]
-        self._position = [0] * file.channels
-        self._open = file.channels
+        self._position = {channel: 0 for channel in range(file.channels) if channel not in unheard}
+        self._open = len(self._position)
 
     def append(self, channel: int, start_sample: int, samples: NDArray[np.float32]) -> None:
         """Add audio of one channel; a hole (a plugin that hung has lost a hop) stays one, as silence."""
@@ -133,7 +135,7 @@ class _Recording:
         if samples.shape[0]:
             self._pending[channel].append(samples)
             self._position[channel] = start_sample + samples.shape[0]
-        ready = min(self._position) - self._file.written_samples
+        ready = min(self._position.values()) - self._file.written_samples
         if ready >= _WRITE_SAMPLES:
             self._write(ready)
 
@@ -142,7 +144,7 @@ class _Recording:
         self._open -= 1
         if self._open:
             return False
-        self._write(max(self._position) - self._file.written_samples)
+        self._write(max(self._position.values()) - self._file.written_samples)
         self._file.finish()
         return True
 
@@ -158,6 +160,32 @@ class _Recording:
             frames[: part.shape[0], channel] = part
             self._pending[channel] = [joined[count_samples:]] if joined.shape[0] > count_samples else []
         self._file.write(frames)
+
+
+class Targets(NamedTuple):
+    """Where processed audio will go: sound file → WAV file, and why those cannot be written that cannot."""
+
+    targets: dict[Path, Path]
+    failures: dict[Path, str]
+
+
+def plan_targets(folder: Path, found: Sequence[FoundFile]) -> Targets:
+    """Name the WAV files of sound files that are about to be played, and look whether they can be written.
+
+    Raises:
+        ConfigError: The folder holds files that are to be played, or it cannot be written into.
+    """
+    targets = {path: folder / name for path, name in name_targets(found).items()}
+    _check_apart(folder, targets)
+    _check_writable(folder)
+    # Known before the results are written, which are ahead of the audio.
+    obstacles = {path: _obstacle(target) for path, target in targets.items()}
+    failures = {path: _sentence(targets[path], problem) for path, problem in obstacles.items() if problem}
+    return Targets({path: target for path, target in targets.items() if path not in failures}, failures)
+
+
+def _sentence(target: Path, problem: str) -> str:
+    return f"the processed audio {shown(target)} cannot be written ({problem})"
 
 
 def _reason(error: OSError | RuntimeError) -> str:

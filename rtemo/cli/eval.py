@@ -84,7 +84,7 @@ def command(
     for line in lines_of(result):
         click.echo(line)
     if json_path is not None:
-        _write(json_path, result)
+        write_result(json_path, result)
     if picture is not None:
         draw(result, picture)
     if not is_whole:
@@ -218,7 +218,12 @@ def _system(
     )
 
 
-def _write(path: Path, result: "Result") -> None:
+def write_result(path: Path, result: "Result") -> None:
+    """Write everything that was found.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     import msgspec
 
     from rtemo.api import ConfigError

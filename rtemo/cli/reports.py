@@ -1,15 +1,14 @@
 """Reports: the results of a batch, one line of JSON per stream as soon as it ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from rtemo.api import Counters, Event, Fault, Rank, Rationale, SessionStart, StreamEnd, StreamFormat
 from rtemo.api.text import shown
 from rtemo.cli.tally import Tally
-from rtemo.cli.view.numbers import counted
 from rtemo.io.sources.files import FileTrack
 
 _DIGITS = 4
@@ -20,12 +19,13 @@ class Reports:
 
     Args:
         tracks: (call, channel) → which file and channel it came from.
-        lines: Where the lines go, as UTF-8 whatever a terminal takes.
+        hand_on: Takes the name of a call and the lines of all its channels, as UTF-8 whatever a terminal takes.
         enhanced: Sound file → where its processed audio is written, if it is.
 
     Attributes:
         faults: What broke, if anything did.
         failure: Why nothing more could be written; None while all is well.
+        lost: What was lost on the way, all streams together.
     """
 
     name = "reports"
@@ -33,23 +33,18 @@ class Reports:
     def __init__(
         self,
         tracks: Mapping[tuple[str, str], FileTrack],
-        lines: BinaryIO,
+        hand_on: Callable[[str, bytes], None],
         enhanced: Mapping[Path, Path] | None = None,
     ) -> None:
         self.faults: list[Fault] = []
         self.failure: OSError | None = None
         self._tracks = tracks
-        self._lines = lines
-        self._enhanced = enhanced or {}
+        self._hand_on = hand_on
+        self._enhanced = {} if enhanced is None else enhanced
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._waiting: dict[str, dict[int, dict[str, Any]]] = {}
-        self._lost = Counters()
+        self.lost = Counters()
         self._sample_rate_hz = 16_000
-
-    @property
-    def trouble(self) -> str:
-        """What was lost on the way, all streams together; empty when nothing was."""
-        return counted(self._lost)
 
     def open(self) -> None:
         """Do nothing: the file is open already."""
@@ -72,7 +67,7 @@ class Reports:
             tally.add(event)
             if isinstance(event.data, StreamEnd):
                 del self._tallies[key]
-                self._lost = _sum(self._lost, tally.counters)
+                self.lost = added(self.lost, tally.counters)
                 self._finish(key, tally)
 
     def tick(self) -> None:
@@ -81,7 +76,7 @@ class Reports:
     def close(self) -> None:
         """Write what waits for channels that never came, and flush."""
         for call in list(self._waiting):
-            self._write(self._waiting.pop(call))
+            self._write(call, self._waiting.pop(call))
 
     def _finish(self, key: tuple[str, str], tally: Tally) -> None:
         """Keep a report until all channels of its file are there, so that they stand together and in order."""
@@ -92,14 +87,13 @@ class Reports:
         if track is not None and track.path in self._enhanced:
             report["enhanced"] = shown(self._enhanced[track.path])
         reports[track.channel_index if track else len(reports)] = report
-        if track is None or len(reports) == track.channels:
-            self._write(self._waiting.pop(call))
+        if track is None or len(reports) == track.heard_channels:
+            self._write(call, self._waiting.pop(call))
 
-    def _write(self, reports: Mapping[int, dict[str, Any]]) -> None:
+    def _write(self, call: str, reports: Mapping[int, dict[str, Any]]) -> None:
+        lines = (msgspec.json.encode(report) + b"\n" for _, report in sorted(reports.items()))
         try:
-            for _, report in sorted(reports.items()):
-                self._lines.write(msgspec.json.encode(report) + b"\n")
-            self._lines.flush()
+            self._hand_on(call, b"".join(lines))
         except OSError as error:
             self.failure = error
             raise
@@ -198,5 +192,6 @@ def _rank(rank: Rank) -> dict[str, Any]:
     return {name: getattr(rank, name) for name in fields}
 
 
-def _sum(a: Counters, b: Counters) -> Counters:
+def added(a: Counters, b: Counters) -> Counters:
+    """Add counters up."""
     return Counters(**{name: getattr(a, name) + getattr(b, name) for name in Counters.__struct_fields__})

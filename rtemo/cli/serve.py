@@ -42,6 +42,12 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality",
 )
 @click.option("--device", metavar="NAME", help="Where models run: cpu, cuda or cuda:1.  [runtime.device]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
+@click.option(
+    "--collect",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep turns worth rating there, of the calls that DIR/consents.csv lists (see docs/corpus.md).",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing about streams that come and go.")
 @configured
 def command(
@@ -55,6 +61,7 @@ def command(
     drain_s: float | None,
     device: str | None,
     jsonl: Path | None,
+    collect: Path | None,
     quiet: bool,
 ) -> int:
     """Take audio of many calls in and publish their events, until Ctrl-C or SIGTERM; over ZeroMQ if nothing is said.
@@ -84,6 +91,8 @@ def command(
         config = msgspec.structs.replace(config, runtime=msgspec.structs.replace(config.runtime, device=device))
     if jsonl is not None:
         config = edges.with_options(config, "publishers", "jsonl", path=str(jsonl))
+    if collect is not None:
+        config = edges.with_options(config, "sinks", "collect", folder=str(collect))
     for table, endpoint in (("sources", ingest_endpoint), ("sinks", audio_endpoint)):
         if endpoint is not None:
             config = edges.with_endpoint(config, table, endpoint)
@@ -96,6 +105,7 @@ def command(
         (from_, "zmq", ingest_endpoint),
         (audio_to, "zmq", audio_endpoint),
         (to, "jsonl", jsonl),
+        (audio_to, "collect", collect),
     ):
         if is_asked is not None and name not in names:
             names.append(name)

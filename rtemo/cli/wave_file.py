@@ -45,7 +45,7 @@ class WaveFile:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = path.with_name(_part_name(path.name))
+        self._part = part_of(path)
         self._part.unlink(missing_ok=True)
         os.close(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # a voice is its owner's alone
         self._sound: Any = soundfile.SoundFile(
@@ -81,8 +81,9 @@ class WaveFile:
         self._part.unlink(missing_ok=True)
 
 
-def _part_name(name: str) -> str:
-    part = f".{name}.part"
+def part_of(path: Path) -> Path:
+    """Name the file under which a `WaveFile` is written until it is finished."""
+    part = f".{path.name}.part"
     if len(os.fsencode(part)) > _LONGEST_NAME_BYTES:
-        part = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.part"
-    return part
+        part = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part"
+    return path.with_name(part)

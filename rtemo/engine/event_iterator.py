@@ -1,13 +1,14 @@
 """EventIterator: events as they come, for `for` and for `async for`."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from rtemo.api import Event
 from rtemo.engine.feed import EventFeed
 
 _TURN_S = 0.05
-_ASYNC_TURN_S = 0.01
+_ASYNC_TURN_S = 0.25  # an event rings at once; the end may have been dropped by a full outbox
 
 
 class EventIterator(Iterator[Event], AsyncIterator[Event]):
@@ -45,7 +46,7 @@ class EventIterator(Iterator[Event], AsyncIterator[Event]):
         return self
 
     async def __anext__(self) -> Event:
-        """Give the next event without blocking the event loop."""
+        """Give the next event without blocking the event loop; one that is cancelled has taken nothing."""
         waited_s = 0.0
         while True:
             event = self._feed.take(0.0)
@@ -57,8 +58,9 @@ class EventIterator(Iterator[Event], AsyncIterator[Event]):
                 raise StopAsyncIteration from None
             if event is not None:
                 return event
-            await asyncio.sleep(_ASYNC_TURN_S)
-            waited_s += _ASYNC_TURN_S
+            turn_s = _ASYNC_TURN_S if self._timeout_s is None else min(_ASYNC_TURN_S, self._timeout_s)
+            if not await _rung(self._feed, turn_s):
+                waited_s += turn_s
 
     def _last(self, waited_s: float) -> Event | None:
         """Give what has come meanwhile when this is the end; None when there is reason to wait on."""
@@ -69,3 +71,25 @@ class EventIterator(Iterator[Event], AsyncIterator[Event]):
         if event is None:
             raise StopIteration
         return event
+
+
+async def _rung(feed: EventFeed, timeout_s: float) -> bool:
+    """Wait until something is there or the feed is closed; tell whether that came to be in time."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[bool] = loop.create_future()
+
+    def resolve(is_rung: bool) -> None:
+        if not future.done():
+            future.set_result(is_rung)
+
+    def ring() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+            loop.call_soon_threadsafe(resolve, True)
+
+    feed.ring_once(ring)
+    timer = loop.call_later(timeout_s, resolve, False)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+        feed.unring(ring)

@@ -3,7 +3,7 @@
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rtemo.api import Event, StreamEnd, StreamStart
 
@@ -19,6 +19,7 @@ class EventFeed:
     def __init__(self, capacity_events: int) -> None:
         self._events: deque[Event] = deque(maxlen=capacity_events)
         self._ready = threading.Condition()
+        self._rings: list[Callable[[], None]] = []
         self.forgotten_events = 0
         self.is_closed = False
 
@@ -28,7 +29,7 @@ class EventFeed:
             capacity = self._events.maxlen or 0
             self.forgotten_events += max(0, len(self._events) + len(events) - capacity)
             self._events.extend(events)
-            self._ready.notify_all()
+            self._wake()
 
     def take(self, timeout_s: float) -> Event | None:
         """Take the oldest event, waiting up to `timeout_s` for it; None when there is none."""
@@ -46,7 +47,30 @@ class EventFeed:
         """Let a waiting reader go; nothing more will come."""
         with self._ready:
             self.is_closed = True
-            self._ready.notify_all()
+            self._wake()
+
+    def ring_once(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called once something is there or nothing more will come, on whatever thread brings it.
+
+        It must be short and must not raise. Readers that cannot wait in `take`, such as an event loop, wait so.
+        """
+        with self._ready:
+            if not self._events and not self.is_closed:
+                self._rings.append(ring)
+                return
+        ring()
+
+    def unring(self, ring: Callable[[], None]) -> None:
+        """Take `ring` back, whether or not it was called."""
+        with self._ready:
+            if ring in self._rings:
+                self._rings.remove(ring)
+
+    def _wake(self) -> None:
+        self._ready.notify_all()
+        rings, self._rings = self._rings, []
+        for ring in rings:
+            ring()
 
 
 class EventHub:

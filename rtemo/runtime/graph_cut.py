@@ -31,17 +31,17 @@ def cut_graph(data: bytes, inputs: Mapping[str, int], outputs: Sequence[str]) ->
     Raises:
         GraphError: A tensor is made nowhere, or there are graphs within nodes, which may refer to anything.
     """
-    graph = _graph_of(data)
+    graph = graph_of(data)
     nodes: list[tuple[memoryview, list[str], list[str]]] = []
     tensors: dict[str, memoryview] = {}
     given: dict[str, memoryview] = {}
-    for field, value in _parts(graph):
+    for field, value in parts(graph):
         if field == _NODE:
-            nodes.append((value, *_node_names(value)))
+            nodes.append((value, *node_names(value)))
         elif field == _INITIALIZER:
-            tensors[_text_field(value, _TENSOR_NAME)] = value
+            tensors[text_field(value, _TENSOR_NAME)] = value
         elif field == _INPUT:
-            given[_text_field(value, 1)] = value
+            given[text_field(value, 1)] = value
     maker = {name: index for index, (_, _, made) in enumerate(nodes) for name in made}
     needed: set[int] = set()
     used: set[str] = set()
@@ -61,72 +61,78 @@ def cut_graph(data: bytes, inputs: Mapping[str, int], outputs: Sequence[str]) ->
             raise GraphError(f"have no tensor {name!r}")
     part = bytearray()
     for index in sorted(needed):
-        part += _packed(_NODE, bytes(nodes[index][0]))
-    part += _packed(2, b"part")
+        part += packed(_NODE, bytes(nodes[index][0]))
+    part += packed(2, b"part")
     for name in sorted(used & tensors.keys()):
-        part += _packed(_INITIALIZER, bytes(tensors[name]))
+        part += packed(_INITIALIZER, bytes(tensors[name]))
     for name in sorted(used & given.keys() - tensors.keys() - inputs.keys()):
-        part += _packed(_INPUT, bytes(given[name]))
+        part += packed(_INPUT, bytes(given[name]))
     for name, axes in inputs.items():
-        part += _packed(_INPUT, _value_info(name, axes))
+        part += packed(_INPUT, value_info(name, axes))
     for name in outputs:
-        part += _packed(_OUTPUT, _value_info(name, None))
+        part += packed(_OUTPUT, value_info(name, None))
     whole = bytearray()
     for field, found in read_fields(memoryview(data)):
         if field != _MODEL_GRAPH:
-            whole += _number(field, found) if isinstance(found, int) else _packed(field, bytes(found))
-    return bytes(whole + _packed(_MODEL_GRAPH, bytes(part)))
+            whole += varint_field(field, found) if isinstance(found, int) else packed(field, bytes(found))
+    return bytes(whole + packed(_MODEL_GRAPH, bytes(part)))
 
 
-def _graph_of(data: bytes) -> memoryview:
-    graphs = [value for field, value in _parts(memoryview(data)) if field == _MODEL_GRAPH]
+def graph_of(data: bytes) -> memoryview:
+    """The one graph of a model."""
+    graphs = [value for field, value in parts(memoryview(data)) if field == _MODEL_GRAPH]
     if len(graphs) != 1:
         raise GraphError("are not one ONNX graph")
     return graphs[0]
 
 
-def _parts(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+def parts(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Number and bytes of the fields of a message that are texts or messages."""
     for field, value in read_fields(message):
         if isinstance(value, memoryview):
             yield field, value
 
 
-def _node_names(node: memoryview) -> tuple[list[str], list[str]]:
+def node_names(node: memoryview) -> tuple[list[str], list[str]]:
+    """What a node needs and what it makes."""
     needs: list[str] = []
     makes: list[str] = []
-    for field, value in _parts(node):
+    for field, value in parts(node):
         if field == _NODE_INPUT:
             needs.append(str(value, "utf-8"))
         elif field == _NODE_OUTPUT:
             makes.append(str(value, "utf-8"))
         elif field == _NODE_ATTRIBUTE and any(
-            inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS) for inner, _ in _parts(value)
+            inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS) for inner, _ in parts(value)
         ):
             raise GraphError("have graphs within nodes, which cannot be cut")
     return needs, makes
 
 
-def _text_field(message: memoryview, wanted: int) -> str:
-    for field, value in _parts(message):
+def text_field(message: memoryview, wanted: int) -> str:
+    """The text of a field."""
+    for field, value in parts(message):
         if field == wanted:
             return str(value, "utf-8")
     raise GraphError("have a tensor without a name")
 
 
-def _value_info(name: str, axes: int | None) -> bytes:
+def value_info(name: str, axes: int | None) -> bytes:
     """Write name and type, float32; of an input also how many axes it has, each of any size."""
-    tensor = _number(1, _FLOAT)
+    tensor = varint_field(1, _FLOAT)
     if axes is not None:
-        dimensions = b"".join(_packed(1, _packed(2, f"{name}_{axis}".encode())) for axis in range(axes))
-        tensor += _packed(2, dimensions)
-    return _packed(1, name.encode()) + _packed(2, _packed(1, tensor))
+        dimensions = b"".join(packed(1, packed(2, f"{name}_{axis}".encode())) for axis in range(axes))
+        tensor += packed(2, dimensions)
+    return packed(1, name.encode()) + packed(2, packed(1, tensor))
 
 
-def _packed(field: int, value: bytes) -> bytes:
+def packed(field: int, value: bytes) -> bytes:
+    """A field that is a text or a message."""
     return _varint(field << 3 | 2) + _varint(len(value)) + value
 
 
-def _number(field: int, value: int) -> bytes:
+def varint_field(field: int, value: int) -> bytes:
+    """A field that is a number."""
     return _varint(field << 3) + _varint(value)
 
 

@@ -1,5 +1,7 @@
 """SpeakerEmbedder: how alike two voices sound, by a bundle for the task `speaker`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ _STEP_FRAMES = 77  # 1.3 partial windows a second, as Resemblyzer takes
 _LEVEL_DBFS = -30.0
 _QUIET_DB = 30.0
 _LONGEST_GAP_FRAMES = 20
+_BATCH = 16
 _BANK = triangular_filterbank(
     _BANDS, rate_hz=RATE_HZ, fft_samples=_FRAME_SAMPLES, low_hz=0.0, high_hz=RATE_HZ / 2, area_normalised=True
 )
@@ -33,6 +36,7 @@ class SpeakerEmbedder:
     def __init__(self, model: ModelHandle) -> None:
         self._model = model
         self._state = model.new_state(1)
+        self._batch_state = model.new_state(_BATCH)
         self._matrix = _BANK.dense().T
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -65,6 +69,25 @@ class SpeakerEmbedder:
             for start in starts
         ]
         return np.stack(found).astype(np.float32)
+
+    def embed_stretches(self, stretches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Embed short stretches by themselves, each with its silence, float32 [n, 256] of length 1.
+
+        Args:
+            stretches: float32 [k] at 16 kHz each; of more than 1.6 s the beginning is taken.
+        """
+        found = np.zeros((len(stretches), self._model.card.outputs["embedding"].shape[0]), np.float32)
+        for first in range(0, len(stretches), _BATCH):
+            mels = np.zeros((len(stretches[first : first + _BATCH]), _FRAMES, _BANDS), np.float32)
+            for row, samples in zip(mels, stretches[first : first + _BATCH], strict=True):
+                power = float(np.mean(samples.astype(np.float64) ** 2))
+                gain_db = _LEVEL_DBFS - 10.0 * np.log10(max(power, 1e-12))
+                made = self._mels(samples * np.float32(10.0 ** (max(gain_db, 0.0) / 20.0)))[:_FRAMES]
+                row[: len(made)] = made
+            said = self._model.run({"mel": mels}, self._batch_state, len(mels))["embedding"]
+            found[first : first + len(mels)] = said
+        norm = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        return np.asarray(found / norm, np.float32)
 
     def _mels(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Power in mel bands, float32 [frames, bands], without a logarithm, as the network was trained."""

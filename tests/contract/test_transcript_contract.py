@@ -72,4 +72,5 @@ class Loudness:
 @pytest.fixture
 def case(monkeypatch) -> Case:
     monkeypatch.setattr(ModelStore, "speech", lambda self, name: Loudness())
+    monkeypatch.setattr(ModelStore, "card", lambda store, name: find(name).card)
     return Case("transcript", {"compression_above": 1e9})

@@ -31,9 +31,9 @@ def test_every_program_of_the_embedding_guide_runs(capsys: pytest.CaptureFixture
     for code in programs("embedding.md"):
         exec(compile(code, "embedding.md", "exec"), {"__name__": "guide"})
         said.append(capsys.readouterr().out)
-    assert len(said) == 4
+    assert len(said) == 5
     assert "0.00 to 1.00 s stream_end" in said[0]
-    assert said[2] == "call-1 0  0.25\n"
+    assert said[3] == "call-1 0  0.25\n"
 
 
 def test_the_event_of_the_plugin_guide_travels(

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtemo.api import EMOTIONS, Emotion, Event, ModelError, SpeechEnd, StreamFormat
+from rtemo.api import EMOTIONS, Emotion, Event, ModelError, SpeechEnd, SpeechStart, StreamFormat, TunedTurn
 from rtemo.dsp.whisper_mel import as_whisper_hears, log_mel_power
 from rtemo.engine.engine import Engine
 from rtemo.engine.options import EngineOptions
 from rtemo.runtime import ModelStore
 from rtemo_plugins.listener.options import ListenerOptions
 from rtemo_plugins.listener.plugin import ListenerPlugin
+from rtemo_plugins.listener.tuning import ListenerTuner
 from rtemo_plugins.listener.work import committed
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
@@ -95,6 +96,25 @@ def test_what_is_streamed_is_what_the_network_says_of_the_same_audio_offline(
         pooled = logits if pooled is None else share * logits + (1 - share) * pooled
     odds = np.exp((pooled - pooled.max()) / card.calibration.get("temperature", 1.0))
     np.testing.assert_allclose(list(turn[-1].data.probabilities.values()), odds / odds.sum(), atol=2e-3)
+
+
+def test_what_is_tuned_on_begins_and_ends_where_what_is_heard_live_does(
+    sounds: dict[str, np.ndarray], said: list[Event]
+) -> None:
+    card = ModelStore().load("merit-large").card
+    starts = {e.start_sample: e.end_sample for e in said if e.call == "b" and isinstance(e.data, SpeechStart)}
+    ends = [e for e in said if e.call == "b" and isinstance(e.data, SpeechEnd)]
+    finals = [e for e in emotions(said, "b") if e.data.is_final]
+    assert ends
+    for end, final in zip(ends, finals, strict=True):
+        turn = TunedTurn(end.start_sample, starts[end.start_sample], end.end_sample)
+        windows = ListenerTuner().windows(card, sounds["b"], turn)
+        first, last = windows[0].inputs["there"].sum(), windows[-1].inputs["there"].sum()
+        assert first == 50, "the first when the turn has lasted a second"
+        heard = min(3 * RATE_HZ, end.end_sample - max(final.start_sample, end.start_sample))
+        assert abs(last - heard / 320) <= 2, "the detector says what it hears some 30 ms late"
+        assert [window.share for window in windows[:-1]] == [1.0] * (len(windows) - 1)
+        assert 0.4 < windows[-1].share <= 0.5 < len(windows)
 
 
 def test_within_a_turn_what_was_last_said_is_never_older_than_the_latency_that_the_card_declares(

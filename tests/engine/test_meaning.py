@@ -1,19 +1,23 @@
 """The meaning plugin through the engine: scores of queries while a turn goes on and at its end."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rtemo.api import ConfigError, Event, ModelError, PluginContext, QueryScore, SpeechEnd, StreamFormat
+from rtemo.api import ConfigError, Event, ModelError, PluginContext, QueryScore, SpeechEnd, StreamFormat, Window
+from rtemo.api.lane import STRIDE
+from rtemo.api.turns import Turns
 from rtemo.engine.engine import Engine
+from rtemo.engine.lane_worker import LentContext
 from rtemo.engine.options import EngineOptions
 from rtemo.runtime import ModelStore
 from rtemo_plugins.meaning.options import MeaningOptions
 from rtemo_plugins.meaning.plugin import MeaningPlugin
 from rtemo_plugins.meaning.queries import PLAIN, Query, read_queries
-from rtemo_plugins.meaning.work import Spread
+from rtemo_plugins.meaning.work import Spread, Work
 from tests.engine.rig import Timetable
 from tests.engine.test_transcript import ear
 from tests.fakes import freewheel
@@ -74,6 +78,18 @@ def test_neighbours_do_not_show(bundles: dict[str, str]) -> None:
     for call, sound in sounds.items():
         alone = scores(play(bundles, {call: sound}, queries=QUERIES), call)
         assert [(e.data, e.end_sample) for e in scores(together, call)] == [(e.data, e.end_sample) for e in alone]
+
+
+def test_of_a_turn_of_which_a_jump_has_left_next_to_nothing_nothing_is_scored(bundles: dict[str, str]) -> None:
+    turns = Turns()
+    turns.begin(1, 0, 0)
+    options = MeaningOptions(queries=QUERIES, **bundles)
+    work = Work(LentContext(StreamFormat(), FakeStore), options, read_queries(QUERIES), turns)
+    sound = turn(0.3)[: 2 * RATE_HZ]
+    left, whole = (
+        Window(SimpleNamespace(id=1), sound[-count:], len(sound) - count, STRIDE) for count in (160, RATE_HZ)
+    )  # type: ignore[arg-type]
+    assert [result is None for result in work([left, whole])] == [True, False]
 
 
 def test_without_a_query_and_of_whom_only_the_timing_is_known_nothing_is_scored(bundles: dict[str, str]) -> None:

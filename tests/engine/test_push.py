@@ -105,7 +105,7 @@ def test_audio_of_another_rate_is_converted_without_delay_or_loss(session_of: Ma
 def test_one_stream_pushed_while_another_starves_says_what_to_do(
     session_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtemo.session._STARVED_S", 0.2)
+    monkeypatch.setattr("rtemo.push_stream.STARVED_S", 0.2)
     with session_of(mode="freewheel", engine=EngineOptions(capacity=2, ring_s=0.5)) as session:
         fed, starved = session.stream("fed"), session.stream("starved")
         starved.push(ramp(HOP))

@@ -21,7 +21,6 @@ from rtemo.api import (
 )
 from rtemo.engine.engine import Engine
 from rtemo.engine.options import EngineOptions
-from rtemo.runtime import ModelStore
 from rtemo_plugins.transcript.options import TranscriptOptions
 from rtemo_plugins.transcript.plugin import TranscriptPlugin
 from tests.engine.plugins import FakePlugin, FakeProcessor
@@ -253,7 +252,7 @@ def test_what_was_said_is_forgotten_as_soon_as_it_is_told() -> None:
 def test_options_that_cannot_work_are_refused_in_one_sentence(options: dict[str, str], words: str) -> None:
     class Context(PluginContext):
         format = StreamFormat()
-        card = staticmethod(ModelStore().card)
+        card = staticmethod(FakeStore().card)
 
     with pytest.raises(ModelError, match=words):
         TranscriptPlugin(TranscriptOptions(**options)).open(Context(), 1)  # type: ignore[abstract]

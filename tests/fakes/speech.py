@@ -108,6 +108,10 @@ class FakeStore(ModelStore):
         super().__init__()
         self.fake = speech or FakeSpeech(find("whisper-base").card)
 
+    def card(self, name: str) -> ModelCard:
+        """Read a card; the fake's needs no files, and nothing that runs it."""
+        return find(name).card
+
     def speech(self, name: str) -> SpeechHandle:
         """Lend the fake."""
         return self.fake  # type: ignore[return-value]

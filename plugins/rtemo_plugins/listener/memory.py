@@ -15,7 +15,7 @@ class Heard:
     Attributes:
         turn_start: Where the present turn began; -1 before the first.
         closed: One past the end of the last turn that was closed.
-        said: Logits, arousal and valence over the turn so far, float64 [10]; None before the first window.
+        said: Logits, arousal and valence over the turn so far, float64 [labels + 2]; None before the first window.
         estimates: How many were given of the turn.
         window_end: One past the last sample of the last window.
     """

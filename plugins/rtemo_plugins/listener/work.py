@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import EMOTIONS, Emotion, LaneContext, ModelError, ModelHandle, Window
+from rtemo.api import EMOTIONS, Emotion, LaneContext, ModelCard, ModelError, ModelHandle, Window
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
 from rtemo_plugins.listener.memory import Heard, Memory
@@ -18,8 +18,8 @@ FRAME_SAMPLES = 320
 """A frame of the encoder: two of the log-mel bands."""
 ONSET_SAMPLES = 3 * RATE_HZ // 10
 """How far before `vad.speech` a turn is taken to begin: that mark waits until it is sure."""
-_LEAST_FRAMES = 5
-_NEUTRAL, _CALM = EMOTIONS.index("neutral"), EMOTIONS.index("calm")
+LEAST_FRAMES = 5
+"""A window of fewer is not worth a run."""
 
 
 class Estimate(NamedTuple):
@@ -42,12 +42,16 @@ class Job(NamedTuple):
 
 
 def window_frames(model: ModelHandle, bundle: str) -> int:
-    """How many frames the network takes, once it is known to be one that this plugin can run.
+    """How many frames the network takes; see `frames_of`."""
+    return frames_of(model.card, bundle)
+
+
+def frames_of(card: ModelCard, bundle: str) -> int:
+    """How many frames a network takes, once it is known to be one that this plugin can run.
 
     Raises:
         ModelError: It takes or says something else.
     """
-    card = model.card
     there = card.inputs.get("there")
     frames = there.shape[0] if there is not None and there.shape else 0
     wanted = {"mel": (2 * frames, MEL_COUNT), "there": (frames,)}
@@ -56,9 +60,11 @@ def window_frames(model: ModelHandle, bundle: str) -> int:
             f"bundle {bundle!r} does not take mel [2t, {MEL_COUNT}] and there [t], without state",
             "choose another `bundle` for the listener plugin",
         )
-    if tuple(card.labels) != EMOTIONS or not {"logits", "arousal", "valence"} <= card.outputs.keys():
+    labels, outputs = card.labels, card.outputs
+    has_logits = "logits" in outputs and outputs["logits"].shape == (len(labels),) and len({*labels}) == len(labels) > 1
+    if not has_logits or not {"arousal", "valence"} <= outputs.keys():
         raise ModelError(
-            f"bundle {bundle!r} does not tell logits of the eight emotions, arousal and valence",
+            f"bundle {bundle!r} does not tell logits of the labels on its card, arousal and valence",
             "choose another `bundle` for the listener plugin",
         )
     return frames
@@ -89,6 +95,7 @@ class Work:
         self._memory = Memory(stretches)
         self._state = model.new_state(options.max_batch)
         card = model.card
+        self._labels = tuple(card.labels)
         self._loudest = float(card.front_end["loudest"])
         self._temperature = card.calibration.get("temperature", 1.0)
         unsure_below = options.unsure_below
@@ -129,7 +136,7 @@ class Work:
         begin = max(window.start_sample, start)
         samples = window.samples[begin - window.start_sample :]
         frames = min(len(samples) // FRAME_SAMPLES, self._frames)
-        if frames < _LEAST_FRAMES:
+        if frames < LEAST_FRAMES:
             return None
         mel = np.zeros((2 * self._frames, MEL_COUNT), np.float32)
         mel[: 2 * frames] = as_whisper_hears(log_mel_power(samples[: frames * FRAME_SAMPLES]), self._loudest)
@@ -182,10 +189,10 @@ class Work:
         heard.estimates += 1
         odds = np.exp((said[:-2] - said[:-2].max()) / self._temperature)
         posterior = (odds / odds.sum()).tolist()
-        label, confidence = committed(posterior)
+        label, confidence = committed(posterior, self._labels)
         emotion = Emotion(
             label=label if confidence >= self._unsure_below else "unsure",
-            probabilities={name: round(p, 4) for name, p in zip(EMOTIONS, posterior, strict=True)},
+            probabilities={name: round(p, 4) for name, p in zip(self._labels, posterior, strict=True)},
             arousal=round(float(said[-2]), 4),
             valence=round(float(said[-1]), 4),
             confidence=round(confidence, 4),
@@ -196,10 +203,10 @@ class Work:
         return Estimate(heard.turn_start, emotion)
 
 
-def committed(posterior: Sequence[float]) -> tuple[str, float]:
+def committed(posterior: Sequence[float], labels: Sequence[str] = EMOTIONS) -> tuple[str, float]:
     """The label to say and its probability; neutral and calm are one word, as listeners do not agree on which."""
-    merged = list(posterior)
-    merged[_NEUTRAL] += merged[_CALM]
-    merged[_CALM] = 0.0
-    best = max(range(len(merged)), key=merged.__getitem__)
-    return EMOTIONS[best], merged[best]
+    merged = dict(zip(labels, posterior, strict=True))
+    if merged.keys() >= {"neutral", "calm"}:
+        merged["neutral"] += merged.pop("calm")
+    best = max(merged, key=merged.__getitem__)
+    return best, merged[best]

@@ -15,6 +15,7 @@ from rtemo_plugins.meaning.queries import Query, directions
 
 FRAME_SAMPLES = 320
 _LEAST_S = 0.5
+_LEAST_HEARD_S = 0.1
 _LEAST_SCORES = 20
 """Scores of a query before its deviation means anything."""
 
@@ -107,7 +108,10 @@ class Work:
             return None
         if not is_final and window.end_sample - turn.start_sample < self._options.first_s * RATE_HZ:
             return None
-        return _Job(number, window, turn, window.samples[max(0, turn.start_sample - window.start_sample) :], is_final)
+        samples = window.samples[max(0, turn.start_sample - window.start_sample) :]
+        if len(samples) < _LEAST_HEARD_S * RATE_HZ:  # the stream has jumped: hardly anything of the turn is there
+            return None
+        return _Job(number, window, turn, samples, is_final)
 
     def _hear(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Points of stretches, float32 [n, width]."""

@@ -17,9 +17,14 @@ _POINTS = 600  # of a line; a call of an hour has thousands of estimates
 def lane(party: Party, overlap: Sequence[Span], total_s: float, moods: Sequence[tuple[Span, str]]) -> str:
     """Draw when a party speaks, in the colour of how it sounds; where another speaks too there is a bar below."""
     bars = [_bar(turn, total_s, "speech", 6, 28) for turn in united(party.turns)]
-    bars += [_bar(span, total_s, f"mood-{label if label in EMOTIONS else 'unsure'}", 6, 28) for span, label in moods]
+    bars += [_bar(span, total_s, f"mood-{hue_of(label)}", 6, 28) for span, label in moods]
     bars += [_bar(span, total_s, "overlap", 36, 5) for span in overlap]
     return f'<svg viewBox="0 0 {_WIDTH:g} 44" preserveAspectRatio="none" aria-hidden="true">{"".join(bars)}</svg>'
+
+
+def hue_of(label: str) -> str:
+    """The name of the colour of a label; classes of a user's own have one together."""
+    return label if label in (*EMOTIONS, "unsure") else "other"
 
 
 def moods_of(party: Party) -> list[tuple[Span, str]]:

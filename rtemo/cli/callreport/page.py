@@ -8,7 +8,7 @@ from pathlib import Path
 import rtemo
 from rtemo.api import EMOTIONS
 from rtemo.api.text import plain
-from rtemo.cli.callreport.charts import course, lane, moods_of, rank_course
+from rtemo.cli.callreport.charts import course, hue_of, lane, moods_of, rank_course
 from rtemo.cli.callreport.record import CallRecord, Line, Party, overlaps
 from rtemo.cli.callreport.story import clock, shares_of, summary, tensest, unsure
 
@@ -153,8 +153,12 @@ def _key(record: CallRecord) -> str:
     seen = {estimate.label for party in record.parties.values() for estimate in party.estimates}
     if not seen:
         return ""
-    shown = [label for label in (*EMOTIONS, "unsure") if label in seen]
-    spans = "".join(f'<span class="mood-{label}" style="--hue:var(--{label})">{label}</span>' for label in shown)
+    known = (*EMOTIONS, "unsure")
+    shown = [*(label for label in known if label in seen), *sorted(seen.difference(known))]
+    spans = "".join(
+        f'<span class="mood-{hue_of(label)}" style="--hue:var(--{hue_of(label)})">{_text(label)}</span>'
+        for label in shown
+    )
     spans += '<span class="both">below a turn: somebody else speaks too</span>'
     return f'<p class="key">{spans}</p>'
 

@@ -14,6 +14,9 @@ from rtemo.io.sources.audio_file import SUFFIXES
 
 _LABEL_COLUMNS = ("label", "emotion")
 _MAX_CELL_CHARS = 1 << 20
+MAX_LABEL_CHARS = 32
+RESERVED_LABELS = ("unsure", "nothing")
+"""What no class may be called: results say it of clips without a label."""
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +24,8 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: Where it lies.
-        label: One of the eight emotions; empty when only dimensions or ratings are known.
+        label: One of the eight emotions, or any name where classes are free; empty when only dimensions or ratings
+            are known.
         speaker: Who speaks; empty when unknown.
         corpus: Where it is from; empty when unknown.
         arousal: Rated, -1 to 1; None when unknown.
@@ -59,6 +63,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         root: Folder that paths are relative to; None for that of the file.
         low: What reads -1 on the scale of arousal and valence.
         high: What reads 1.
+        is_free: Whether a label may be any name besides the emotions, and a folder within that of a label is a speaker.
     """
 
     labels: Mapping[str, str] = {}
@@ -66,6 +71,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     root: Path | None = None
     low: float = -1.0
     high: float = 1.0
+    is_free: bool = False
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -105,6 +111,12 @@ def read_clips(source: Path, reading: Reading, ratings: Path | None = None) -> L
             problems,
         )
     for label, count in sorted(strange.items()):
+        if reading.is_free:
+            problems.append(
+                f"the label {label!r} ({count} times) cannot name a class (at most {MAX_LABEL_CHARS} characters, not "
+                f"{' or '.join(RESERVED_LABELS)}); call it otherwise with --label '{label}=NAME'"
+            )
+            continue
         problems.append(
             f"the label {label!r} ({count} times) is none of {', '.join(EMOTIONS)}; say what it means with "
             f"--label {label}=EMOTION, or leave it out with --label {label}="
@@ -131,7 +143,8 @@ def _of_folder(source: Path, reading: Reading, problems: list[str], strange: Cou
             continue
         label = _emotion(inside[0], reading, strange)
         if label:
-            clips.append(Clip(path=path, label=label))
+            speaker = inside[1] if reading.is_free and len(inside) > 2 else ""
+            clips.append(Clip(path=path, label=label, speaker=speaker))
     if loose:
         problems.append(f"{loose} sound files lie in {shown(source)} itself, where no folder tells their label")
     return clips
@@ -245,10 +258,23 @@ def _rated(clips: list[Clip], ratings: Mapping[Path, list[str]], problems: list[
 
 def _emotion(text: str, reading: Reading, strange: Counter[str]) -> str:
     """The emotion that a label means; empty, and counted, for one that nobody knows."""
+    if reading.is_free:
+        return _free_label(text, reading, strange)
     emotion = emotion_of(text, reading.labels)
     if emotion is None:
         strange[text.strip()] += 1
     return emotion or ""
+
+
+def _free_label(text: str, reading: Reading, strange: Counter[str]) -> str:
+    """The emotion that a label means, or its own name; empty for one that is left out, or that can name no class."""
+    wanted = {name.strip().casefold(): meant for name, meant in reading.labels.items()}.get(text.strip().casefold())
+    name = " ".join((text if wanted is None else wanted).split())
+    label = (emotion_of(name) or name) if name else ""
+    if label and (not label.isprintable() or len(label) > MAX_LABEL_CHARS or label.casefold() in RESERVED_LABELS):
+        strange[name[:MAX_LABEL_CHARS]] += 1
+        return ""
+    return label
 
 
 def _rows(path: Path, *needed: str) -> Iterator[_Row]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from rtemo.api import EMOTIONS
 from rtemo.cli.evaluation.result import Result
-from rtemo.cli.evaluation.scores import NOTHING, Annotators, Figure, Scores
+from rtemo.cli.evaluation.scores import Annotators, Figure, Scores
 
 _SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 
@@ -73,11 +72,14 @@ def _raters(found: Annotators) -> Iterator[str]:
 
 
 def _confusion(scores: Scores) -> Iterator[str]:
-    said = [name for name in (*EMOTIONS, NOTHING) if any(row.get(name) for row in scores.confusion.values())]
-    yield "  " + f"{'truth, said':<12}" + "".join(f"{name:>9}" for name in said) + f"{'recall':>9}"
+    names = dict.fromkeys(name for row in scores.confusion.values() for name in row)
+    said = [name for name in names if any(row.get(name) for row in scores.confusion.values())]
+    first = max(12, *(len(label) + 1 for label in scores.confusion))
+    widths = {name: max(9, len(name) + 1) for name in said}
+    yield "  " + f"{'truth, said':<{first}}" + "".join(f"{n:>{w}}" for n, w in widths.items()) + f"{'recall':>9}"
     for label, row in scores.confusion.items():
-        cells = "".join(f"{row[name]:>9}" for name in said)
-        yield f"  {label:<12}{cells}{scores.recall[label]:>9.2f}"
+        cells = "".join(f"{row[name]:>{width}}" for name, width in widths.items())
+        yield f"  {label:<{first}}{cells}{scores.recall[label]:>9.2f}"
 
 
 def _corpora(by_corpus: dict[str, Scores]) -> Iterator[str]:

@@ -60,7 +60,7 @@ class Annotators(msgspec.Struct, frozen=True, kw_only=True):
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """How well one system tells the emotions of some clips.
 
-    `uar`, `accuracy` and `macro_f1` choose among all eight emotions, and a clip without an answer is wrong.
+    `uar`, `accuracy` and `macro_f1` choose among all classes, and a clip without an answer is wrong.
     `uar_closed` chooses among those that occur in the corpus, as papers do.
     """
 
@@ -95,9 +95,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     measures: dict[str, Figure]
 
 
-def score(clips: Sequence[Clip], answers: Answers) -> Scores:
-    """Score the answers of one system."""
-    sheet = _Sheet(clips, answers)
+def score(clips: Sequence[Clip], answers: Answers, names: Sequence[str] = EMOTIONS) -> Scores:
+    """Score the answers of one system, which chooses among `names`."""
+    sheet = _Sheet(clips, answers, names)
     counts, draws = sheet.counts, sheet.draws
     answered = sheet.said != _NONE
     found = Scores(
@@ -114,7 +114,7 @@ def score(clips: Sequence[Clip], answers: Answers) -> Scores:
     total = counts.sum(0)
     right = sheet.said == sheet.truth
     committed = sheet.is_committed
-    occurring = np.flatnonzero(total.sum(-1))
+    occurring = np.flatnonzero(total.sum(-1)).tolist()
     curve = abstention_curve(np.where(answered, sheet.confidence, np.nan), right)
     return msgspec.structs.replace(
         found,
@@ -123,9 +123,9 @@ def score(clips: Sequence[Clip], answers: Answers) -> Scores:
         accuracy=_figure(accuracy_of, counts, draws),
         macro_f1=_figure(macro_f1_of, counts, draws),
         chance_uar=1 / len(occurring),
-        recall={EMOTIONS[c]: float(recall_of(total)[c]) for c in occurring},
+        recall={names[c]: float(recall_of(total)[c]) for c in occurring},
         confusion={
-            EMOTIONS[c]: dict(zip((*EMOTIONS, NOTHING), total[c].astype(int).tolist(), strict=True)) for c in occurring
+            names[c]: dict(zip((*names, NOTHING), total[c].astype(int).tolist(), strict=True)) for c in occurring
         },
         calibration_error=_calibration(sheet.confidence[answered], right[answered]),
         committed=float(committed.mean()),
@@ -134,9 +134,16 @@ def score(clips: Sequence[Clip], answers: Answers) -> Scores:
     )
 
 
-def compare(clips: Sequence[Clip], name: str, answers: Answers, other_name: str, others: Answers) -> Difference:
+def compare(
+    clips: Sequence[Clip],
+    name: str,
+    answers: Answers,
+    other_name: str,
+    others: Answers,
+    names: Sequence[str] = EMOTIONS,
+) -> Difference:
     """Tell by how much `name` is above `other_name`; an interval is of the difference over the same draws."""
-    one, other = _Sheet(clips, answers), _Sheet(clips, others)
+    one, other = _Sheet(clips, answers, names), _Sheet(clips, others, names)
     measures: dict[str, Figure] = {}
     if len(one.truth):
         for title, measure in (("uar", uar_of), ("accuracy", accuracy_of), ("macro_f1", macro_f1_of)):
@@ -155,27 +162,27 @@ def compare(clips: Sequence[Clip], name: str, answers: Answers, other_name: str,
 class _Sheet:
     """Truth and answers of the clips that have a label, as numbers."""
 
-    def __init__(self, clips: Sequence[Clip], answers: Answers) -> None:
+    def __init__(self, clips: Sequence[Clip], answers: Answers, names: Sequence[str]) -> None:
         clips = [clip for clip in clips if clip.label]
         given = [answers.get(clip.key) for clip in clips]
-        self.truth = np.array([EMOTIONS.index(clip.label) for clip in clips], np.int64)
-        self.said = np.array([_number(answer) for answer in given], np.int64)
+        self.truth = np.array([names.index(clip.label) for clip in clips], np.int64)
+        self.said = np.array([_number(answer, names) for answer in given], np.int64)
         self.confidence = np.array([0.0 if answer is None else answer.confidence for answer in given])
         self.is_committed = (self.said != _NONE) & np.array([bool(a and a.is_committed) for a in given], np.bool_)
         self.speakers = len({(clip.corpus, clip.speaker) for clip in clips if clip.speaker})
         self.draws = _draws(clips)
-        self.counts = one_hot(self.truth, self.said, len(EMOTIONS))
+        self.counts = one_hot(self.truth, self.said, len(names))
         closed = self.said.copy()
         known = {corpus: {c.label for c in clips if c.corpus == corpus} for corpus in {c.corpus for c in clips}}
         for index, (clip, answer) in enumerate(zip(clips, given, strict=True)):
             if answer is not None and answer.probabilities:
                 choice = {name: answer.probabilities.get(name, 0.0) for name in known[clip.corpus]}
-                closed[index] = EMOTIONS.index(max(choice, key=choice.__getitem__))
-        self.closed_counts = one_hot(self.truth, closed, len(EMOTIONS))
+                closed[index] = names.index(max(choice, key=choice.__getitem__))
+        self.closed_counts = one_hot(self.truth, closed, len(names))
 
 
-def _number(answer: Answer | None) -> int:
-    return EMOTIONS.index(answer.label) if answer is not None and answer.label in EMOTIONS else _NONE
+def _number(answer: Answer | None, names: Sequence[str] = EMOTIONS) -> int:
+    return names.index(answer.label) if answer is not None and answer.label in names else _NONE
 
 
 def _draws(clips: Sequence[Clip]) -> Draws | None:

@@ -60,7 +60,7 @@ def row(stream: StreamView, name: str, width: int) -> Line:
     if emotion is None:
         return line.put("timing only" if stream.is_timed_only else "listening", "dim").pad(width)
     best, share = _best(emotion)
-    line.put(f"{_named(emotion, best):<11}", f"{best}_bold" if best in EMOTION_COLOURS else "bold")
+    line.put(f"{_named(emotion, best)[:11]:<11}", f"{best}_bold" if best in EMOTION_COLOURS else "bold")
     filled, empty = bar(share, 8)
     line.put(filled, best if best in EMOTION_COLOURS else "").put(empty, "track").put(f" {share:4.0%}")
     line.put("  arousal ", "dim").put(signed(emotion.arousal)).put("  valence ", "dim").put(signed(emotion.valence))
@@ -288,11 +288,10 @@ def _voice(stream: StreamView, width: int) -> Line:
 
 
 def _labels(emotion: Emotion | None) -> Sequence[str]:
-    return (
-        EMOTIONS
-        if emotion is None
-        else [*EMOTIONS, *(name for name in emotion.probabilities if name not in EMOTIONS)][:8]
-    )
+    told = emotion.probabilities if emotion is not None else {}
+    others = [name for name in told if name not in EMOTIONS]  # a bundle may have classes of its own
+    known = [name for name in EMOTIONS if name in told] if others else list(EMOTIONS)
+    return [*known, *others][: len(EMOTIONS)]
 
 
 def _best(emotion: Emotion) -> tuple[str, float]:

@@ -30,6 +30,16 @@ class FoundFile(NamedTuple):
     below: Path
 
 
+class WaitingFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file whose header has been read, and the name of the call that it will be."""
+
+    path: Path
+    call: str
+    channels: int
+    duration_s: float
+    """By the header; 0 where it does not tell."""
+
+
 class FileTrack(msgspec.Struct, frozen=True, kw_only=True):
     """Which file and channel a stream came from."""
 
@@ -39,6 +49,13 @@ class FileTrack(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate_hz: int
     duration_s: float
     """By the header; `truncation` tells when there was less."""
+    unheard: frozenset[int] = frozenset()
+    """Channels of the file that the policy does not let in."""
+
+    @property
+    def heard_channels(self) -> int:
+        """How many channels of the file have a stream."""
+        return self.channels - len(self.unheard)
 
 
 class FileFailure(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +65,11 @@ class FileFailure(msgspec.Struct, frozen=True, kw_only=True):
     error: RtemoError
     is_partial: bool = False
     """Whether its audio was delivered up to the damage."""
+
+    @property
+    def fault(self) -> Fault:
+        """What is told about it besides."""
+        return Fault(where=shown(self.path.name), problem=str(self.error), action="closed")
 
 
 class FilesProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +93,8 @@ class FilesSource:
         roles: Who speaks on each channel, where known.
         leave_out: Folder that is not searched, since results are written there.
         check: Called with every file that was opened, to refuse it by an `AudioInputError`.
-        on_failure: Called on the source's thread for every file that fails.
-        on_remark: Called on the source's thread with one sentence for every file that is read although something about
-            it is odd.
+        on_failure: Called for every file that fails, on the source's thread or on that which calls `look`.
+        on_remark: Called likewise with one sentence for every file that is read although something about it is odd.
         clock_ns: Monotonic time in ns, for live sessions.
 
     Attributes:
@@ -109,11 +130,14 @@ class FilesSource:
         self._on_remark = on_remark
         self._piped: bytes | None = None
         self._clock_ns = clock_ns
-        self._desk: StreamDesk
-        self._queue: list[Path] = []
+        self._desk: StreamDesk | None = None
+        self._has_looked = False
+        self._untold: list[Fault] = []
+        self._queue: list[WaitingFile] = []
         self._durations_s: dict[Path, float] = {}
         self._calls: set[str] = set()
         self._next: AudioFile | None = None
+        self._next_call = ""
         self._playing: list[Playback] = []
         self._leaving: list[StreamWriter] = []  # written to the end, but still being worked off
         self._refused_with = -1
@@ -133,13 +157,16 @@ class FilesSource:
             files_total=self._files_total,
         )
 
-    def open(self, desk: StreamDesk) -> None:
-        """Find the files and read their headers.
+    def look(self) -> tuple[WaitingFile, ...]:
+        """Find the files and read their headers; `open` does so where it was not done before.
+
+        Returns:
+            The files that can be played, in the order in which they will be opened.
 
         Raises:
             AudioInputError: There is no sound file at all in what was named.
         """
-        self._desk = desk
+        self._has_looked = True
         found = [file.path for file in find_sound_files(self._roots, self._leave_out)]
         if not found:
             named = ", ".join(map(shown, self._roots)) or "nothing"
@@ -148,6 +175,7 @@ class FilesSource:
                 f"endings known in folders: {' '.join(sorted(SUFFIXES))}",
             )
         self._files_total = len(found)
+        waiting: list[WaitingFile] = []
         for path in found:
             try:
                 with contextlib.closing(self._open(path)) as audio:
@@ -159,8 +187,22 @@ class FilesSource:
             if audio.remark and self._on_remark:
                 self._on_remark(f"{_named(path)} {audio.remark}")
             self._durations_s[path] = audio.duration_s
-            self._queue.append(path)
-        self._queue.reverse()
+            call = self._unique_call(path)
+            waiting.append(WaitingFile(path=path, call=call, channels=audio.channels, duration_s=audio.duration_s))
+        self._queue = waiting[::-1]
+        return tuple(waiting)
+
+    def open(self, desk: StreamDesk) -> None:
+        """Find the files, unless that was done before.
+
+        Raises:
+            AudioInputError: There is no sound file at all in what was named.
+        """
+        self._desk = desk
+        if not self._has_looked:
+            self.look()
+        for fault in self._untold:
+            desk.report(fault)
 
     def pump(self) -> float | None:
         """Open files while there is room and write what each may; see `rtemo.api.Source`."""
@@ -193,21 +235,22 @@ class FilesSource:
         if self._next is None:
             if not self._queue:
                 return False
-            path = self._queue.pop()
+            waiting = self._queue.pop()
             try:
-                self._next = self._open(path)
+                self._next = self._open(waiting.path)
             except AudioInputError as error:  # gone or changed since its header was read
-                self._durations_s.pop(path, None)
-                self._fail(path, error)
+                self._durations_s.pop(waiting.path, None)
+                self._fail(waiting.path, error)
                 return True
+            self._next_call = waiting.call
         audio = self._next
+        assert self._desk is not None
         self._leaving = [writer for writer in self._leaving if not writer.is_closed]
         held = len(self._leaving) + sum(len(playback.writers) for playback in self._playing)
         if held and (held == self._refused_with or held + audio.channels > self._parallel):
             return False
-        call = self._unique_call(audio.path)
         try:
-            playback = Playback(audio, self._desk, call, self._channel_names, self._roles, self._clock_ns)
+            playback = Playback(audio, self._desk, self._next_call, self._channel_names, self._roles, self._clock_ns)
         except CapacityError as error:
             if held:
                 self._refused_with = held  # room comes when one of ours has left
@@ -222,7 +265,6 @@ class FilesSource:
             return True
         self._next = None
         self._refused_with = -1
-        self._calls.add(call)
         for index, writer in enumerate(playback.writers):
             self.tracks[writer.call, writer.channel] = FileTrack(
                 path=audio.path,
@@ -230,6 +272,7 @@ class FilesSource:
                 channels=audio.channels,
                 sample_rate_hz=audio.sample_rate_hz,
                 duration_s=audio.duration_s,
+                unheard=playback.unheard,
             )
         self._playing.append(playback)
         return True
@@ -263,8 +306,12 @@ class FilesSource:
             self._fail(audio.path, error)
 
     def _fail(self, path: Path, error: RtemoError) -> None:
-        self._desk.report(Fault(where=shown(path.name), problem=str(error), action="closed"))
-        self._keep(FileFailure(path=path, error=error))
+        failure = FileFailure(path=path, error=error)
+        if self._desk is None:
+            self._untold.append(failure.fault)
+        else:
+            self._desk.report(failure.fault)
+        self._keep(failure)
 
     def _keep(self, failure: FileFailure) -> None:
         self.failures.append(failure)
@@ -277,6 +324,7 @@ class FilesSource:
         while call in self._calls:
             count += 1
             call = f"{stem}-{count}"
+        self._calls.add(call)
         return call
 
 

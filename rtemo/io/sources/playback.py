@@ -12,15 +12,17 @@ from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.conversion import RateConversion
 from rtemo.io.sources.pace import Pace
 
-_BLOCK_S = 0.25  # decoded at once
+_LIVE_BLOCK_S = 0.25  # decoded at once
+_BLOCK_S = 1.0  # and where nobody waits for it: libsndfile is made to seek after every block, which costs as much
 _TURN_NS = 20_000_000  # longest stretch of work in one `pump`
-_FULL_WAIT_S = 0.001  # a freewheeling engine works off hops in microseconds
+_LEAST_WAIT_S, _MOST_WAIT_S = 0.001, 0.005
+_HOP_WORK_S = 0.0001  # a freewheeling engine needs longer than this for a hop of all streams
 
 
 class Playback:
     """Decodes, converts and writes one file; all its channels advance together.
 
-    Freewheeling it writes what the rings have room for. Live it writes a hop when its time has come, and
+    Freewheeling it fills the rings whenever they are half empty. Live it writes a hop when its time has come, and
     decodes the next ones in between.
 
     Attributes:
@@ -57,7 +59,8 @@ class Playback:
         self._conversion = RateConversion(audio.sample_rate_hz, rate_hz, audio.channels)
         self._pace = Pace(rate_hz, desk.format.hop_samples, clock_ns) if desk.is_live else None
         self._hop_samples = desk.format.hop_samples
-        self._block_samples = max(1, round(_BLOCK_S * audio.sample_rate_hz))
+        block_s = _LIVE_BLOCK_S if desk.is_live else _BLOCK_S
+        self._block_samples = max(1, round(block_s * audio.sample_rate_hz))
         self._pending: NDArray[np.float32] = np.empty((audio.channels, 0), np.float32)
         self._is_decoded = False
         self._written_samples = 0
@@ -87,6 +90,12 @@ class Playback:
         for name, refusal in refusals:
             where = f"{audio.path.name} channel {name}"
             desk.report(Fault(where=where, problem=str(refusal), action="refused"))
+        self._ring_samples = 0 if self._pace else self._room_samples()
+
+    @property
+    def unheard(self) -> frozenset[int]:
+        """Channels that the policy did not let in."""
+        return frozenset(index for index, writer in enumerate(self.writers) if isinstance(writer, _Unheard))
 
     @property
     def done_s(self) -> float:
@@ -101,9 +110,11 @@ class Playback:
                 self.close("closed by the engine")
                 return None
             room = self._room_samples()
-            if room <= 0 and self._pace is None:
-                return _FULL_WAIT_S
-            if room <= 0 and self._pace is not None:
+            if self._pace is None:
+                if 2 * room < self._ring_samples:  # to write little pieces costs more than to convert them
+                    hops = (self._ring_samples - room) / self._hop_samples
+                    return min(max(hops * _HOP_WORK_S, _LEAST_WAIT_S), _MOST_WAIT_S)
+            elif room <= 0:
                 self._decode(self._hop_samples)  # while there is time: decoding makes no hop late
                 return self._pace.wait_s(self._written_samples)
             if not self._pending.shape[1] and not self._decode():

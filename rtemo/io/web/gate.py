@@ -54,15 +54,20 @@ class Gate:
         app: What comes behind.
         options: Limits, names of this host.
         tokens: Who may read.
+        free: Paths that need no token; a folder ends with a stroke.
 
     Attributes:
         refused: Reason → requests that were refused for it.
     """
 
-    def __init__(self, app: ASGIApp, options: WebOptions, tokens: Tokens) -> None:
+    def __init__(
+        self, app: ASGIApp, options: WebOptions, tokens: Tokens, free: tuple[str, ...] = (*_FREE, _FREE_FOLDER)
+    ) -> None:
         self.refused: dict[str, int] = {}
         self._app = app
         self._tokens = tokens
+        self._free = frozenset(free)
+        self._free_folders = tuple(path for path in free if path.endswith("/") and path != "/")
         self._hosts = {*_LOOPBACK, *(name.lower() for name in options.hosts), options.address}
         self._requests = RateLimit(options.requests_per_s, options.request_burst)
         self._failures = RateLimit(_FAILURES_PER_S, _FAILURE_BURST)
@@ -84,7 +89,7 @@ class Gate:
             await found(scope, receive, _safe(send))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
-        if not _is_counted(scope["path"]):
+        if not self._is_counted(scope["path"]):
             await self._app(scope, receive, _safe(send))
             return
         self._running[name] += 1
@@ -109,7 +114,7 @@ class Gate:
         if (scope["type"] == "websocket" or is_change) and origin is not None and _place_of(origin) != host:
             return self._refuse(403, "origin", "a page of another origin asks", "open the page of this server")
         path = scope["path"]
-        if _is_free(path) or not self._tokens.are_needed:
+        if self._is_free(path) or not self._tokens.are_needed:
             access = Access()
         else:
             if self._failures.left(peer, now_s) < 1:
@@ -128,9 +133,16 @@ class Gate:
             return self._refuse(429, "rate", "too many requests", f"wait {wait_s} s", retry_after=str(wait_s))
         # One of several tokens may hold half of the room at most: the others are somebody else's.
         share = max(1, self._most // 2) if access.name else self._most
-        if _is_counted(path) and (self._running.total() >= self._most or self._running[access.name] >= share):
+        if self._is_counted(path) and (self._running.total() >= self._most or self._running[access.name] >= share):
             return self._refuse(503, "room", "too many connections are open", "close some, or see max_clients")
         return access
+
+    def _is_free(self, path: str) -> bool:
+        return path in self._free or path.startswith(self._free_folders)
+
+    def _is_counted(self, path: str) -> bool:
+        """Tell whether a request takes up room: those that do not say how the server is, when it is full above all."""
+        return not self._is_free(path) and path != "/metrics"
 
     def _refuse(self, status: int, reason: str, error: str, mend: str, **headers: str) -> Response:
         self.refused[reason] = self.refused.get(reason, 0) + 1
@@ -155,15 +167,6 @@ def _safe(send: Send) -> Send:
             raise OSError("the client takes nothing") from None  # as for one that has gone
 
     return sent
-
-
-def _is_free(path: str) -> bool:
-    return path in _FREE or path.startswith(_FREE_FOLDER)
-
-
-def _is_counted(path: str) -> bool:
-    """Tell whether a request takes up room: those that do not say how the server is, when it is full above all."""
-    return not _is_free(path) and path != "/metrics"
 
 
 def _place_of(origin: str) -> str:

@@ -2,6 +2,7 @@ import io
 import re
 import xml.etree.ElementTree
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -37,6 +38,17 @@ def test_the_view_never_exceeds_the_terminal(width, height, channels):
     for line in lines:
         assert cell_len(line.text) == line.width
         assert line.width <= width, line.text
+
+
+def test_classes_of_a_bundles_own_are_shown_by_their_names_and_the_emotions_that_it_does_not_tell_are_not():
+    state = view()
+    told = emotion("bored")
+    told = msgspec.structs.replace(told, probabilities={"happy": 0.2, "bored": 0.7, "very keen indeed": 0.1})
+    state.add(event(told))
+    shown = text_of(state, 80, 24)
+    assert "▶ bored" in shown
+    assert "very keen" in shown
+    assert "disgust" not in shown
 
 
 def test_one_stream_at_80_columns_shows_everything():

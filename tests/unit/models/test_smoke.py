@@ -21,6 +21,8 @@ MADE = {
     "silero_vad": ("silero_vad",),
     "merit": ("merit_listen", "merit_enhance"),
     "speech_lm": ("speech-lm",),
+    "mi_augment": ("mi-augment",),
+    "sapa": (),
 }
 
 

@@ -31,6 +31,10 @@ SPEAKERS: Mapping[str, Sequence[str]] = {
 }
 """Corpus → split of each of its speakers."""
 
+TEXTS = ("The sky was clear that night.", "Say it to me again.", "Where did you leave the key?")
+"""What the voices of some corpora are taken to say; that it cannot be heard does not matter here."""
+WORDED = ("ravdess", "nemo", "tess")
+
 SITES: Mapping[str, Sequence[tuple[str, int]]] = {
     "tortoise": (("Tortoise", 3), ("human", 2)),
     "styletts2": (("VITS", 3), ("human", 2)),
@@ -82,9 +86,10 @@ def make_data(folder: Path) -> Path:
             for k, (emotion, level) in enumerate(_said(corpus, number)):
                 factor, syllable_hz = MOODS[emotion or "neutral"]
                 duration_s = 1.7 + 0.1 * (k % 3)
+                text = TEXTS[k % len(TEXTS)] if corpus in WORDED else ""
                 path = sound(f"emotion/{corpus}/{number}-{k}.wav", duration_s, factor * pitch_hz, syllable_hz)
                 who = {"path": path, "corpus": corpus, "language": "en", "speaker": f"{corpus}-{number}", "gender": ""}
-                what = {"emotion": emotion, "level": level, "text": "", "split": split}
+                what = {"emotion": emotion, "level": level, "text": text, "split": split}
                 emotional.append(who | what | {"duration_s": f"{duration_s:.3f}"})
     table("emotion", emotional)
     read = []

@@ -1,0 +1,1 @@
+"""Turn-taking: pauses in which a speaker goes on, and those that end a turn."""

@@ -1,0 +1,1 @@
+"""Features generated under mutual information, to train more from less: see README.md."""

@@ -1,0 +1,1 @@
+"""Speaker-style aware phoneme anchoring across languages: see README.md."""

@@ -1,0 +1,1 @@
+"""The end-of-turn bundle: `end-of-turn.onnx` and its card."""

@@ -1,0 +1,1 @@
+"""How `rtemo analyze` works: alone in this process, or as a crew of worker processes."""

@@ -1,0 +1,1 @@
+"""`rtemo corpus`: from recordings to a corpus of rated turns."""

@@ -1,0 +1,104 @@
+"""Bundle: what was fitted, written as a folder with graph and card that any chain can name."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from rtemo.api import ConfigError, ModelCard, TensorSpec
+from rtemo.api.text import shown
+from rtemo.cli.evaluation.clips import Clip
+from rtemo.cli.tuning.head import Head
+from rtemo.runtime.graph import check_graph
+from rtemo.runtime.graph_head import add_head
+from rtemo.runtime.store import CARD_FILE
+
+RECIPE = "rtemo tune"
+_WEIGHTS = "tuned.onnx"
+
+
+def check_place(out: Path) -> None:
+    """Refuse a folder that holds anything but an earlier result.
+
+    Raises:
+        ConfigError: It does, or it is no folder.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ConfigError(f"--out {shown(out)} is a file", "name a folder")
+    names = {path.name for path in out.iterdir()}
+    if names - {CARD_FILE, _WEIGHTS, f"{CARD_FILE}.part", f"{_WEIGHTS}.part"}:
+        raise ConfigError(f"--out {shown(out)} holds other files than those of a tuned bundle", "name a new folder")
+
+
+def tuned_card(
+    card: ModelCard, name: str, graph: bytes, classes: Sequence[str], head: Head, fitted: Sequence[Clip], origin: str
+) -> ModelCard:
+    """Describe a fitted bundle; scores and calibration are added when they are known."""
+    counts = Counter(clip.label for clip in fitted)
+    speakers = len({(clip.corpus, clip.speaker) for clip in fitted if clip.speaker})
+    by = f" of {speakers} speakers" if speakers else ""
+    told = ", ".join(f"{label} {counts[label]}" for label in classes)
+    outputs = {**card.outputs, "logits": TensorSpec((len(classes),))}
+    return msgspec.structs.replace(
+        card,
+        name=name,
+        version=f"{card.version}+tuned",
+        weights=_WEIGHTS,
+        sha256=hashlib.sha256(graph).hexdigest(),
+        weights_bytes=len(graph),
+        sources=(),
+        licence=f"{card.licence}; and what the clips that it was fitted to allow",
+        parameters=card.parameters + sum(np.size(part) for part in head),
+        labels=tuple(classes),
+        emotions={},
+        outputs=outputs,
+        training_data=(*card.training_data, f"{origin}: {len(fitted)} clips{by} ({told}), for the last layer alone"),
+        scores={},
+        calibration={},
+        limits=(
+            f"Fitted from {card.name} {card.version} to {len(fitted)} clips of its user's own: what it is worth on "
+            "other voices, rooms and lines is not known.",
+            "Arousal and valence are those of the bundle that it was fitted from.",
+            *card.limits,
+        ),
+        recipe=RECIPE,
+    )
+
+
+def tuned_graph(data: bytes, features: str, card: ModelCard, head: Head) -> bytes:
+    """The bundle's graph with the new last layer."""
+    others = [name for name in card.outputs if name != "logits"]
+    graph = add_head(data, features, others, head.from_features, head.from_logits, head.bias)
+    check_graph(graph)
+    return graph
+
+
+def write_bundle(out: Path, card: ModelCard, graph: bytes) -> None:
+    """Write graph and card, each whole or not at all.
+
+    Raises:
+        ConfigError: They cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in ((_WEIGHTS, graph), (CARD_FILE, text)):
+            part = out / f"{name}.part"
+            part.write_bytes(data)
+            part.replace(out / name)
+    except OSError as error:
+        raise ConfigError(f"--out {shown(out)} cannot be written ({error.strerror})", "choose another place") from None
+
+
+def with_scores(card: ModelCard, scores: Mapping[str, float], calibration: Mapping[str, float]) -> ModelCard:
+    """The card with what is known of its worth, figures cut to three places."""
+    return msgspec.structs.replace(
+        card,
+        scores={"held_out": {name: round(value, 3) for name, value in scores.items()}} if scores else {},
+        calibration={name: round(value, 4) for name, value in calibration.items()},
+    )

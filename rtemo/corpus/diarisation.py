@@ -1,0 +1,159 @@
+"""Diarisation: which voice speaks when, of one recording."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtemo.corpus.settings import RATE_HZ
+from rtemo.corpus.speech import Stretch
+from rtemo.voice.speaker import SpeakerEmbedder
+
+WINDOW_SAMPLES = round(1.6 * RATE_HZ)
+_STEP_S, _GROUP_S = 0.4, 1.0
+STEP_SAMPLES = round(_STEP_S * RATE_HZ)
+_FRAME_SAMPLES = round(0.1 * RATE_HZ)
+_MOST_CLUSTERED = 3000
+_LEAST_SPEAKER_S = 4.0
+_SWITCH_COST = 1.5
+
+Array = NDArray[np.float32]
+
+
+class Piece(NamedTuple):
+    """A stretch of one voice between pauses or changes of the speaker, in samples."""
+
+    start: int
+    end: int
+    speaker: int
+
+
+class Diarisation(NamedTuple):
+    """Who speaks when: pieces in order, and float32 [speakers, width], the mean embedding of each voice."""
+
+    pieces: list[Piece]
+    voices: Array
+
+
+class Diariser:
+    """Tells voices of a recording apart without knowing how many there are.
+
+    Embeddings of windows of 1.6 s every .4 s, a second of them together, are joined by average linkage of their cosines
+    (as Sell and Garcia-Romero 2014 do with other embeddings); every .1 s then goes to the voice that the windows around
+    it are most like, with a price on each change (Viterbi), so that turns are not cut to pieces. Voices that speak at
+    once are not told apart: such a stretch goes to one of them.
+
+    Args:
+        embedder: Of voices.
+        same_voice: Cosine from which on two groups of windows are one voice.
+    """
+
+    def __init__(self, embedder: SpeakerEmbedder, same_voice: float) -> None:
+        self._embedder = embedder
+        self._same_voice = same_voice
+
+    def tell(self, samples: Array, speech: list[Stretch]) -> Diarisation:
+        """Tell who speaks in stretches of speech of a recording, float32 [k] at `RATE_HZ`."""
+        if not speech:
+            return Diarisation([], np.zeros((0, 0), np.float32))
+        windows = [window for index, stretch in enumerate(speech) for window in _windows(index, stretch)]
+        embedded = self._embedder.embed_stretches([samples[start:end] for _, start, end in windows])
+        at = _rows_by_stretch(windows)
+        voices = _voices(embedded, list(at.values()), self._same_voice)
+        likeness = embedded @ voices.T
+        pieces: list[Piece] = []
+        for index, stretch in enumerate(speech):
+            rows = at[index]
+            middles = np.array([(windows[row][1] + windows[row][2]) / 2 for row in rows])
+            pieces += _pieces(stretch, middles, likeness[rows])
+        return Diarisation(*_renumbered(pieces, voices))
+
+
+def _windows(index: int, stretch: Stretch) -> list[tuple[int, int, int]]:
+    last = stretch.end - WINDOW_SAMPLES
+    if last <= stretch.start:
+        return [(index, stretch.start, stretch.end)]
+    starts = [*range(stretch.start, last, STEP_SAMPLES), last]
+    return [(index, start, start + WINDOW_SAMPLES) for start in starts]
+
+
+def _rows_by_stretch(windows: list[tuple[int, int, int]]) -> dict[int, list[int]]:
+    rows: dict[int, list[int]] = {}
+    for row, (index, _, _) in enumerate(windows):
+        rows.setdefault(index, []).append(row)
+    return rows
+
+
+def _voices(embedded: Array, stretches: list[list[int]], same_voice: float) -> Array:
+    """Group windows; give the mean of every group that speaks long enough, float32 [speakers, width].
+
+    Windows that lie side by side in a stretch are joined to a second or so first: alone they are hardly steady enough.
+    """
+    parts = [part for rows in stretches for part in np.array_split(rows, max(1, round(len(rows) * _STEP_S / _GROUP_S)))]
+    chosen = [parts[index] for index in np.linspace(0, len(parts) - 1, min(len(parts), _MOST_CLUSTERED)).astype(int)]
+    sums = np.stack([embedded[part].sum(axis=0) for part in chosen])
+    labels = clusters(_unit(sums), same_voice)
+    seconds = np.bincount(labels, [len(part) * _STEP_S * len(parts) / len(chosen) for part in chosen])
+    large = [label for label in range(len(seconds)) if seconds[label] >= _LEAST_SPEAKER_S]
+    large = large or [int(np.argmax(seconds))]
+    return _unit(np.stack([sums[labels == label].sum(axis=0) for label in large]))
+
+
+def clusters(vectors: Array, least_likeness: float) -> NDArray[np.int64]:
+    """Group unit vectors by average linkage until no two groups are as alike as that, int64 [n] from 0."""
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), np.int64)
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    distance = np.maximum(1.0 - vectors.astype(np.float64) @ vectors.T.astype(np.float64), 0.0)
+    np.fill_diagonal(distance, 0.0)
+    tree = linkage(squareform(distance, checks=False), "average")
+    return np.asarray(fcluster(tree, 1.0 - least_likeness, "distance"), np.int64) - 1
+
+
+def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> list[Piece]:
+    frames = max(1, (stretch.end - stretch.start) // _FRAME_SAMPLES)
+    centres = stretch.start + (np.arange(frames) + 0.5) * _FRAME_SAMPLES
+    weight = np.maximum(1.0 - np.abs(centres[:, None] - middles[None, :]) / (WINDOW_SAMPLES / 2), 0.0)
+    nearest = np.abs(centres[:, None] - middles[None, :]).argmin(axis=1)
+    weight[np.arange(frames), nearest] += 1e-3
+    scores = weight @ likeness / weight.sum(axis=1, keepdims=True)
+    path = best_path(scores, _SWITCH_COST)
+    changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), frames]
+    return [
+        Piece(
+            stretch.start + begin * _FRAME_SAMPLES,
+            stretch.end if end == frames else stretch.start + end * _FRAME_SAMPLES,
+            int(path[begin]),
+        )
+        for begin, end in itertools.pairwise(changes)
+    ]
+
+
+def best_path(scores: NDArray[np.floating], switch_cost: float) -> NDArray[np.int64]:
+    """Find the row of states with the highest sum of scores [frames, states], less a price for each change."""
+    best = scores[0].astype(np.float64)
+    came = np.zeros(scores.shape, np.int64)
+    for frame in range(1, len(scores)):
+        top = int(best.argmax())
+        stays = best >= best[top] - switch_cost
+        came[frame] = np.where(stays, np.arange(scores.shape[1]), top)
+        best = np.where(stays, best, best[top] - switch_cost) + scores[frame]
+    path = np.zeros(len(scores), np.int64)
+    path[-1] = int(best.argmax())
+    for frame in range(len(scores) - 1, 0, -1):
+        path[frame - 1] = came[frame, path[frame]]
+    return path
+
+
+def _renumbered(pieces: list[Piece], voices: Array) -> tuple[list[Piece], Array]:
+    """Number the voices by when they are first heard; those that no piece went to are forgotten."""
+    order = list(dict.fromkeys(piece.speaker for piece in pieces))
+    number = {old: new for new, old in enumerate(order)}
+    return [piece._replace(speaker=number[piece.speaker]) for piece in pieces], voices[order]
+
+
+def _unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)

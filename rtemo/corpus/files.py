@@ -1,0 +1,57 @@
+"""Files that are there whole or not at all, readable by their owner alone: it is what people said."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from rtemo.api import ConfigError
+from rtemo.io.pcm import as_int16
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside its place and move it there, mode 0600; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def write_samples(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
+    """Write a WAV file of 16 bits, as `write_whole`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    soundfile.write(part, as_int16(samples), rate_hz, "PCM_16", format="WAV")
+    os.replace(part, path)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for one program; the system lets go of it however the program ends.
+
+    Raises:
+        ConfigError: Another program holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        import fcntl
+    except ImportError:  # Windows: nobody looks there
+        yield
+        return
+    with (folder / f".{what}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"another program is working on the {what} of {folder}", "wait until it is done, or stop it"
+            ) from None
+        yield

@@ -1,0 +1,65 @@
+"""Speakers, cuts and made-up raters of the corpus bench, on cases whose answer is known."""
+
+import pytest
+
+pytest.importorskip("scipy", reason="the extra `corpus` is not installed")
+
+from bench.quality.corpus.raters import rate
+from bench.quality.corpus.scores import cut_error, main_span, speaker_error
+from bench.quality.corpus.strung import RATE_HZ, Span
+from rtemo.corpus.consensus import agreement_of, by_clip
+from rtemo.corpus.raters import screened_out
+
+pytestmark = pytest.mark.unit
+
+SPANS = [
+    Span(0, 4 * RATE_HZ, "a", "sad", "F", "clean"),
+    Span(5 * RATE_HZ, 9 * RATE_HZ, "b", "happy", "M", "clean"),
+    Span(10 * RATE_HZ, 14 * RATE_HZ, "a", "angry", "F", "clean"),
+]
+
+
+def pieces(*told: tuple[float, float, int]) -> list[tuple[int, int, int]]:
+    return [(round(start * RATE_HZ), round(end * RATE_HZ), speaker) for start, end, speaker in told]
+
+
+def test_names_of_voices_do_not_matter_and_edges_within_the_collar_do_not_count():
+    found = speaker_error(SPANS, pieces((0.2, 4.1, 7), (4.9, 9.0, 3), (10.0, 13.9, 7)), 15 * RATE_HZ)
+    assert found.total == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("told", "missed", "alarmed", "confused"),
+    [
+        ([(0, 4, 0), (5, 9, 1)], 1 / 3, 0.0, 0.0),
+        ([(0, 4, 0), (5, 9, 1), (10, 14, 2)], 0.0, 0.0, 1 / 3),
+        ([(0, 4, 0), (5, 9, 0), (10, 14, 0)], 0.0, 0.0, 1 / 3),
+        ([(0, 4, 0), (4, 5, 0), (5, 9, 1), (10, 14, 0)], 0.0, 1 / 12, 0.0),
+    ],
+)
+def test_what_is_missed_made_up_or_given_to_another_is_told_apart(told, missed, alarmed, confused):
+    found = speaker_error(SPANS, pieces(*told), 15 * RATE_HZ, collar_s=0.0)
+    assert found[:3] == pytest.approx((missed, alarmed, confused), abs=1e-2)
+
+
+def test_a_turn_over_two_speakers_and_an_edge_off_a_clip_are_found():
+    found = cut_error(SPANS, [(0, 4 * RATE_HZ), (round(5.2 * RATE_HZ), 14 * RATE_HZ)])
+    assert found.one_speaker == [True, False]
+    assert found.one_emotion == [True, False]
+    assert found.edges_s == pytest.approx([0.0, 0.0, 0.2, 0.0])
+    assert main_span(SPANS, 3 * RATE_HZ, 8 * RATE_HZ).speaker == "b"
+    assert main_span(SPANS, 20 * RATE_HZ, 21 * RATE_HZ) is None
+
+
+def test_made_up_raters_who_guess_are_screened_out_and_the_rest_agree_as_before():
+    moods = {f"{k}": ("sad", "happy", "angry", "neutral")[k % 4] for k in range(200)}
+    honest = [one for one in rate(moods, 5, 1.0, 0.9, seed=0) if one.rater != "trusted"]
+    ratings = rate(moods, 7, 1.0, 0.9, seed=0, guessing=2, gold=20)
+    out = screened_out(ratings, ["trusted"])
+    assert out == ["rater0", "rater1"]
+    kept = agreement_of(by_clip([one for one in ratings if one.rater != "trusted"], out))
+    spoilt = agreement_of(by_clip([one for one in ratings if one.rater != "trusted"]))
+    whole = agreement_of(by_clip(honest))
+    assert kept.kappa == pytest.approx(whole.kappa, abs=0.05)
+    assert kept.alpha["valence"] == pytest.approx(whole.alpha["valence"], abs=0.05)
+    assert spoilt.kappa < kept.kappa - 0.15
