@@ -75,14 +75,14 @@ def test_every_query_is_scored_each_stride_of_a_turn_and_when_it_is_over(bundles
 def test_a_rule_about_a_query_is_told_as_an_alert_once_and_only_of_the_stream_that_meets_it(
     bundles: dict[str, str],
 ) -> None:
-    rule = QueryRule(name="loud", query=QUERIES[0], measure="score", above=0.0, release=-0.5, hits=2, windows=3)
+    rule = QueryRule(name="loud", query=QUERIES[0], measure="score", above=0.0, release=-0.5, hits=3, windows=4)
     sounds = {"a": turn(0.3), "b": turn(0.3, 0.8)}  # the second has too few scores
     events = play(bundles, sounds, queries=QUERIES, alerts=(rule,))
     above = [e for e in scores(events) if e.data.query == QUERIES[0] and e.data.score > 0.0]
     (alert,) = (e for e in events if isinstance(e.data, Alert))
     assert (alert.call, alert.plugin, alert.data.rule) == ("a", "meaning", "loud")
-    assert alert.end_sample == above[1].end_sample
-    assert alert.data.values == {f"{QUERIES[0]}.score": above[1].data.score}
+    assert alert.end_sample == above[2].end_sample
+    assert alert.data.values == {f"{QUERIES[0]}.score": above[2].data.score}
     with pytest.raises(ConfigError, match="not asked"):
         play(bundles, sounds, queries=QUERIES[1:], alerts=(rule,))
 
