@@ -9,9 +9,10 @@ ENDPOINT ?= tcp://127.0.0.1:5570
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-.PHONY: test-newest lock sbom audit
+.PHONY: test-newest test-frameworks lock sbom audit
 TOOLS := .venv-tools
 NEWEST := .venv-newest
+FRAMEWORKS := .venv-frameworks
 PIP := -m pip --quiet --disable-pip-version-check install
 # --no-deps: a lock holds everything already, so pip has nothing to resolve and may take nothing else.
 LOCKED := $(PIP) --no-deps --require-hashes --requirement
@@ -67,6 +68,18 @@ test-newest: ## everything, with the newest releases that pyproject.toml allows 
 	$(NEWEST)/bin/python $(PIP) --no-build-isolation --editable '.[test]' --editable models/weights
 	@touch $(NEWEST)/.base && touch $(NEWEST)/.test
 	RTEMO_UNLOCKED=1 $(MAKE) --no-print-directory VENV=$(NEWEST) test
+
+$(FRAMEWORKS)/.test: requirements/frameworks.txt requirements/torch.txt $(PROJECTS)
+	@tools/check_python.sh $(PYTHON)
+	@tools/system_packages.sh
+	$(PYTHON) -m venv --clear $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python $(LOCKED) requirements/frameworks.txt
+	tools/install_torch.sh $(FRAMEWORKS)/bin/python
+	$(FRAMEWORKS)/bin/python $(PIP) --no-deps --no-build-isolation $(OURS)
+	@touch $@
+
+test-frameworks: $(FRAMEWORKS)/.test ## inside pipecat, LiveKit and Wyoming, in an environment of its own
+	$(FRAMEWORKS)/bin/python -m pytest tests/integrations
 
 schema: $(VENV)/.base ## write the JSON Schema of every event anew
 	$(BIN)/python -m rtemo.io.schema --out docs/schema

@@ -9,6 +9,7 @@
 - torch.txt: torch by its version alone. A hash would forbid either the CPU build or the build for GPUs:
   they share a version and no file;
 - torch-gpu.txt: what the build for GPUs wants beyond that, for machines where no other is to be had;
+- frameworks.txt: all of that and the frameworks for voice assistants, chosen by itself, since they hold others back;
 - tools.txt: the makefile's own tools.
 
 The files hold for Python 3.11 and newer on Linux and macOS, and name no package index: any mirror will do.
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "requirements"
 HEAD = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;\\]+)")
+NOT_BUILT = ("docopt",)
+"""Left out of frameworks.txt: there is no wheel of it, and what asks for it needs it for a command line alone."""
 GPU = re.compile(r"^(nvidia-|cuda-|triton$)")
 
 
@@ -58,7 +61,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         lock = Path(temporary, "all.txt")
         if options.keep:
-            lock.write_text("".join(path.read_text() for path in sorted(FOLDER.glob("*.txt"))))
+            kept = sorted(set(FOLDER.glob("*.txt")) - {FOLDER / "frameworks.txt"})
+            lock.write_text("".join(path.read_text() for path in kept))
         everything = ["pyproject.toml", "--extra", "test", "--group", "build", "--group", "tools"]
         resolve(options.uv, lock, everything, options.keep)  # so that the files agree with each other
         parts = [Path(temporary, f"{name}.txt") for name in ("base", "test", "web", "build", "tools")]
@@ -69,6 +73,14 @@ def main() -> None:
             resolve(options.uv, part, [*arguments, "--constraints", str(lock)], options.keep)
             for part, arguments in zip(parts, asked, strict=True)
         )
+        left_out = Path(temporary, "left_out.txt")
+        left_out.write_text("\n".join(NOT_BUILT))
+        frameworks_lock = Path(temporary, "frameworks.txt")
+        if options.keep and (FOLDER / "frameworks.txt").exists():
+            frameworks_lock.write_text((FOLDER / "frameworks.txt").read_text())
+        arguments = ["pyproject.toml", "--extra", "frameworks", "--group", "build", "--excludes", str(left_out)]
+        frameworks = resolve(options.uv, frameworks_lock, arguments, options.keep)
+    del frameworks["torch"]
     torch = test.pop("torch")
     gpu = {name: text for name, text in test.items() if GPU.match(name)}
     write("base.txt", base)
@@ -76,6 +88,7 @@ def main() -> None:
     write("build.txt", build)
     write("test.txt", {name: text for name, text in test.items() if name not in gpu})
     write("torch-gpu.txt", gpu)
+    write("frameworks.txt", {name: text for name, text in frameworks.items() if not GPU.match(name)})
     write("tools.txt", tools)
     why = "# No hash: the CPU build and the build for GPUs share this version and no file.\n"
     write("torch.txt", {"torch": ENTRY.match(torch)[0] + "\n"}, why)

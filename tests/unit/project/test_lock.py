@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "requirements"
-HASHED = ("base", "build", "test", "tools", "torch-gpu", "web")
+HASHED = ("base", "build", "frameworks", "test", "tools", "torch-gpu", "web")
 PYTHONS, MACHINES = ("3.11", "3.12", "3.13"), (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
 STALE = "run: make lock KEEP=1"
 
@@ -109,7 +109,14 @@ def test_lock_satisfies_all_ranges_on_every_machine(python: str, machine: tuple[
     environment = default_environment() | {"python_version": python, "python_full_version": f"{python}.9"}
     environment |= {"sys_platform": machine[0], "platform_machine": machine[1]}
     environment["platform_system"] = {"linux": "Linux", "darwin": "Darwin"}[machine[0]]
-    for stems, extra in ((("base", "build"), ""), (("base", "build", "test", "torch"), "test")):
+    everything = ("frameworks", "torch")
+    for stems, extra in (
+        (("base", "build"), ""),
+        (("base", "build", "test", "torch"), "test"),
+        (everything, "test"),
+        (everything, "pipecat"),
+        (everything, "livekit"),
+    ):
         versions = locked(*stems, environment=environment)
         for requirement in asked(extra):
             version = versions.get(canonicalize_name(requirement.name))
