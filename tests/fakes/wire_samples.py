@@ -13,6 +13,7 @@ from rtemo.api import (
     Counters,
     Cue,
     Emotion,
+    EndOfTurn,
     Fault,
     Health,
     Level,
@@ -150,6 +151,7 @@ PAYLOADS: tuple[Payload, ...] = (
         trigger="turn_end",
         is_final=True,
     ),
+    EndOfTurn(p_end=0.75, silence_s=0.3, is_over=True, rests_on=("silence", "voice")),
 )
 
 

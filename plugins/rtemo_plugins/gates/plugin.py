@@ -43,6 +43,7 @@ class GatesPlugin:
             name="gates",
             summary="Whether music or noise lies under the speech, so that little of what is found may be trusted.",
             version="1",
+            reads_audio=False,
             requires=("vad.speech",),
             emits=(Quality,),
         )

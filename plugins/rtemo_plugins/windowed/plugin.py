@@ -46,7 +46,7 @@ class WindowedPlugin:
             name="windowed",
             summary="Emotion by a model of your own that takes some seconds at once, beside the tick.",
             version="1",
-            reads_audio=False,
+            reads_audio=self._options.audio == "processed",
             provides=(
                 Mark("windowed.posterior", shape=(len(EMOTIONS),), meaning="probability of each emotion, as last told"),
                 Mark("windowed.arousal", meaning="-1 calm to 1 excited"),
