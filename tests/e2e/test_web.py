@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="the extra `web` is not installed")
-connect = pytest.importorskip("websockets.sync.client", reason="the extra `web` is not installed").connect
+pytest.importorskip("websockets.sync.client", reason="the extra `web` is not installed")
 faults = pytest.importorskip("websockets.exceptions")
 
 from tests.fakes.web_client import get, post, wait_until, web_socket  # noqa: E402
