@@ -3,6 +3,7 @@
 `python tools/lock.py --uv PATH [--keep]` writes into requirements/:
 
 - base.txt: what rtemo needs to run;
+- web.txt: base.txt and the extra `web`, for deploy/Dockerfile;
 - build.txt: what builds it;
 - test.txt: base.txt and the extra `test`, without torch;
 - torch.txt: torch by its version alone. A hash would forbid either the CPU build or the build for GPUs:
@@ -64,9 +65,11 @@ def main() -> None:
             lock.write_text("".join(path.read_text() for path in kept))
         everything = ["pyproject.toml", "--extra", "test", "--group", "build", "--group", "tools"]
         resolve(options.uv, lock, everything, options.keep)  # so that the files agree with each other
-        parts = [Path(temporary, f"{name}.txt") for name in ("base", "test", "build", "tools")]
-        asked = [["pyproject.toml"], ["pyproject.toml", "--extra", "test"], ["--group", "build"], ["--group", "tools"]]
-        base, test, build, tools = (
+        parts = [Path(temporary, f"{name}.txt") for name in ("base", "test", "web", "build", "tools")]
+        project = ["pyproject.toml"]
+        asked = [project, [*project, "--extra", "test"], [*project, "--extra", "web"]]
+        asked += [["--group", "build"], ["--group", "tools"]]
+        base, test, web, build, tools = (
             resolve(options.uv, part, [*arguments, "--constraints", str(lock)], options.keep)
             for part, arguments in zip(parts, asked, strict=True)
         )
@@ -81,6 +84,7 @@ def main() -> None:
     torch = test.pop("torch")
     gpu = {name: text for name, text in test.items() if GPU.match(name)}
     write("base.txt", base)
+    write("web.txt", web)
     write("build.txt", build)
     write("test.txt", {name: text for name, text in test.items() if name not in gpu})
     write("torch-gpu.txt", gpu)

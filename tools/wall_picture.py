@@ -41,6 +41,7 @@ WORDS = (
 )
 EXAMPLE_UNTIL_S = 34.0
 _SLICE = 5000
+_FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 
 
 def example() -> list[Event]:
@@ -122,6 +123,7 @@ def cost(count: int, clients: int, duration_s: float) -> None:
     readers = [threading.Thread(target=_read, args=(url + "?view=calls", gaps_s), daemon=True) for _ in range(clients)]
     try:
         browser.wait_for(f"document.querySelector('#facts')?.innerText.includes('{count}')", 60)
+        paint_ms = float(browser.tell(_FIRST_PAINT) or "nan")
         browser.do("Performance.enable")
         with connect(url, max_queue=1, max_size=1 << 26, close_timeout=0.1):  # reads nothing
             for reader in readers:
@@ -139,6 +141,7 @@ def cost(count: int, clients: int, duration_s: float) -> None:
             busy_s, served_s = _busy_s(browser) - before_s, _cpu_s(served.process_id) - served_s
         rows = browser.tell("document.querySelectorAll('.row').length")
         print(f"{count} calls, {ticks / took_s:.1f} changes of each per s, {clients} clients and one stalled")
+        print(f"paint   the first one {paint_ms:.0f} ms after the page was asked for")
         print(f"page    {busy_s / took_s:.0%} of a core, {rows} rows drawn")
         print(f"server  {served_s / took_s:.0%} of a core")
         if gaps_s:

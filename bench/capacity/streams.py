@@ -1,5 +1,8 @@
 """How many live streams one core carries: `python -m bench.capacity.streams --streams 1,16,64,256 --seconds 60`.
 
+With `--web-clients 20` the wall is served besides, to so many clients and one that reads nothing; the row then says how
+long they waited for updates, too.
+
 Every stream is fed 20 ms packets in real time by one feeder thread, as a network source would; the whole chain runs.
 The row says how long a tick took and how many missed their deadline.
 """
@@ -12,19 +15,24 @@ import time
 import msgspec
 import numpy as np
 
+from bench.capacity.web_clients import Clients
 from bench.sound import babble
 from rtemo.config import Config, load_config
+from rtemo.io.web.options import WebOptions
+from rtemo.io.web.publisher import WebPublisher
 from rtemo.session import Session
 
 _PACKET_SAMPLES = 320
 
 
-def measure(config: Config, streams: int, duration_s: float) -> dict[str, object]:
+def measure(config: Config, streams: int, duration_s: float, web_clients: int = 0) -> dict[str, object]:
     """Run `streams` live streams for `duration_s` and tell the tick times and counters."""
     engine = msgspec.structs.replace(config.engine, capacity=streams, owns_process=True)
     config = msgspec.structs.replace(config, engine=engine)
     sounds = [babble(20.0, seed) for seed in range(min(streams, 16))]
-    with Session(config) as session:
+    served = [WebPublisher(WebOptions(port=0, requests_per_s=1000.0))] if web_clients else []
+    with Session(config, publishers=served) as session:
+        clients = Clients(served[0].endpoints["web"], web_clients) if served else None
         writers = [session.engine.open_stream(f"call-{i}", "0", prefill_s=0.04) for i in range(streams)]
         done = threading.Event()
 
@@ -61,6 +69,7 @@ def measure(config: Config, streams: int, duration_s: float) -> dict[str, object
         cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
         done.set()
         feeder.join()
+        seen = clients.end() if clients is not None else {}
         count = after.ticks - before.ticks
         return {
             "streams": streams,
@@ -80,6 +89,7 @@ def measure(config: Config, streams: int, duration_s: float) -> dict[str, object
             "streams_per_core": int(streams / max(health.load, 1e-9)),
             "late_p99_us": round(health.late_p99_us, 1),
             "chain_latency_samples": driver.chain.latency_samples,
+            **seen,
         }
 
 
@@ -88,9 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", default="1,16,64,256")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--web-clients", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
     for streams in arguments.streams.split(","):
-        print(json.dumps(measure(load_config(), int(streams), arguments.seconds)), flush=True)
+        print(json.dumps(measure(load_config(), int(streams), arguments.seconds, arguments.web_clients)), flush=True)
 
 
 if __name__ == "__main__":

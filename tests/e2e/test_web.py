@@ -14,8 +14,6 @@ import pytest
 
 from rtemo.api import EndpointError, Level, StreamEnd
 from rtemo.api.events import Counters
-from rtemo.io.publishers.store import erase
-from rtemo.io.recorded import recorded
 from rtemo.io.schema import documents
 from rtemo.io.web.options import WebOptions
 from rtemo.io.web.publisher import WebPublisher
@@ -26,8 +24,10 @@ pytestmark = pytest.mark.e2e
 
 for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="the extra `web` is not installed")
-connect = pytest.importorskip("websockets.sync.client", reason="the extra `web` is not installed").connect
+pytest.importorskip("websockets.sync.client", reason="the extra `web` is not installed")
 faults = pytest.importorskip("websockets.exceptions")
+
+from tests.fakes.web_client import get, post, wait_until, web_socket  # noqa: E402
 
 JUDGE = "judge-token-0123456789abcdef"
 ACME, OTHER, SCRAPER = "acme-token-0123456789abcdef", "other-token-0123456789abcdef", "scraper-token-0123456789abcd"
@@ -83,37 +83,11 @@ def guarded(token_file):
     served.close()
 
 
-def get(served, path, token=None, **headers):
-    """Status and body, decoded where it is JSON."""
-    request = urllib.request.Request(served.url + path, headers=headers)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            status, body, kind = answer.status, answer.read(), answer.headers["content-type"]
-    except urllib.error.HTTPError as error:
-        status, body, kind = error.code, error.read(), error.headers["content-type"]
-    return status, json.loads(body) if "json" in (kind or "") else body.decode()
-
-
 def described(name, message):
     """Check a message against the description that is published of it."""
     document = json.loads(documents()["asyncapi"])
     schema = {**document, **document["components"]["messages"][name]["payload"]}
     jsonschema.Draft202012Validator(schema).validate(message)
-
-
-def wait_until(is_so, patience_s=15.0):
-    until_s = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < until_s, "it did not come about"
-        time.sleep(0.05)
-
-
-def web_socket(served, query="", token=None, **options):
-    protocols = ["rtemo.v1", *([f"bearer.{token}"] if token else [])]
-    url = served.url.replace("http://", "ws://") + "/v1/ws" + query
-    return connect(url, subprotocols=protocols, open_timeout=10, max_size=1 << 24, compression=None, **options)
 
 
 def test_calls_are_listed_with_what_is_known_of_each_party(open_server):
@@ -191,55 +165,6 @@ def test_rows_are_told_a_few_times_a_second_and_silence_is_told_too(open_server)
         assert time.monotonic() - start_s < 4
         assert all(message["engine"]["is_fed"] for message in told)
         described("rowUpdate", told[-1])
-
-
-def post(served, alert_id, body, token=None, **headers):
-    request = urllib.request.Request(
-        f"{served.url}/v1/alerts/{alert_id}", data=json.dumps(body).encode(), method="POST"
-    )
-    for name, value in {"content-type": "application/json", **headers}.items():
-        request.add_header(name.replace("_", "-"), value)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
-
-
-def test_what_a_person_says_of_an_alert_is_shown_on_every_wall_and_kept_and_erased_with_the_call(tmp_path):
-    path = tmp_path / "events.db"
-    served = Served(marks=str(path))
-    try:
-        served.say(*call_events("a"), alert("a"))
-        wait_until(lambda: any("alerts" in call for call in get(served, "/v1/calls")[1].get("calls", [])))
-        (row,) = get(served, "/v1/calls")[1]["calls"]
-        alert_id = row["alerts"][0]["id"]
-        with web_socket(served, "?view=calls") as client:
-            client.recv(10)
-            status, answer = post(served, alert_id, {"call": "a", "mark": "wrong"})
-            assert (status, answer["is_kept"], answer["alert"]["mark"]) == (200, True, "wrong")
-            wait_until(
-                lambda: any(call["alerts"][0]["mark"] == "wrong" for call in json.loads(client.recv(10))["calls"])
-            )
-        (kept,) = recorded(path)
-        assert (kept.call, kept.kind, kept.data["rule"], kept.data["mark"]) == ("a", "alert_mark", "heated", "wrong")
-        assert kept.data["values"] == {"arousal.score": 1.4}
-        assert post(served, alert_id, {"call": "a", "mark": "open"})[1]["alert"]["mark"] == ""
-        assert erase(path, "a") == 2
-        for body, wanted in (
-            ({"call": "a", "mark": "excellent"}, 400),
-            ({"call": "b", "mark": "wrong"}, 404),
-            ({"call": "a", "mark": "wrong", "x": "y" * 5000}, 400),
-        ):
-            assert post(served, alert_id, body)[0] == wanted
-        assert post(served, "nothing", {"call": "a", "mark": "wrong"})[0] == 404
-        assert post(served, alert_id, {"call": "a", "mark": "wrong"}, content_type="text/plain")[0] == 415
-        assert post(served, alert_id, {"call": "a", "mark": "wrong"}, origin="http://evil.example")[0] == 403
-        assert list(recorded(path)) == []
-    finally:
-        served.close()
 
 
 def test_only_a_token_of_the_tenant_that_may_judge_marks_an_alert(guarded):

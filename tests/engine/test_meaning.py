@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtemo.api import ConfigError, Event, ModelError, PluginContext, QueryScore, SpeechEnd, StreamFormat, Window
+from rtemo.api import Alert, ConfigError, Event, ModelError, PluginContext, QueryScore, SpeechEnd, StreamFormat, Window
 from rtemo.api.lane import STRIDE
 from rtemo.api.turns import Turns
 from rtemo.engine.engine import Engine
 from rtemo.engine.lane_worker import LentContext
 from rtemo.engine.options import EngineOptions
 from rtemo.runtime import ModelStore
-from rtemo_plugins.meaning.options import MeaningOptions
+from rtemo_plugins.meaning.options import MeaningOptions, QueryRule
 from rtemo_plugins.meaning.plugin import MeaningPlugin
 from rtemo_plugins.meaning.queries import PLAIN, Query, read_queries
 from rtemo_plugins.meaning.work import Spread, Work
@@ -70,6 +70,21 @@ def test_every_query_is_scored_each_stride_of_a_turn_and_when_it_is_over(bundles
         assert event.data.speech_s == pytest.approx((event.end_sample - event.start_sample) / RATE_HZ, abs=1e-3)
     assert said[-2].data.score == pytest.approx(-said[-1].data.score, rel=0.5)
     assert said[-2].data.score * said[-1].data.score < 0, "what is near to one is far from its opposite"
+
+
+def test_a_rule_about_a_query_is_told_as_an_alert_once_and_only_of_the_stream_that_meets_it(
+    bundles: dict[str, str],
+) -> None:
+    rule = QueryRule(name="loud", query=QUERIES[0], measure="score", above=0.0, release=-0.5, hits=3, windows=4)
+    sounds = {"a": turn(0.3), "b": turn(0.3, 0.8)}  # the second has too few scores
+    events = play(bundles, sounds, queries=QUERIES, alerts=(rule,))
+    above = [e for e in scores(events) if e.data.query == QUERIES[0] and e.data.score > 0.0]
+    (alert,) = (e for e in events if isinstance(e.data, Alert))
+    assert (alert.call, alert.plugin, alert.data.rule) == ("a", "meaning", "loud")
+    assert alert.end_sample == above[2].end_sample
+    assert alert.data.values == {f"{QUERIES[0]}.score": above[2].data.score}
+    with pytest.raises(ConfigError, match="not asked"):
+        play(bundles, sounds, queries=QUERIES[1:], alerts=(rule,))
 
 
 def test_neighbours_do_not_show(bundles: dict[str, str]) -> None:

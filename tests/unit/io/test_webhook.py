@@ -5,7 +5,10 @@ import hashlib
 import hmac
 import http.server
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -25,7 +28,7 @@ SECRET = b"0123456789abcdef0123456789abcdef"
 class Receiver:
     """A target that answers what it is told to, 204 when the list is at its end."""
 
-    def __init__(self, *answers, headers=()):
+    def __init__(self, *answers, headers=(), certificate=None):
         self.taken, self.tries = [], []
         outer = self
 
@@ -44,7 +47,12 @@ class Receiver:
             def log_message(self, *args): ...
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?x=1"
+        if certificate is not None:
+            trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            trust.load_cert_chain(*certificate)
+            self.server.socket = trust.wrap_socket(self.server.socket, server_side=True)
+            self.server.handle_error = lambda request, address: None  # a client that does not trust it hangs up
+        self.url = f"http{'s' * (certificate is not None)}://127.0.0.1:{self.server.server_port}/hook?x=1"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def __enter__(self):
@@ -186,6 +194,20 @@ def test_a_target_gets_only_its_rules_and_calls(hook):
         publisher.publish([alert("acme-1"), alert("other"), alert("acme-2", "sad"), alert("acme-3")])
         wait_until(lambda: len(receiver.taken) == 2)
         assert [message["data"]["call"] for message in receiver.taken] == ["acme-1", "acme-3"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_https_is_sent_to_whom_the_certificates_vouch_for_and_to_nobody_else(hook, tmp_path):
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    subprocess.run([*command, "-out", certificate, "-keyout", key], check=True, capture_output=True, timeout=30)
+    with Receiver(certificate=(certificate, key)) as receiver:
+        publisher = hook({"url": receiver.url, "ca_file": str(certificate)}, {"url": receiver.url}, attempts=1)
+        publisher.publish([alert("a")])
+        trusting, doubting = publisher.deliveries
+        wait_until(lambda: trusting.delivered == 1 and doubting.dropped == 1)
+        assert len(receiver.taken) == 1
 
 
 @pytest.mark.parametrize(

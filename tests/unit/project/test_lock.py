@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "requirements"
-HASHED = ("base", "build", "frameworks", "test", "tools", "torch-gpu")
+HASHED = ("base", "build", "frameworks", "test", "tools", "torch-gpu", "web")
 PYTHONS, MACHINES = ("3.11", "3.12", "3.13"), (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
 STALE = "run: make lock KEEP=1"
 
@@ -140,6 +140,15 @@ def test_base_lock_holds_all_that_rtemo_runs_with() -> None:
         for name in needed(requirement, seen):
             assert name in versions, f"{name} (because of {requirement}) is not in base.txt; {STALE}"
     assert locked("base").items() <= locked("test").items()
+
+
+def test_web_lock_holds_all_that_the_server_runs_with_and_agrees_with_the_tests() -> None:
+    versions = locked("web", "build")
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for requirement in asked("web"):
+        for name in needed(requirement, seen):
+            assert name in versions, f"{name} (because of {requirement}) is not in web.txt; {STALE}"
+    assert locked("base").items() <= locked("web").items() <= locked("test").items()
 
 
 def test_torch_is_locked_without_the_libraries_of_its_gpu_build() -> None:
