@@ -55,6 +55,7 @@ VERBS = {
     "bundle": Verb("rtemo.cli.bundle", "List model bundles, prove that they are those of this release.", "Look inside"),
     "fetch": Verb("rtemo.cli.fetch", "Fetch the weights of a model bundle over the network.", "Look inside"),
     "bench": Verb("rtemo.cli.bench", "Measure what the chain costs on this machine.", "Look inside"),
+    "trace": Verb("rtemo.cli.trace", "Record when everything of a run happens, to find late ticks.", "Look inside"),
     "version": Verb("rtemo.cli.version", "Print the versions of rtemo and of what it runs on.", "Look inside"),
 }
 

@@ -101,6 +101,7 @@ class LaneWorker:
         self.state = "starting"
         self.restarts = 0
         self.batch = Histogram()
+        self.busy = Histogram()
         self._open_work = open_work
         self._options = options
         self._format = format
@@ -195,6 +196,7 @@ class LaneWorker:
             results: Sequence[Any] = work(windows) if windows else ()
             if turn != self._turn:
                 return
+            self.busy.add(round((time.monotonic() - self._busy_since_s) * 1e9))
             self._busy_since_s = 0.0
             if len(results) != len(windows):
                 raise ValueError(f"it gave {len(results)} results for {len(windows)} windows")
