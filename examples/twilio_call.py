@@ -19,6 +19,8 @@ path = sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).with_name("call.
 url = sys.argv[2] if len(sys.argv) > 2 else "ws://127.0.0.1:5580/"
 most_s = float(sys.argv[3]) if len(sys.argv) > 3 else 3600.0
 CHUNK = 160  # 20 ms, as Twilio sends them
+if not Path(path).is_file():
+    sys.exit(f"{path} does not exist; check the path")
 try:
     audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     # The first channel is whom Twilio was called by, the second whom it has called.
@@ -36,6 +38,7 @@ try:
         say("connected", protocol="Call", version="1.0.0")
         layout = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
         say("start", start={"streamSid": stream, "callSid": call, "tracks": list(coded), "mediaFormat": layout})
+        print(f"{path}: {min(len(audio) / rate_hz, most_s):.0f} s of audio go to {url}, in real time", file=sys.stderr)
         start_s = time.monotonic()
         for begin in range(0, min(len(audio) * 8_000 // rate_hz, round(most_s * 8_000)), CHUNK):
             # Audio exists only after it was spoken: a chunk is due when its last sample would have been.

@@ -1,5 +1,6 @@
 """Extensions: what is installed for rtemo, found through entry points without importing it."""
 
+import difflib
 import functools
 import inspect
 import logging
@@ -53,7 +54,8 @@ def load_from(points: Mapping[str, EntryPoint], group: str, name: str) -> Any:
     if name not in points:
         known = ", ".join(points) or "none"
         place = "`chain`" if group == PLUGINS else "the name"
-        mend = f"correct {place} or install the {what}"
+        near = difflib.get_close_matches(name, points, n=1)
+        mend = f"did you mean {near[0]!r}?" if near else f"correct {place} or install the {what}"
         raise PluginError(f"there is no {what} {name!r} (installed: {known})", mend)
     try:
         return points[name].load()

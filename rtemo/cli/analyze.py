@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import NamedPath, configured, enhancing, names, own_process, querying, roles_for, writing
+from rtemo.cli.options import (
+    NamedPath,
+    are_all_missing,
+    configured,
+    enhancing,
+    names,
+    note_misspelt_roles,
+    own_process,
+    querying,
+    roles_for,
+    writing,
+)
 
 if TYPE_CHECKING:
     from rtemo.config import Config
@@ -85,6 +96,9 @@ def command(
         need_stdout("name a file with --out")
 
     check_outputs(paths, {"--out": out, "--events": events})
+    if are_all_missing(paths):
+        return EXIT_FAILED
+    note_misspelt_roles(config, roles)
 
     def complain(failure: FileFailure) -> None:
         say(str(failure.error))

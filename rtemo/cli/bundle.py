@@ -42,8 +42,8 @@ def list_all(as_json: bool) -> int:
             continue
         missing = next((text for text, place in zip(found, places, strict=True) if place is None), "")
         where = missing or ", ".join(dict.fromkeys(place.words for place in places if place))
-        click.echo(f"{name:<16} {card.version:<8} {card.runtime:<12} {where}")
-        click.echo(f"{'':<38} {card.licence}")
+        click.echo(f"{name:<18} {card.version:<8} {card.runtime:<12} {where}")
+        click.echo(f"{'':<40} {card.licence}")
     return 0 if are_readable else EXIT_FAILED
 
 
@@ -84,10 +84,10 @@ def verify(names: tuple[str, ...]) -> int:
                     raise
                 absent = f"; {error}"
             are_known &= found == "known"
-            start = f"{bundle.card.name:<16} {bundle.card.version:<8} {bundle.card.sha256[:16]}"
+            start = f"{bundle.card.name:<18} {bundle.card.version:<8} {bundle.card.sha256[:16]}"
             click.echo(f"{start}  {words[found]}{absent}")
         except (ModelError, GraphError) as error:
             are_known = False
             text = str(error) if isinstance(error, ModelError) else f"the weights {error}"
-            click.echo(f"{name:<16} {'':<8} {'':<16}  ! {text}")
+            click.echo(f"{name:<18} {'':<8} {'':<16}  ! {text}")
     return 0 if are_known else EXIT_FAILED

@@ -11,6 +11,7 @@ from rtemo.cli.options import load
 if TYPE_CHECKING:
     from rtemo.cli.checks.finding import Finding
 
+_WHAT_CELLS = 24  # the longest that is installed: model emotion-rank-clap
 _SIGNS = {"pass": ("✓", "green"), "note": ("!", "yellow"), "fail": ("✗", "bold red")}
 
 
@@ -34,9 +35,11 @@ def command(config_path: str | None, mic: bool | None, as_json: bool) -> int:
             click.echo(json.dumps(finding._asdict(), ensure_ascii=False))
             continue
         sign, colour = _SIGNS[finding.verdict]
-        click.echo(f"{click.style(sign, fg=colour.split()[-1], bold=True)} {finding.what:<18} {finding.detail}")
+        click.echo(
+            f"{click.style(sign, fg=colour.split()[-1], bold=True)} {finding.what:<{_WHAT_CELLS}} {finding.detail}"
+        )
         if finding.mend:
-            click.echo(f"{'':<21}{click.style('→', dim=True)} {finding.mend}")
+            click.echo(f"{'':<{_WHAT_CELLS + 3}}{click.style('→', dim=True)} {finding.mend}")
     return EXIT_FAILED if failed else 0
 
 

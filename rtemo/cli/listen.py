@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import configured, enhancing, names, own_process, querying, roles_for, writing
+from rtemo.cli.options import (
+    configured,
+    enhancing,
+    names,
+    note_misspelt_roles,
+    own_process,
+    querying,
+    roles_for,
+    writing,
+)
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -91,6 +100,7 @@ def command(
     if is_played and fast:
         raise click.UsageError("a loudspeaker plays in real time: leave --fast out")
     config = _lively(own_process(config))
+    note_misspelt_roles(config, roles)
     sinks = _sinks(config, is_played, play_device, audio_out)
     if is_played and is_mic:
         _warn_of_feedback(config, device, sinks)

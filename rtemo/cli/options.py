@@ -207,6 +207,41 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",")) if text else ()
 
 
+def are_all_missing(paths: "Iterable[Path]") -> bool:
+    """Say which paths do not exist if none does: that is worth saying before the seconds of warming up."""
+    import os
+
+    from rtemo.api import AudioInputError
+    from rtemo.cli.main import say
+    from rtemo.io.sources.audio_file import AudioFile
+
+    if any(str(path) == "-" or os.path.lexists(path) for path in paths):
+        return False
+    for path in paths:
+        try:
+            AudioFile(path).close()
+        except AudioInputError as error:
+            say(str(error))
+    return True
+
+
+def note_misspelt_roles(config: "Config", text: str | None) -> None:
+    """Say of a role that is nearly one of those analysed that it is not: its results would lack moods, without a word.
+
+    Args:
+        config: Whose policy decides.
+        text: What --roles names.
+    """
+    from difflib import get_close_matches
+
+    from rtemo.cli.main import say
+
+    for role in dict.fromkeys(names(text)):
+        near = get_close_matches(role.casefold(), config.policy.analysed_roles, n=1, cutoff=0.75)
+        if near and config.policy.rule(role, is_local=True).analysis != "person":
+            say(f"! --roles: {role!r} is not analysed, so only its speech is timed; did you mean {near[0]!r}?")
+
+
 def roles_for(roles: "tuple[str, ...]", channels: int, what: str) -> "tuple[str, ...]":
     """Refuse roles that are not one for each channel: nobody should be analysed because of a word too few or too many.
 

@@ -85,14 +85,15 @@ def _package(point: "EntryPoint") -> str:
 
 def _print_others(others: "list[_Other]") -> None:
     width = max(_NARROWEST_CELLS, shutil.get_terminal_size().columns)
+    name_cells = max((len(other.name) for other in others), default=0)
     group = ""
     for other in others:
         if other.group != group:
             group = other.group
             click.echo(f"\n{click.style(group.partition('.')[2], bold=True)}")
         text = "  ".join(filter(None, (other.summary, f"({other.package})")))
-        indent = " " * 18
-        head = f"    {other.name:<14}"
+        indent = " " * (name_cells + 6)
+        head = f"    {other.name:<{name_cells}}  "
         for line in textwrap.wrap(text, width, initial_indent=head, subsequent_indent=indent):
             click.echo(line)
 

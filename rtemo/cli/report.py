@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import NamedPath, configured, names, own_process, roles_for, writing
+from rtemo.cli.options import NamedPath, configured, names, note_misspelt_roles, own_process, roles_for, writing
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord
     if audio.remark:
         say(f"{shown(path)} {audio.remark}")
     options = config.edge("sources", "file", FileOptions)
+    note_misspelt_roles(config, roles)
     roles_of = roles_for(names(roles), audio.channels, shown(path))
     if roles is not None:
         options = msgspec.structs.replace(options, roles=roles_of)

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from rtemo.cli.chatter import without_chatter
-from rtemo.cli.options import NamedPath, configured, names, own_process, roles_for, specs_of, with_queries
+from rtemo.cli.options import (
+    NamedPath,
+    are_all_missing,
+    configured,
+    names,
+    note_misspelt_roles,
+    own_process,
+    roles_for,
+    specs_of,
+    with_queries,
+)
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
@@ -47,6 +57,9 @@ def command(config: "Config", paths: tuple[Path, ...], query: str, top: int, rol
     from rtemo.io.sources.files import FilesSource
     from rtemo.io.sources.options import FileOptions
 
+    if are_all_missing(paths):
+        return EXIT_FAILED
+    note_misspelt_roles(config, roles)
     config = _short_chain(own_process(with_queries(config, (query,))))
     file_options = config.edge("sources", "file", FileOptions)
     source = FilesSource(

@@ -325,6 +325,8 @@ def _pass_without_drift(rig: MakeRig, minutes: int) -> None:
     made = rig(keep=False)
     made.play({"a": np.tile(minute, minutes)})
     events = made.heard["a"].events
+    if not events and made.plugin.spec.edits_audio and not made.plugin.spec.emits:
+        pytest.skip("it edits audio and says nothing")
     assert events
     assert max(event.end_sample for event in events) > (minutes - 0.5) * 60 * RATE_HZ
     for event in events:

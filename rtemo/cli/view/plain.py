@@ -95,7 +95,8 @@ def _phrase(data: Payload) -> str:
             )
         case Spoof():
             alarm = "! alarm: " if data.trigger == "alarm" else ""
-            return f"{alarm}spoof {data.verdict.replace('_', ' ')}  score {signed(data.score)}"
+            verdict = "suspected" if data.verdict == "spoof" else data.verdict.replace("_", " ")
+            return f"{alarm}spoof {verdict}  score {signed(data.score)}"
         case Rank():
             place = "" if data.percentile is None else f"  above {data.percentile:.0f} % of the call"
             change = "" if data.change is None else f", changed by {signed(data.change)}"

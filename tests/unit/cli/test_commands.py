@@ -10,6 +10,8 @@ import pytest
 
 from rtemo.cli.checks.chain import tick
 from rtemo.cli.main import VERBS, cli
+from rtemo.cli.options import note_misspelt_roles
+from rtemo.config import Config
 from tests.fakes.program import call, command, start
 
 pytestmark = pytest.mark.unit
@@ -77,6 +79,7 @@ def test_without_arguments_the_help_is_shown(capsys):
         (["bench", "--streams", "0"], "expected numbers from 1 to 4096"),
         (["analyze"], "Missing argument 'PATH...'; see rtemo analyze --help"),
         (["card", "emotoin"], "there is no model bundle 'emotoin'"),
+        (["serve", "--source", "twillio"], "did you mean 'twilio'?"),
         (["card", "/no/such/folder"], "is not a model bundle"),
         (["plugins", "--chain", "levl"], "--chain: number 1 is 'levl', which is not installed; did you mean 'level'?"),
         (["config", "--set", "engine.capcity=3"], "unknown key engine.capcity; did you mean 'capacity'?"),
@@ -177,6 +180,25 @@ def test_plugins_are_listed_in_the_order_of_the_chain(capsys):
     table = call(capsys, "plugins").out
     for word in ("latency", "look-ahead", "provides", "requires", "vad"):
         assert word in table
+
+
+def test_names_of_bundles_never_run_into_their_packages(capsys):
+    lines = call(capsys, "plugins").out.splitlines()
+    assert all("  (" in line for line in lines if line.endswith(")") and line.startswith("    ") and "-clap" in line)
+
+
+def test_a_path_that_is_not_there_is_said_before_anything_is_loaded(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("rtemo.session.Session.__init__", None)  # would be called
+    done = call(capsys, "analyze", str(tmp_path / "none.wav"), str(tmp_path / "never.wav"))
+    assert done.code == 1
+    assert done.err.count("does not exist; check the path") == 2
+
+
+def test_a_role_that_is_nearly_one_that_is_analysed_is_named_with_it(capsys):
+    note_misspelt_roles(Config(), "caler,agent,the boss,user")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "'caler' is not analysed, so only its speech is timed; did you mean 'caller'?" in said
 
 
 def test_no_word_of_the_plugins_is_cut_at_80_columns(capsys, monkeypatch):

@@ -52,7 +52,7 @@ def test_what_comes_all_the_time_is_left_out_unless_asked_for():
         (SpeechStart(), "speech begins"),
         (SpeechEnd(speech_s=2.31, reason="frames_stopped"), "speech ends after 2.3 s (frames stopped)"),
         (Spoof(score=2.0, verdict="bona_fide"), "spoof bona fide  score +2.00"),
-        (Spoof(score=9.0, verdict="spoof", trigger="alarm"), "! alarm: spoof spoof  score +9.00"),
+        (Spoof(score=9.0, verdict="spoof", trigger="alarm"), "! alarm: spoof suspected  score +9.00"),
         (
             Rank(attribute="arousal", score=1.5, percentile=97.2, change=1.25, trigger="change"),
             "rank arousal +1.50  above 97 % of the call, changed by +1.25",
