@@ -86,7 +86,7 @@ def command(
     from rtemo.cli.analysis.processes import choose_processes
     from rtemo.cli.analysis.request import Request
     from rtemo.cli.enhanced import plan_targets
-    from rtemo.cli.main import say
+    from rtemo.cli.main import EXIT_FAILED, say
     from rtemo.cli.outputs import check_outputs
     from rtemo.cli.streams import need_stdout
     from rtemo.io.sources.files import FileFailure, FilesSource, find_sound_files
