@@ -20,6 +20,7 @@ MADE = {
     "full_merit": (),
     "silero_vad": ("silero_vad",),
     "merit": ("merit_listen", "merit_enhance"),
+    "merit_large": ("merit_large",),
     "speech_lm": ("speech-lm",),
 }
 
