@@ -33,6 +33,8 @@ TRAINING_DATA = (
     "Rakshak, 80 of 101 speakers, Hindi and English keywords (CC BY-NC-SA 4.0)",
     "KETTS, 12 of 15 actors, Korean (published for research, no commercial use)",
     "CREMA-D, 11 of 14 speakers at hand, English (ODbL)",
+    "BAVED, 46 of 59 speakers, Arabic words, for arousal alone (no licence stated; published for research)",
+    "LibriSpeech and speechocean762, read English taken as neutral or calm (CC BY 4.0)",
     "noises, ESC-10 classes among them, and measured room impulse responses (research; MIT, CC BY, CC0)",
 )
 LIMITS = (
