@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     of = {clip.path: clip for clip in read_clips(options.data)}
     sys.stdout.write("| condition | moment | before | after | difference, 95 % |\n|---|---|---|---|---|\n")
-    every = []
+    every, differences = [], []
     for condition in CONDITIONS:
         files = [path.with_suffix(f".{condition}.json") for path in (options.before, options.after)]
         if not all(file.exists() for file in files):
@@ -69,9 +69,13 @@ def main() -> None:
                 drawn.append(mean_uar(clips, after, rows) - mean_uar(clips, before, rows))
             every.append(drawn)
             scores = [mean_uar(clips, said, np.arange(len(clips))) for said in (before, after)]
+            differences.append(scores[1] - scores[0])
             write_row(condition, f"{moment:g} s" if moment else "end", scores, drawn)
-    means = np.mean(every, 0)
-    sys.stdout.write(f"mean difference of all rows: {means.mean():+.3f}, {interval(means)}\n")
+    if not differences:
+        raise SystemExit(
+            f"no condition was heard by both: {options.before} and {options.after} name no files in common"
+        )
+    sys.stdout.write(f"mean difference of all rows: {np.mean(differences):+.3f}, {interval(np.mean(every, 0))}\n")
 
 
 def write_row(condition: str, moment: str, scores: list[float], drawn: list[float]) -> None:

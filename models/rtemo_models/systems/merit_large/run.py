@@ -92,9 +92,7 @@ def compare_calls(cached: Cached, settings: Settings) -> None:
     work_option,
     click.option("--out", type=PATH, help="Folder of the bundle."),
     click.option("--weights", type=PATH, help="Whisper base as a model.bin; from its packages by default."),
-    click.option(
-        "--beside", type=PATH, help="Folder of an older bundle whose first head goes on to speak."
-    ),
+    click.option("--beside", type=PATH, help="Folder of an older bundle whose first head goes on to speak."),
     click.option("--scores", type=PATH, help="What bench.quality.emotion.through_engine --out wrote, for the card."),
     click.option("--left-out", is_flag=True, help="Print the table of corpora left out."),
     click.option("--folds", is_flag=True, help="Print the table of speakers held out, dev and others."),
