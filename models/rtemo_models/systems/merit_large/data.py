@@ -14,9 +14,6 @@ from rtemo_models.kit.audio.rooms import read_rooms, reverberate, scaled_noise, 
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip, read_clips
 
 NEUTRAL, CALM = EMOTIONS.index("neutral"), EMOTIONS.index("calm")
-CONDITIONS = ("telephone", "noise_10db", "noise_0db")
-"""What dev clips are heard through, besides clean."""
-
 
 WINDOW_SAMPLES = 48_000
 """What the network hears at once."""

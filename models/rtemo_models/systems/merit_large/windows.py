@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo_models.systems.merit_large.data import CONDITIONS, WINDOW_SAMPLES, Sounds, degraded, under
+from rtemo_models.systems.merit_large.data import WINDOW_SAMPLES, Sounds, degraded
 
 CLEAN = "clean"
 LARGE_CORPORA = ("nemo", "ased")
@@ -51,7 +51,7 @@ def items_of(sounds: Sounds, copy: str, found: dict[str, list[Window]]) -> list[
         heard = found.get(sounds.clips[clip].path, [])
         finals = [window for window in heard if window.is_final]
         others = [window for window in heard if not window.is_final]
-        if copy == CLEAN or copy in CONDITIONS:
+        if copy == CLEAN:
             random = np.random.default_rng((7, clip))
             chosen = finals[-2:] if sounds.clips[clip].emotion else finals[-1:]
             if others and sounds.clips[clip].emotion:
@@ -71,11 +71,9 @@ def moved(window: Window, random: np.random.Generator) -> Window:
 
 
 def rows_of(sounds: Sounds, copy: str) -> list[int]:
-    """Which clips a copy is of: the clean one of all, a degraded one of training clips, a condition of dev clips."""
+    """Which clips a copy is of: the clean one of all, a degraded one of training clips with an emotion."""
     if copy == CLEAN:
         return list(range(len(sounds.clips)))
-    if copy in CONDITIONS:
-        return [i for i in sounds.rows("dev") if sounds.clips[i].emotion]
     number = int(copy)
     rows = [i for i in sounds.rows("train") if sounds.clips[i].emotion]
     return [i for i in rows if sounds.clips[i].corpus not in LARGE_CORPORA or i % 3 == number % 3]
@@ -86,8 +84,6 @@ def heard_copy(sounds: Sounds, copy: str, row: int) -> NDArray[np.float32]:
     samples = sounds.audio.samples(row)
     if copy == CLEAN:
         return samples
-    if copy in CONDITIONS:
-        return under(copy, samples, row, sounds.noises["dev"])
     return degraded(samples, np.random.default_rng((int(copy), row)), sounds.noises["train"], sounds.rooms)
 
 
