@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench.quality.clip_source import ClipSource
 from bench.quality.emotion.calibrate import fit_temperature
 from bench.quality.emotion.streams import write_json
-from rtemo.api import EMOTIONS, Emotion, Event, Fault, RtemoError
+from rtemo.api import EMOTIONS, Emotion, Event, Fault, RtemoError, SpeechEnd
 from rtemo.config import Config
 from rtemo.scoring.classes import calibration_error, uar, uar_interval
 from rtemo.session import Session
@@ -38,7 +38,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
-        self.said: dict[str, list[Emotion]] = {}
+        self.events: dict[str, list[Event]] = {}
         self._lock = threading.Lock()
 
     def open(self) -> None: ...
@@ -48,8 +48,8 @@ class _Tally:
     def publish(self, events: Sequence[Event]) -> None:
         with self._lock:
             for event in events:
-                if isinstance(event.data, Emotion):
-                    self.said.setdefault(event.call, []).append(event.data)
+                if isinstance(event.data, (Emotion, SpeechEnd)):
+                    self.events.setdefault(event.call, []).append(event)
                 elif isinstance(event.data, Fault):
                     self.faults.append(event.data)
 
@@ -58,6 +58,18 @@ def hear(
     plugin: str, clips: Iterator[tuple[str, NDArray[np.float32]]], bundle: str, parallel: int = 32
 ) -> dict[str, list[Emotion]]:
     """What a plugin says of clips."""
+    said = play(plugin, clips, bundle, parallel)
+    return {call: [e.data for e in events if isinstance(e.data, Emotion)] for call, events in said.items()}
+
+
+def play(
+    plugin: str, clips: Iterator[tuple[str, NDArray[np.float32]]], bundle: str, parallel: int = 32
+) -> dict[str, list[Event]]:
+    """Events `emotion` and `speech_end` of clips, each a call of its own.
+
+    Raises:
+        RtemoError: Something failed in the engine.
+    """
     options: dict[str, Any] = {"merit": {"enhance": False}, "listener": {"max_batch": parallel}}.get(plugin, {})
     if bundle:
         options = options | {"bundle" if plugin == "listener" else "listen_bundle": bundle}
@@ -78,7 +90,7 @@ def hear(
         raise source.failure
     if tally.faults:
         raise RtemoError(f"{tally.faults[0].where} failed in the engine ({tally.faults[0].problem})", "mend it first")
-    return tally.said
+    return tally.events
 
 
 def posterior(said: list[Emotion], seconds: float | None) -> tuple[NDArray[np.float64], float, float]:

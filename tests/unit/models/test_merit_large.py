@@ -11,7 +11,8 @@ import torch
 from rtemo.dsp.whisper_mel import MEL_COUNT, as_whisper_hears, log_mel_power
 from rtemo.runtime.torch_graph import TorchGraph
 from rtemo_models.systems.merit_large.export import Committee, listener_graph
-from rtemo_models.systems.merit_large.heads import Heads, pool
+from rtemo_models.systems.merit_large.features import LAYERS, described, export_encoder, mel_of, open_encoder
+from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.listener import OUTPUTS, Listener
 from rtemo_models.systems.merit_large.net import load_encoder
 from rtemo_models.systems.merit_large.weights import WeightsError, part_paths, read_packages, read_variables
@@ -124,12 +125,24 @@ def test_padding_changes_nothing_that_is_there() -> None:
     assert (alone - beside).abs().max() < 1e-5
 
 
-def test_mean_and_deviation_of_blocks_are_those_of_all_frames() -> None:
-    frames = torch.randn(3, 100, 7) * 2 + 1
-    blocks = frames.reshape(3, 4, 25, 7)
-    got = pool(blocks.mean(2), blocks.std(2, correction=0), torch.ones(3, 4))
-    wanted = torch.cat([frames.mean(1), frames.std(1, correction=0)], 1)
-    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+def test_what_heads_are_trained_on_is_what_the_network_pools(tmp_path: Path) -> None:
+    """Windows of several lengths, encoded together for training and alone by what ships, the shortest under 0.1 s."""
+    variables = read_variables(model_bin(LAYERS))
+    encode = open_encoder(export_encoder(tmp_path / "encoder.onnx", variables))
+    random = np.random.default_rng(0)
+    sounds = [(0.1 * random.standard_normal(count)).astype(np.float32) for count in (1000, 4900, 16_010)]
+    trained = described(encode, sounds)
+
+    class Pooled(torch.nn.Module):
+        def hear(self, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return values, values, values[:, 0], values[:, 0]
+
+    listener = Listener(load_encoder(variables, LAYERS), (2, 3), Pooled())
+    for sound, got in zip(sounds, trained, strict=True):
+        mel = torch.from_numpy(mel_of(sound))[None]
+        with torch.no_grad():
+            wanted = listener(mel, torch.ones(1, mel.shape[1] // 2))[0][0].reshape(2, 2, -1).numpy()
+        np.testing.assert_allclose(got[1:].transpose(1, 0, 2).astype(np.float32), wanted, atol=2e-2, rtol=2e-3)
 
 
 def test_the_graph_says_what_the_network_says_and_the_torch_back_end_too(listener: Listener, graph: bytes) -> None:

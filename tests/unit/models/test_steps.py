@@ -125,9 +125,7 @@ def test_the_systems_are_listed_with_their_scores(capsys) -> None:
 
 
 def test_a_user_s_mistake_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(
-        click.ClickException, match="no system merlt; one of end_of_turn, full_merit, gem, gem_large, merit"
-    ):
+    with pytest.raises(click.ClickException, match=r"no system merlt; one of .*full_merit, gem, gem_large, merit"):
         main.main(["run", "merlt", "--data", str(tmp_path), "--work", str(tmp_path)], standalone_mode=False)
     with pytest.raises(click.UsageError, match="give --data"):
         main.main(["run", "gem", "--work", str(tmp_path)], standalone_mode=False)

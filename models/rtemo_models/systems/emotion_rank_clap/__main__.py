@@ -1,13 +1,14 @@
 """Train, compare and export: `python -m rtemo_models.systems.emotion_rank_clap --data DATA --work WORK`."""
 
-import argparse
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 
 from rtemo.api import EMOTIONS
+from rtemo_models.kit.command import PATH, data_option, task, work_option
 from rtemo_models.systems.emotion_rank_clap.arms import (
     ARMS,
     Table,
@@ -32,23 +33,24 @@ _CAPTIONS = 4
 LEFT_OUT = ("crema", "nemo", "ketts")
 
 
-def main() -> None:
+@task(
+    __doc__,
+    data_option,
+    work_option,
+    click.option("--out", type=PATH, help="Folder of the bundle to write."),
+    click.option("--train", type=int, default=160, show_default=True, help="Clips of each corpus to train on."),
+    click.option("--dev", "reported", type=int, default=80, show_default=True, help="Clips of each corpus to report."),
+    click.option("--seeds", type=int, default=3, show_default=True, help="Of the first two arms; of the others one."),
+    click.option("--left-out", is_flag=True, help="Also the table of corpora kept from training."),
+)
+def main(data: Path, work: Path, out: Path | None, train: int, reported: int, seeds: int, left_out: bool) -> None:
     """Make features, train the arms, print the tables, write the bundle."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="where features are kept")
-    parser.add_argument("--out", type=Path, help="folder of the bundle to write")
-    parser.add_argument("--train", type=int, default=160, help="clips of each corpus to train on")
-    parser.add_argument("--dev", type=int, default=80, help="clips of each corpus to report")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--left-out", action="store_true", help="also the table of corpora kept from training")
-    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    clips = choose(arguments.data, arguments.train, arguments.dev)
-    features = open_features(arguments.work / "clap.npz", arguments.data, clips)
+    clips = choose(data, train, reported)
+    features = open_features(work / "clap.npz", data, clips)
     written = captions(places_of(clips, features.cues), _CAPTIONS, seed=0)
     lines = [line for one in written for line in one]
-    vectors = embed([*lines, *prompt_texts()], arguments.work / "texts.npz")
+    vectors = embed([*lines, *prompt_texts()], work / "texts.npz")
     texts = vectors[: len(lines)].reshape(len(clips), _CAPTIONS, -1)
     prompts = vectors[len(lines) :].reshape(len(EMOTIONS), -1, vectors.shape[-1])
     places = np.array([clip.valence_arousal for clip in clips], np.float32)
@@ -58,8 +60,8 @@ def main() -> None:
     print(f"{len(train_rows)} clips to train on, {len(dev.clips)} of other speakers to report")
     found, each = {}, {}
     for number, (name, settings) in enumerate(ARMS.items()):
-        seeds = range(arguments.seeds if number < 2 else 1)  # of the others one tells enough
-        models = [train_arm(table.take(train_rows), settings, seed) for seed in seeds]
+        runs = range(seeds if number < 2 else 1)  # of the others one tells enough
+        models = [train_arm(table.take(train_rows), settings, seed) for seed in runs]
         both = [figures(model, dev, prompts) for model in models]
         print(name, {key: round(value, 3) for key, value in both[0][0].items()}, file=sys.stderr, flush=True)
         found[name] = {key: [one[0][key] for one in both] for key in both[0][0]}
@@ -80,11 +82,11 @@ def main() -> None:
         voices, descriptions = place(ours[0], dev, prefix)
         rows = [np.nanmean(taus(voices, descriptions, of, of)) for of in dev.valence_arousal.T.astype(np.float64)]
         print(f"| {heard_s:g} | {rows[0]:.3f} | {rows[1]:.3f} |", flush=True)
-    if arguments.left_out:
+    if left_out:
         _left_out(table._replace(audio=features.pooled), prompts)
-    if arguments.out:
+    if out:
         scores = {key: round(found[SHIPPED][key][0], 3) for key in keys}
-        write_bundle(arguments.out, ours[0], {"speaker-disjoint dev": scores})
+        write_bundle(out, ours[0], {"speaker-disjoint dev": scores})
 
 
 def _left_out(table: Table, prompts: np.ndarray) -> None:

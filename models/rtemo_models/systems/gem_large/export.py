@@ -28,7 +28,7 @@ from rtemo_models.systems.gem_large.net_of_all import read_nets
 from rtemo_models.systems.gem_large.project import Projection
 from rtemo_models.systems.gem_large.train import RECIPE, TEMPERATURE, Settings
 
-NAME, VERSION = "gem-large", "0.1.0"
+NAME, VERSION = "gem-large", "0.1.1"
 GRAFT = "gem-large.graft"
 WEIGHTS = "gem-large.onnx"
 PACKAGE = "rtemo_weights.gem_large"

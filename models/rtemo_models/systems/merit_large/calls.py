@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from rtemo_models.systems.merit_large.features import BLOCK_FRAMES
 from rtemo_models.systems.merit_large.heads import Heads
-from rtemo_models.systems.merit_large.train import MOST_BLOCKS, Table, uar
+from rtemo_models.systems.merit_large.train import Table, uar
 
 MOODS = ("balanced", "mostly one", "one only")
 """All moods of the speaker alike; four turns of five of one mood; every turn of one mood."""
@@ -45,18 +44,16 @@ def string(table: Table, moods: str, random: np.random.Generator, per_mood: int 
 def uar_by_turn(heads: list[Heads], table: Table, turns: list[Turn]) -> dict[str, dict[str, float]]:
     """Corpus → UAR over the corpus' classes in the turns 1, 2-3, 4-7 and 8-16 of the calls."""
     items = np.array([turn.item for turn in turns])
-    length = np.minimum(table.count[items], MOST_BLOCKS)
     logits = []
     for at in range(0, len(turns), 512):
         part = slice(at, at + 512)
-        values = table.windows(items[part], np.zeros(len(items[part]), np.int64), length[part])
-        mass = torch.from_numpy(length[part].astype(np.float32) * BLOCK_FRAMES)[:, None]
-        total = values[:, : table.mean.shape[1]] * mass
+        values, mass = table.window(items[part]), table.mass(items[part])
+        total = values[:, : values.shape[1] // 2] * mass
         for b, turn in enumerate(turns[part]):
-            for past in turn.past:
-                frames = float(table.count[past] * BLOCK_FRAMES)
-                total[b] += table.clip_mean[past] * frames
-                mass[b] += frames
+            if turn.past:
+                past = np.array(turn.past)
+                total[b] += (table.window(past)[:, : total.shape[1]] * table.mass(past)).sum(0)
+                mass[b] += table.mass(past).sum(0)
         with torch.no_grad():
             logits.append(sum(h.hear(values, total / mass, mass)[1] for h in heads).numpy())
     said = np.concatenate(logits)

@@ -1,7 +1,6 @@
-"""Clips with their audio, and what is done to the audio so that rooms, lines and noises cannot be learnt by heart."""
+"""Clips with their audio, and what is done to it so that rooms, lines, voices and noises cannot be learnt by heart."""
 
 import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,27 +9,16 @@ from numpy.typing import NDArray
 
 from rtemo.api import EMOTIONS
 from rtemo_models.kit.audio.cache import AudioCache, open_audio
+from rtemo_models.kit.audio.degrade import Degrade
 from rtemo_models.kit.audio.rooms import read_rooms, reverberate, scaled_noise, synthetic_room, telephone
 from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip, read_clips
 
 NEUTRAL, CALM = EMOTIONS.index("neutral"), EMOTIONS.index("calm")
-CONDITIONS = ("telephone", "noise_10db", "noise_0db")
-"""What dev clips are heard through, besides clean."""
-
 
 WINDOW_SAMPLES = 48_000
 """What the network hears at once."""
-_LEAD_SAMPLES, _TRAIL_SAMPLES = 2400, 3200
-"""What is left before and after speech, as the plugin's turns have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """What the network hears of a clip at one time, as a turn would bring it."""
-
-    clip: int
-    start_sample: int
-    end_sample: int
+_LINE = Degrade({"clip": 0.05, "agc": 0.15, "codec": 0.3, "loss": 0.05})
+_PACKET_SAMPLES = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +34,6 @@ class Sounds:
     def rows(self, split: str) -> list[int]:
         """Which clips are of a split."""
         return [i for i, clip in enumerate(self.clips) if clip.split == split]
-
-
-def chunks_of(sounds: Sounds, clips: Iterable[int]) -> list[Chunk]:
-    """The speech of clips: their first 3 s, and their last 3 s where there is more than half a second beyond."""
-    chunks = []
-    for clip in clips:
-        start, end = speech_span(sounds.audio.samples(clip))
-        chunks.append(Chunk(clip, start, min(end, start + WINDOW_SAMPLES)))
-        if end > start + WINDOW_SAMPLES + 8000:
-            chunks.append(Chunk(clip, end - WINDOW_SAMPLES, end))
-    return chunks
-
-
-def speech_span(samples: NDArray[np.float32]) -> tuple[int, int]:
-    """Where the speech of a clip begins and ends by WebRTC's detector (mode 2), with what a turn has around it."""
-    import webrtcvad
-
-    detector = webrtcvad.Vad(2)
-    loud = samples * (0.5 / (float(np.abs(samples).max()) + 1e-6))
-    pcm = (loud * 32767).astype(np.int16)
-    hops = len(pcm) // 320
-    spoken = [k for k in range(hops) if detector.is_speech(pcm[k * 320 : (k + 1) * 320].tobytes(), 16_000)]
-    if not spoken:
-        return 0, len(samples)
-    end = min(len(samples), (spoken[-1] + 1) * 320 + _TRAIL_SAMPLES)
-    return max(0, min(spoken[0] * 320 - _LEAD_SAMPLES, end - 8000)), end
 
 
 def open_sounds(data_dir: Path, work_dir: Path) -> Sounds:
@@ -112,6 +74,8 @@ def degraded(
     samples = samples.copy()
     if random.random() < 0.5:
         samples = at_speed(samples, random.uniform(0.87, 1.15))
+    if random.random() < 0.4:
+        samples = coloured(samples, random)
     if random.random() < 0.3:
         room = rooms[random.integers(len(rooms))] if rooms and random.random() < 0.5 else synthetic_room(random)
         samples = reverberate(samples, room)
@@ -119,24 +83,22 @@ def degraded(
         noise = noises[random.integers(len(noises))]
         at = (np.arange(len(samples)) + random.integers(len(noise))) % len(noise)
         samples = samples + scaled_noise(samples, noise[at], random.uniform(-3.0, 20.0))
-    if random.random() < 0.3:
+    if random.random() < 0.25:
         samples = telephone(
             _at_level(samples, random.uniform(-32, -18)), random.uniform(150, 350), random.uniform(3200, 3800)
         )
-    return samples.astype(np.float32)
+    count = len(samples)
+    whole = np.pad(samples, (0, -count % _PACKET_SAMPLES))  # codecs take whole packets
+    return _at_level(_LINE(whole, random)[:count], random.uniform(-36, -16))
 
 
-def tightened(samples: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """A copy cut as closely as a stricter detector of speech cuts turns, never under half a second.
-
-    What is within 35 dB of the loudest 10 ms counts as speech; 80 to 250 ms before it stay, and up to 400 ms after.
-    """
-    blocks = samples[: len(samples) // 160 * 160].reshape(-1, 160)
-    level_db = 10 * np.log10((blocks.astype(np.float64) ** 2).mean(1) + 1e-12)
-    active = np.flatnonzero(level_db > level_db.max() - 35)
-    start = max(0, int(active[0]) * 160 - int(random.uniform(0.08, 0.25) * 16_000))
-    end = min(len(samples), int(active[-1] + 1) * 160 + int(random.uniform(0.0, 0.4) * 16_000))
-    return samples[min(start, max(0, end - 8000)) : end].copy()
+def coloured(samples: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    """A copy as another microphone has it: a smooth curve of gain over frequency, of some decibels."""
+    corners_hz = np.array([60.0, 250.0, 600.0, 1200.0, 2400.0, 4800.0, 8000.0])
+    gain_db = np.cumsum(random.normal(0.0, 3.0, len(corners_hz)))
+    frequencies_hz = np.maximum(np.fft.rfftfreq(len(samples), 1 / 16_000), 30.0)
+    curve_db = np.interp(np.log2(frequencies_hz), np.log2(corners_hz), gain_db - gain_db.mean())
+    return np.fft.irfft(np.fft.rfft(samples) * 10 ** (curve_db / 20), len(samples)).astype(np.float32)
 
 
 def at_speed(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:

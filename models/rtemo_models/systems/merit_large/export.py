@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from rtemo.api import EMOTIONS
 from rtemo.api.model import ModelCard, TensorSpec
-from rtemo_models.systems.merit_large.features import BLOCK_SAMPLES, LOUDEST
+from rtemo_models.systems.merit_large.features import LOUDEST
 from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.listener import OUTPUTS, Listener
 from rtemo_models.systems.merit_large.net import HEADS, MEL_COUNT, WIDTH
@@ -32,6 +33,8 @@ TRAINING_DATA = (
     "Rakshak, 80 of 101 speakers, Hindi and English keywords (CC BY-NC-SA 4.0)",
     "KETTS, 12 of 15 actors, Korean (published for research, no commercial use)",
     "CREMA-D, 11 of 14 speakers at hand, English (ODbL)",
+    "BAVED, 46 of 59 speakers, Arabic words, for arousal alone (no licence stated; published for research)",
+    "LibriSpeech and speechocean762, read English taken as neutral or calm (CC BY 4.0)",
     "noises, ESC-10 classes among them, and measured room impulse responses (research; MIT, CC BY, CC0)",
 )
 LIMITS = (
@@ -51,18 +54,55 @@ RECIPE = "models/rtemo_models/systems/merit_large"
 
 
 class Committee(nn.Module):
-    """Heads of several runs, averaged."""
+    """Heads of several runs, averaged.
 
-    def __init__(self, heads: list[Heads]) -> None:
+    Args:
+        heads: Those of this run.
+        older: One of an earlier run that goes on to speak beside them, and whose hidden units go on to be the words, so
+            that what was trained on those stays right; the first of `heads` where it is None.
+    """
+
+    def __init__(self, heads: list[Heads], older: Heads | None = None) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(heads)
+        everyone = heads if older is None else [older, *heads]
+        self.heads = nn.ModuleList(everyone)
+        self.known = [len(head.mean) // 2 for head in everyone]
 
     def hear(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `Heads.hear`; the hidden units are those of the first."""
-        each = [head.hear(values) for head in self.heads]
+        """As `Heads.hear`; a head that knows fewer layers is given the last ones."""
+        half = max(self.known)
+        each = []
+        for head, known in zip(self.heads, self.known, strict=True):
+            given = values if known == half else torch.cat([values[:, half - known : half], values[:, -known:]], 1)
+            each.append(head.hear(given))
         hidden, *_ = each[0]
         logits, arousal, valence = (torch.stack([one[k] for one in each]).mean(0) for k in (1, 2, 3))
         return hidden, logits, arousal, valence
+
+
+def read_first(bundle: Path) -> Heads:
+    """The head of a bundle whose hidden units are its words.
+
+    Raises:
+        ValueError: The bundle has no such head.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string((bundle / WEIGHTS).read_bytes())
+    stem = "heads.heads.0."
+    state = {
+        weight.name.removeprefix(stem).removesuffix(".half"): torch.from_numpy(
+            numpy_helper.to_array(weight).astype(np.float32)
+        )
+        for weight in model.graph.initializer
+        if weight.name.startswith(stem)
+    }
+    if "emotion.weight" not in state:
+        raise ValueError(f"{bundle / WEIGHTS} has no heads of this kind: give a bundle of merit_large")
+    heads = Heads(len(state["mean"]), len(state["body.1.bias"]))
+    heads.load_state_dict({**heads.state_dict(), **state})
+    return heads.eval()
 
 
 def listener_graph(listener: Listener, frames: int) -> bytes:
@@ -168,7 +208,6 @@ def make_card(
             "frame_samples": FRAME_SAMPLES,
             "mel_count": MEL_COUNT,
             "loudest": LOUDEST,
-            "block_samples": BLOCK_SAMPLES,
             "layers": ",".join(map(str, listener.layers)),
         },
         calibration=calibration,

@@ -1,10 +1,9 @@
-"""Statistics of the encoder's frames in blocks of half a second, cached, so that heads train in minutes."""
+"""Mean and deviation of the encoder's frames over every window, cached, so that heads train in minutes."""
 
 import json
 import sys
 import time
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from rtemo.dsp.whisper_mel import as_whisper_hears, log_mel_power
 
 LAYERS = 3
 WIDTH = 512
-BLOCK_FRAMES = 25
-"""Frames of 20 ms in a block."""
-BLOCK_SAMPLES = 8000
+_FRAME_SAMPLES = 320
+_LEAST_FRAMES = 5
 LOUDEST = 1.5
 """What the loudest band of the turn so far is moved to, log10 of power: speech at -20 dBFS has about that."""
 
@@ -74,25 +72,25 @@ def export_encoder(graph: Path, variables: dict[str, NDArray[Any]], layers: int 
     return graph
 
 
-class BlockCache:
-    """Mean and deviation of blocks, float16 [blocks, layers, 2, 512], of many clips in one file."""
+class WindowCache:
+    """What is known of many windows, in one file.
+
+    Attributes:
+        values: float16 [windows, layers, 2, 512], mean and deviation over time.
+        frames: int64 [windows], how many frames each has.
+    """
 
     def __init__(self, stem: Path) -> None:
         index = json.loads(stem.with_suffix(".json").read_text())
-        self.offsets = np.asarray(index["offsets"], np.int64)
-        """int64 [clips + 1] of blocks."""
-        self.layers = int(index["layers"])
-        self.blocks = np.memmap(stem.with_suffix(".f16"), np.float16, "r").reshape(-1, self.layers, 2, WIDTH)
-
-    def of(self, i: int) -> NDArray[np.float16]:
-        """Blocks of clip `i`."""
-        return np.asarray(self.blocks[self.offsets[i] : self.offsets[i + 1]])
+        self.frames = np.asarray(index["frames"], np.int64)
+        shape = (len(self.frames), int(index["layers"]), 2, WIDTH)
+        self.values = np.memmap(stem.with_suffix(".f16"), np.float16, "r", shape=shape)
 
 
-def make_blocks(
+def described(
     encode: Encode, sounds: Iterable[NDArray[np.float32]], loudest: float | None = LOUDEST, batch_frames: int = 2400
 ) -> list[NDArray[np.float16]]:
-    """Blocks of stretches, each float16 [blocks, layers, 2, 512]; a last block counts from half its length on."""
+    """Mean and deviation of windows over time, each float16 [layers, 2, 512]; as `Listener` pools them."""
     mels = [mel_of(samples, loudest) for samples in sounds]
     order = sorted(range(len(mels)), key=lambda k: len(mels[k]))
     results: list[NDArray[np.float16]] = [np.zeros(0, np.float16)] * len(mels)
@@ -109,60 +107,51 @@ def make_blocks(
             there[b, :frames] = 1
         encoded = encode(batch, there)
         for b, k in enumerate(group):
-            frames = len(mels[k]) // 2
-            count = max(1, (frames + BLOCK_FRAMES // 2) // BLOCK_FRAMES)
-            edges = [block * BLOCK_FRAMES for block in range(count)] + [frames]
-            parts = [encoded[:, b, low:high] for low, high in pairwise(edges)]
-            results[k] = np.stack([np.stack([p.mean(1), p.std(1)], 1) for p in parts]).astype(np.float16)
+            own = encoded[:, b, : len(mels[k]) // 2]
+            results[k] = np.stack([own.mean(1), own.std(1)], 1).astype(np.float16)
     return results
 
 
 def mel_of(samples: NDArray[np.float32], loudest: float | None = LOUDEST) -> NDArray[np.float32]:
-    """What the encoder is given of a stretch, float32 [2t, 80]; half a second at least, filled up with silence."""
-    if len(samples) < BLOCK_SAMPLES:
-        samples = np.pad(samples, (0, BLOCK_SAMPLES - len(samples)))
-    return as_whisper_hears(log_mel_power(samples), loudest)
+    """What the encoder is given of a stretch, float32 [2t, 80]: whole frames, 0.1 s at least, as in the listener."""
+    if len(samples) < _LEAST_FRAMES * _FRAME_SAMPLES:
+        samples = np.pad(samples, (0, _LEAST_FRAMES * _FRAME_SAMPLES - len(samples)))
+    whole = samples[: len(samples) // _FRAME_SAMPLES * _FRAME_SAMPLES]
+    return as_whisper_hears(log_mel_power(whole), loudest)
 
 
-def open_blocks(
-    stem: Path,
-    encode: Encode,
-    count: int,
-    sound: Callable[[int], NDArray[np.float32]],
-    loudest: float | None = LOUDEST,
-    at_once: int = 128,
-) -> BlockCache:
+def open_windows(
+    stem: Path, encode: Encode, count: int, sound: Callable[[int], NDArray[np.float32]], at_once: int = 128
+) -> WindowCache:
     """Open the cache at `stem`, making it first when it is not there; goes on where it was stopped.
 
     Args:
         stem: Path without suffix.
         encode: See `open_encoder`.
-        count: Stretches.
-        sound: Samples of a stretch by its number.
-        loudest: See `rtemo.dsp.whisper_mel.as_whisper_hears`.
-        at_once: Stretches between two savings.
+        count: Windows.
+        sound: Samples of a window by its number.
+        at_once: Windows between two savings.
     """
     if stem.with_suffix(".json").exists():
-        return BlockCache(stem)
+        return WindowCache(stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     part, progress = stem.with_suffix(".part"), stem.with_suffix(".progress")
-    offsets = json.loads(progress.read_text()) if progress.exists() and part.exists() else [0]
-    block_bytes = LAYERS * 2 * WIDTH * 2
-    began, before = time.monotonic(), len(offsets)
+    frames: list[int] = json.loads(progress.read_text()) if progress.exists() and part.exists() else []
+    began, before = time.monotonic(), len(frames)
     with part.open("r+b" if part.exists() else "wb") as out:
-        out.truncate(offsets[-1] * block_bytes)
+        out.truncate(len(frames) * LAYERS * 2 * WIDTH * 2)
         out.seek(0, 2)
-        while len(offsets) <= count:
-            rows = range(len(offsets) - 1, min(len(offsets) - 1 + at_once, count))
-            for blocks in make_blocks(encode, (sound(i) for i in rows), loudest):
-                out.write(np.ascontiguousarray(blocks).tobytes())
-                offsets.append(offsets[-1] + len(blocks))
+        while len(frames) < count:
+            sounds = [sound(i) for i in range(len(frames), min(len(frames) + at_once, count))]
+            for values in described(encode, sounds):
+                out.write(np.ascontiguousarray(values).tobytes())
+            frames += [max(len(samples) // _FRAME_SAMPLES, _LEAST_FRAMES) for samples in sounds]
             out.flush()
-            progress.write_text(json.dumps(offsets))
-            pace = (len(offsets) - before) / (time.monotonic() - began)
-            sys.stderr.write(f"\r{stem.name}: {len(offsets) - 1}/{count}, {pace:.1f}/s ")
+            progress.write_text(json.dumps(frames))
+            pace = (len(frames) - before) / (time.monotonic() - began)
+            sys.stderr.write(f"\r{stem.name}: {len(frames)}/{count}, {pace:.1f}/s ")
     sys.stderr.write("\n")
     part.replace(stem.with_suffix(".f16"))
-    stem.with_suffix(".json").write_text(json.dumps({"layers": LAYERS, "offsets": offsets}))
+    stem.with_suffix(".json").write_text(json.dumps({"layers": LAYERS, "frames": frames}))
     progress.unlink(missing_ok=True)
-    return BlockCache(stem)
+    return WindowCache(stem)

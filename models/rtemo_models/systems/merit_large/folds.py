@@ -31,16 +31,16 @@ def print_folds(table: Table, settings: Settings) -> None:
     """Print UAR by fold, and by speaker where there are few.
 
     Args:
-        table: All chunks of all speakers, the undegraded copy first.
+        table: All windows of all speakers, the undegraded copy first.
         settings: Of training.
     """
     fold = folds_of(table.clips)
-    is_last = np.array([i + 1 == len(fold) or table.clips[i + 1].path != c.path for i, c in enumerate(table.clips)])
+    is_last = table.is_last & (table.copy == 0)
     logits = np.zeros((len(fold), table.mask.shape[1]), np.float32)
     for held in range(FOLDS):
         heads = [train(table, np.flatnonzero(fold != held), settings, held)]
         at = fold == held
-        logits[at] = hear(heads, table, None)["logits"][at]
+        logits[at] = hear(heads, table)["logits"][at]
     sys.stdout.write("| corpus | dev speakers | folds 1-3 | by speaker, d for dev |\n|---|---|---|---|\n")
     speakers = np.array([clip.speaker for clip in table.clips])
     for corpus in sorted(set(table.corpus.tolist())):

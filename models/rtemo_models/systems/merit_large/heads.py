@@ -1,5 +1,7 @@
 """Heads: from mean and deviation of the encoder's frames to emotion, arousal and valence."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -61,18 +63,8 @@ class Heads(nn.Module):
         return self.said(self.standardised(values, voice_mean, voice_mass))
 
 
-def pool(mean: Tensor, deviation: Tensor, weight: Tensor) -> Tensor:
-    """Mean and deviation over blocks from those of each block.
-
-    Args:
-        mean: [n, blocks, k].
-        deviation: [n, blocks, k].
-        weight: [n, blocks], what each block counts.
-
-    Returns:
-        [n, 2·k].
-    """
-    share = (weight / weight.sum(1, keepdim=True))[..., None]
-    middle = (mean * share).sum(1)
-    square = ((deviation.square() + mean.square()) * share).sum(1)
-    return torch.cat([middle, (square - middle.square()).clamp_min(1e-6).sqrt()], 1)
+def restored(state: Mapping[str, Tensor]) -> Heads:
+    """Heads of a saved state."""
+    heads = Heads(state["mean"].shape[0], state["emotion.weight"].shape[1])
+    heads.load_state_dict(state)
+    return heads.eval()

@@ -1,28 +1,26 @@
-"""Trains the heads on cached blocks: windows of random length, of streams of random past."""
+"""Trains the heads on cached windows; on trial, of streams of random past."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtemo.api import EMOTIONS
-from rtemo_models.kit.corpora.clip import NEUTRAL_CORPORA, Clip
-from rtemo_models.systems.merit_large.data import NEUTRAL, WINDOW_SAMPLES, accepted
-from rtemo_models.systems.merit_large.features import BLOCK_FRAMES, BLOCK_SAMPLES, WIDTH, BlockCache
-from rtemo_models.systems.merit_large.heads import Heads, pool
+from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.systems.merit_large.data import NEUTRAL, accepted
+from rtemo_models.systems.merit_large.features import WindowCache
+from rtemo_models.systems.merit_large.heads import Heads
 
 SESSION_CLIPS = 20
 """Clips of one speaker that share device, room and line: what a stream's past is drawn from."""
-MOST_BLOCKS = WINDOW_SAMPLES // BLOCK_SAMPLES
 CLOSED = -1e4
 """Added to the logits of classes that a corpus does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a run may vary; the defaults are those of `recipe.toml`."""
 
     layers: tuple[int, ...] = (2, 3)
@@ -45,40 +43,45 @@ class Settings:
     """Share of pasts that are all of the mood of the window."""
     clean: float = 0.4
     """Share of windows from undegraded clips."""
+    copies: int = 2
+    """Degraded ones of the training clips."""
+    seeds: int = 3
+    """Heads that are averaged."""
+
+
+class Part(NamedTuple):
+    """Windows of one copy of the clips.
+
+    Attributes:
+        cache: What is known of them.
+        clips: The clip of every window.
+        is_last: bool [windows], whether it is the last one of its clip.
+        rows: Which windows are taken.
+    """
+
+    cache: WindowCache
+    clips: list[Clip]
+    is_last: NDArray[np.bool_]
+    rows: list[int]
 
 
 class Table:
-    """Clips of several copies as tensors.
+    """Windows of several copies as tensors.
 
     Args:
-        clips: The clip of every chunk.
-        copies: Block caches with the place of every chunk in them, -1 for none; the undegraded one first.
+        parts: The copies; the undegraded one first.
         layers: Which layers to take, counted from 1.
     """
 
-    def __init__(self, clips: list[Clip], copies: list[tuple[BlockCache, list[int]]], layers: tuple[int, ...]) -> None:
-        self.clips = clips
-        self.copies = len(copies)
+    def __init__(self, parts: list[Part], layers: tuple[int, ...]) -> None:
+        self.clips = [part.clips[i] for part in parts for i in part.rows]
+        self.is_last = np.concatenate([part.is_last[part.rows] for part in parts])
+        self.copy = np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts])
         chosen = [layer - 1 for layer in layers]
-        means, deviations, begins, counts = [], [], [], []
-        at = 0
-        is_there: list[bool] = []
-        nothing = np.zeros((1, len(layers), 2, WIDTH), np.float16)
-        for copy, places in copies:
-            for i in places:
-                blocks = copy.of(i)[:, chosen] if i >= 0 else nothing
-                is_there.append(i >= 0)
-                means.append(blocks[:, :, 0].reshape(len(blocks), -1))
-                deviations.append(blocks[:, :, 1].reshape(len(blocks), -1))
-                begins.append(at)
-                counts.append(len(blocks))
-                at += len(blocks)
-        self.mean = torch.from_numpy(np.concatenate(means))
-        self.deviation = torch.from_numpy(np.concatenate(deviations))
-        self.begin = np.array(begins)
-        self.count = np.array(counts)
-        self.is_there = np.array(is_there)
-        n = len(clips)
+        values = np.concatenate([np.asarray(part.cache.values)[part.rows][:, chosen] for part in parts])
+        self.values = torch.from_numpy(values.transpose(0, 2, 1, 3).reshape(len(values), -1))
+        self.frames = np.concatenate([part.cache.frames[part.rows] for part in parts])
+        n = len(self.clips)
         known = {
             c.corpus: sorted({o.label for o in self.clips if o.corpus == c.corpus and o.label >= 0}) for c in self.clips
         }
@@ -92,43 +95,43 @@ class Table:
         self.attributes = np.array([(c.valence_arousal[1], c.valence_arousal[0]) for c in self.clips], np.float32)
         self.label = np.array([c.label for c in self.clips])
         self.corpus = np.array([c.corpus for c in self.clips])
-        self.session = sessions(self.clips)
-        self.clip_mean = torch.zeros(n * self.copies, self.mean.shape[1])
-        for k in range(n * self.copies):
-            self.clip_mean[k] = self.mean[self.begin[k] : self.begin[k] + self.count[k]].float().mean(0)
+        self.session = sessions(self.clips, self.copy)
 
-    def windows(self, items: NDArray[np.int64], first: NDArray[np.int64], length: NDArray[np.int64]) -> Tensor:
-        """Pooled values of so many blocks from `first` of every item (copy · clips + clip), float32 [n, 2·k]."""
-        most = int(length.max())
-        steps = np.arange(most)
-        index = (self.begin[items] + first)[:, None] + np.minimum(steps[None], length[:, None] - 1)
-        weight = torch.from_numpy((steps[None] < length[:, None]).astype(np.float32))
-        flat = torch.from_numpy(index.reshape(-1))
-        shape = (*index.shape, self.mean.shape[1])
-        return pool(self.mean[flat].reshape(shape).float(), self.deviation[flat].reshape(shape).float(), weight)
+    def window(self, items: NDArray[np.int64]) -> Tensor:
+        """Means of all layers and then deviations of windows, float32 [n, width]."""
+        return self.values[torch.from_numpy(items)].float()
+
+    def mass(self, items: NDArray[np.int64]) -> Tensor:
+        """Frames of windows, float32 [n, 1]."""
+        return torch.from_numpy(self.frames[items].astype(np.float32))[:, None]
 
     def weights(self, clean: float) -> NDArray[np.float64]:
-        """How often to draw every item: classes of a corpus alike, corpora by the root of their size."""
-        n = len(self.clips)
-        keys = [f"{c.corpus}/{c.label}/{c.level if c.label < 0 else ''}" for c in self.clips]
-        _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        share = np.zeros(n)
-        for corpus in set(self.corpus):
-            of = self.corpus == corpus
-            size = np.sqrt(of.sum()) * (0.2 if corpus in NEUTRAL_CORPORA else 1.0)
-            share[of] = size / counts[inverse[of]] / len(set(inverse[of]))
-        share /= share.sum()
-        if self.copies == 1:
-            return share
-        rest = (1 - clean) / (self.copies - 1)
-        return np.concatenate([share * clean] + [share * rest] * (self.copies - 1)) * self.is_there
+        """How often to draw every window: classes of a corpus alike, corpora and speakers by the root of their size."""
+        share = np.zeros(len(self.clips))
+        keys = np.array([f"{c.label}/{c.level if c.label < 0 else ''}" for c in self.clips])
+        speakers = np.array([c.speaker for c in self.clips])
+        for corpus in sorted(set(self.corpus.tolist())):
+            of = np.flatnonzero(self.corpus == corpus)
+            size = np.sqrt(len({self.clips[i].path for i in of}))
+            size *= 1.0 if self.known[corpus] else 0.2
+            for key in sorted(set(keys[of].tolist())):
+                rows = of[keys[of] == key]
+                _, inverse, counts = np.unique(speakers[rows], return_inverse=True, return_counts=True)
+                weight = counts[inverse] ** -0.5
+                share[rows] = size * weight / weight.sum() / len(set(keys[of].tolist()))
+        is_clean = self.copy == 0
+        if is_clean.all():
+            return share / share.sum()
+        share[is_clean] *= clean / share[is_clean].sum()
+        share[~is_clean] *= (1 - clean) / share[~is_clean].sum()
+        return share
 
 
-def sessions(clips: list[Clip]) -> NDArray[np.int64]:
-    """A number for every clip, the same for up to `SESSION_CLIPS` clips of one speaker, drawn so that moods mix."""
+def sessions(clips: list[Clip], copy: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for every window, the same for up to `SESSION_CLIPS` of a speaker and copy, drawn so that moods mix."""
     of: dict[str, list[int]] = {}
     for i, clip in enumerate(clips):
-        of.setdefault(f"{clip.corpus}/{clip.speaker}", []).append(i)
+        of.setdefault(f"{copy[i]}/{clip.corpus}/{clip.speaker}", []).append(i)
     number = np.zeros(len(clips), np.int64)
     at = 0
     for speaker, rows in sorted(of.items()):
@@ -145,13 +148,12 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
     """Train heads on some clips of a table."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    n = len(table.clips)
-    is_taken = np.zeros(n, bool)
+    is_taken = np.zeros(len(table.clips), bool)
     is_taken[rows] = True
-    share = table.weights(settings.clean) * np.tile(is_taken, table.copies)
+    share = table.weights(settings.clean) * is_taken
     share /= share.sum()
     cumulative = np.cumsum(share)
-    heads = Heads(2 * table.mean.shape[1], settings.hidden, settings.dropout, settings.adapts)
+    heads = Heads(table.values.shape[1], settings.hidden, settings.dropout, settings.adapts)
     fit_scale(heads, table, share, random)
     past = _Past(table, rows, settings, random)
     weights = [p for name, p in heads.named_parameters() if name not in ("taken", "slow_s")]
@@ -168,14 +170,12 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
     heads.train()
     for _ in range(settings.steps):
         items = np.minimum(np.searchsorted(cumulative, random.random(settings.batch)), len(cumulative) - 1)
-        first, length = crop(table.count[items], random)
-        values = table.windows(items, first, length)
+        values = table.window(items)
         voice_mean = voice_mass = None
         if settings.adapts:
-            voice_mean, voice_mass = past.draw(items, values[:, : table.mean.shape[1]], length)
+            voice_mean, voice_mass = past.draw(items, values[:, : values.shape[1] // 2])
         x = heads.standardised(values, voice_mean, voice_mass)
-        clips = items % n
-        loss = _loss(heads, x, right[clips], mask[clips], wanted[clips], settings, random)
+        loss = _loss(heads, x, right[items], mask[items], wanted[items], settings, random)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(heads.parameters(), 5.0)
@@ -184,18 +184,9 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
     return heads.eval()
 
 
-def crop(count: NDArray[np.int64], random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First block and number of blocks of random windows: 1 to 3 s, half of them from the beginning, a third whole."""
-    length = np.minimum(random.integers(2, MOST_BLOCKS + 1, len(count)), count)
-    length = np.where(random.random(len(count)) < 0.33, np.minimum(count, MOST_BLOCKS), length)
-    first = (random.random(len(count)) * (count - length + 1)).astype(np.int64)
-    return np.where(random.random(len(count)) < 0.5, 0, first), length
-
-
 def fit_scale(heads: Heads, table: Table, share: NDArray[np.float64], random: np.random.Generator) -> None:
-    """Mean and deviation of whole clips as they are drawn."""
-    items = random.choice(len(share), 4096, p=share)
-    values = table.windows(items, np.zeros(len(items), np.int64), np.minimum(table.count[items], MOST_BLOCKS))
+    """Mean and deviation of windows as they are drawn."""
+    values = table.window(random.choice(len(share), 4096, p=share))
     heads.mean.copy_(values.mean(0))
     heads.scale.copy_(values.std(0).clamp_min(1e-4))
 
@@ -241,46 +232,38 @@ class _Past:
             for label in set(table.label[mates].tolist()):
                 self._of_mood[session, label] = mates[table.label[mates] == label]
 
-    def draw(self, items: NDArray[np.int64], own: Tensor, length: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def draw(self, items: NDArray[np.int64], own: Tensor) -> tuple[Tensor, Tensor]:
         """Mean [n, k] and frames [n, 1] of the streams of windows, the windows with them."""
-        table, random, n = self._table, self._random, len(self._table.clips)
+        table, random = self._table, self._random
         index: list[int] = []
         owner: list[int] = []
         for b, item in enumerate(items.tolist()):
-            copy, clip = divmod(item, n)
             if random.random() < self._settings.alone:
                 continue
             if random.random() < self._settings.same_mood:
-                mates = self._of_mood[int(table.session[clip]), int(table.label[clip])]
+                mates = self._of_mood[int(table.session[item]), int(table.label[item])]
             else:
-                mates = self._of_session[int(table.session[clip])]
+                mates = self._of_session[int(table.session[item])]
             drawn = mates[random.integers(len(mates), size=random.integers(1, 9))]
-            index += (drawn + copy * n).tolist()
+            index += drawn.tolist()
             owner += [b] * len(drawn)
-        mass = torch.from_numpy(length.astype(np.float32) * BLOCK_FRAMES)[:, None]
+        mass = table.mass(items)
         total = own * mass
         if index:
-            mates_mass = torch.from_numpy(table.count[index].astype(np.float32) * BLOCK_FRAMES)[:, None]
+            mates = np.array(index)
             where = torch.tensor(owner)
-            total = total.index_add(0, where, table.clip_mean[index] * mates_mass)
-            mass = mass.index_add(0, where, mates_mass)
+            total = total.index_add(0, where, table.window(mates)[:, : own.shape[1]] * table.mass(mates))
+            mass = mass.index_add(0, where, table.mass(mates))
         return total / mass, mass
 
 
-def hear(heads: list[Heads], table: Table, seconds: float | None, copy: int = 0) -> dict[str, NDArray[Any]]:
-    """What heads, averaged, say of every clip as a stream of its own, after so many seconds or at its end."""
-    n = len(table.clips)
-    items = np.arange(n) + copy * n
-    length = np.minimum(table.count[items], MOST_BLOCKS)
-    if seconds is not None:
-        length = np.minimum(length, round(2 * seconds))
+def hear(heads: list[Heads], table: Table) -> dict[str, NDArray[Any]]:
+    """What heads, averaged, say of every window as a stream of its own."""
     said: dict[str, Any] = {"logits": [], "arousal": [], "valence": []}
-    for at in range(0, n, 512):
-        part = slice(at, at + 512)
-        values = table.windows(items[part], np.zeros(len(items[part]), np.int64), length[part])
-        mass = torch.from_numpy(length[part].astype(np.float32) * BLOCK_FRAMES)[:, None]
+    for items in np.array_split(np.arange(len(table.clips)), max(1, len(table.clips) // 512)):
+        values = table.window(items)
         with torch.no_grad():
-            each = [h.hear(values, values[:, : table.mean.shape[1]], mass) for h in heads]
+            each = [h.hear(values, values[:, : values.shape[1] // 2], table.mass(items)) for h in heads]
         for place, name in enumerate(("logits", "arousal", "valence"), 1):
             said[name].append(sum(e[place] for e in each).numpy() / len(each))
     return {name: np.concatenate(parts) for name, parts in said.items()}

@@ -14,7 +14,7 @@ _VERSIONS = (5, 6)
 _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 
-class WeightsError(Exception):
+class WeightsError(ValueError):
     """The weights are missing or not what was expected; one sentence that says what to do."""
 
 
