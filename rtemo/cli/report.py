@@ -1,6 +1,7 @@
 """`rtemo report`: one call in, one page for a person out."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 if TYPE_CHECKING:
     from rtemo.cli.callreport.record import CallRecord
     from rtemo.config import Config
+    from rtemo.io.sources.file import FileSource
+    from rtemo.session import Session
 
 _PERIOD_S = 0.1
 
@@ -90,9 +93,10 @@ def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord
     roles_of = roles_for(names(roles), audio.channels, shown(path))
     if roles is not None:
         options = msgspec.structs.replace(options, roles=roles_of)
+    source = FileSource.from_options(str(path), options)
     session = Session(
         own_process(config),
-        sources=[FileSource.from_options(str(path), options)],
+        sources=[source],
         publishers=[record],
         mode="freewheel",
         on_progress=StartLine(),
@@ -100,8 +104,7 @@ def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord
     with term_as_interrupt():
         try:
             session.start()
-            while not session.wait(_PERIOD_S):
-                stop_if_told()
+            _wait(session, source)
         except KeyboardInterrupt:
             return None
         finally:
@@ -110,6 +113,22 @@ def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord
     for fault in session.publisher_faults:
         say(f"! {fault.where} {fault.action}: {fault.problem}")
     return not session.publisher_faults
+
+
+def _wait(session: "Session", source: "FileSource") -> None:
+    """Wait for the end of the file, with a bar on a terminal: a long call takes a while."""
+    with ExitStack() as stack:
+        show = None
+        if sys.stderr.isatty():
+            from rtemo.cli.progress import progress_bar
+            from rtemo.io.sources.files import FilesProgress
+
+            show = stack.enter_context(progress_bar())
+        while not session.wait(_PERIOD_S):
+            stop_if_told()
+            if show is not None:
+                done_s, total_s = source.done_s, source.duration_s
+                show(FilesProgress(done_s=done_s, total_s=total_s, files_done=0, files_failed=0, files_total=1))
 
 
 def _read_events(path: Path, record: "CallRecord") -> None:
