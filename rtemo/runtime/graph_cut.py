@@ -78,6 +78,11 @@ def cut_graph(data: bytes, inputs: Mapping[str, int], outputs: Sequence[str]) ->
     return bytes(whole + _packed(_MODEL_GRAPH, bytes(part)))
 
 
+def input_names(data: bytes) -> list[str]:
+    """Name the inputs of an ONNX model."""
+    return [_text_field(value, 1) for field, value in _parts(_graph_of(data)) if field == _INPUT]
+
+
 def _graph_of(data: bytes) -> memoryview:
     graphs = [value for field, value in _parts(memoryview(data)) if field == _MODEL_GRAPH]
     if len(graphs) != 1:
