@@ -39,7 +39,7 @@ from rtemo.api.events import (
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
-from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec
+from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec, carrier_of
 from rtemo.api.plugin import (
     AudioDemand,
     Emit,
@@ -201,6 +201,7 @@ __all__ = [
     "Window",
     "Word",
     "canonical_role",
+    "carrier_of",
     "check_seam",
     "choose_steps",
     "emotion_of",

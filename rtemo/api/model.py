@@ -1,6 +1,6 @@
 """ModelHandle: shared weights with explicit per-stream state, as plugins see them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -136,3 +136,22 @@ class ModelHandle(Protocol):
 
     def warm(self, state: Any, counts: Iterable[int]) -> None:
         """Run every count of rows once on zeros, leaving `state` as it is, so that no later call is a first one."""
+
+
+def carrier_of(model: ModelHandle, states: Collection[str]) -> ModelHandle | None:
+    """Give a handle that brings some states of a model on by a step, and computes nothing else.
+
+    For steps whose outputs nobody wants, as while nobody speaks: the states named become what `run` would make of them,
+    the others stay. It works on states that `model` has made, wants the inputs that its card names (more may be given)
+    and costs what the part of the network costs that leads to these states. To be called before `warm`.
+
+    Args:
+        model: A handle.
+        states: Names out of `card.states`.
+
+    Returns:
+        The handle; None where the runtime of the model has none.
+    """
+    carrier = getattr(model, "carrier", None)
+    found: ModelHandle | None = None if carrier is None else carrier(states)
+    return found

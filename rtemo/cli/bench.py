@@ -19,13 +19,25 @@ if TYPE_CHECKING:
 @click.option("--streams", default="1,16,64,256", show_default=True, help="Numbers of streams to measure.")
 @click.option("--seconds", type=Number(min=1), default=10.0, show_default=True, help="Audio per stream.")
 @click.option("--audio", "with_audio", is_flag=True, help="As if somebody took the processed audio of every stream.")
+@click.option(
+    "--speech",
+    "speech_share",
+    type=Number(0.0, 1.0),
+    default=1.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of its time in which a voice speaks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams.")
 @configured
-def command(config: "Config", streams: str, seconds: float, with_audio: bool, as_json: bool) -> None:
+def command(
+    config: "Config", streams: str, seconds: float, with_audio: bool, speech_share: float, as_json: bool
+) -> None:
     """Measure the cost of the chain: time per tick, per plugin and per stream, and streams per core.
 
     Synthetic voices go through the whole chain on one thread, faster than real time; what is timed is the driver's
     own work on every hop. Audio is only processed where somebody wants it, so without --audio only what events need.
+    In a call each party speaks for half of the time or less: --speech 0.5. The last column is processor time.
     """
     import msgspec
 
@@ -34,7 +46,7 @@ def command(config: "Config", streams: str, seconds: float, with_audio: bool, as
     counts = _counts(streams)
     costs: list[ChainCost] = []
     for count in counts:
-        costs.append(measure(config, count, seconds, with_audio=with_audio))
+        costs.append(measure(config, count, seconds, with_audio=with_audio, speech_share=speech_share))
         if as_json:
             click.echo(msgspec.json.encode(costs[-1]))
     if not as_json:
@@ -62,7 +74,7 @@ def _print(config: "Config", costs: "list[ChainCost]") -> None:
     console.print(
         f"{first.audio_s:.0f} s of audio per stream, {costs[-1].peak_memory_mib:.0f} MiB at the peak\n", highlight=False
     )
-    table = _table(("streams", "tick p50", "p99", "per stream", "streams/core", ""))
+    table = _table(("streams", "tick p50", "p99", "per stream", "streams/core", "", "cpu per stream"))
     for cost in costs:
         table.add_row(
             str(cost.streams),
@@ -71,6 +83,7 @@ def _print(config: "Config", costs: "list[ChainCost]") -> None:
             micros(cost.tick_mean_us / cost.streams),
             str(cost.streams_per_core),
             "✓" if cost.keeps_up else "! late",
+            micros(cost.tick_cpu_us / cost.streams),
         )
     console.print(table, "")
     table = _table(("BUSY of", "", *(f"{cost.streams}" for cost in costs)))

@@ -6,6 +6,7 @@ import time
 from functools import partial
 
 import msgspec
+import numpy as np
 
 from rtemo.api import PluginTiming
 from rtemo.api.units import samples_to_ms
@@ -23,6 +24,11 @@ _VOICE_S = 9.0
 _SETTLE_S = 3.0
 _CHUNK_HOPS = 16
 _NEVER_S = 1e9
+_APART = 7919  # samples between the places at which two streams are
+_TURNS_S = 8.0
+"""Time from the beginning of a turn to that of the next."""
+_LINE_NOISE = 1e-3
+"""Deviation of what is heard while nobody speaks, -60 dBFS: no line is quite silent."""
 
 
 class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +43,10 @@ class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
     tick_p50_us: float
     tick_p99_us: float
     tick_mean_us: float
+    tick_cpu_us: float
+    """Processor time of a tick; unlike time by the clock it does not grow while other programs run."""
+    speech_share: float
+    """Of the time of each stream, the share in which somebody speaks."""
     hop_us: float
     """Time there is for a tick."""
     streams_per_core: int
@@ -47,7 +57,9 @@ class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mib: float
 
 
-def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = False) -> ChainCost:
+def measure(
+    config: Config, streams: int, audio_s: float, *, with_audio: bool = False, speech_share: float = 1.0
+) -> ChainCost:
     """Run the chain over synthetic voices, as fast as possible, on this thread alone.
 
     No source, publisher or clock takes part: the time between two ticks is not counted, so what is measured is the
@@ -59,6 +71,7 @@ def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = 
         streams: How many.
         audio_s: Audio per stream to measure, after a few seconds that are not counted.
         with_audio: Take the processed audio of every stream; else nobody wants any, and what only serves it is not run.
+        speech_share: Share of the time in which a voice speaks, in turns of its own; in between there is faint noise.
 
     Raises:
         RtemoError: The chain cannot be opened.
@@ -77,10 +90,10 @@ def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = 
         engine.open()
     ready_s = time.perf_counter() - start_s
     try:
-        feeder = _Feeder(engine, streams)
+        feeder = _Feeder(engine, streams, speech_share)
         _feed(engine, feeder, _SETTLE_S)
         _clear(engine)
-        _feed(engine, feeder, audio_s)
+        cpu_us = _feed(engine, feeder, audio_s)
         health = engine.health()
         mean_us = engine.driver.tick_time.mean_ns() / 1e3
     finally:
@@ -94,6 +107,8 @@ def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = 
         tick_p50_us=health.tick_p50_us,
         tick_p99_us=health.tick_p99_us,
         tick_mean_us=mean_us,
+        tick_cpu_us=cpu_us,
+        speech_share=speech_share,
         hop_us=hop_us,
         streams_per_core=int(streams * hop_us / max(mean_us, 1e-3)),
         keeps_up=health.tick_p99_us < hop_us,
@@ -105,29 +120,41 @@ def measure(config: Config, streams: int, audio_s: float, *, with_audio: bool = 
 class _Feeder:
     """Gives every stream its own place in one of a few voices."""
 
-    def __init__(self, engine: Engine, streams: int) -> None:
+    def __init__(self, engine: Engine, streams: int, speech_share: float) -> None:
         rate_hz = engine.format.sample_rate_hz
         self._chunk = _CHUNK_HOPS * engine.format.hop_samples
         self._voices = [nonsense(_VOICE_S, rate_hz, seed) for seed in range(min(streams, _VOICES))]
         self._writers = [engine.open_stream(f"call-{index}", "0") for index in range(streams)]
+        self._turns = round(_TURNS_S * rate_hz)
+        self._spoken = round(speech_share * self._turns)
+        self._noise = (_LINE_NOISE * np.random.default_rng(0).standard_normal(rate_hz)).astype(np.float32)
         self._at = 0
 
     def write(self) -> None:
         """Write one chunk to every stream."""
         for index, writer in enumerate(self._writers):
             sound = self._voices[index % len(self._voices)]
-            start = (self._at + index * 7919) % (sound.shape[0] - self._chunk)
+            at = self._at + index * _APART
+            if at % self._turns >= self._spoken:
+                sound = self._noise
+            start = at % (sound.shape[0] - self._chunk)
             writer.write(sound[start : start + self._chunk])
         self._at += self._chunk
 
 
-def _feed(engine: Engine, feeder: _Feeder, audio_s: float) -> None:
-    for _ in range(round(audio_s / engine.format.hop_s / _CHUNK_HOPS)):
+def _feed(engine: Engine, feeder: _Feeder, audio_s: float) -> float:
+    """Run that much audio; give the processor time of a tick in us."""
+    spent_ns = 0
+    chunks = max(1, round(audio_s / engine.format.hop_s / _CHUNK_HOPS))
+    for _ in range(chunks):
         feeder.write()
         ticks = 0
+        start_ns = time.thread_time_ns()
         while ticks < _CHUNK_HOPS:
             ticks += engine.driver.step()
+        spent_ns += time.thread_time_ns() - start_ns
         engine.outbox.take(0.0)
+    return spent_ns / chunks / _CHUNK_HOPS / 1e3
 
 
 def _clear(engine: Engine) -> None:

@@ -78,6 +78,11 @@ def cut_graph(data: bytes, inputs: Mapping[str, int], outputs: Sequence[str]) ->
     return bytes(whole + packed(_MODEL_GRAPH, bytes(part)))
 
 
+def input_names(data: bytes) -> list[str]:
+    """Name the inputs of an ONNX model."""
+    return [text_field(value, 1) for field, value in parts(graph_of(data)) if field == _INPUT]
+
+
 def graph_of(data: bytes) -> memoryview:
     """The one graph of a model."""
     graphs = [value for field, value in parts(memoryview(data)) if field == _MODEL_GRAPH]

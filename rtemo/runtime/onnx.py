@@ -1,15 +1,18 @@
 """OnnxHandle: a model run by ONNX Runtime on one thread, its state bound in place."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import msgspec
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from rtemo.api import ModelCard, ModelError, StateTable, TensorSpec
+from rtemo.runtime.graph import GraphError
+from rtemo.runtime.graph_cut import cut_graph, input_names
 from rtemo.runtime.plan import Bench, graph_shape
 
 onnxruntime.disable_telemetry_events()  # `rtemo.telemetry` does more, unless the program imported the runtime first
@@ -46,6 +49,8 @@ class OnnxHandle:
 
     def __init__(self, card: ModelCard, data: bytes, device: str = "cpu") -> None:
         self.card = card
+        self._data = data
+        self._is_on_cpu = device == "cpu"
         self._session = open_session(card, data, providers(device))
         self._next_names = {name: card.next_states.get(name, f"next_{name}") for name in card.states}
         self._constants = {
@@ -97,10 +102,34 @@ class OnnxHandle:
 
     def warm(self, state: StateTable, counts: Iterable[int]) -> None:
         """Run every count of rows once on zeros, leaving `state` as it is, so that no later call is a first one."""
+        self._data = b""  # of which ONNX Runtime has a copy
         bench = self._bench(state)
         for count in counts:
             for gathered in (False, True):
                 bench.plan(count, gathered).run()
+
+    def carrier(self, states: Collection[str]) -> "OnnxHandle | None":
+        """Make the handle that `rtemo.api.carrier_of` describes, of the part of the graph that leads to `states`.
+
+        None for a graph that cannot be cut (one with graphs within nodes, or states that are no float32), and on a
+        device, where a second graph would cost more than it saves.
+        """
+        card = self.card
+        kept = {name: spec for name, spec in card.states.items() if name in states}
+        if not kept or not self._data or not self._is_on_cpu or any(spec.dtype != "float32" for spec in kept.values()):
+            return None
+        try:
+            part = cut_graph(self._data, {}, [self._next_names[name] for name in kept])
+        except GraphError:
+            return None
+        used = set(input_names(part))
+        named = {
+            "inputs": {name: spec for name, spec in card.inputs.items() if name in used},
+            "constants": {name: spec for name, spec in card.constants.items() if name in used},
+            "states": kept,
+            "outputs": {},
+        }
+        return OnnxHandle(msgspec.structs.replace(card, **named), part)
 
     def _bench(self, state: StateTable) -> Bench:
         bench = self._benches.get(state)

@@ -81,7 +81,9 @@ class GemProcessor(RowParts):
             verdicts.publish(complete)  # what the steps before found; every one of them is computed by now
         verdicts.show(block)
         self._consequences.follow(verdicts.verdict[:n], verdicts.is_alarmed[:n], block)
-        rows = self._ensemble.due(block.flags)
+        rows, quiet = self._ensemble.due(block.flags)
+        if len(quiet):
+            self._ensemble.carry(quiet, n)
         if len(rows):
             step = self._ensemble.step(rows)
             self._tell(verdicts.advance(step, self._ensemble.run(step, n)), emit)

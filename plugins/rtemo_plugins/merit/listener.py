@@ -5,7 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import EMOTIONS, Block, HopFlag, ModelHandle, StateTable, check_seam, choose_steps
+from rtemo.api import (
+    EMOTIONS,
+    Block,
+    HopFlag,
+    ModelHandle,
+    StateTable,
+    carrier_of,
+    check_seam,
+    choose_steps,
+)
 from rtemo.dsp.kernel import kernel
 from rtemo_plugins.merit.step import Step
 
@@ -14,6 +23,7 @@ STEP_HOPS = 4
 
 _SLACK_HOPS = STEP_HOPS - 1  # a step is computed before the next one is complete
 _BATCH_ROWS = 32  # the weights fall out of the cache between two ticks: to fetch them costs as much as 16 steps
+_QUIET_ROWS = 64  # which cost less
 _CROWD_ROWS = 16  # with more streams a step waits a hop for company; with fewer it is computed at once
 _POOLED = "pool_"
 _PAGES = 2  # one fills while the other waits to be computed
@@ -28,10 +38,16 @@ class Listener:
     step is complete will do, and `stagger` chooses. To the outside nothing shows, for the context of step j - 2 is
     what counts during step j, and before any there are zeros.
 
+    No event rests on the outputs of a step in which nobody speaks, outside of a turn. All that it leaves behind is what
+    the network knows of the room and of the sound before. Where nobody reads the context either, only these states are
+    brought on (`carry`), for less than the step costs: what is pooled begins anew with the turn anyhow, so that the
+    turn finds every state as if nothing had been left out.
+
     Args:
         model: The network; its states named `pool_…` belong to a turn.
         mel_count: Bands of a hop.
         capacity: Most streams.
+        has_reader: Whether somebody reads the context, which then must be right at every hop.
 
     Attributes:
         context: float32 [capacity, …], what counts at the present hop of each stream.
@@ -40,7 +56,7 @@ class Listener:
         ModelError: The network takes or gives something else.
     """
 
-    def __init__(self, model: ModelHandle, mel_count: int, capacity: int) -> None:
+    def __init__(self, model: ModelHandle, mel_count: int, capacity: int, *, has_reader: bool = True) -> None:
         card = model.card
         check_seam(
             card,
@@ -59,6 +75,7 @@ class Listener:
         self._table = table = StateTable(capacity)
         self._hops = table.add("hops", (), np.int64)
         self._is_waiting = table.add("is_waiting", (), np.bool_)
+        self._is_quiet = table.add("is_quiet", (), np.bool_)
         self._bands = table.add("bands", (*held, mel_count), np.float32)
         self._weight = table.add("weight", held, np.float32)
         self._is_speech = table.add("is_speech", held, np.bool_)
@@ -66,13 +83,18 @@ class Listener:
         self._newest = table.add("newest_context", context, np.float32)
         self.context: NDArray[np.float32] = table.add("context", context, np.float32)  # type: ignore[assignment]
         self._complete = np.zeros(capacity, np.int64)
+        lasting = [name for name in card.states if not name.startswith(_POOLED)]
+        self._carrier = None if has_reader else carrier_of(model, lasting)
         model.warm(self._network, {1, capacity})
+        if self._carrier is not None:
+            self._carrier.warm(self._network, {1, capacity})
 
     def hear(self, bands: NDArray[np.float32], block: Block) -> NDArray[np.int64]:
         """Take one hop of each stream, bands float32 [n, mel_count]; give the rows whose step is now complete."""
         count = _take_in(
             bands, block.marks["vad.speech"], block.marks["vad.voice"], block.start_sample, self._hops,
-            self._is_waiting, self._bands, self._weight, self._is_speech, self._position, self._complete,
+            self._is_waiting, self._is_quiet, self._bands, self._weight, self._is_speech,
+            self._position, self._complete,
         )  # fmt: skip
         return self._complete[:count]
 
@@ -80,14 +102,40 @@ class Listener:
         """Let the newest context of `rows` count; before the steps of this tick are computed, whichever they are."""
         self.context[rows] = self._newest[rows]
 
-    def due(self, flags: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Choose the rows whose step is to be computed in this tick; a stream that ends waits for nothing."""
+    def due(
+        self, flags: NDArray[np.uint8], is_in_turn: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Choose the rows whose step is to be computed in this tick; a stream that ends waits for nothing.
+
+        Args:
+            flags: uint8 [n].
+            is_in_turn: bool [capacity], whether a turn is going on.
+
+        Returns:
+            Rows to `run`, and rows to `carry`.
+        """
         waiting = np.flatnonzero(self._is_waiting[: len(flags)])
         if not len(waiting):
-            return waiting
+            return waiting, waiting
         waited = np.where(flags[waiting] & _LAST, _SLACK_HOPS, self._hops[waiting] % STEP_HOPS)
-        patience_hops = 1 if len(flags) > _CROWD_ROWS else 0
-        return waiting[choose_steps(waited, _SLACK_HOPS, _BATCH_ROWS, patience_hops)]
+        is_crowd = len(flags) > _CROWD_ROWS
+        patience_hops = 1 if is_crowd else 0
+        if self._carrier is None:
+            return waiting[choose_steps(waited, _SLACK_HOPS, _BATCH_ROWS, patience_hops)], waiting[:0]
+        is_quiet = self._is_quiet[waiting] & ~is_in_turn[waiting]
+        told, quiet = waiting[~is_quiet], waiting[is_quiet]
+        told = told[choose_steps(waited[~is_quiet], _SLACK_HOPS, _BATCH_ROWS, patience_hops)]
+        # Nobody waits for these, so they wait for each other.
+        patience_hops = _SLACK_HOPS if is_crowd else 0
+        return told, quiet[choose_steps(waited[is_quiet], _SLACK_HOPS, _QUIET_ROWS, patience_hops)]
+
+    def carry(self, rows: NDArray[np.int64], n: int) -> None:
+        """Bring the network past a step of some of n streams in which nobody speaks."""
+        assert self._carrier is not None
+        step = self.step(rows)
+        inputs = {"bands": step.bands, "weight": step.weight}
+        self._carrier.run(inputs, self._network, n if len(rows) == n else rows)
+        self._is_waiting[rows] = False
 
     def step(self, rows: NDArray[np.int64]) -> Step:
         """Collect the complete step of each of `rows`."""
@@ -137,6 +185,7 @@ def _take_in(
     start_sample: NDArray[np.int64],
     hops: NDArray[np.int64],
     is_waiting: NDArray[np.bool_],
+    is_quiet: NDArray[np.bool_],
     held_bands: NDArray[np.float32],
     held_weight: NDArray[np.float32],
     held_speech: NDArray[np.bool_],
@@ -156,6 +205,7 @@ def _take_in(
         hops[row] += 1
         if hops[row] % STEP_HOPS == 0:
             is_waiting[row] = True
+            is_quiet[row] = not held_speech[row, page].any()
             complete[count] = row
             count += 1
     return count

@@ -65,14 +65,15 @@ class MeritPlugin:
                 f"engine gives {context.format.hop_samples} at {context.format.sample_rate_hz} Hz",
                 "choose another `listen_bundle` for the merit plugin",
             )
-        listener = Listener(listen, format.mel_count, capacity)
+        is_enhancing = options.enhance and context.audio_demand != "never"
+        listener = Listener(listen, format.mel_count, capacity, has_reader=is_enhancing)
         turns = Turns(options, context.format.hop_s, capacity)
         late_hops = self.spec.latency_samples // format.hop_samples
         findings = Findings(listen.card, options.unsure_below, context.format.hop_s, late_hops, capacity)
         words = Words(listen.card, late_hops, capacity)
         enhancer: Enhancer | OnDemand | None = None
         with_bins = False
-        if options.enhance and context.audio_demand != "never":
+        if is_enhancing:
             always = self._enhancer(context, listener, format, capacity)
             enhancer, with_bins = always, always.wants_bins
             if context.audio_demand == "asked":
@@ -138,7 +139,10 @@ class MeritProcessor(RowParts):
         self._publish(complete)
         self._findings.show(block)
         self._words.show(block)
-        rows = self._listener.due(block.flags)
+        rows, quiet = self._listener.due(block.flags, self._turns.is_open)
+        if len(quiet):
+            self._listener.carry(quiet, block.n)
+            self._words.pass_over(quiet)
         if len(rows):
             self._step(rows, block, emit)
         for row in np.flatnonzero(block.flags & _LAST).tolist():
@@ -157,8 +161,9 @@ class MeritProcessor(RowParts):
             self._listener.forget_turn(row)
             self._turns.is_left[row] = _LISTENS in block.marks and block.marks[_LISTENS][row] == 1
         outputs = self._listener.run(step, block.n)
-        self._findings.settle(rows, outputs, self._turns.is_open[rows])
-        self._words.settle(rows, outputs, step.weight)
+        heard = self._turns.is_open[rows]
+        self._findings.settle(rows, outputs, heard)
+        self._words.settle(rows, outputs, step.weight, heard)
         estimates, renewed = self._turns.advance(step)
         self._tell(estimates, emit)
         for row in renewed:

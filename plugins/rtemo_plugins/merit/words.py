@@ -11,7 +11,11 @@ WORDS = 192
 """Numbers of a step."""
 
 MARKS = (
-    Mark("merit.words", shape=(WORDS,), meaning="what the listener's emotion experts say of the newest step"),
+    Mark(
+        "merit.words",
+        shape=(WORDS,),
+        meaning="what the listener's emotion experts say of the newest step of a turn",
+    ),
     Mark("merit.voiced", meaning="share of that step that has voice, 0 to 1"),
     Mark("merit.is_fresh", "uint8", (), 0, "1 at the one hop at which the words are new"),
 )
@@ -54,11 +58,30 @@ class Words:
         self._shown_voiced = table.add("shown_voiced", (), np.float32, np.nan)
         self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
 
-    def settle(self, rows: NDArray[np.int64], outputs: dict[str, NDArray[Any]], weight: NDArray[np.float32]) -> None:
-        """Take what the network gave for a step of `rows`; weight float32 [k, step_hops] tells the hops with voice."""
+    def settle(
+        self,
+        rows: NDArray[np.int64],
+        outputs: dict[str, NDArray[Any]],
+        weight: NDArray[np.float32],
+        heard: NDArray[np.bool_],
+    ) -> None:
+        """Take what the network gave for a step of `rows`; outside a turn (`heard` is false) the last words stay.
+
+        Args:
+            rows: int64 [k].
+            outputs: Of the network.
+            weight: float32 [k, step_hops], tells the hops with voice.
+            heard: bool [k].
+        """
         if self._is_told:
-            self._newest[rows] = outputs["words"]
+            self._newest[rows[heard]] = outputs["words"][heard]
             self._newest_voiced[rows] = weight.mean(axis=1)
+            self._is_new[rows] = True
+
+    def pass_over(self, rows: NDArray[np.int64]) -> None:
+        """Take note of a step of `rows` outside a turn, about which the network was not asked."""
+        if self._is_told:
+            self._newest_voiced[rows] = 0.0
             self._is_new[rows] = True
 
     def publish(self, rows: NDArray[np.int64]) -> None:

@@ -19,7 +19,6 @@ from rtemo.cli.analysis.dealer import Dealer
 from rtemo.cli.analysis.merging import MergedEvents
 from rtemo.cli.analysis.messages import (
     Begin,
-    Closing,
     Compiling,
     Crashed,
     Done,
@@ -48,7 +47,7 @@ from rtemo.io.publishers.jsonl import JsonlPublisher
 from rtemo.io.sources.files import FileFailure, FilesProgress, FilesSource, WaitingFile
 
 _PERIOD_S = 0.1
-_WIND_UP_S = 2.0
+_STOP_S, _FINISH_S = 2.0, 10.0
 _VAIN_STARTS = 3
 """How often in a row a worker may die before it is ready."""
 
@@ -62,7 +61,6 @@ class _Worker:
     def __init__(self, number: int, begin: Begin) -> None:
         self.number = number
         self.is_ready = False
-        self.is_closing = False
         self.done_s = 0.0
         ours, theirs = socket.socketpair()
         with theirs:
@@ -87,7 +85,7 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.pipe.close()
         try:
-            code = self.process.wait(_WIND_UP_S)
+            code = self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
@@ -215,8 +213,10 @@ class Crew:
             case Failed(call, problem, mend, is_partial):
                 file = self._files[call]
                 failure = FileFailure(path=file.path, error=RtemoError(problem, mend), is_partial=is_partial)
-                self.outcome.failures.append(failure)
-                self._complain(failure)
+                if str(failure.error) not in map(str, (known.error for known in self.outcome.failures)):
+                    # One that breaks off says so once more when it is begun again.
+                    self.outcome.failures.append(failure)
+                    self._complain(failure)
                 if not is_partial:
                     self._dealer.done(worker.number, call)
                     self._events.forget(call)
@@ -225,7 +225,7 @@ class Crew:
             case Unwritten(problem, is_all):
                 if is_all:
                     self.outcome.sink_failure = self.outcome.sink_failure or problem
-                else:
+                elif problem not in self.outcome.unwritten:
                     self.outcome.unwritten.append(problem)
             case Ready():
                 self._vain_starts = 0
@@ -240,8 +240,6 @@ class Crew:
 
                 if self._start_line is not None and worker is self._workers[0]:
                     self._start_line(WarmProgress(ready, total, is_over))
-            case Closing():
-                worker.is_closing = True
             case Refused(problem, mend):
                 raise RtemoError(problem, mend)
             case Crashed(problem):
@@ -258,8 +256,6 @@ class Crew:
         """Go on without a worker that died: its files are worked on again, or have had their second chance."""
         self._workers.remove(worker)
         ending = worker.end()
-        if worker.is_closing:
-            return
         self._done_s += self._finished_s.pop(worker.number, 0.0)
         self._events.leave(worker.number)
         again, given_up = self._dealer.leave(worker.number)
@@ -303,7 +299,7 @@ class Crew:
         """End all workers; what they still say counts, as long as they say it in time."""
         for worker in self._workers:
             worker.send(word)
-        until_s = time.monotonic() + _WIND_UP_S
+        until_s = time.monotonic() + (_FINISH_S if isinstance(word, Finish) else _STOP_S)
         with contextlib.suppress(RtemoError, RuntimeError):
             while self._workers and time.monotonic() < until_s:
                 by_connection = {worker.pipe.connection: worker for worker in self._workers}

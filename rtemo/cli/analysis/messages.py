@@ -108,12 +108,8 @@ class Progress(msgspec.Struct, tag="progress"):
     done_s: float
 
 
-class Closing(msgspec.Struct, tag="closing"):
-    """Last message: it ends in order."""
-
-
 ToWorker = Begin | Play | Finish | Stop
-FromWorker = Compiling | Ready | Refused | Crashed | Happened | Done | Failed | Unwritten | Remark | Progress | Closing
+FromWorker = Compiling | Ready | Refused | Crashed | Happened | Done | Failed | Unwritten | Remark | Progress
 
 
 class RawEvent(msgspec.Struct):
@@ -141,7 +137,7 @@ class _Kind(msgspec.Struct):
 _KIND = msgspec.msgpack.Decoder(_Kind)
 _TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
 _FROM_WORKER = msgspec.msgpack.Decoder(
-    Compiling | Ready | Refused | Crashed | _RawHappened | Done | Failed | Unwritten | Remark | Progress | Closing
+    Compiling | Ready | Refused | Crashed | _RawHappened | Done | Failed | Unwritten | Remark | Progress
 )
 
 Message = TypeVar("Message", bound=msgspec.Struct)

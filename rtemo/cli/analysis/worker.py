@@ -13,7 +13,6 @@ import msgspec
 from rtemo.api import AudioSink, Counters, Event, Fault, Publisher, RtemoError
 from rtemo.cli.analysis.messages import (
     Begin,
-    Closing,
     Compiling,
     Crashed,
     Done,
@@ -57,6 +56,7 @@ class Worker:
         self._pipe = pipe
         self._stop = threading.Event()
         self._is_ready = False
+        self._unwritten = 0
         self._calls: dict[Path, str] = {}
         self._results = _Results(pipe, begin.has_audio)
         self._source = source = DealtFiles(
@@ -103,17 +103,17 @@ class Worker:
             self._session.stop(reason)
         self._look()
         self._results.close()
-        if self._sink is not None:
-            for problem in self._sink.failures.values():
-                self._pipe.send(Unwritten(problem, is_all=False))
-        self._pipe.send(Closing())
 
     def _look(self) -> None:
         for fault in self._session.publisher_faults:
             raise RuntimeError(f"{fault.where}: {fault.problem}")
-        if self._sink is not None and self._sink.failure:
-            self._pipe.send(Unwritten(self._sink.failure, is_all=True))
-            self._results.close()
+        if self._sink is not None:
+            for problem in list(self._sink.failures.values())[self._unwritten :]:
+                self._pipe.send(Unwritten(problem, is_all=False))
+                self._unwritten += 1
+            if self._sink.failure:
+                self._pipe.send(Unwritten(self._sink.failure, is_all=True))
+                self._results.close()
         self._pipe.send(Progress(self._source.progress.done_s))
 
     def _listen(self) -> None:

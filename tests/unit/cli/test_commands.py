@@ -281,13 +281,17 @@ def test_keys_are_made_once_and_never_overwritten(capsys, tmp_path):
 
 
 def test_bench_measures_every_plugin(capsys):
-    done = call(capsys, "bench", "--chain", "level,vad", "--streams", "1,3", "--seconds", "1", "--json")
+    done = call(
+        capsys, "bench", "--chain", "level,vad", "--streams", "1,3", "--seconds", "1", "--speech", "0.5", "--json"
+    )
     costs = [json.loads(line) for line in done.out.splitlines()]
     assert [cost["streams"] for cost in costs] == [1, 3]
     for cost in costs:
         assert [plugin["name"] for plugin in cost["plugins"]] == ["level", "vad"]
         busy_us = sum(plugin["busy_p50_us"] for plugin in cost["plugins"])
         assert 0 < busy_us < 1.5 * cost["tick_p50_us"]
+        assert cost["tick_cpu_us"] > 0
+        assert cost["speech_share"] == 0.5
         assert cost["streams_per_core"] == pytest.approx(cost["streams"] * cost["hop_us"] / cost["tick_mean_us"], abs=1)
     table = call(capsys, "bench", "--chain", "level", "--streams", "2", "--seconds", "1").out
     assert "streams/core" in table
