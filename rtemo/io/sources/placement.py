@@ -24,8 +24,7 @@ _FILL_BURST_S = 20.0
 _MAX_SKEW_NS = 10_000_000_000  # capture times further off than this come from a clock that is wrong
 _MAX_HELD_PACKETS = 16
 _REMEMBERED_PACKETS = 64  # how far back a repeated packet is known for what it is
-_HALF = 1 << 31
-_WHOLE = 1 << 32
+_HALF, _WHOLE = 1 << 31, 1 << 32  # of the sequence numbers
 
 
 class PlacementCounts(msgspec.Struct, kw_only=True):
@@ -153,8 +152,7 @@ class Placement:
             return
         if self._doubtful is not None and not self._resolve(self._doubtful, packet, now_ns):
             return
-        ahead = (packet.sequence - self._number + _HALF) % _WHOLE - _HALF
-        ahead_samples = packet.start_sample - self._next_sample
+        ahead, ahead_samples = self._ahead(packet), packet.start_sample - self._next_sample
         if ahead_samples == 0 and ahead > 0:
             self._write(packet, ahead, now_ns)
         elif ahead <= 0:
@@ -324,15 +322,16 @@ class Placement:
     def _fill(self, packet: AudioPacket, ahead: int) -> None:
         """Fill the hole before a packet, or jump over it where it is longer than any that is believed."""
         start, end = self._next_sample, packet.start_sample
-        if end - start > MAX_HOLE_S * self.rate_hz:  # packets that were held before the beginning was known
-            self._jump(packet, ahead)
-            return
         reason = Hole.PAUSE if ahead == 1 else Hole.LOSS
-        if self._is_live and reason is Hole.PAUSE:
-            self._next_sample = end
-            return
-        if self._is_live and not self._fills.take(self._now_s, (end - start) / self.rate_hz):
-            self._jump(packet, ahead)  # no clock of a call runs that fast
+        # Longer holes lie between packets that were held before the beginning was known.
+        is_believed = end - start <= MAX_HOLE_S * self.rate_hz
+        if is_believed and self._is_live:
+            if reason is Hole.PAUSE:
+                self._next_sample = end
+                return
+            is_believed = self._fills.take(self._now_s, (end - start) / self.rate_hz)  # else no clock runs that fast
+        if not is_believed:
+            self._jump(packet, ahead)
             return
         self._next_sample = end
         self._batch.flush()
