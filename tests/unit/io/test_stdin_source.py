@@ -34,9 +34,9 @@ class Pipe:
         os.write(self.write_fd, data)
 
     def end(self) -> None:
-        if self.write_fd >= 0:
-            os.close(self.write_fd)
-        self.write_fd = -1
+        write_fd, self.write_fd = self.write_fd, -1  # first: a thread that feeds may end it at the same time
+        if write_fd >= 0:
+            os.close(write_fd)
 
 
 @pytest.fixture
