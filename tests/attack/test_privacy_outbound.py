@@ -63,7 +63,10 @@ def test_analysing_a_file_sends_nothing_and_writes_the_results_alone(guard, tmp_
     assert seen.code == 0, seen.err
     assert out.stat().st_size > 0
     assert seen.network == []
-    assert undeclared(seen.written, out) == []
+    assert (
+        undeclared(seen.written, out, out.parent) == []
+    )  # that the folder can be written is tried by a file without a name
+    assert {path.name for path in tmp_path.iterdir()} == {out.name}
     assert seen.left == []
 
 

@@ -72,13 +72,22 @@ def test_wheel_of_the_code_holds_no_weights_but_those_as_free_as_itself(wheels):
     assert set(metadata(wheels[0])["License-Expression"].split(" AND ")) == licences
 
 
+OURS = (
+    "emotion_rank_clap",
+    "end_of_turn",
+    "gem",
+    "gem_large",
+    "merit_enhance",
+    "merit_large",
+    "merit_listen",
+    "ranker",
+)
+
+
 def test_wheel_of_the_weights_holds_a_card_and_a_graph_each_and_nothing_that_runs(wheels):
     held = names(wheels[1])
     graphs = {name.rpartition("/")[0] for name in held if name.endswith((".onnx", ".graft"))}
-    assert graphs == {
-        f"rtemo_weights/{name}"
-        for name in ("emotion_rank_clap", "gem", "gem_large", "merit_enhance", "merit_large", "merit_listen", "ranker")
-    }
+    assert graphs == {f"rtemo_weights/{name}" for name in OURS}
     assert {name.rpartition("/")[0] for name in held if name.endswith("card.json")} == graphs
     assert not [name for name in held if name.endswith(".py") and not name.endswith("__init__.py")]
     assert metadata(wheels[1])["License-Expression"] == "CC-BY-NC-SA-4.0"
@@ -118,7 +127,16 @@ def stranger(wheels, tmp_path_factory):
 
 def test_installed_wheels_find_their_bundles_and_prove_them(stranger):
     done = stranger("card", with_weights=True)
-    ours = ["emotion-rank-clap", "gem", "gem-large", "merit-enhance", "merit-large", "merit-listen", "ranker"]
+    ours = [
+        "emotion-rank-clap",
+        "end-of-turn",
+        "gem",
+        "gem-large",
+        "merit-enhance",
+        "merit-large",
+        "merit-listen",
+        "ranker",
+    ]
     assert done.stdout.split() == sorted([*ours, *FREE]), done.stderr
     done = stranger("card", "merit-listen", "--check", with_weights=True)
     assert "The weights are those of this card." in done.stdout

@@ -38,6 +38,7 @@ def tokens_of(folder: Path, raters: Sequence[str] = ()) -> dict[str, str]:
     if not found:
         raise ConfigError("nobody is named who rates", "name each rater, as --rater anna --rater ben")
     if new:
-        text = "".join(f'[[token]]\nname = "{name}"\ntoken = "{token}"\n\n' for name, token in found.items())
+        scopes = 'scopes = ["read", "mark"]'
+        text = "".join(f'[[token]]\nname = "{name}"\ntoken = "{token}"\n{scopes}\n\n' for name, token in found.items())
         write_whole(path, text.encode())
     return found
