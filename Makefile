@@ -17,7 +17,7 @@ PIP := -m pip --quiet --disable-pip-version-check install
 # --no-deps: a lock holds everything already, so pip has nothing to resolve and may take nothing else.
 LOCKED := $(PIP) --no-deps --require-hashes --requirement
 OURS := --editable . --editable models/weights
-UNTIMED := tests/unit tests/golden tests/engine
+UNTIMED := tests/unit tests/golden tests/engine tests/contract
 PROJECTS := pyproject.toml models/weights/pyproject.toml
 
 $(VENV)/.base: requirements/base.txt requirements/build.txt $(PROJECTS)
@@ -54,7 +54,7 @@ contracts: $(VENV)/.test ## who may import whom
 pytest: $(VENV)/.test ## all tests
 	@$(BIN)/rtemo warm # else whichever test comes first would compile the kernels in its own time
 	@# What waits for nothing runs on all processors; what is timed, or listens to a device, has the machine to itself.
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(UNTIMED); untimed=$$?; \
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(UNTIMED); untimed=$$?; \
 	$(BIN)/python -m pytest $(UNTIMED:%=--ignore=%) tests && exit $$untimed
 
 attack: $(VENV)/.test ## the long form of the attacks and of other tests: minutes to hours, floods and faults
