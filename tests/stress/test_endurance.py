@@ -95,13 +95,15 @@ def test_sessions_one_after_the_other_free_their_memory_and_threads() -> None:
     tracemalloc.start()
     run()
     gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(10):
-        run()
-    gc.collect()
-    after = tracemalloc.get_traced_memory()[0]
+    grown_bytes = []
+    for _ in range(3):  # what leaks grows every time; what another test has left running may grow once
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(5):
+            run()
+        gc.collect()
+        grown_bytes.append(tracemalloc.get_traced_memory()[0] - before)
     tracemalloc.stop()
-    assert after - before < 200_000  # one engine's rings are 21 MB
+    assert min(grown_bytes) < 200_000  # one engine's rings are 21 MB
     assert threading.active_count() == threads
 
 
