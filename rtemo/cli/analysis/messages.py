@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rtemo.api import Counters, Event
-from rtemo.io.wire import decode_payload, encode
+from rtemo.api import Counters
+from rtemo.io.raw_event import RawEvent
+from rtemo.io.wire import encode
 
 
 class Begin(msgspec.Struct, tag="begin"):
@@ -112,29 +113,10 @@ ToWorker = Begin | Play | Finish | Stop
 FromWorker = Compiling | Ready | Refused | Crashed | Happened | Done | Failed | Unwritten | Remark | Progress
 
 
-class RawEvent(msgspec.Struct):
-    """An event whose payload is looked at once its kind is known."""
-
-    call: str
-    channel: str
-    plugin: str
-    seq: int
-    start_sample: int
-    end_sample: int
-    capture_ns: int
-    emit_ns: int
-    data: msgspec.Raw
-
-
 class _RawHappened(msgspec.Struct, tag="happened"):
     events: list[RawEvent]
 
 
-class _Kind(msgspec.Struct):
-    kind: str = ""
-
-
-_KIND = msgspec.msgpack.Decoder(_Kind)
 _TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
 _FROM_WORKER = msgspec.msgpack.Decoder(
     Compiling | Ready | Refused | Crashed | _RawHappened | Done | Failed | Unwritten | Remark | Progress
@@ -181,25 +163,9 @@ class Pipe:
         """
         message: FromWorker | _RawHappened = _FROM_WORKER.decode(self.connection.recv_bytes())
         if isinstance(message, _RawHappened):
-            return Happened([_whole(event) for event in message.events])
+            return Happened([event.whole() for event in message.events])
         return message
 
     def close(self) -> None:
         """Close this end."""
         self.connection.close()
-
-
-def _whole(raw: RawEvent) -> Event:
-    """Give the event back; both sides are one installation, so its kind is known here as it was there."""
-    data = decode_payload(_KIND.decode(raw.data).kind, raw.data, "msgpack")
-    return Event(
-        call=raw.call,
-        channel=raw.channel,
-        plugin=raw.plugin,
-        seq=raw.seq,
-        start_sample=raw.start_sample,
-        end_sample=raw.end_sample,
-        capture_ns=raw.capture_ns,
-        emit_ns=raw.emit_ns,
-        data=data,
-    )

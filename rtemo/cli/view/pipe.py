@@ -6,7 +6,8 @@ import msgspec
 
 from rtemo.api import Event
 from rtemo.config import ListenOptions
-from rtemo.io.wire import decode_payload, encode
+from rtemo.io.raw_event import RawEvent
+from rtemo.io.wire import encode
 
 _LENGTH_BYTES = 4
 
@@ -37,30 +38,11 @@ class Closing(msgspec.Struct, frozen=True, tag="closing"):
 Message = Opening | Lasting | Heard | Closing
 
 
-class _Tag(msgspec.Struct):
-    kind: str = ""
-
-
-class _RawEvent(msgspec.Struct):
-    """An event whose payload is looked at once its kind is known."""
-
-    call: str
-    channel: str
-    plugin: str
-    seq: int
-    start_sample: int
-    end_sample: int
-    capture_ns: int
-    emit_ns: int
-    data: msgspec.Raw
-
-
 class _RawHeard(msgspec.Struct, frozen=True, tag="heard"):
-    event: _RawEvent
+    event: RawEvent
 
 
 _DECODER = msgspec.msgpack.Decoder(Opening | Lasting | _RawHeard | Closing)
-_TAGS = msgspec.msgpack.Decoder(_Tag)
 
 
 def pack(message: Message) -> bytes:
@@ -88,15 +70,8 @@ class Unpacker:
                 message = _DECODER.decode(self._rest[at + _LENGTH_BYTES : end])
                 if not isinstance(message, _RawHeard):
                     messages.append(message)
-                elif (event := _event_of(message.event)) is not None:
+                elif isinstance((event := message.event.whole()).data, msgspec.Struct):
                     messages.append(Heard(event))
             at = end
         del self._rest[:at]
         return messages
-
-
-def _event_of(raw: _RawEvent) -> Event | None:
-    data = decode_payload(_TAGS.decode(raw.data).kind, raw.data, "msgpack")
-    if not isinstance(data, msgspec.Struct):
-        return None
-    return Event(**{**msgspec.structs.asdict(raw), "data": data})

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rtemo.api import Event, ProcessedBlock, RtemoError, StreamFacts, StreamFormat
 from rtemo.integrations.wyoming.options import WyomingOptions
 from rtemo.io.endpoints import Endpoint
-from rtemo.io.gateways.gateway import Gateway, need
+from rtemo.io.gateways.gateway import need
 from rtemo.io.gateways.peer import PeerError
+from rtemo.io.gateways.tcp_gateway import TcpGateway
 
 if TYPE_CHECKING:
     from rtemo.integrations.wyoming.talk import Talk
@@ -20,7 +21,7 @@ _CHANNEL = "0"
 _RATES_HZ = range(4_000, 192_001)
 
 
-class WyomingSource(Gateway):
+class WyomingSource(TcpGateway):
     """Takes audio of Wyoming clients in, each stretch from `audio-start` to `audio-stop` as a call of its own.
 
     The client is told `voice-started` and `voice-stopped`, findings as `rtemo-emotion` and so on, after `audio-stop`
@@ -39,7 +40,6 @@ class WyomingSource(Gateway):
         super().__init__(options, options.endpoint)
         self.publisher = _Findings(self)
         self.sink = _Enhanced(self) if options.enhanced else None
-        self._server: asyncio.Server | None = None
         self._talks: dict[str, Talk] = {}
 
     def check(self) -> Endpoint:
@@ -50,18 +50,6 @@ class WyomingSource(Gateway):
         """
         need("wyoming", "wyoming", "the source 'wyoming'")
         return super().check()
-
-    async def listen(self, host: str, port: int) -> int:
-        """Bind; returns the port."""
-        self._server = await asyncio.start_server(self._serve, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def hang_up(self) -> None:
-        """Close every connection."""
-        if self._server is not None:
-            self._server.close()
-        for connection in list(self._connections):
-            await connection.hang_up("source closed", is_broken=False)
 
     def has_call(self, call: str) -> bool:
         """Whether a client brings that call. Any thread."""
@@ -85,7 +73,8 @@ class WyomingSource(Gateway):
         """Let a call go that has ended, and whose client has been told. The thread of the source."""
         self._talks.pop(call, None)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """See `TcpGateway.serve`."""
         from rtemo.integrations.wyoming.talk import Talk
 
         talk = Talk(writer, self._options)

@@ -8,10 +8,10 @@ from typing import ClassVar
 from rtemo.api import RtemoError
 from rtemo.io.gateways import audiosocket_wire as wire
 from rtemo.io.gateways.connection import Connection
-from rtemo.io.gateways.gateway import Gateway
 from rtemo.io.gateways.options import AudioSocketOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.sender_clock import SenderClock
+from rtemo.io.gateways.tcp_gateway import TcpGateway
 
 _PAUSE_S = 1.0  # after one this long the sender's count of samples says nothing about time
 
@@ -43,7 +43,7 @@ class AudioSocketConnection(Connection):
         self._writer.transport.abort()
 
 
-class AudioSocketSource(Gateway):
+class AudioSocketSource(TcpGateway):
     """Calls from Asterisk's AudioSocket (dialplan application or channel driver), named by their UUID.
 
     Nothing is sent back but a hang-up at the end. The protocol numbers nothing: samples follow on each other.
@@ -58,21 +58,9 @@ class AudioSocketSource(Gateway):
     def __init__(self, options: AudioSocketOptions | None = None) -> None:
         self._options = options = options or AudioSocketOptions()
         super().__init__(options, options.endpoint)
-        self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> int:
-        """Bind; returns the port."""
-        self._server = await asyncio.start_server(self._serve, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def hang_up(self) -> None:
-        """Close every connection."""
-        if self._server is not None:
-            self._server.close()
-        for connection in list(self._connections):
-            await connection.hang_up("source closed", is_broken=False)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """See `TcpGateway.serve`."""
         connection = AudioSocketConnection(writer)
         problem = self.turned_away()
         if problem:

@@ -12,6 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtemo.dsp.whisper_mel import as_whisper_hears, log_mel_power
+from rtemo_models.kit.audio.speech import speech_of
 from rtemo_models.kit.corpora.clip import Clip
 
 RATE_HZ = 16_000
@@ -20,7 +21,7 @@ PREFIXES_S = (1.0, 2.0, 3.0)
 """Seconds heard; the last is all that the listener hears at once."""
 CUES = ("level_dbfs", "pitch_hz", "rate_per_s")
 _BATCH = 8
-_ACTIVE_DB = 35.0
+_AROUND_SAMPLES = 3_200
 
 
 class Features(NamedTuple):
@@ -77,14 +78,6 @@ class Ear:
         return np.asarray(pooled), np.asarray(words)
 
 
-def speech_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The speech of a clip: from what is within 35 dB of its loudest hop to its last such hop, with a little around."""
-    hops = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
-    level_db = 10 * np.log10((hops**2).mean(1) + 1e-12)
-    active = np.flatnonzero(level_db > level_db.max() - _ACTIVE_DB)
-    return samples[max(0, int(active[0]) * 160 - 3200) : int(active[-1] + 1) * 160 + 3200]
-
-
 def cues_of(samples: NDArray[np.float32]) -> tuple[float, float, float]:
     """Level of the loud half in dBFS, median pitch in Hz by autocorrelation, and peaks of energy per second."""
     hops = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
@@ -121,7 +114,8 @@ def open_features(cache: Path, data: Path, clips: Sequence[Clip], ear: Ear | Non
         ear = ear or Ear()
         for at in range(begin, min(begin + 8 * _BATCH, len(missing)), _BATCH):
             part = missing[at : at + _BATCH]
-            sounds = [speech_of(soundfile.read(data / clip.path, dtype="float32")[0]) for clip in part]
+            whole = [soundfile.read(data / clip.path, dtype="float32")[0] for clip in part]
+            sounds = [speech_of(samples, _AROUND_SAMPLES, _AROUND_SAMPLES) for samples in whole]
             heard = _hear(ear, part, sounds)
             pooled, words = (np.stack([one[k] for one in heard], 1).astype(np.float16) for k in (0, 1))
             for row, (clip, sound) in enumerate(zip(part, sounds, strict=True)):
