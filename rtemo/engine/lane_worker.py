@@ -191,12 +191,12 @@ class LaneWorker:
             jobs = self.queue.take(self.spec.max_batch, _POLL_S)
             if not jobs:
                 continue
-            self._busy_since_s = time.monotonic()
+            since_s = self._busy_since_s = time.monotonic()
             windows, worked = self._gather(jobs)
             results: Sequence[Any] = work(windows) if windows else ()
             if turn != self._turn:
                 return
-            self.busy.add(round((time.monotonic() - self._busy_since_s) * 1e9))
+            self.busy.add(round((time.monotonic() - since_s) * 1e9))
             self._busy_since_s = 0.0
             if len(results) != len(windows):
                 raise ValueError(f"it gave {len(results)} results for {len(windows)} windows")

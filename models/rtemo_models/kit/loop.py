@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -139,12 +139,7 @@ class Run(ABC, Generic[N]):
             most_norm: Norm that gradients are clipped to; None for no clipping.
             apart: Parameters that are clipped each by themselves; all together by default.
         """
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if most_norm is not None:
-            for part in apart or [list(self.net.parameters())]:
-                nn.utils.clip_grad_norm_(part, most_norm)
-        self.optimiser.step()
+        descend(loss, self.optimiser, apart or [list(self.net.parameters())], most_norm)
 
     def train(self, until: int | None = None) -> None:
         """Train to the last step, or to step `until` at most."""
@@ -173,6 +168,25 @@ class Run(ABC, Generic[N]):
             for optimiser, paces in self._paced:
                 for group, pace in zip(optimiser.param_groups, paces, strict=True):
                     group["lr"] = pace * rate
+
+
+def descend(
+    loss: Tensor, optimiser: torch.optim.Optimizer, parts: Sequence[Iterable[nn.Parameter]], most_norm: float | None
+) -> None:
+    """Gradients of a loss, clipped, and a step of the optimiser.
+
+    Args:
+        loss: A scalar.
+        optimiser: Of the parameters.
+        parts: Parameters, each part clipped by itself.
+        most_norm: Norm that they are clipped to; None for no clipping.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if most_norm is not None:
+        for part in parts:
+            nn.utils.clip_grad_norm_(part, most_norm)
+    optimiser.step()
 
 
 @torch.no_grad()

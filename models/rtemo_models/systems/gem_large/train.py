@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtemo.api import EXPERTS
+from rtemo_models.kit.loop import descend
 from rtemo_models.systems.gem_large.net import GemLarge, NetConfig, gate_of
 from rtemo_models.systems.gem_large.project import Projection, fit_projection
 from rtemo_models.systems.gem_large.windows import CROPS, EACH, Drawer, Windows
@@ -91,10 +92,7 @@ def train(material: Material, clips: Sequence[int], settings: Settings, seed: in
         gate = train_gate(torch.from_numpy(windows.logits[batch.rows]), settings.gate, random)
         score, said = net(components, gate)
         loss = loss_of(score, said, gate, torch.from_numpy(batch.is_there), settings)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
+        descend(loss, optimiser, [net.parameters()], 5.0)
         schedule.step()
     return net.eval()
 

@@ -6,10 +6,11 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rtemo.api import EMOTIONS
 from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.kit.loop import descend
 from rtemo_models.systems.merit_large.data import NEUTRAL, accepted
 from rtemo_models.systems.merit_large.features import WindowCache
 from rtemo_models.systems.merit_large.heads import Heads
@@ -176,10 +177,7 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
             voice_mean, voice_mass = past.draw(items, values[:, : values.shape[1] // 2])
         x = heads.standardised(values, voice_mean, voice_mass)
         loss = _loss(heads, x, right[items], mask[items], wanted[items], settings, random)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(heads.parameters(), 5.0)
-        optimiser.step()
+        descend(loss, optimiser, [heads.parameters()], 5.0)
         schedule.step()
     return heads.eval()
 

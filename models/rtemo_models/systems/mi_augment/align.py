@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from rtemo.api import EMOTIONS
+from rtemo_models.kit.loop import descend
 from rtemo_models.systems.mi_augment.data import Table
 from rtemo_models.systems.mi_augment.mi import Gaussian
 from rtemo_models.systems.mi_augment.settings import Align
@@ -58,10 +59,7 @@ def align(table: Table, rows: Tensor, settings: Align, seed: int) -> Aligned:
             loss = loss + nn.functional.cross_entropy(net.classify(t) + table.mask[worded], table.label[worded])
             loss = loss + settings.contrast * contrast(of, t, table.text[worded])
             loss = loss - settings.bound * net.law.log_of(of, t.detach()).mean() / t.shape[1]
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
+        descend(loss, optimiser, [net.parameters()], 5.0)
         schedule.step()
     return net.eval()
 

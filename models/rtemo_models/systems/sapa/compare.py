@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtemo_models.kit.command import config_option, data_option, set_option, task, work_option
+from rtemo_models.kit.loop import descend
 from rtemo_models.kit.recipe import read_recipe
 from rtemo_models.systems.sapa.communities import communities
 from rtemo_models.systems.sapa.data import chosen, language_of, read_heard
@@ -178,10 +179,7 @@ class Direction:
             drawn = self.of_source[torch.multinomial(self.weights, settings.batch, replacement=True)]
             said = net(batch.take(drawn))
             loss = nn.functional.cross_entropy(said.logits, self.label[drawn], label_smoothing=0.1) + more(said, drawn)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-            optimiser.step()
+            descend(loss, optimiser, [net.parameters()], 5.0)
         net.eval()
 
     def _hear(self, net: Net, batch: Batch):

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rtemo_models.kit.loop import descend
 from rtemo_models.systems.sapa.data import Heard
 from rtemo_models.systems.sapa.settings import Phones
 
@@ -113,10 +114,7 @@ def train_phones(
             blank=BLANK,
             zero_infinity=True,
         )
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
+        descend(loss, optimiser, [net.parameters()], 5.0)
         schedule.step()
     return net.eval()
 
