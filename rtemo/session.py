@@ -7,11 +7,14 @@ from types import TracebackType
 from typing import Any, Literal
 
 from rtemo.api import (
+    AskedPlugin,
+    AskingPublisher,
     AudioSink,
     Fault,
     Health,
     Payload,
     Publisher,
+    Queries,
     RtemoError,
     Source,
     StreamWriter,
@@ -95,6 +98,9 @@ class Session:
         self.engine.driver.source_counts = partial(counts_of, sources)
         admission = Admission(self.config.policy)
         self._desk = _Desk(self.engine, admission, is_local=True)
+        for publisher in publishers:
+            if self.queries is not None and isinstance(publisher, AskingPublisher):
+                publisher.lend_queries(self.queries)
         self._sources = [
             SourceThread(source, _Desk(self.engine, admission, is_local=getattr(source, "is_local", False)))
             for source in sources
@@ -114,6 +120,11 @@ class Session:
     def latency_samples(self) -> int:
         """Delay of the audio through the whole chain."""
         return self.engine.latency_samples
+
+    @property
+    def queries(self) -> Queries | None:
+        """What the chain looks for in words (`queries.ask("a caller losing patience")`); None where no plugin does."""
+        return next((plugin.queries for plugin in self._plugins if isinstance(plugin, AskedPlugin)), None)
 
     @property
     def emits(self) -> frozenset[str]:

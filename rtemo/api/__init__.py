@@ -54,6 +54,7 @@ from rtemo.api.plugin import (
     StreamProcessor,
 )
 from rtemo.api.publisher import Publisher
+from rtemo.api.queries import AskedPlugin, AskingPublisher, Queries
 from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.row_parts import RowPart, RowParts
 from rtemo.api.rows import StateTable
@@ -103,6 +104,8 @@ __all__ = [
     "SHARED_TYPES",
     "VOCABULARY",
     "Alert",
+    "AskedPlugin",
+    "AskingPublisher",
     "AudioDemand",
     "AudioInputError",
     "AudioSink",
@@ -159,6 +162,7 @@ __all__ = [
     "Prosody",
     "Publisher",
     "Quality",
+    "Queries",
     "QueryScore",
     "Rank",
     "Rationale",

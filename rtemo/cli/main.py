@@ -44,6 +44,7 @@ VERBS = {
     "export": Verb("rtemo.cli.export", "Write the events of a store as a table, CSV or Parquet.", "Serve"),
     "simulate": Verb("rtemo.cli.simulate", "Publish what was recorded once more, as if it happened now.", "Serve"),
     "erase": Verb("rtemo.cli.erase", "Erase what a store of events holds about a call.", "Serve"),
+    "ask": Verb("rtemo.cli.ask", "Have a running engine score voices by a description.", "Serve"),
     "top": Verb("rtemo.cli.top", "Watch load, WAIT, BUSY and xruns of a running publisher.", "Serve"),
     "keys": Verb("rtemo.cli.keys", "Make a key pair for an encrypted endpoint.", "Serve"),
     "warm": Verb("rtemo.cli.warm", "Compile all kernels ahead, for images and quick starts.", "Serve"),

@@ -42,9 +42,9 @@ class QueryClient:
         self.socket.setsockopt(zmq.IMMEDIATE, 1)  # queue no question for a publisher that is not there
         connect(self.socket, endpoint, curve)
 
-    def send(self, op: Op, call: str | None = None, after_pub_seq: int = 0) -> int | None:
+    def send(self, op: Op, call: str | None = None, after_pub_seq: int = 0, text: str | None = None) -> int | None:
         """Send a request and return its id, or None while nobody is connected."""
-        request = QueryRequest(op=op, id=next(self._ids), call=call, after_pub_seq=after_pub_seq)
+        request = QueryRequest(op=op, id=next(self._ids), call=call, after_pub_seq=after_pub_seq, text=text)
         try:
             self.socket.send(encode(request), zmq.NOBLOCK)
         except zmq.Again:
@@ -72,7 +72,14 @@ class QueryClient:
                 self.clock_offset_ms = reply.t_pub_ms - (sent_ms + utc_ms(time.time_ns())) / 2.0
             answers.append((reply, events))
 
-    def ask(self, op: Op, call: str | None = None, after_pub_seq: int = 0, timeout_s: float = 5.0) -> Answer:
+    def ask(
+        self,
+        op: Op,
+        call: str | None = None,
+        after_pub_seq: int = 0,
+        timeout_s: float = 5.0,
+        text: str | None = None,
+    ) -> Answer:
         """Send a request and wait for its answer.
 
         Raises:
@@ -82,7 +89,7 @@ class QueryClient:
         wanted = None
         while (left_s := deadline_s - time.monotonic()) > 0:
             if wanted is None:
-                wanted = self.send(op, call, after_pub_seq)
+                wanted = self.send(op, call, after_pub_seq, text)
             self.socket.poll(math.ceil(min(left_s, _RETRY_S if wanted is None else left_s) * 1000))
             for reply, events in self.receive():
                 if reply.id != wanted:

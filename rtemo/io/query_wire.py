@@ -14,7 +14,7 @@ from rtemo.io.wire import WireError
 REPLY_SCHEMA = "rtemo.reply/1"
 MAX_REQUEST_BYTES = 65_536
 
-Op = Literal["list", "snapshot", "replay", "health", "beat"]
+Op = Literal["list", "snapshot", "replay", "health", "beat", "queries", "ask", "forget"]
 
 
 class QueryRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -24,7 +24,7 @@ class QueryRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
         Op,
         Meta(
             description="`list` of calls, `snapshot` of last values, `replay` of events, `health` of the publisher, "
-            "or `beat`: a heartbeat at once."
+            "`beat`: a heartbeat at once; `queries` that voices are scored by, `ask` for one more, or `forget` one."
         ),
     ]
     id: Annotated[int | str | None, Meta(description="Comes back in the reply.")] = None
@@ -32,6 +32,9 @@ class QueryRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
         str | None, Meta(description="Call that is meant; absent for all calls that are going on, '' is the engine.")
     ] = None
     after_pub_seq: Annotated[int, Meta(ge=0, description="Replay what came after this number.")] = 0
+    text: Annotated[str | None, Meta(description="Query to ask for or to forget, as 'a caller losing patience'.")] = (
+        None
+    )
     limit: Annotated[int, Meta(ge=1, le=10_000, description="Most events in one reply to `replay`.")] = 1_000
 
 
@@ -81,6 +84,9 @@ class QueryReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     is_complete: Annotated[bool | None, Meta(description="Replay: nothing after `after_pub_seq` had been dropped.")] = (
         None
     )
+    queries: Annotated[
+        list[str] | None, Meta(description="What voices are scored by; after `ask` and `forget`, too.")
+    ] = None
     health: Annotated[PublisherHealth | None, Meta(description="Answer to `health`.")] = None
 
 

@@ -193,6 +193,21 @@ class Subscriber:
             raise EndpointError(f"{self._query_endpoint} gave no health report", "check what listens there")
         return health
 
+    def queries(self, ask: Collection[str] = (), forget: Collection[str] = (), timeout_s: float = 5.0) -> list[str]:
+        """List what the engine scores voices by, after asking for some more and taking others back.
+
+        Raises:
+            EndpointError: No answer came in time, or one was refused.
+        """
+        if isinstance(ask, str) or isinstance(forget, str):
+            raise TypeError("ask and forget are collections of queries, not one query")
+        desk = self._ask()
+        for text in forget:
+            desk.ask("forget", timeout_s=timeout_s, text=text)
+        for text in ask:
+            desk.ask("ask", timeout_s=timeout_s, text=text)
+        return desk.ask("queries", timeout_s=timeout_s)[0].queries or []
+
     def close(self) -> None:
         """Close everything; may be called twice."""
         if not self._context.closed:

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from rtemo.api import EndpointError, SpeechStart, StreamStart
+from rtemo.cli.main import main
 from rtemo.client import Notice, Subscriber
+from rtemo.config import Config
 from rtemo.io.publishers.zmq import ZmqPublisher
+from rtemo.session import Session
 from tests.fakes.zmq_ends import Publishing, emotion, event, free_ports, options, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -59,6 +62,43 @@ def test_only_wanted_calls_and_kinds_arrive() -> None:
             got = list(reader.events(0.5))
     assert [(wire.call, wire.stream_seq) for wire in got] == [("b b", 3), ("a", 3)]
     assert reader.lost_events == 0
+
+
+def test_queries_are_listed_asked_and_taken_back_over_the_query_socket(capfd: pytest.CaptureFixture[str]) -> None:
+    session = Session(Config(chain=("meaning",), plugins={"meaning": {"queries": ["tense"], "takes_queries": True}}))
+    publisher = ZmqPublisher(options())
+    assert session.queries is not None
+    publisher.lend_queries(session.queries)
+    with Publishing(publisher) as publishing:
+        with subscriber(publishing) as reader:
+            assert reader.queries() == ["tense"]
+            assert reader.queries(ask=["in  tears", "calm | tense"], forget=["tense"]) == ["in tears", "calm | tense"]
+            with pytest.raises(EndpointError, match="describes no voice"):
+                reader.queries(ask=[""])
+            with pytest.raises(EndpointError, match="2000 characters"):
+                reader.queries(ask=["x" * 2000])
+        assert session.queries.texts() == ("in tears", "calm | tense")
+        where = [
+            "--set",
+            f"publishers.zmq.query={publishing.query}",
+            "--set",
+            f"publishers.zmq.events={publishing.events}",
+        ]
+        with pytest.raises(SystemExit, match="0"):
+            main(["ask", "bored", "--forget", "in tears", *where])
+        assert capfd.readouterr().out.splitlines() == ["calm | tense", "bored"]
+        with pytest.raises(SystemExit, match="2"):
+            main(["ask", "--forget", "nothing", *where])
+        assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_chain_that_looks_for_nothing_in_words_says_so_to_who_asks() -> None:
+    assert Session(Config(chain=("level",))).queries is None
+    with Publishing(ZmqPublisher(options())) as publishing, subscriber(publishing) as reader:
+        with pytest.raises(EndpointError, match="looks for nothing in words"):
+            reader.queries(ask=["tense"])
+        with pytest.raises(TypeError, match="collections"):
+            reader.queries(ask="tense")
 
 
 def test_one_name_in_place_of_a_collection_is_a_clear_mistake() -> None:

@@ -14,6 +14,7 @@ from rtemo.engine.engine import Engine
 from rtemo.engine.lane_worker import LentContext
 from rtemo.engine.options import EngineOptions
 from rtemo.runtime import ModelStore
+from rtemo_plugins.meaning.book import Book
 from rtemo_plugins.meaning.options import MeaningOptions, QueryRule
 from rtemo_plugins.meaning.plugin import MeaningPlugin
 from rtemo_plugins.meaning.queries import PLAIN, Query, read_queries
@@ -99,7 +100,7 @@ def test_of_a_turn_of_which_a_jump_has_left_next_to_nothing_nothing_is_scored(bu
     turns = Turns()
     turns.begin(1, 0, 0)
     options = MeaningOptions(queries=QUERIES, **bundles)
-    work = Work(LentContext(StreamFormat(), FakeStore), options, read_queries(QUERIES), turns)
+    work = Work(LentContext(StreamFormat(), FakeStore), options, Book(options), turns)
     sound = turn(0.3)[: 2 * RATE_HZ]
     left, whole = (
         Window(SimpleNamespace(id=1), sound[-count:], len(sound) - count, STRIDE) for count in (160, RATE_HZ)
@@ -112,11 +113,72 @@ def test_without_a_query_and_of_whom_only_the_timing_is_known_nothing_is_scored(
     assert not scores(play(bundles, {"a": turn(0.3)}, analysis="timing", queries=QUERIES))
 
 
+def test_what_is_asked_while_it_runs_is_scored_from_the_next_window_on_until_it_is_forgotten(
+    bundles: dict[str, str],
+) -> None:
+    turns = Turns()
+    turns.begin(1, 0, 0)
+    options = MeaningOptions(takes_queries=True, **bundles)
+    book = Book(options)
+    work = Work(LentContext(StreamFormat(), FakeStore), options, book, turns)
+    sound = turn(0.3)[: 2 * RATE_HZ]
+
+    def said() -> list[tuple[str, float | None]]:
+        (result,) = work([Window(SimpleNamespace(id=1), sound, 0, STRIDE)])  # type: ignore[arg-type]
+        return [] if result is None else [(score.query, score.z) for score in result.meanings]
+
+    assert said() == []
+    assert book.ask("  a loud voice ") == "a loud voice"
+    for _ in range(20):
+        stands = said()
+    assert [query for query, z in stands] == ["a loud voice"]
+    assert stands[0][1] is not None
+    book.ask("quiet | loud")
+    stands = said()
+    assert [query for query, z in stands] == ["a loud voice", "quiet | loud"]
+    assert stands[0][1] is not None, "what was known of the other query stays"
+    assert stands[1][1] is None
+    book.forget("a loud voice")
+    assert [query for query, z in said()] == ["quiet | loud"]
+    book.forget("quiet|loud")
+    assert said() == []
+
+
+def test_an_engine_that_takes_queries_hears_them_though_it_began_with_none(bundles: dict[str, str]) -> None:
+    plugin = MeaningPlugin(MeaningOptions(takes_queries=True, **bundles))
+    plugin.queries.ask(QUERIES[0])
+    engine = Engine([ear(), plugin], EngineOptions(capacity=8, ring_s=30.0), is_live=False, open_store=FakeStore)
+    assert {e.data.query for e in scores(freewheel.play(engine, {"a": turn(0.3)}, "person"))} == {QUERIES[0]}
+
+
+def test_queries_that_are_fixed_or_under_a_rule_or_too_many_stay_as_they_are() -> None:
+    rule = QueryRule(name="loud", query="a  loud voice", above=0.0)
+    fixed = Book(MeaningOptions(queries=QUERIES))
+    for change in (fixed.ask, fixed.forget):
+        with pytest.raises(ConfigError, match="fixed"):
+            change(QUERIES[0])
+    book = Book(MeaningOptions(queries=QUERIES, alerts=(rule,), takes_queries=True))
+    with pytest.raises(ConfigError, match="rests on"):
+        book.forget(QUERIES[0])
+    with pytest.raises(ConfigError, match="is not asked"):
+        book.forget("in tears")
+    with pytest.raises(ConfigError, match="describes no voice"):
+        book.ask(" ")
+    before = book.now
+    assert book.ask(QUERIES[1]) == QUERIES[1]
+    assert book.now == before
+    for number in range(30):
+        book.ask(f"voice {number}")
+    with pytest.raises(ConfigError, match="33 queries"):
+        book.ask("one too many")
+    assert len(book.texts()) == 32
+
+
 def test_a_stand_is_told_once_there_are_enough_scores_to_stand_among() -> None:
-    spread = Spread(1)
+    spread = Spread()
     random = np.random.default_rng(0)
     drawn = random.normal(0.2, 0.05, 400)
-    stands = [spread.add(np.array([value]))[0] for value in drawn]
+    stands = [spread.add(value) for value in drawn]
     assert stands[:19] == [None] * 19
     assert stands[-1] == pytest.approx((drawn[-1] - drawn.mean()) / drawn.std(ddof=1), abs=0.01)
 

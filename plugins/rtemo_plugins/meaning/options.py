@@ -37,6 +37,10 @@ class MeaningOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "'losing patience | calm and content'."
         ),
     ] = ()
+    takes_queries: Annotated[
+        bool,
+        Meta(description="Whether queries may be asked and taken back while it runs, by who may ask the query socket."),
+    ] = False
     alerts: Annotated[tuple[QueryRule, ...], Meta(description="Rules for alerts on scores.")] = ()
     stride_s: Annotated[float, Meta(ge=0.25, le=10, description="Time between two scores of a turn, in s.")] = 1.0
     first_s: Annotated[float, Meta(gt=0, le=3, description="Time of a turn before its first score, in s.")] = 1.0

@@ -16,18 +16,26 @@ from rtemo.api.lane import STRIDE
 from rtemo.api.turns import TurnNoter, Turns
 from rtemo.dsp.whisper_mel import RATE_HZ
 from rtemo_plugins.meaning.alerts import Teller
+from rtemo_plugins.meaning.book import Book
 from rtemo_plugins.meaning.options import MeaningOptions
-from rtemo_plugins.meaning.queries import read_queries
 from rtemo_plugins.meaning.work import FRAME_SAMPLES, Work
 
 
 class MeaningPlugin:
-    """The factory; see the README beside this file."""
+    """The factory; see the README beside this file.
+
+    Attributes:
+        queries: What it looks for; may change while the engine runs, where the options let it.
+
+    Raises:
+        ConfigError: A query cannot be read.
+    """
 
     options_type: ClassVar[type[MeaningOptions]] = MeaningOptions
 
     def __init__(self, options: MeaningOptions) -> None:
         self._options = options
+        self.queries = Book(options)
 
     @property
     def spec(self) -> PluginSpec:
@@ -43,16 +51,16 @@ class MeaningPlugin:
         )
 
     def open(self, context: PluginContext, capacity: int) -> TurnNoter:
-        """Ask for the lane and make a processor; without a query there is nothing to do.
+        """Ask for the lane and make a processor; without queries now or later there is nothing to do.
 
         Raises:
-            ConfigError: A query cannot be read, or a rule is about none of them.
+            ConfigError: A rule is about none of the queries.
             ModelError: A bundle is missing, or the engine's rate is another.
         """
         options, turns = self._options, Turns()
-        queries = read_queries(options.queries)
-        teller = Teller(options.alerts, queries, turns)
-        if not queries:
+        book = self.queries
+        teller = Teller(options.alerts, book.now, turns)
+        if not (book.now or options.takes_queries):
             return TurnNoter(turns)
         if context.format.sample_rate_hz != RATE_HZ:
             raise ModelError(
@@ -64,7 +72,7 @@ class MeaningPlugin:
             context.card(name)
 
         def open_work(lent: LaneContext, given: Any) -> LaneWork:
-            return Work(lent, given, queries, turns)
+            return Work(lent, given, book, turns)
 
         spec = LaneSpec(
             name="score",

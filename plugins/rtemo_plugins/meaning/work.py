@@ -1,5 +1,6 @@
 """Work: hears the newest seconds of every stream and scores them against the queries; on the lane's own thread."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from rtemo.api import LaneContext, ModelError, ModelHandle, QueryScore, Window
 from rtemo.api.lane import STRIDE
 from rtemo.api.turns import Turn, Turns
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
+from rtemo_plugins.meaning.book import Book
 from rtemo_plugins.meaning.options import MeaningOptions
 from rtemo_plugins.meaning.queries import Query, directions
 
@@ -36,27 +38,23 @@ class _Job(NamedTuple):
 
 
 class Spread:
-    """Mean and deviation of all scores of one stream so far, by query, by Welford's way.
+    """Mean and deviation of all scores of one query on one stream so far, by Welford's way."""
 
-    Args:
-        count: Queries.
-    """
-
-    def __init__(self, count: int) -> None:
+    def __init__(self) -> None:
         self._count = 0
-        self._mean = np.zeros(count)
-        self._sum = np.zeros(count)
+        self._mean = 0.0
+        self._sum = 0.0
 
-    def add(self, scores: NDArray[np.float64]) -> list[float | None]:
-        """Take scores in and tell where they stand, in deviations; None while there are few."""
+    def add(self, score: float) -> float | None:
+        """Take a score in and tell where it stands, in deviations; None while there are few."""
         self._count += 1
-        away = scores - self._mean
+        away = score - self._mean
         self._mean += away / self._count
-        self._sum += away * (scores - self._mean)
+        self._sum += away * (score - self._mean)
         if self._count < _LEAST_SCORES:
-            return [None] * len(scores)
-        deviation = np.sqrt(self._sum / (self._count - 1)) + 1e-6
-        return [round(float(z), 3) for z in (scores - self._mean) / deviation]
+            return None
+        deviation = math.sqrt(self._sum / (self._count - 1)) + 1e-6
+        return round((score - self._mean) / deviation, 3)
 
 
 class Work:
@@ -65,16 +63,16 @@ class Work:
     Args:
         context: Lends the models.
         options: Of the plugin.
-        queries: What is looked for.
+        book: What is looked for.
         turns: When each stream spoke.
 
     Raises:
         ModelError: A bundle is missing, or two do not fit together.
     """
 
-    def __init__(self, context: LaneContext, options: MeaningOptions, queries: Sequence[Query], turns: Turns) -> None:
+    def __init__(self, context: LaneContext, options: MeaningOptions, book: Book, turns: Turns) -> None:
         self._options = options
-        self._queries = queries
+        self._book = book
         self._turns = turns
         self._listen = listen = context.model(options.listen_bundle)
         self._frames = listen.card.inputs["there"].shape[0]
@@ -84,14 +82,19 @@ class Work:
         check_clap(clap, listen, options)
         self._clap_state = clap.new_state(max(options.max_batch, 8))
         self._text_width = clap.card.inputs["text"].shape[0]
-        sentence = context.sentence(options.sentence_bundle)
-        self._directions = directions(queries, lambda texts: self._project(sentence.embed(texts)))
-        self._spreads: dict[int, Spread] = {}
+        self._sentence = context.sentence(options.sentence_bundle)
+        self._queries: tuple[Query, ...] = ()
+        self._directions = np.zeros((0, clap.card.outputs["voice"].shape[0]), np.float32)
+        self._look()
+        self._spreads: dict[int, dict[str, Spread]] = {}
         self._points: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def __call__(self, windows: Sequence[Window]) -> list[Scores | None]:
         """Scores for each window, or None; of one stream the windows come one after the other."""
         results: list[Scores | None] = [None] * len(windows)
+        self._look()
+        if not self._queries:
+            return results
         for stream in [stream for stream in self._spreads if not self._turns.knows(stream)]:
             del self._spreads[stream]
         jobs = [job for number, window in enumerate(windows) if (job := self._prepare(number, window)) is not None]
@@ -99,6 +102,21 @@ class Work:
             for job, point in zip(jobs, self._hear([job.samples for job in jobs]), strict=True):
                 results[job.number] = self._score(job, point)
         return results
+
+    def _look(self) -> None:
+        """Make directions of what is looked for now, where that has changed."""
+        queries = self._book.now
+        if queries is self._queries:
+            return
+        known = dict(zip(self._queries, self._directions, strict=True))
+        new = [query for query in queries if query not in known]
+        if new:
+            found = directions(new, lambda texts: self._project(self._sentence.embed(texts)))
+            known.update(zip(new, found, strict=True))
+        self._queries = queries
+        self._directions = np.array([known[query] for query in queries], np.float32).reshape(
+            -1, self._directions.shape[1]
+        )
 
     def _prepare(self, number: int, window: Window) -> _Job | None:
         stream, is_final = window.stream.id, window.trigger != STRIDE
@@ -136,28 +154,31 @@ class Work:
 
     def _score(self, job: _Job, point: NDArray[np.float32]) -> Scores:
         key = job.window.stream.id, job.turn.start_sample
-        before = self._points.pop(key, None)
-        if before is not None:
-            point = (1 - self._options.share) * before + self._options.share * point
+        last = self._points.pop(key, None)
+        if last is not None:
+            point = (1 - self._options.share) * last + self._options.share * point
             point = point / max(float(np.linalg.norm(point)), 1e-9)
         if not job.is_final:
             self._points[key] = point
             while len(self._points) > 4096:  # turns whose end was never heard
                 self._points.pop(next(iter(self._points)))
-        scores = (self._directions @ point).astype(np.float64)
+        scores = (self._directions @ point).astype(np.float64).tolist()
         speech_s = round((job.window.end_sample - job.turn.start_sample) / RATE_HZ, 3)
         trigger = "stride" if not job.is_final else "stream_end" if job.turn.is_last else "turn_end"
-        spread = self._spreads.setdefault(job.window.stream.id, Spread(len(scores)))
+        before = self._spreads.get(job.window.stream.id, {})
+        spreads = self._spreads[job.window.stream.id] = {
+            query.text: before.get(query.text) or Spread() for query in self._queries
+        }
         meanings = [
             QueryScore(
                 query=query.text,
-                score=round(float(score), 4),
-                z=z,
+                score=round(score, 4),
+                z=spreads[query.text].add(score),
                 speech_s=speech_s,
                 trigger=trigger,
                 is_final=job.is_final,
             )
-            for query, score, z in zip(self._queries, scores, spread.add(scores), strict=True)
+            for query, score in zip(self._queries, scores, strict=True)
         ]
         return Scores(job.turn.start_sample, meanings)
 

@@ -1,9 +1,10 @@
-"""QueryDesk: answers snapshot, replay, list and health requests of subscribers."""
+"""QueryDesk: answers what subscribers ask: last values, replays, lists, health, and queries in words."""
 
 import time
 
 import zmq
 
+from rtemo.api import ConfigError, Queries
 from rtemo.io.publishers.history import CallRecord, History
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.query_wire import (
@@ -30,12 +31,19 @@ class QueryDesk:
         is_beat_wanted: Whether somebody has asked for a heartbeat; the publisher resets it.
         published_bytes: For the health report; kept by the publisher.
         refused_clients: For the health report; kept by the publisher.
+
+    Args:
+        socket: A bound ROUTER.
+        history: What was published.
+        numbering: Of what was published.
+        queries: What clients may ask the chain to look for; None where it looks for nothing in words.
     """
 
-    def __init__(self, socket: Socket, history: History, numbering: Numbering) -> None:
+    def __init__(self, socket: Socket, history: History, numbering: Numbering, queries: Queries | None = None) -> None:
         self._socket = socket
         self._history = history
         self._numbering = numbering
+        self._queries = queries
         self._since_s = time.monotonic()
         self.is_beat_wanted = False
         self.published_bytes = 0
@@ -70,9 +78,28 @@ class QueryDesk:
             self.is_beat_wanted = True
         elif request.op == "health":
             reply.health = self._health()
+        elif request.op in ("queries", "ask", "forget"):
+            reply.error = self._about_queries(request, reply)
+            reply.ok = reply.error is None
         else:
             frames = self._about_calls(request, reply)
         return [encode(reply), *frames]
+
+    def _about_queries(self, request: QueryRequest, reply: QueryReply) -> QueryProblem | None:
+        queries = self._queries
+        if queries is None:
+            return QueryProblem(
+                problem="the chain looks for nothing in words", mend="put a plugin into it that scores voices by words"
+            )
+        try:
+            if request.op == "ask":
+                queries.ask(request.text or "")
+            elif request.op == "forget":
+                queries.forget(request.text or "")
+        except ConfigError as error:
+            return QueryProblem(problem=error.problem, mend=error.mend)
+        reply.queries = list(queries.texts())
+        return None
 
     def _about_calls(self, request: QueryRequest, reply: QueryReply) -> list[bytes]:
         records = self._records(request)

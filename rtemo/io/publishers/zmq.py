@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import zmq
 
-from rtemo.api import Event, StreamFormat
+from rtemo.api import Event, Queries, StreamFormat
 from rtemo.io.connections import Connections
 from rtemo.io.curve import Door
 from rtemo.io.endpoints import Endpoint, parse_endpoint
@@ -72,6 +72,7 @@ class ZmqPublisher:
         self._states: StateFeed | None = None
         self._connections: list[Connections] = []
         self._desk: QueryDesk
+        self._queries: Queries | None = None
         self._owner = 0
         self._beat_s = 0.0
         self._heartbeat_topics: dict[str, bytes] = {}
@@ -105,6 +106,10 @@ class ZmqPublisher:
             check_free(endpoint, f"publishers.zmq.{name}")
         return wanted
 
+    def lend_queries(self, queries: Queries) -> None:
+        """Take what clients may ask the chain to look for; before `open`."""
+        self._queries = queries
+
     def open(self) -> None:
         """Bind the three sockets.
 
@@ -134,7 +139,7 @@ class ZmqPublisher:
         except BaseException:
             self.close()
             raise
-        self._desk = QueryDesk(query, self._history, self._numbering)
+        self._desk = QueryDesk(query, self._history, self._numbering, self._queries)
         self._states = StateFeed(
             state,
             state_subscriptions,
