@@ -92,6 +92,21 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     """`starting`, `running` or `restarting`."""
 
 
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
+    """How one of several processes fares that share the calls of one server."""
+
+    name: str
+    """Its number; one that takes the place of another has the same."""
+    state: str
+    """`starting`, `running`, `late` (nothing heard from it for half a second), `leaving` or `restarting`."""
+    streams: int = 0
+    """Streams that clients have open there."""
+    load: float = 0.0
+    late_p99_us: float = 0.0
+    restarts: int = 0
+    """How often another has taken its place since the start of the session."""
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health", omit_defaults=True):
     """The engine's own state, about once a second."""
 
@@ -112,6 +127,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     """Memory of the past that lanes look into, of one stream."""
     sources: tuple[SourceCounts, ...] = ()
     """What has come to sources that strangers connect to."""
+    workers: tuple[WorkerState, ...] = ()
+    """The processes that share the calls, where there are several; what stands above is of all together."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
@@ -120,7 +137,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fa
     where: str
     problem: str
     action: str
-    """What the engine did: `bypassed`, `closed`, `retrying`, or `dropped` for what was too much."""
+    """What was done: `bypassed`, `closed`, `retrying`, `dropped` for what was too much, or `moved`: the call goes on in
+    another process, with fresh state."""
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="source"):

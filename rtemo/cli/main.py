@@ -39,6 +39,7 @@ VERBS = {
     "corpus": Verb("rtemo.cli.corpus.group", "Make a corpus of rated turns from recordings.", "Listen"),
     "say": Verb("rtemo.cli.say", "Speak a text, or tell whether a recording was made by rtemo.", "Speak"),
     "serve": Verb("rtemo.cli.serve", "Take many calls in over ZeroMQ and publish their events.", "Serve"),
+    "workers": Verb("rtemo.cli.workers", "List, add and remove the workers of a running server.", "Serve"),
     "subscribe": Verb("rtemo.cli.subscribe", "Print the events of a running publisher.", "Serve"),
     "board": Verb("rtemo.cli.board", "Watch which calls of a running publisher need a person first.", "Serve"),
     "export": Verb("rtemo.cli.export", "Write the events of a store as a table, CSV or Parquet.", "Serve"),

@@ -1,9 +1,8 @@
 """`rtemo serve`: many calls in, their events out."""
 
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,13 +10,32 @@ from rtemo.cli.options import configured, own_process
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt, term_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from rtemo.cli.serving.drain import Drain
     from rtemo.config import Config
     from rtemo.session import Session
 
 _PATIENCE_S = 0.2
-_EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality", "fault", "session_end")
+_MOST_WORKERS = 256
+
+
+class Workers(click.ParamType):
+    """A number of processes, or as many as there are processors."""
+
+    name = "workers"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number or `auto`."""
+        from rtemo.cluster.processors import count_processors
+
+        if value == "auto":
+            return count_processors()
+        try:
+            number = int(str(value))
+        except ValueError:
+            number = 0
+        if not 1 <= number <= _MOST_WORKERS:
+            self.fail(f"{value!r} is neither 'auto' nor a number from 1 to {_MOST_WORKERS}", param, ctx)
+        return number
 
 
 @click.command("serve")
@@ -40,6 +58,13 @@ _EVENTFUL = ("session_start", "stream_start", "stream_end", "source", "quality",
     metavar="SECONDS",
     help="How long calls may go on after SIGTERM; no new ones are taken.  [sources.zmq.drain_s]",
 )
+@click.option(
+    "--workers",
+    type=Workers(),
+    metavar="auto|N",
+    help="Share the calls among N processes, or as many as there are processors (see docs/scale.md).",
+)
+@click.option("--pin", is_flag=True, help="Keep each worker on processors of its own.  [workers.pin]")
 @click.option("--device", metavar="NAME", help="Where models run: cpu, cuda or cuda:1.  [runtime.device]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
 @click.option(
@@ -59,6 +84,8 @@ def command(
     audio_endpoint: str | None,
     capacity: int | None,
     drain_s: float | None,
+    workers: int | None,
+    pin: bool,
     device: str | None,
     jsonl: Path | None,
     collect: Path | None,
@@ -75,6 +102,10 @@ def command(
     rtemo bench tells what this machine can carry.
 
     Clients whose calls are cut off by a stop open them again by themselves, here or where the address leads them then.
+    With --workers one process takes everything in and publishes everything, and others do the work; capacity is that of
+    all together, each call goes to a worker that has room for it by what was measured, one that dies or hangs is
+    replaced and its calls go on elsewhere, and rtemo workers lists, adds and removes them.
+
     With --drain the first SIGTERM lets the calls that run come to their end within that time; a second one, or
     Ctrl-C, stops at once.
     """
@@ -82,8 +113,10 @@ def command(
 
     from rtemo.cli import edges
     from rtemo.cli.main import EXIT_FAILED
+    from rtemo.cli.serving.console import announce, raise_files, read_keys_on_hangup
+    from rtemo.cli.serving.drain import Drain
+    from rtemo.cli.serving.words import without_words
     from rtemo.cli.starting import StartLine
-    from rtemo.io.connections import raise_file_limit
     from rtemo.session import Session
 
     config = own_process(config, **({} if capacity is None else {"capacity": capacity}))
@@ -96,7 +129,6 @@ def command(
     for table, endpoint in (("sources", ingest_endpoint), ("sinks", audio_endpoint)):
         if endpoint is not None:
             config = edges.with_endpoint(config, table, endpoint)
-    config = _without_words(config)
     config, from_ = edges.chosen(config, "sources", source, ("zmq",))
     config, to = edges.chosen(config, "publishers", publish, ("zmq",))
     is_audio_wanted = bool(config.sinks.get("zmq", {}).get("endpoint"))
@@ -109,10 +141,16 @@ def command(
     ):
         if is_asked is not None and name not in names:
             names.append(name)
-    files, wanted = raise_file_limit(), 2 * config.engine.capacity + 256
-    if files < wanted:
-        problem = f"this process may open {files} files, {config.engine.capacity} streams may need {wanted}"
-        print(f"rtemo: {problem}; raise `ulimit -n`, or LimitNOFILE= of the service", file=sys.stderr, flush=True)
+    raise_files(config)
+    if workers is not None:
+        from rtemo.cli.serving.front import run
+
+        if pin:
+            config = msgspec.structs.replace(config, workers=msgspec.structs.replace(config.workers, pin=True))
+        return run(config, workers, from_, to, audio_to, drain_s, quiet)
+    config, words = without_words(config)
+    if words:
+        print(f"rtemo: {words}", file=sys.stderr, flush=True)
     sources = edges.sources(config, from_)
     session = Session(
         config,
@@ -121,12 +159,12 @@ def command(
         sinks=edges.sinks(config, audio_to),
         on_progress=StartLine(),
     )
-    drain = _Drain(sources, drain_s)
-    _read_keys_on_hangup(session.edges)
+    drain = Drain(sources, drain_s)
+    read_keys_on_hangup(session.edges)
     with term_as_interrupt(), term_first(drain.begin):
         try:
             session.start()
-            _announce(config, session.edges)
+            announce(config, session.edges)
             _follow(session, drain, quiet)
         except KeyboardInterrupt:
             pass  # the usual way to end
@@ -137,92 +175,16 @@ def command(
     return EXIT_FAILED if session.publisher_faults else 0
 
 
-def _without_words(config: "Config") -> "Config":
-    """Leave plugins out that write down what is said, unless the policy lets them."""
-    import msgspec
-
-    from rtemo.cli.options import specs_of
-
-    if config.policy.words == "always":
-        return config
-    verbatim = [spec.name for spec in specs_of(config, config.chain) if spec.is_verbatim]
-    if verbatim:
-        names = ", ".join(verbatim)
-        problem = f"{names} left out of the chain: what callers say is written down only if policy.words is 'always'"
-        print(f"rtemo: {problem}", file=sys.stderr, flush=True)
-    return msgspec.structs.replace(config, chain=tuple(name for name in config.chain if name not in verbatim))
-
-
-def _read_keys_on_hangup(edges: "Sequence[object]") -> None:
-    """Let SIGHUP read the lists of clients again, where there are any; otherwise it ends the program as always."""
-    import signal
-
-    from rtemo.io.curve import read_keys_again
-
-    if hasattr(signal, "SIGHUP") and any(getattr(edge, "is_encrypted", False) for edge in edges):
-        signal.signal(signal.SIGHUP, lambda number, frame: read_keys_again())
-
-
-def _announce(config: "Config", edges: "Sequence[object]") -> None:
-    policy = config.policy
-    endpoints = {name: str(end) for edge in edges for name, end in getattr(edge, "endpoints", {}).items()}
-    rows = {**endpoints, "purpose": policy.purpose, "streams": str(config.engine.capacity)}
-    rows["analysed"] = f"{', '.join(policy.analysed_roles) or 'nobody'}; others: {policy.others}"
-    for name, value in rows.items():
-        print(f"{name:<9} {value}", flush=True)
-    ends = ", ".join([*(f"{name} {end}" for name, end in endpoints.items()), f"{config.engine.capacity} slots"])
-    print(f"rtemo: ready: {ends}", file=sys.stderr, flush=True)
-
-
-class _Drain:
-    """A planned stop that lets calls come to their end, at the sources that know how to take no new ones."""
-
-    def __init__(self, sources: "Sequence[Any]", limit_s: float | None) -> None:
-        self._sources = [source for source in sources if hasattr(source, "drain")]
-        longest_s = max((float(getattr(source, "drain_s", 0.0)) for source in self._sources), default=0.0)
-        self._limit_s = longest_s if limit_s is None else limit_s
-        self._until_s = 0.0
-        self._is_told = False
-
-    def begin(self) -> bool:
-        """Take no new calls from now on; tell whether there is time for those that run."""
-        if not self._limit_s or not self._sources:
-            return False
-        self._until_s = time.monotonic() + self._limit_s
-        for source in self._sources:
-            source.drain()
-        return True
-
-    @property
-    def _count_streams(self) -> int:
-        return sum(source.count_streams for source in self._sources)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the last call has ended, or the time is up."""
-        if not self._until_s:
-            return False
-        count = self._count_streams
-        if not self._is_told:
-            self._is_told = True
-            print(f"draining: no new calls; {count} streams go on for {self._limit_s:g} s at most", flush=True)
-        return not count or time.monotonic() > self._until_s
-
-
-def _follow(session: "Session", drain: _Drain, quiet: bool) -> None:
+def _follow(session: "Session", drain: "Drain", quiet: bool) -> None:
     while not session.is_finished and not drain.is_over:
         stop_if_told()  # an interrupt that struck in the midst of an import may have been lost
         _say(session, quiet, drain)
 
 
-def _say(session: "Session", quiet: bool, drain: _Drain | None = None) -> None:
-    """Print what the operator should know: streams that come and go, sources lost, sound that is wrong, faults."""
-    from rtemo.cli.view.plain import logged
+def _say(session: "Session", quiet: bool, drain: "Drain | None" = None) -> None:
+    from rtemo.cli.serving.console import say
 
     for event in session.events(_PATIENCE_S):
-        kind = event.kind
-        if kind in _EVENTFUL and not (quiet and kind in ("stream_start", "stream_end")):
-            file = sys.stderr if kind == "fault" else sys.stdout
-            print(logged(event, session.engine.format.sample_rate_hz), file=file, flush=True)
+        say((event,), session.engine.format.sample_rate_hz, quiet)
         if drain is not None and drain.is_over:
             return  # under load there is always another event

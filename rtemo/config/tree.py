@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from rtemo.config.policy import Policy
+from rtemo.config.workers import WorkersOptions
 from rtemo.engine.options import EngineOptions
 from rtemo.extensions import default_chain
 from rtemo.runtime.options import RuntimeOptions
@@ -43,6 +44,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = msgspec.field(default_factory=dict)
     listen: Annotated[ListenOptions, Meta(description="The live view of `rtemo listen`.")] = ListenOptions()
     policy: Annotated[Policy, Meta(description="Whose voice may be analysed, and for what purpose.")] = Policy()
+    workers: Annotated[
+        WorkersOptions, Meta(description="Processes that share the calls of `rtemo serve --workers`.")
+    ] = WorkersOptions()
     plugins: Annotated[
         dict[str, dict[str, Any]], Meta(description="Options of the plugins, one table each: [plugins.<name>].")
     ] = msgspec.field(default_factory=dict)

@@ -51,6 +51,11 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._owner)
 
+    @property
+    def prefixes(self) -> list[bytes]:
+        """What is subscribed to now."""
+        return list(self._owner)
+
     def serve(self) -> list[bytes]:
         """Take what subscribers have sent, within bounds of number and time; give the prefixes that are new."""
         new: list[bytes] = []

@@ -1,8 +1,7 @@
 """MergedEvents: the events of several engines as if they came from one."""
 
 import time
-from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,6 +18,7 @@ from rtemo.api import (
     StreamFormat,
 )
 from rtemo.cli.reports import added
+from rtemo.cluster.together import together
 from rtemo.engine.trouble import describe
 
 
@@ -141,42 +141,3 @@ class MergedEvents:
             self.publisher_faults.append(fault)
             self._publisher.close()
             self._publisher = None
-
-
-def together(healths: Collection[Health]) -> Health:
-    """Make one of the states of several engines: what is counted is added up, of times the longest is told."""
-    healths = list(healths)
-    merged = _merged(healths)
-    lists = {}
-    for name in ("plugins", "sinks", "lanes", "sources"):
-        parts = [part for health in healths for part in getattr(health, name)]
-        lists[name] = tuple(_merged(group) for group in _by_name(parts))
-    return msgspec.structs.replace(merged, **lists)
-
-
-Struct = TypeVar("Struct", bound=msgspec.Struct)
-
-
-def _merged(parts: Sequence[Struct]) -> Struct:
-    """Make one of several alike, field by field."""
-    fields = parts[0].__struct_fields__
-    return type(parts[0])(**{name: _joined(name, [getattr(part, name) for part in parts]) for name in fields})
-
-
-def _joined(name: str, values: list[Any]) -> Any:
-    first = values[0]
-    if isinstance(first, Counters):
-        return _merged(values)
-    if isinstance(first, str):  # a name, which all share, or a state: the one that is not as it should be
-        return next((value for value in values if value != "running"), first)
-    if isinstance(first, tuple):
-        return first
-    is_extent = name.endswith(("_us", "_ms", "_mean", "_per_stream"))
-    return max(values) if is_extent else sum(values)
-
-
-def _by_name(parts: Sequence[Any]) -> list[list[Any]]:
-    groups: dict[str, list[Any]] = {}
-    for part in parts:
-        groups.setdefault(part.name, []).append(part)
-    return list(groups.values())

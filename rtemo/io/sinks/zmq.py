@@ -42,6 +42,7 @@ class ZmqAudioSink:
     Args:
         options: Endpoint, packets, bounds and keys.
         tenant: Second part of every topic.
+        epoch: Name of this life of the feed; a random one when empty.
 
     Attributes:
         endpoint: As bound; None until `open`.
@@ -53,13 +54,13 @@ class ZmqAudioSink:
     options_type: ClassVar[type[AudioOutOptions]] = AudioOutOptions
     overrun_samples = underrun_samples = 0  # a full queue is the subscriber's, who counts what it misses
 
-    def __init__(self, options: AudioOutOptions, *, tenant: str = "main") -> None:
+    def __init__(self, options: AudioOutOptions, *, tenant: str = "main", epoch: str = "") -> None:
         self.endpoint: Endpoint | None = None
         self.sent_packets = 0
         self.refused_clients = 0
         self._options = options
         self._tenant = tenant
-        self._epoch = secrets.token_hex(8)
+        self._epoch = epoch or secrets.token_hex(8)
         self._format = StreamFormat()
         self._packet_samples = 1
         self._context: Context | None = None

@@ -45,6 +45,8 @@ class IngestSource:
 
     name = "ingest"
     options_type: ClassVar[type[IngestOptions]] = IngestOptions
+    max_message_bytes: ClassVar[int] = MAX_MESSAGE_BYTES
+    """Longest message that a peer may send."""
 
     def __init__(self, options: IngestOptions | None = None) -> None:
         self.endpoint: Endpoint | None = None
@@ -113,7 +115,7 @@ class IngestSource:
             self._socket = make_socket(self._context, zmq.ROUTER)
             self._socket.rcvhwm = _RECEIVE_QUEUE
             self._connections = Connections(self._socket, options.max_clients)
-            self.endpoint = bind(self._socket, endpoint, MAX_MESSAGE_BYTES, self._door, "sources.zmq.endpoint")
+            self.endpoint = bind(self._socket, endpoint, self.max_message_bytes, self._door, "sources.zmq.endpoint")
         except BaseException:
             self.close()
             raise
@@ -137,6 +139,7 @@ class IngestSource:
         if now_s - self._watched_s > _WATCH_S:
             self._watched_s = now_s
             desk.watch(now_s)
+        self._flush()
         return _GATHER_S if len(desk) > _MANY_STREAMS else 0.0
 
     def drain(self) -> None:
@@ -151,6 +154,7 @@ class IngestSource:
             return
         if self._desk is not None:
             self._desk.end_all("source closed")
+            self._flush()
         self._context.destroy(linger=_LINGER_MS)
         self._context = None
         self._door = None
@@ -182,6 +186,9 @@ class IngestSource:
             self._socket.send_multipart([client, encode_control(message)], zmq.NOBLOCK)
         except zmq.ZMQError:
             return  # the client is gone or does not read; its silence will be noticed
+
+    def _flush(self) -> None:
+        """Send what has been gathered; here everything has gone out at once."""
 
 
 def _warm(lanes: Lanes) -> None:

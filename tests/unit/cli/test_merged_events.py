@@ -14,7 +14,8 @@ from rtemo.api import (
     StreamEnd,
     StreamStart,
 )
-from rtemo.cli.analysis.merging import MergedEvents, together
+from rtemo.cli.analysis.merging import MergedEvents
+from rtemo.cluster.together import together
 
 pytestmark = pytest.mark.unit
 

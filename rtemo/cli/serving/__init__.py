@@ -1,0 +1,1 @@
+"""How `rtemo serve --workers` works: a front, and the workers it starts."""

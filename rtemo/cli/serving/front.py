@@ -1,0 +1,81 @@
+"""`rtemo serve --workers`: the front, from the command line's side."""
+
+import sys
+from collections.abc import Sequence
+
+from rtemo.api import RtemoError
+from rtemo.cli import edges
+from rtemo.cli.options import own_process
+from rtemo.cli.serving.console import announce, read_keys_on_hangup, say
+from rtemo.cli.serving.drain import Drain
+from rtemo.cli.starting import StartLine
+from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt, term_first
+from rtemo.cluster.front import Front
+from rtemo.cluster.messages import Compiling
+from rtemo.config import Config
+
+_PERIOD_S = 0.05
+_RATE_HZ = 16_000
+
+
+def run(
+    config: Config,
+    count: int,
+    sources: Sequence[str],
+    publishers: Sequence[str],
+    sinks: Sequence[str],
+    drain_s: float | None,
+    quiet: bool,
+) -> int:
+    """Serve with so many workers until Ctrl-C or SIGTERM; gives the exit status.
+
+    Raises:
+        RtemoError: Audio would come or go in ways that cannot be shared, or something cannot be opened.
+    """
+    from rtemo.cli.main import EXIT_FAILED
+
+    for names, option in ((sources, "--source"), (sinks, "--sink")):
+        others = [name for name in names if name != "zmq"]
+        if others:
+            raise RtemoError(
+                f"{option} {','.join(others)} cannot be shared among workers, zmq alone can",
+                "run a server without --workers for it, on endpoints of its own",
+            )
+    own_process(config)  # no copy of this memory is left behind either
+    start_line = StartLine()
+
+    def compiling(progress: Compiling) -> None:
+        from rtemo.warming import WarmProgress  # brings the engine along, which is rarely needed here
+
+        start_line(WarmProgress(progress.ready, progress.total, progress.is_over))
+
+    front = Front(
+        config,
+        count,
+        edges.publishers(config, list(publishers)),
+        has_audio_out="zmq" in sinks,
+        remark=lambda text: print(f"rtemo: {text}", file=sys.stderr, flush=True),
+        on_compiling=compiling,
+    )
+    drain = Drain([front.ingest], drain_s)
+    read_keys_on_hangup(front.edges)
+    sys.setswitchinterval(0.0005)  # audio waits for this long when another thread computes in Python
+    with term_as_interrupt(), term_first(drain.begin):
+        try:
+            front.start()
+            announce(config, front.edges, count)
+            _follow(front, drain, quiet)
+        except KeyboardInterrupt:
+            pass  # the usual way to end
+        finally:
+            with shielded():
+                say(front.stop("stopped"), _RATE_HZ, quiet)
+    return EXIT_FAILED if front.publisher_faults else 0
+
+
+def _follow(front: Front, drain: Drain, quiet: bool) -> None:
+    while not drain.is_over:
+        stop_if_told()
+        say(front.turn(_PERIOD_S), _RATE_HZ, quiet)
+        if front.is_draining and not drain.has_begun:  # asked for by `rtemo workers`
+            drain.begin_without_limit()

@@ -1,0 +1,155 @@
+"""A worker of a front: an engine in a process of its own, whose clients come through the front."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from rtemo.api import AudioSink, Event, RtemoError
+from rtemo.cli.options import own_process
+from rtemo.cli.serving.words import without_words
+from rtemo.cluster.link import Link
+from rtemo.cluster.messages import Beat, Begin, Compiling, Crashed, Happened, Ready, Refused, Remark, Stop, to_worker
+from rtemo.config import Config
+from rtemo.io.connections import raise_file_limit
+from rtemo.io.sinks.zmq import ZmqAudioSink
+from rtemo.io.sources.relayed import RelayedIngest
+from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
+from rtemo.session import Session
+from rtemo.telemetry import stay_offline
+from rtemo.warming import WarmProgress
+
+_PERIOD_S = 0.05
+_BEAT_S = 0.1
+
+
+class LinkPublisher:
+    """A publisher that hands events on to the front, and says ten times a second that it lives.
+
+    While the front does not read it waits, as a publisher may: the engine's outbox is bounded, and what finds no room
+    there is counted.
+
+    Args:
+        link: To the front.
+    """
+
+    name = "front"
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._beat_s = 0.0
+
+    def open(self) -> None:
+        """Do nothing: the link is open."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Send them on.
+
+        Raises:
+            OSError: The front has gone.
+        """
+        self._link.send(Happened(list(events)))
+
+    def tick(self) -> None:
+        """Send the sign of life when it is due.
+
+        Raises:
+            OSError: The front has gone.
+        """
+        now_s = time.monotonic()
+        if now_s - self._beat_s >= _BEAT_S:
+            self._beat_s = now_s
+            self._link.send(Beat())
+
+    def close(self) -> None:
+        """Do nothing: there is more to be said."""
+
+
+class Worker:
+    """Runs a session until the front says otherwise, or is gone.
+
+    Args:
+        link: To the front.
+        begin: What the engine is to be.
+    """
+
+    def __init__(self, link: Link, begin: Begin) -> None:
+        self._link = link
+        self._stop = threading.Event()
+        self._reason = "stopped"
+        self._is_ready = False
+        config = own_process(msgspec.convert(begin.config, Config))
+        config, words = without_words(config)
+        if words:
+            link.send(Remark(words))
+        raise_file_limit()
+        sinks: list[AudioSink] = []
+        if begin.has_sink:
+            tenant = config.edge("publishers", "zmq", PublishOptions).tenant
+            options = config.edge("sinks", "zmq", AudioOutOptions)
+            sinks.append(ZmqAudioSink(options, tenant=tenant, epoch=begin.audio_epoch))
+        self._session = Session(
+            config,
+            sources=[RelayedIngest(config.edge("sources", "zmq", IngestOptions))],
+            publishers=[LinkPublisher(link)],
+            sinks=sinks,
+            on_progress=self._compiling,
+        )
+
+    def run(self) -> None:
+        """Work to the end.
+
+        Raises:
+            RtemoError: The chain cannot be opened.
+        """
+        threading.Thread(target=self._listen, name="rtemo-front", daemon=True).start()
+        try:
+            self._session.start()
+            self._is_ready = True
+            self._link.send(Ready())
+            while not self._stop.is_set() and not self._session.is_finished and not self._session.publisher_faults:
+                self._stop.wait(_PERIOD_S)
+        finally:
+            self._session.stop(self._reason)
+
+    def _listen(self) -> None:
+        """Do what the front says; without it there is nobody to work for."""
+        try:
+            while True:
+                message = to_worker(self._link.receive())
+                if isinstance(message, Stop):
+                    if not self._is_ready:
+                        os._exit(0)  # it may be compiling, which cannot be broken off
+                    self._reason = message.reason
+                    self._stop.set()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    def _compiling(self, progress: WarmProgress) -> None:
+        self._link.send(Compiling(progress.ready, progress.total, progress.is_over))
+
+
+def main() -> int:
+    """Work for the front at the other end of the socket whose number is the argument."""
+    stay_offline()
+    link = Link(socket.socket(fileno=int(sys.argv[1])))
+    begin = to_worker(link.receive())
+    if not isinstance(begin, Begin):
+        return 1
+    try:
+        Worker(link, begin).run()
+    except RtemoError as error:
+        link.send(Refused(error.problem, error.mend))
+        return 1
+    except Exception as error:
+        link.send(Crashed(f"{type(error).__name__}: {error}"))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

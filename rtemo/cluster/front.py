@@ -1,0 +1,220 @@
+"""Front: one server whose calls are shared by several worker processes."""
+
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from rtemo.api import (
+    Event,
+    Fault,
+    Payload,
+    Publisher,
+    StreamFormat,
+    StreamWriter,
+)
+from rtemo.cluster.audio_merge import AudioMerge, audio_beside
+from rtemo.cluster.control import Control
+from rtemo.cluster.event_queue import EventQueue
+from rtemo.cluster.fleet import Fleet
+from rtemo.cluster.ingest import FrontIngest
+from rtemo.cluster.merging import LiveEvents
+from rtemo.cluster.messages import Begin, Compiling
+from rtemo.cluster.processors import count_processors
+from rtemo.cluster.room import Room
+from rtemo.config import Config
+from rtemo.config.admission import Admission
+from rtemo.engine.precedence import Precedence
+from rtemo.engine.publish_thread import PublishThread
+from rtemo.engine.source_thread import SourceThread
+from rtemo.io.endpoints import check_apart
+from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
+
+_STOP_S = 3.0
+_KEPT_EVENTS = 1_000
+_SPARE = 1.25  # calls are hashed, so that workers are not equally full
+
+
+class Front:
+    """Admits calls, places them on workers, passes audio on, and publishes what the workers find.
+
+    To clients it is what a `rtemo.session.Session` with an ingest is. It knows neither chain nor models.
+
+    Args:
+        config: Settings, of the workers' engines too; `engine.capacity` is that of all together.
+        count: Workers.
+        publishers: Where events go.
+        has_audio_out: Whether processed audio goes out, as `[sinks.zmq]` says.
+        remark: Called with one sentence for whoever started it.
+        on_compiling: Called with how far the first start is.
+
+    Attributes:
+        config: As given.
+        edges: What clients and supervisors connect to.
+        ingest: Where audio comes in.
+        fleet: The workers.
+        is_draining: Whether no new calls are taken.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        count: int,
+        publishers: Sequence[Publisher],
+        *,
+        has_audio_out: bool = False,
+        remark: Callable[[str], None] = lambda text: None,
+        on_compiling: Callable[[Compiling], None] | None = None,
+    ) -> None:
+        self.config = config
+        self._count = count
+        self._folder = Path(tempfile.mkdtemp(prefix="rtemo-"))  # nobody else may read it
+        rooms: dict[int, Room] = {}
+        options = config.edge("sources", "zmq", IngestOptions)
+        self.ingest = FrontIngest(options, Admission(config.policy), config.engine.capacity, rooms)
+        self._queue = EventQueue(config.engine.outbox_events)
+        self._said: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._events = LiveEvents(self._hand_on, config.engine.capacity, config.engine.health_interval_s)
+        tenant = config.edge("publishers", "zmq", PublishOptions).tenant
+        audio_out = config.edge("sinks", "zmq", AudioOutOptions)
+        self._audio = AudioMerge(audio_out, tenant=tenant) if has_audio_out else None
+        self.fleet = Fleet(
+            _for_workers(config, count),
+            config.workers,
+            self.ingest,
+            () if self._audio is None else (self._audio,),
+            self._events,
+            rooms,
+            self._folder,
+            self._begin,
+            remark,
+            on_compiling,
+        )
+        self._control = Control(config.workers.control or f"ipc://{self._folder}/control", self.fleet, self.drain)
+        self.edges: tuple[object, ...] = tuple(
+            edge for edge in (self.ingest, *publishers, self._audio, self._control) if edge is not None
+        )
+        self._source = SourceThread(self.ingest, _NoDesk())
+        self._publishing = PublishThread(self._queue, publishers, lambda events: None)
+        self._told_faults = 0
+        self._precedence = Precedence()
+        self._is_stopped = False
+        self.is_draining = False
+
+    @property
+    def publisher_faults(self) -> tuple[Fault, ...]:
+        """Why publishers were closed before the end, in order."""
+        return self._publishing.faults
+
+    def drain(self) -> None:
+        """Take no new calls from now on. Any thread, and signal handlers."""
+        self.is_draining = True
+        self.ingest.drain()
+
+    def start(self) -> None:
+        """Bind everything, start the workers, and take calls once they are ready.
+
+        Raises:
+            RtemoError: Something cannot be opened; whatever was opened before is closed again.
+        """
+        try:
+            check_apart([edge.check() for edge in self.edges if hasattr(edge, "check")])
+            self.fleet.start(self._count)  # before anybody is let in: kernels may have to be compiled
+            self._publishing.start()
+            if self._audio is not None:
+                self._audio.start()
+            self._control.open()
+            self._source.start()
+            self._take_precedence()
+        except BaseException:
+            self.stop("failed to start")
+            raise
+
+    def turn(self, timeout_s: float) -> list[Event]:
+        """Listen to the workers and look after them for so long; gives what was told meanwhile, or the last of it."""
+        self.fleet.turn(timeout_s)
+        self._control.serve()
+        self._tick()
+        events = list(self._said)
+        self._said.clear()
+        return events
+
+    def stop(self, reason: str = "stopped") -> list[Event]:
+        """Stop within a few seconds, and give what was told meanwhile; may be called twice."""
+        if self._is_stopped:
+            return []
+        self._is_stopped = True
+        self.drain()
+        deadline_s = time.monotonic() + _STOP_S
+        self.fleet.stop(reason)
+        while not self.fleet.is_over and time.monotonic() < deadline_s:
+            self.fleet.turn(0.05)
+        self.fleet.kill()
+        self._source.stop(1.0)
+        if self._audio is not None:
+            self._audio.stop()
+        self._control.close()
+        self._events.close(reason)
+        self._publishing.stop(1.0)
+        self._precedence.give_back()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return list(self._said)
+
+    def _tick(self) -> None:
+        for fault in self.publisher_faults[self._told_faults :]:
+            self._told_faults += 1
+            self._events.tell(fault)
+        self._events.tick(time.monotonic(), self.fleet.states, self.ingest.source_counts(), self._queue.dropped_events)
+
+    def _hand_on(self, events: Sequence[Event]) -> None:
+        self._queue.pass_on(events)
+        self._said.extend(events)
+
+    def _begin(self, config: Config, endpoint: str) -> Begin:
+        """Tell a worker where it is reached: its audio at the endpoint, processed audio beside it."""
+        sources = {"zmq": {**config.sources.get("zmq", {}), "endpoint": endpoint, "curve": {}}}
+        sinks = {}
+        if self._audio is not None:
+            sinks = {"zmq": {**config.sinks.get("zmq", {}), "endpoint": audio_beside(endpoint), "curve": {}}}
+        tenant = config.edge("publishers", "zmq", PublishOptions).tenant
+        publishers = {"zmq": {"tenant": tenant}}  # of the topics of processed audio
+        config = msgspec.structs.replace(config, sources=sources, sinks=sinks, publishers=publishers)
+        epoch = "" if self._audio is None else self._audio.epoch
+        return Begin(config=msgspec.to_builtins(config), has_sink=bool(sinks), audio_epoch=epoch)
+
+    def _take_precedence(self) -> None:
+        if self.config.engine.realtime:
+            self._precedence.take()
+
+
+class _NoDesk:
+    """What an ingest that opens no streams here is given."""
+
+    format = StreamFormat()
+    is_live = True
+
+    def open_stream(
+        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+    ) -> StreamWriter:
+        """Refuse: streams are the workers'."""
+        raise NotImplementedError
+
+    def report(self, data: Payload) -> None:
+        """Leave it: the log has it."""
+
+
+def _for_workers(config: Config, count: int) -> Config:
+    """Give each engine its share of the streams, with some to spare, and of the processors."""
+    capacity = config.engine.capacity
+    if count > 1:
+        capacity = min(capacity, round(_SPARE * capacity / count) + 2)
+    threads = config.runtime.speech_threads or max(1, count_processors() // 2 // count)
+    return msgspec.structs.replace(
+        config,
+        engine=msgspec.structs.replace(config.engine, capacity=capacity),
+        runtime=msgspec.structs.replace(config.runtime, speech_threads=threads),
+    )

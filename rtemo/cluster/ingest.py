@@ -1,0 +1,249 @@
+"""FrontIngest: the sockets of a front: clients on one side, workers on the other, audio through it as it came."""
+
+import contextlib
+import queue
+import time
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import zmq
+
+from rtemo.api import SourceCounts, StreamDesk
+from rtemo.cluster.desk import FrontDesk
+from rtemo.cluster.room import Room
+from rtemo.config.admission import Admission
+from rtemo.io.audio_wire import MAX_MESSAGE_BYTES
+from rtemo.io.connections import Connections
+from rtemo.io.curve import Door
+from rtemo.io.endpoints import Endpoint, parse_endpoint
+from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, connect, make_socket, open_context
+from rtemo.io.wire import WireError
+from rtemo.io.zmq_options import IngestOptions
+
+_TAKE_MESSAGES = 4_000
+_TAKE_S = 0.01
+_ANSWER_BUNDLES = 256
+_POLL_MS = 20
+_PRESSED_POLL_MS = 5
+_GATHER_S = 0.002  # with many streams, packets are passed on in bundles: a bundle costs as much as some packets
+_MANY_STREAMS = 8
+_WATCH_S = 0.2
+_RECEIVE_QUEUE = 4_000
+_BUNDLES_ON_THE_WAY = 256  # to each worker; half a second of them
+_LINGER_MS = 200
+_MOST_SOCKETS = 1_024
+
+
+class FrontIngest:
+    """Takes audio packets from any number of clients and passes them to the workers that have their streams.
+
+    To its clients it is what `rtemo.io.sources.ingest.IngestSource` is. It is run by a `SourceThread`; what others have
+    to say to it goes through `tell`.
+
+    Args:
+        options: Endpoint, limits per client, keys.
+        admission: The policy.
+        capacity: Most streams, of all workers together.
+        rooms: Worker → what it has room for.
+
+    Attributes:
+        desk: Who has which stream.
+        endpoint: As bound; None until `open`.
+        taken_messages: Messages received.
+    """
+
+    name = "ingest"
+    options_type: ClassVar[type[IngestOptions]] = IngestOptions
+
+    def __init__(self, options: IngestOptions, admission: Admission, capacity: int, rooms: dict[int, Room]) -> None:
+        self.endpoint: Endpoint | None = None
+        self.taken_messages = 0
+        self.desk = FrontDesk(options, admission, capacity, rooms, self._answer, self._post)
+        self._options = options
+        self._context: Context | None = None
+        self._door: Door | None = None
+        self._connections: Connections
+        self._socket: Socket
+        self._workers: dict[int, Socket] = {}
+        self._poller = zmq.Poller()
+        self._told: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._watched_s = 0.0
+
+    @property
+    def count_streams(self) -> int:
+        """Streams that clients have open."""
+        return len(self.desk)
+
+    @property
+    def endpoints(self) -> Mapping[str, object]:
+        """Where it is reached, by name, once it is open."""
+        return {} if self.endpoint is None else {"audio in": self.endpoint}
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it reads lists of clients that may connect."""
+        return bool(self._options.curve.key_file)
+
+    @property
+    def drain_s(self) -> float:
+        """How long calls may go on after `drain`."""
+        return self._options.drain_s
+
+    def source_counts(self) -> SourceCounts:
+        """Tell what has come from clients. Any thread."""
+        connections = self._connections if self.endpoint is not None else None
+        return SourceCounts(
+            name="front",
+            connections=0 if connections is None else connections.count,
+            refused=0 if connections is None else connections.refused,
+            messages=self.taken_messages,
+            dropped=self.desk.dropped_packets,
+        )
+
+    def check(self) -> Endpoint:
+        """Tell the endpoint, before the seconds of warming up.
+
+        Raises:
+            EndpointError: It is in use, impossible, or open to the network without encryption.
+        """
+        endpoint = parse_endpoint(self._options.endpoint)
+        check_exposure(endpoint, self._options.curve, self._options.insecure_plaintext, "sources.zmq")
+        check_free(endpoint, "sources.zmq.endpoint")
+        return endpoint
+
+    def open(self, desk: StreamDesk) -> None:
+        """Bind the socket.
+
+        Raises:
+            EndpointError: The endpoint is in use, impossible, or open to the network without encryption.
+        """
+        options = self._options
+        endpoint = self.check()
+        self._context = open_context()
+        self._context.set(zmq.MAX_SOCKETS, _MOST_SOCKETS)
+        try:
+            if options.curve.key_file:
+                self._door = Door(self._context, options.curve)
+            self._socket = make_socket(self._context, zmq.ROUTER)
+            self._socket.rcvhwm = _RECEIVE_QUEUE
+            self._connections = Connections(self._socket, options.max_clients)
+            self.endpoint = bind(self._socket, endpoint, MAX_MESSAGE_BYTES, self._door, "sources.zmq.endpoint")
+            self._poller.register(self._socket, zmq.POLLIN)
+        except BaseException:
+            self.close()
+            raise
+
+    def join(self, worker: int, endpoint: str) -> None:
+        """Pass messages to a worker from now on. Any thread."""
+        self._told.put(lambda: self._join(worker, endpoint))
+
+    def leave(self, worker: int) -> None:
+        """End the streams of a worker that has gone, so that they go on elsewhere. Any thread."""
+        self._told.put(lambda: self._leave(worker))
+
+    def move(self, call: str) -> None:
+        """Have a call leave its worker. Any thread."""
+        self._told.put(lambda: self.desk.move(call, time.monotonic()))
+
+    def drain(self) -> None:
+        """Take no new calls from now on; those that are open go on. Any thread."""
+        self.desk.is_draining = True
+
+    def pump(self) -> float | None:
+        """Pass on what has come, both ways; never ends by itself."""
+        if self._door is not None:
+            self._door.serve()
+        rebinds = 0 if self._door is None else self._door.rebinds
+        self._connections.serve(rebinds)
+        self._heed()
+        taken = self._take() + self._take_answers()
+        if not taken:
+            self._poller.poll(_PRESSED_POLL_MS if self.desk.is_pressed else _POLL_MS)
+            self._connections.serve(rebinds)
+            self._take()
+            self._take_answers()
+        now_s = time.monotonic()
+        self.desk.serve(now_s)
+        if now_s - self._watched_s > _WATCH_S:
+            self._watched_s = now_s
+            self.desk.watch(now_s)
+        return _GATHER_S if len(self.desk) > _MANY_STREAMS else 0.0
+
+    def close(self) -> None:
+        """End all streams and free the sockets."""
+        if self._context is None:
+            return
+        if self.endpoint is not None:
+            self._take_answers()  # the accounts of workers that have stopped
+            self.desk.end_all("source closed")
+        self._context.destroy(linger=_LINGER_MS)
+        self._context = None
+        self._door = None
+
+    def _heed(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._told.get_nowait()()
+
+    def _join(self, worker: int, endpoint: str) -> None:
+        assert self._context is not None, "open comes first"
+        socket = make_socket(self._context, zmq.DEALER)
+        socket.sndhwm = _BUNDLES_ON_THE_WAY
+        connect(socket, parse_endpoint(endpoint), None)
+        self._workers[worker] = socket
+        self._poller.register(socket, zmq.POLLIN)
+        self.desk.join(worker)
+
+    def _leave(self, worker: int) -> None:
+        socket = self._workers.pop(worker, None)
+        if socket is None:
+            return
+        self._hear(worker, socket)  # what it still had to say
+        self._poller.unregister(socket)
+        socket.close(linger=0)
+        self.desk.leave(worker, time.monotonic())
+
+    def _take(self) -> int:
+        """Take messages of clients until there are none, within bounds of number and time; returns how many."""
+        receive, take, now_s = self._socket.recv_multipart, self.desk.take, time.monotonic()
+        count = 0
+        for count in range(_TAKE_MESSAGES):
+            if count % 64 == 63 and time.monotonic() - now_s > _TAKE_S:
+                break
+            try:
+                frames = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if len(frames) == 2:
+                take(frames[0], frames[1], now_s)
+                continue
+            error = WireError(f"got {len(frames) - 1} frames, expected 1", "use a DEALER socket, one frame each")
+            self.desk.complain(frames[0], error, now_s)
+        self.taken_messages += count
+        return count
+
+    def _take_answers(self) -> int:
+        return sum(self._hear(worker, socket) for worker, socket in self._workers.items())
+
+    def _hear(self, worker: int, socket: Socket) -> int:
+        now_s = time.monotonic()
+        for count in range(_ANSWER_BUNDLES):
+            try:
+                frame = socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return count
+            self.desk.hear(worker, frame, now_s)
+        return _ANSWER_BUNDLES
+
+    def _answer(self, client: bytes, message: bytes) -> None:
+        try:
+            self._socket.send_multipart([client, message], zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return  # the client is gone or does not read; its silence will be noticed
+
+    def _post(self, worker: int, frame: bytes) -> bool:
+        try:
+            self._workers[worker].send(frame, zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return False
+        return True

@@ -1,0 +1,89 @@
+"""What a front and its workers tell each other besides audio: MessagePack, without pickle."""
+
+from typing import Any
+
+import msgspec
+
+from rtemo.io.raw_event import RawEvent
+
+
+class Begin(msgspec.Struct, tag="begin"):
+    """First message to a worker: what its engine is to be."""
+
+    config: Any
+    has_sink: bool
+    """Whether processed audio is sent, over ZeroMQ, to the endpoint of the configuration."""
+    audio_epoch: str = ""
+    """Life of the feed of processed audio, of all workers alike."""
+
+
+class Stop(msgspec.Struct, tag="stop"):
+    """End the streams that are left, and go."""
+
+    reason: str
+
+
+class Compiling(msgspec.Struct, tag="compiling"):
+    """How far the compiling of kernels is."""
+
+    ready: int
+    total: int
+    is_over: bool
+
+
+class Ready(msgspec.Struct, tag="ready"):
+    """Calls may come."""
+
+
+class Refused(msgspec.Struct, tag="refused"):
+    """It cannot begin, which the user can mend."""
+
+    problem: str
+    mend: str
+
+
+class Crashed(msgspec.Struct, tag="crashed"):
+    """A fault of rtemo itself."""
+
+    problem: str
+
+
+class Remark(msgspec.Struct, tag="remark"):
+    """A word for whoever started the server."""
+
+    text: str
+
+
+class Beat(msgspec.Struct, tag="beat"):
+    """A sign of life, ten times a second."""
+
+
+class Happened(msgspec.Struct, tag="happened"):
+    """Events, in order, with what `RawEvent` reads back."""
+
+    events: list[Any]
+
+
+class _RawHappened(msgspec.Struct, tag="happened"):
+    events: list[RawEvent]
+
+
+ToWorker = Begin | Stop
+FromWorker = Compiling | Ready | Refused | Crashed | Remark | Beat | Happened
+
+_TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
+_FROM_WORKER = msgspec.msgpack.Decoder(Compiling | Ready | Refused | Crashed | Remark | Beat | _RawHappened)
+
+
+def to_worker(data: bytes) -> ToWorker:
+    """Read a message to a worker."""
+    message: ToWorker = _TO_WORKER.decode(data)
+    return message
+
+
+def from_worker(data: bytes) -> FromWorker:
+    """Read a message of a worker; its events are whole again."""
+    message: FromWorker | _RawHappened = _FROM_WORKER.decode(data)
+    if isinstance(message, _RawHappened):
+        return Happened([event.whole() for event in message.events])
+    return message
