@@ -1,6 +1,7 @@
 """A worker of a front: an engine in a process of its own, whose clients come through the front."""
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -136,6 +137,9 @@ class Worker:
 def main() -> int:
     """Work for the front at the other end of the socket whose number is the argument."""
     stay_offline()
+    # A supervisor may tell every process of the service; when this one is to go the front knows.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     begin = to_worker(link.receive())
     if not isinstance(begin, Begin):

@@ -1,6 +1,6 @@
 """The table of `rtemo top`: one line per plugin, in the manner of pw-top."""
 
-from rtemo.api import Health, PluginTiming
+from rtemo.api import Health, PluginTiming, WorkerState
 from rtemo.cli.view.bars import bar
 from rtemo.cli.view.line import Line, spread
 from rtemo.cli.view.numbers import micros, troubles
@@ -27,7 +27,10 @@ def table(health: Health, title: str, width: int) -> list[Line]:
     lines += [_plugin(plugin, names) for plugin in health.plugins]
     tick = Line().put(f" {'tick':<{names}}", "bold").put(f"{micros(health.late_p99_us):>10}")
     tick.put(f"{micros(health.tick_p50_us):>10}").put(f"{micros(health.tick_p99_us):>10}").put(f"{'':>10}")
-    lines += [tick.join(_load(health.load)).put(f"{health.counters.xruns:>7}"), Line(), *_trouble(health)]
+    lines += [tick.join(_load(health.load)).put(f"{health.counters.xruns:>7}"), Line()]
+    if health.workers:
+        lines += [*map(_worker, health.workers), Line()]
+    lines += _trouble(health)
     lines.append(Line().put(" WAIT: median time from audio ready to work begun; of the tick, its p99", "dim"))
     return lines
 
@@ -45,6 +48,14 @@ def _plugin(plugin: PluginTiming, names: int) -> Line:
         line.put(f"{micros(value_us):>10}")
     line.join(_load(plugin.load)).put(f"{plugin.xruns:>7}", "trouble" if plugin.xruns else "")
     return line if plugin.state == "running" else line.put(f"  ! {plugin.state}", "trouble")
+
+
+def _worker(worker: WorkerState) -> Line:
+    line = Line().put(f" worker {worker.name:<4}", "bold").put(f"{worker.streams:>6} streams").join(_load(worker.load))
+    line.put(f"{micros(worker.late_p99_us):>10} late")
+    if worker.restarts:
+        line.put(f"   restarted {worker.restarts} times" if worker.restarts > 1 else "   restarted once", "trouble")
+    return line if worker.state == "running" else line.put(f"  ! {worker.state}", "trouble")
 
 
 def _load(load: float) -> Line:

@@ -114,6 +114,7 @@ def _of_health(health: Health) -> Iterator[Metric]:
     yield busy
     yield running
     yield from _of_lanes(health)
+    yield from _of_workers(health)
 
 
 def _of_lanes(health: Health) -> Iterator[Metric]:
@@ -132,3 +133,18 @@ def _of_lanes(health: Health) -> Iterator[Metric]:
         failed.add_metric([lane.name], lane.lane_failed)
         restarts.add_metric([lane.name], lane.restarts)
     yield from (queue, age, skipped, failed, restarts)
+
+
+def _of_workers(health: Health) -> Iterator[Metric]:
+    if not health.workers:
+        return
+    running = GaugeMetricFamily("rtemo_worker_running", "Whether a worker takes calls.", labels=["worker"])
+    streams = GaugeMetricFamily("rtemo_worker_streams", "Streams a worker has.", labels=["worker"])
+    load = GaugeMetricFamily("rtemo_worker_load_ratio", "Share of the hop that its ticks take.", labels=["worker"])
+    restarts = CounterMetricFamily("rtemo_worker_restarts", "Workers that took its place.", labels=["worker"])
+    for worker in health.workers:
+        running.add_metric([worker.name], float(worker.state == "running"))
+        streams.add_metric([worker.name], worker.streams)
+        load.add_metric([worker.name], worker.load)
+        restarts.add_metric([worker.name], worker.restarts)
+    yield from (running, streams, load, restarts)

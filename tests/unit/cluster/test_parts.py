@@ -53,11 +53,16 @@ def test_a_link_carries_events_whole_in_pieces_of_any_size_and_tells_the_end_las
     thread = threading.Thread(target=talk)
     thread.start()
     last = None
-    with pytest.raises(EOFError):
+
+    def listen() -> None:
+        nonlocal last, got
         while True:
             for data in ours.arrived():
                 last = from_worker(data)
                 got += last.events if isinstance(last, Happened) else []
+
+    with pytest.raises(EOFError):
+        listen()
     thread.join()
     assert got == events
     assert last == Beat()

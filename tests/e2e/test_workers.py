@@ -1,0 +1,339 @@
+import json
+import os
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+import zmq
+
+from rtemo.api import CapacityError, PolicyError
+from rtemo.client import AudioReceiver, AudioSender, Subscriber
+from rtemo.io.audio_wire import Open, encode_control, encode_packet, stream_names
+from tests.fakes.program import call, start
+from tests.fakes.voice import RATE_HZ
+from tests.fakes.workers import PACKET, Heard, Served, Talk, serving
+
+pytestmark = pytest.mark.e2e
+
+CALLS = [f"call-{number}" for number in range(8)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as served:
+        yield served
+
+
+def has_events_of(calls, *kinds):
+    return lambda heard: all(heard.of(name, *kinds) for name in calls)
+
+
+def held(server: Served, count: int):
+    """Wait until so many streams are placed, and tell which worker has how many."""
+    until_s = time.monotonic() + 5.0
+    while sum(one.streams for one in server.workers.values()) != count and time.monotonic() < until_s:
+        time.sleep(0.02)
+    return {number: one.streams for number, one in server.workers.items()}
+
+
+def test_calls_are_shared_and_every_client_sees_one_server(server):
+    with Heard(server.events) as heard, Talk(server.ingest, CALLS) as talk:
+        heard.wait_for(has_events_of(CALLS, "speech_start"), 15.0)
+        streams = held(server, len(CALLS))
+        assert set(streams) == {1, 2}
+        assert all(streams.values())
+        talk.stop()
+        heard.wait_for(has_events_of(CALLS, "stream_end"))
+    for name in CALLS:
+        account = talk.streams[name].account
+        assert (account.reason, account.lost_samples) == ("end", 0)
+        assert account.received_samples == talk.sent_packets * PACKET - talk.streams[name].dropped_samples
+    assert heard.lost_events == heard.restarts == 0
+    assert len({event.epoch for event in heard.events}) == 1
+    numbers = [event.pub_seq for event in heard.events]
+    assert numbers == sorted(set(numbers))
+    for name in CALLS:
+        of_stream = [event.stream_seq for event in heard.of(name)]
+        assert of_stream == list(range(1, len(of_stream) + 1))
+
+
+def test_health_is_of_all_workers_together_and_of_each(server):
+    with Subscriber(server.events, kinds=["health"]) as feed:
+        health = next(iter(feed)).data
+    assert health.capacity == 64
+    assert [(one.name, one.state) for one in health.workers] == [("1", "running"), ("2", "running")]
+    assert [plugin.name for plugin in health.plugins] == ["level", "vad"]
+    assert [source.name for source in health.sources] == ["front"]
+
+
+def test_the_verbs_of_the_command_line_work_as_with_one_engine(server, capsys):
+    done = call(capsys, "top", server.events, "--once")
+    assert done.code == 0
+    assert "of 64 streams" in done.out
+    reader = start("subscribe", server.events, "--json", "--kind", "level", "--count", "2", "--call", "b")
+    with Talk(server.ingest, ["a", "b"]):
+        out, err = reader.communicate(timeout=15)
+    assert (reader.returncode, err) == (0, "")
+    assert {json.loads(line)["call"] for line in out.splitlines()} == {"b"}
+
+
+def test_snapshot_replay_and_state_speak_of_calls_at_every_worker(server):
+    state = server.events.replace(server.events.rsplit(":", 1)[1], str(int(server.events.rsplit(":", 1)[1]) + 1))
+    with Heard(server.events) as heard, Talk(server.ingest, CALLS):
+        heard.wait_for(has_events_of(CALLS, "level"))
+        with Subscriber(server.events) as feed:
+            assert {one.call for one in feed.calls() if one.is_open} >= set(CALLS)
+            for name in CALLS:
+                replayed = feed.replay(name)
+                assert "level" in {event.kind for event in replayed}
+                assert all(one.pub_seq < other.pub_seq for one, other in pairwise(replayed))
+        context = zmq.Context()
+        for name in (CALLS[0], CALLS[-1]):
+            socket = context.socket(zmq.SUB)
+            socket.setsockopt(zmq.CONFLATE, 1)
+            socket.connect(state)
+            socket.subscribe(f"v1/main/{name}/")
+            assert socket.poll(3_000)
+            assert b'"is_open":true' in socket.recv()
+        context.destroy(linger=0)
+
+
+def test_the_roles_of_the_policy_hold(server):
+    with Heard(server.events) as heard, AudioSender(server.ingest) as sender:
+        stream = sender.open("roles", sample_rate_hz=RATE_HZ, role="agent")
+        heard.wait_for(lambda heard: heard.of("roles", "stream_start"))
+        assert heard.of("roles", "stream_start")[0].data.analysis == "timing"
+        stream.end()
+        with pytest.raises(PolicyError, match="was announced as 'agent'"):
+            sender.open("roles", sample_rate_hz=RATE_HZ, role="customer")
+
+
+def test_a_name_that_another_client_has_open_is_refused(server):
+    with AudioSender(server.ingest) as sender, AudioSender(server.ingest, timeout_s=0.8) as other:
+        stream = sender.open("taken", sample_rate_hz=RATE_HZ)
+        with pytest.raises(CapacityError, match="is open from another client"):
+            other.open("taken", sample_rate_hz=RATE_HZ)
+        stream.end()
+
+
+def test_a_client_that_is_not_ours_speaks_the_written_protocol(server):
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.connect(server.ingest)
+
+    def heard(op):
+        while socket.poll(5_000):
+            message = json.loads(socket.recv())
+            if message["op"] == op:
+                return message
+        raise AssertionError(f"no {op}")
+
+    try:
+        socket.send(b'{"op":"hello"}')
+        assert "s16le" in heard("welcome")["codecs"]
+        socket.send(encode_control(Open(call="strange", sample_rate_hz=8_000)))
+        opened = heard("opened")
+        assert opened["limit_bytes"] == 6_400
+        names = stream_names("strange", "0")
+        for number in range(10):
+            socket.send(encode_packet(names, "s16le", 8_000, number, number * 160, 0, bytes(320)))
+        assert heard("credit")["limit_bytes"] > 6_400
+        socket.send(b'{"op":"end","call":"strange"}')
+        ended = heard("ended")
+        assert (ended["received_samples"], ended["lost_samples"]) == (1_600, 0)
+        socket.send(b"nonsense")
+        assert heard("error")["code"] == "bad_message"
+    finally:
+        context.destroy(linger=0)
+
+
+def test_a_worker_that_dies_is_seen_at_once_and_its_calls_go_on_elsewhere_within_three_seconds():
+    with serving() as server, Heard(server.events) as heard, Talk(server.ingest, CALLS) as talk:
+        heard.wait_for(has_events_of(CALLS, "speech_start"), 15.0)
+        streams = held(server, len(CALLS))
+        assert all(streams.values())
+        killed_s = time.monotonic()
+        os.kill(server.processes[1], signal.SIGKILL)
+        seen_s = heard.wait_for(lambda heard: heard.of("", "fault"))
+        moved = [event.call for event in heard.events if event.kind == "fault" and event.call]
+        assert len(moved) == streams[1]
+        on_s = heard.wait_for(lambda heard: all(len(heard.of(name, "stream_start")) == 2 for name in moved))
+        heard.wait_for(lambda heard: all(heard.of(name, "speech_start")[-1].stream_seq > 4 for name in moved))
+        assert seen_s - killed_s < 0.5
+        assert on_s - killed_s < 3.0
+        stayed = set(CALLS) - set(moved)
+        assert all(len(heard.of(name, "stream_start")) == 1 for name in stayed)
+        # Another one takes its place, and has room.
+        until_s = time.monotonic() + 30.0
+        while server.workers[1].state != "running":
+            assert time.monotonic() < until_s, server.workers
+            time.sleep(0.1)
+        assert server.workers[1].restarts == 1
+        talk.stop()
+        heard.wait_for(lambda heard: all(len(heard.of(name, "stream_end")) == 2 for name in moved))
+    for name in moved:
+        stream = talk.streams[name]
+        (fault,) = heard.of(name, "fault")
+        assert (fault.data.where, fault.data.action) == ("worker 1", "moved")
+        assert "signal 9" in fault.data.problem
+        assert heard.of(name, "stream_end")[0].data.reason == "worker lost"
+        # What was on its way is counted, where the stream went on, and by its client.
+        last = heard.of(name, "stream_end")[1].data
+        assert stream.reopened == 1
+        assert 0 < last.counters.source_lost_samples == stream.account.lost_samples < RATE_HZ
+        numbers = [event.stream_seq for event in heard.of(name)]
+        assert numbers == list(range(1, len(numbers) + 1))
+        topics = [event.seq for event in heard.of(name, "stream_start", "level")]
+        assert topics
+    assert all(talk.streams[name].account.lost_samples == 0 for name in stayed)
+    assert heard.lost_events == heard.restarts == 0
+
+
+def test_a_worker_that_hangs_is_ended_and_its_calls_go_on_within_three_seconds():
+    with serving() as server, Heard(server.events) as heard, Talk(server.ingest, CALLS):
+        heard.wait_for(has_events_of(CALLS, "level"), 15.0)
+        processes = server.processes
+        hung_s = time.monotonic()
+        os.kill(processes[2], signal.SIGSTOP)
+        while server.workers[2].state == "running":
+            assert time.monotonic() - hung_s < 2.0
+            time.sleep(0.01)
+        late_s = time.monotonic()
+        heard.wait_for(lambda heard: heard.of("", "fault"))
+        moved = [event.call for event in heard.events if event.kind == "fault" and event.call]
+        on_s = heard.wait_for(lambda heard: all(len(heard.of(name, "stream_start")) == 2 for name in moved))
+        assert moved
+        assert late_s - hung_s < 0.8
+        assert on_s - hung_s < 3.0
+        assert "said nothing for" in heard.of("", "fault")[0].data.problem
+        with pytest.raises(ProcessLookupError):
+            os.kill(processes[2], 0)
+
+
+def test_a_worker_that_is_held_for_a_moment_keeps_its_calls():
+    with serving() as server, Heard(server.events) as heard, Talk(server.ingest, CALLS) as talk:
+        heard.wait_for(has_events_of(CALLS, "level"), 15.0)
+        pid = server.processes[2]
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.7)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(1.5)
+        assert server.workers[2].state == "running"
+        assert server.processes[2] == pid
+        talk.stop()
+        assert [event for event in heard.events if event.kind == "fault"] == []
+        assert all(len(heard.of(name, "stream_start")) == 1 for name in CALLS)
+
+
+def test_workers_are_added_and_removed_while_calls_go_on_and_no_audio_is_lost_where_nobody_speaks(capsys):
+    with serving("--set", "workers.move_s=20") as server, Heard(server.events) as heard:
+        assert call(capsys, "workers", server.control, "add").code == 0
+        until_s = time.monotonic() + 30.0
+        while server.workers[3].state != "running":
+            assert time.monotonic() < until_s
+            time.sleep(0.1)
+        with AudioSender(server.ingest) as sender:
+            streams = {name: sender.open(name, sample_rate_hz=RATE_HZ, role="customer") for name in CALLS}
+
+            def be_silent(duration_s):
+                for _ in range(round(duration_s / 0.02)):
+                    for stream in streams.values():
+                        stream.send(bytes(2 * PACKET), wait=False)
+                    time.sleep(0.02)
+
+            be_silent(1.5)
+            number, count = max(held(server, len(CALLS)).items(), key=lambda item: item[1])
+            assert count
+            assert "leaving" in call(capsys, "workers", server.control, "remove", number).out
+            be_silent(2.0)
+            assert number not in server.workers
+            assert sum(held(server, len(CALLS)).values()) == len(CALLS)
+            lost = sum(stream.end().lost_samples for stream in streams.values())
+        moved = [name for name in CALLS if len(heard.of(name, "stream_start")) == 2]
+        assert len(moved) == count
+        assert all(heard.of(name, "stream_end")[0].data.reason == "moved" for name in moved)
+        assert lost <= len(moved) * RATE_HZ // 2
+        assert heard.of("", "fault") == []
+        done = call(capsys, "workers", server.control, "remove", number)
+        assert done.code == 2
+        assert f"there is no worker {number}; there are: " in done.complaint
+
+
+def test_the_last_worker_cannot_be_removed(capsys):
+    with serving(workers=1) as server:
+        done = call(capsys, "workers", server.control, "remove", "1")
+        assert done.code == 2
+        assert "worker 1 is the last" in done.complaint
+
+
+def test_a_stop_ends_every_call_and_leaves_no_process_behind(server):
+    with serving() as own, Heard(own.events) as heard, Talk(own.ingest, CALLS[:4]) as talk:
+        heard.wait_for(has_events_of(CALLS[:4], "level"), 15.0)
+        processes = list(own.processes.values())
+        took_s = own.stop()
+        assert took_s < 5.0
+        assert own.process.returncode == 0
+        assert sum("stream ends (source closed)" in line for line in own.said) == 4
+        assert "session ends (stopped)" in own.said[-1]
+        heard.wait_for(lambda heard: heard.of("", "session_end"))
+        folder = own.control.removeprefix("ipc://").rsplit("/", 1)[0]
+        assert not os.path.exists(folder)
+        for pid in processes:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+        talk._stop.set()
+
+
+def test_workers_end_when_the_front_is_killed():
+    with serving() as server:
+        processes = list(server.processes.values())
+        server.process.kill()
+        until_s = time.monotonic() + 5.0
+        while any(os.path.exists(f"/proc/{pid}") for pid in processes):
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
+
+
+def test_a_drained_server_takes_no_new_calls_and_ends_with_the_last():
+    with serving("--drain", "20") as server, Talk(server.ingest, CALLS[:2]) as talk:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        with AudioSender(server.ingest, timeout_s=0.6) as other, pytest.raises(CapacityError, match="about to stop"):
+            other.open("new", sample_rate_hz=RATE_HZ)
+        assert server.process.poll() is None
+        talk.stop()
+        assert all(stream.account.lost_samples == 0 for stream in talk.streams.values())
+        server.process.wait(8.0)
+        assert server.process.returncode == 0
+
+
+def test_processed_audio_of_every_worker_comes_from_one_endpoint():
+    with serving(has_audio=True) as server, AudioReceiver(server.audio) as receiver, Talk(server.ingest, CALLS) as talk:
+        assert all(held(server, len(CALLS)).values())
+        position, received = dict.fromkeys(CALLS, 0), dict.fromkeys(CALLS, 0)
+        until_s = time.monotonic() + 3.0
+        while time.monotonic() < until_s:
+            for audio in receiver.receive(0.1):
+                assert audio.start_sample >= position[audio.call]
+                position[audio.call] = audio.start_sample + audio.samples.size
+                received[audio.call] += audio.samples.size
+        assert all(count > RATE_HZ for count in received.values())
+        assert receiver.restarts == receiver.lost_samples == receiver.malformed_messages == 0
+        talk.stop()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--source", "stdin"), "--source stdin cannot be shared among workers, zmq alone can; run a server without"),
+        (("--sink", "speaker"), "--sink speaker cannot be shared among workers"),
+        (("--workers", "many"), "'many' is neither 'auto' nor a number from 1 to 256"),
+        (("--chain", "level,unheard-of"), "there is no plugin 'unheard-of'"),
+        (("--set", "workers.control=tcp://127.0.0.1:9"), "give a socket file, as ipc:///run/rtemo/control"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_in_one_line(words, problem, capsys):
+    done = call(capsys, "serve", "--workers", "2", *words)
+    assert done.code == 2
+    assert problem in done.complaint
