@@ -18,24 +18,17 @@ _PATIENCE_S = 0.2
 _MOST_WORKERS = 256
 
 
-class Workers(click.ParamType):
-    """A number of processes, or as many as there are processors."""
-
-    name = "workers"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a number or `auto`."""
+def _count(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """Read how many workers are wanted: a number, or as many as there are processors."""
+    if value is None:
+        return None
+    if value == "auto":
         from rtemo.cluster.processors import count_processors
 
-        if value == "auto":
-            return count_processors()
-        try:
-            number = int(str(value))
-        except ValueError:
-            number = 0
-        if not 1 <= number <= _MOST_WORKERS:
-            self.fail(f"{value!r} is neither 'auto' nor a number from 1 to {_MOST_WORKERS}", param, ctx)
-        return number
+        return count_processors()
+    if not (value.isdecimal() and 1 <= int(value) <= _MOST_WORKERS):
+        raise click.BadParameter(f"{value!r} is neither 'auto' nor a number from 1 to {_MOST_WORKERS}")
+    return int(value)
 
 
 @click.command("serve")
@@ -60,7 +53,7 @@ class Workers(click.ParamType):
 )
 @click.option(
     "--workers",
-    type=Workers(),
+    callback=_count,
     metavar="auto|N",
     help="Share the calls among N processes, or as many as there are processors (see docs/scale.md).",
 )

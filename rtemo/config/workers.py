@@ -11,7 +11,7 @@ class WorkersOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     max_load: Annotated[
         float,
-        Meta(gt=0, le=1, description="Share of the hop that ticks of a worker may take, with a call that is let in."),
+        Meta(gt=0, le=100, description="Share of the hop that ticks of a worker may take, with a call that is let in."),
     ] = 0.7
     max_late_ms: Annotated[
         float,
