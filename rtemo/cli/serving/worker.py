@@ -156,4 +156,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # all has been said and closed; to take an interpreter with compiled kernels apart takes seconds
