@@ -65,6 +65,7 @@ class FrontIngest:
         self._connections: Connections
         self._socket: Socket
         self._workers: dict[int, Socket] = {}
+        self._numbers: dict[Socket, int] = {}
         self._poller = zmq.Poller()
         self._told: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._watched_s = 0.0
@@ -156,12 +157,17 @@ class FrontIngest:
         rebinds = 0 if self._door is None else self._door.rebinds
         self._connections.serve(rebinds)
         self._heed()
-        taken = self._take() + self._take_answers()
-        if not taken:
-            self._poller.poll(_PRESSED_POLL_MS if self.desk.is_pressed else _POLL_MS)
+        ready = self._poller.poll(0)
+        if not ready:
+            ready = self._poller.poll(_PRESSED_POLL_MS if self.desk.is_pressed else _POLL_MS)
             self._connections.serve(rebinds)
-            self._take()
-            self._take_answers()
+        now_s = time.monotonic()
+        for socket, _ in ready:
+            worker = self._numbers.get(socket)
+            if worker is None:
+                self.taken_messages += self._take(now_s)
+            else:
+                self._hear(worker, socket, now_s)
         now_s = time.monotonic()
         self.desk.serve(now_s)
         if now_s - self._watched_s > _WATCH_S:
@@ -174,7 +180,8 @@ class FrontIngest:
         if self._context is None:
             return
         if self.endpoint is not None:
-            self._take_answers()  # the accounts of workers that have stopped
+            for worker, socket in self._workers.items():
+                self._hear(worker, socket, time.monotonic())  # the accounts of those that have stopped
             self.desk.end_all("source closed")
         self._context.destroy(linger=_LINGER_MS)
         self._context = None
@@ -191,6 +198,7 @@ class FrontIngest:
         socket.sndhwm = _BUNDLES_ON_THE_WAY
         connect(socket, parse_endpoint(endpoint), None)
         self._workers[worker] = socket
+        self._numbers[socket] = worker
         self._poller.register(socket, zmq.POLLIN)
         self.desk.join(worker)
 
@@ -198,42 +206,38 @@ class FrontIngest:
         socket = self._workers.pop(worker, None)
         if socket is None:
             return
-        self._hear(worker, socket)  # what it still had to say
+        del self._numbers[socket]
+        self._hear(worker, socket, time.monotonic())  # what it still had to say
         self._poller.unregister(socket)
         socket.close(linger=0)
         self.desk.leave(worker, time.monotonic())
 
-    def _take(self) -> int:
+    def _take(self, now_s: float) -> int:
         """Take messages of clients until there are none, within bounds of number and time; returns how many."""
-        receive, take, now_s = self._socket.recv_multipart, self.desk.take, time.monotonic()
-        count = 0
+        socket, receive, take = self._socket, self._socket.recv, self.desk.take
         for count in range(_TAKE_MESSAGES):
             if count % 64 == 63 and time.monotonic() - now_s > _TAKE_S:
-                break
+                return count
             try:
-                frames = receive(zmq.NOBLOCK)
+                client = receive(zmq.NOBLOCK)
             except zmq.Again:
-                break
-            if len(frames) == 2:
-                take(frames[0], frames[1], now_s)
+                return count
+            message = receive(zmq.NOBLOCK)
+            if not socket.getsockopt(zmq.RCVMORE):
+                take(client, message, now_s)
                 continue
-            error = WireError(f"got {len(frames) - 1} frames, expected 1", "use a DEALER socket, one frame each")
-            self.desk.complain(frames[0], error, now_s)
-        self.taken_messages += count
-        return count
+            frames = 1 + len(socket.recv_multipart(zmq.NOBLOCK))
+            error = WireError(f"got {frames} frames, expected 1", "use a DEALER socket, one frame each")
+            self.desk.complain(client, error, now_s)
+        return _TAKE_MESSAGES
 
-    def _take_answers(self) -> int:
-        return sum(self._hear(worker, socket) for worker, socket in self._workers.items())
-
-    def _hear(self, worker: int, socket: Socket) -> int:
-        now_s = time.monotonic()
-        for count in range(_ANSWER_BUNDLES):
+    def _hear(self, worker: int, socket: Socket, now_s: float) -> None:
+        for _ in range(_ANSWER_BUNDLES):
             try:
                 frame = socket.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return count
+                return
             self.desk.hear(worker, frame, now_s)
-        return _ANSWER_BUNDLES
 
     def _answer(self, client: bytes, message: bytes) -> None:
         try:
