@@ -2,7 +2,7 @@
 
 import msgspec
 
-from rtemo.cli.options import specs_of
+from rtemo.cli import options
 from rtemo.config import Config
 
 
@@ -14,7 +14,7 @@ def without_words(config: Config) -> tuple[Config, str]:
     """
     if config.policy.words == "always":
         return config, ""
-    verbatim = [spec.name for spec in specs_of(config, config.chain) if spec.is_verbatim]
+    verbatim = [spec.name for spec in options.specs_of(config, config.chain) if spec.is_verbatim]
     if not verbatim:
         return config, ""
     chain = tuple(name for name in config.chain if name not in verbatim)
