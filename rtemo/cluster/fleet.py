@@ -1,7 +1,6 @@
 """Fleet: the workers of a front: started, watched, replaced, and let go."""
 
 import contextlib
-import logging
 import os
 import selectors
 import time
@@ -11,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from rtemo.api import ConfigError, Health, RtemoError, WorkerState
+from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import (
@@ -39,7 +38,6 @@ _HELD_S = 0.3  # this program itself was held for so long: what it has not heard
 _BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.25, 30.0
 _STEADY_S = 60.0  # a worker that has lived for so long is started again at once
 _MOST_WORKERS = 256
-_log = logging.getLogger("rtemo.workers")
 
 
 class Joint(Protocol):
@@ -294,11 +292,11 @@ class Fleet:
             case Refused(problem, mend):
                 if not self._is_started:
                     raise RtemoError(problem, mend)
-                _log.warning("worker %d cannot begin: %s; %s", seat.number, problem, mend)
+                self._tell(seat, f"cannot begin: {problem}; {mend}")
             case Crashed(problem):
                 if not self._is_started:
                     raise RuntimeError(problem)
-                _log.warning("worker %d has failed: %s", seat.number, problem)
+                self._tell(seat, f"has failed: {problem}")
 
     def _look_after(self, seat: _Seat, now_s: float) -> None:
         process = seat.process
@@ -345,13 +343,17 @@ class Fleet:
         if seat.is_told_to_stop:
             return
         problem = f"process {process.pid} {how} ({ending})"
-        if was_ready:
-            self._events.lose(seat.number, problem)
         if not self._is_started:
             raise RtemoError(f"worker {seat.number}: {problem} before it could begin", "is memory short? see the log")
+        if was_ready:
+            self._events.lose(seat.number, problem)
+        else:
+            self._tell(seat, f"{problem} before it could begin")
         seat.start_at_s = time.monotonic() + seat.back_off_s
-        _log.warning("worker %d: %s; another one is started in %.2g s", seat.number, problem, seat.back_off_s)
         seat.back_off_s = min(_LONGEST_BACK_OFF_S, 2 * seat.back_off_s)
+
+    def _tell(self, seat: _Seat, problem: str) -> None:
+        self._events.tell(Fault(where=f"worker {seat.number}", problem=problem, action="retrying"))
 
     def _part(self, seat: _Seat) -> str:
         process = seat.process

@@ -70,7 +70,10 @@ class WorkerProcess:
             code = self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            code = self._process.wait()
+            try:
+                code = self._process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                return "it does not end although it was killed"
         return f"signal {-code}" if code < 0 else f"exit status {code}"
 
 

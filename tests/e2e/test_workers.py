@@ -3,16 +3,20 @@ import os
 import signal
 import time
 from itertools import pairwise
+from urllib.request import urlopen
 
 import pytest
 import zmq
 
-from rtemo.api import CapacityError, PolicyError
+from rtemo.api import CapacityError, EndpointError, PolicyError
 from rtemo.client import AudioReceiver, AudioSender, Subscriber
 from rtemo.io.audio_wire import Open, encode_control, encode_packet, stream_names
+from rtemo.io.curve import generate_keys
+from rtemo.io.publishers.store import rows
 from tests.fakes.program import call, start
 from tests.fakes.voice import RATE_HZ
 from tests.fakes.workers import PACKET, Heard, Served, Talk, serving
+from tests.fakes.zmq_ends import free_ports
 
 pytestmark = pytest.mark.e2e
 
@@ -284,6 +288,49 @@ def test_a_stop_ends_every_call_and_leaves_no_process_behind(server):
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
         talk._stop.set()
+
+
+def test_keys_and_lists_of_clients_are_those_of_the_front(tmp_path):
+    for name in ("server", "dashboard", "stranger"):
+        generate_keys(tmp_path, name)
+    words = []
+    for table in ("sources", "publishers"):
+        for key, value in (("key_file", "server.key_secret"), ("allowed_clients", "dashboard.key")):
+            path = f"{str(tmp_path / value)!r}"
+            words += ["--set", f"{table}.zmq.curve.{key}={path if key == 'key_file' else f'[{path}]'}"]
+    keys = {"server_key": str(tmp_path / "server.key"), "key_file": str(tmp_path / "dashboard.key_secret")}
+    strange = {**keys, "key_file": str(tmp_path / "stranger.key_secret")}
+    with serving(*words, workers=1) as server, AudioSender(server.ingest, timeout_s=5.0, **keys) as sender:
+        stream = sender.open("locked", sample_rate_hz=RATE_HZ)
+        stream.send(bytes(2 * PACKET))
+        with Subscriber(server.events, **keys) as feed:
+            assert "locked" in {one.call for one in feed.list_calls()}
+        assert stream.end().received_samples == PACKET
+        for others in (strange, {}):
+            with AudioSender(server.ingest, timeout_s=1.0, **others) as other, pytest.raises(EndpointError):
+                other.open("not-let-in", sample_rate_hz=RATE_HZ)
+
+
+def test_publishers_work_on_the_merged_events(tmp_path):
+    words = ("--set", f"publishers.store.path={str(tmp_path / 'events.db')!r}", "--jsonl", tmp_path / "events.jsonl")
+    words += ("--set", "publishers.web.port=0")
+    first = free_ports(10) + 6  # the server takes five
+    ends = ("--publish", f"tcp://127.0.0.1:{first},jsonl,store,web")
+    with serving(*words, *ends) as server:
+        server.events = f"tcp://127.0.0.1:{first}"
+        web = next(line.split()[1] for line in server.said if line.startswith("web "))
+        with Heard(server.events) as heard, Talk(server.ingest, CALLS):
+            heard.wait_for(has_events_of(CALLS, "level"), 15.0)
+            time.sleep(1.5)
+            metrics = urlopen(f"{web}metrics", timeout=5.0).read().decode()
+        assert 'rtemo_worker_running{worker="2"} 1.0' in metrics
+        assert "rtemo_calls_open 8.0" in metrics
+        server.stop()
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert {line["call"] for line in lines} >= set(CALLS)
+    assert [line["kind"] for line in lines if line["kind"].startswith("session")] == ["session_start", "session_end"]
+    stored = {json.loads(line)["call"] for line in rows(tmp_path / "events.db", (), ("stream_end",))}
+    assert stored == set(CALLS)
 
 
 def test_workers_end_when_the_front_is_killed():

@@ -46,6 +46,7 @@ def say(events: Iterable[Event], sample_rate_hz: int, quiet: bool) -> None:
     """Print what the operator should know: streams that come and go, sources lost, sound that is wrong, faults."""
     for event in events:
         kind = event.kind
-        if kind in _EVENTFUL and not (quiet and kind in _OF_CALLS):
+        is_of_call = kind in _OF_CALLS or (kind == "fault" and getattr(event.data, "action", "") == "moved")
+        if kind in _EVENTFUL and not (quiet and is_of_call):
             file = sys.stderr if kind == "fault" else sys.stdout
             print(logged(event, sample_rate_hz), file=file, flush=True)

@@ -1,5 +1,6 @@
 """`rtemo serve --workers`: the front, from the command line's side."""
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -63,6 +64,8 @@ def run(
     with term_as_interrupt(), term_first(drain.begin):
         try:
             front.start()
+            gc.collect()
+            gc.freeze()  # what is there by now stays
             announce(config, front.edges, count)
             _follow(front, drain, quiet)
         except KeyboardInterrupt:
