@@ -1,5 +1,6 @@
 """Front: one server whose calls are shared by several worker processes."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from rtemo.api import (
+    EndpointError,
     Event,
     Fault,
     Payload,
@@ -72,7 +74,7 @@ class Front:
     ) -> None:
         self.config = config
         self._count = count
-        self._folder = Path(tempfile.mkdtemp(prefix="rtemo-"))  # nobody else may read it
+        self._folder = _private_folder()
         rooms: dict[int, Room] = {}
         options = config.edge("sources", "zmq", IngestOptions)
         self.ingest = FrontIngest(options, Admission(config.policy), config.engine.capacity, rooms)
@@ -205,6 +207,21 @@ class _NoDesk:
 
     def report(self, data: Payload) -> None:
         """Leave it: the log has it."""
+
+
+def _private_folder() -> Path:
+    """Make a folder for sockets that nobody else may enter, where the service manager or the system keeps such.
+
+    Raises:
+        EndpointError: There is no place for one.
+    """
+    try:
+        return Path(tempfile.mkdtemp(prefix="rtemo-", dir=os.environ.get("RUNTIME_DIRECTORY")))
+    except OSError as error:
+        raise EndpointError(
+            f"there is no place for the sockets of the workers ({error.strerror or error})",
+            "set TMPDIR to a folder that may be written",
+        ) from None
 
 
 def _for_workers(config: Config, count: int) -> Config:
