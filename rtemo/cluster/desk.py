@@ -37,6 +37,8 @@ from rtemo.io.zmq_options import IngestOptions
 
 _PENDING_S = 2.0  # how long an opening may wait for a worker, or for what a stream costs to be known
 _MAX_PENDING = 4096
+_TRY_S = 0.02
+_VAIN_TRIES = 16
 _UNANSWERED_S = 6.0
 _AGAIN_S = 1.0
 _SLACK_BYTES = 65_536  # beyond the credit, of one stream: what is more is not passed on
@@ -85,6 +87,7 @@ class FrontDesk:
         self._by_call: dict[tuple[bytes, str, str], Key] = {}
         self._bundles: dict[int, Bundle] = {}
         self._pending: dict[Key, tuple[Open, float]] = {}
+        self._tried_s = 0.0
         self._moved = Moved()
         self._clients = ClientLimits(options.opens_per_s, options.open_burst)
 
@@ -133,15 +136,25 @@ class FrontDesk:
 
     def serve(self, now_s: float) -> None:
         """Send what has been gathered, and open what had to wait."""
-        for key, (request, until_s) in list(self._pending.items()):
-            answer = self._try_open(key, request, now_s, is_last=now_s > until_s)
-            if answer is not None:
-                self._pending.pop(key, None)
-                self._say(key[0], answer)
-            elif key in self._routes:
-                self._pending.pop(key, None)
+        if self._pending and now_s - self._tried_s >= _TRY_S:
+            self._tried_s = now_s
+            self._try_pending(now_s)
         for worker in self._bundles:
             self._flush(worker)
+
+    def _try_pending(self, now_s: float) -> None:
+        in_vain = 0
+        for key, (request, until_s) in list(self._pending.items()):
+            is_last = now_s > until_s
+            if in_vain >= _VAIN_TRIES and not is_last:
+                continue  # where so many find no room the others would find none either
+            answer = self._try_open(key, request, now_s, is_last)
+            if answer is not None:
+                self._say(key[0], answer)
+            elif key not in self._routes:
+                in_vain += 1
+                continue
+            del self._pending[key]
 
     def watch(self, now_s: float) -> None:
         """Forget openings that were never answered, and clients that are gone."""

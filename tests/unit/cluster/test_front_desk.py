@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from rtemo.api import Counters, Health
 from rtemo.cluster.desk import FrontDesk
 from rtemo.cluster.room import Room
 from rtemo.config.admission import Admission
@@ -27,6 +28,19 @@ pytestmark = pytest.mark.unit
 
 CLIENT = b"\x00abcd"
 PACKET = b"\x01\x02" * 160
+
+
+def health(streams: int, load: float) -> Health:
+    return Health(
+        streams=streams,
+        capacity=1_000,
+        ticks=1,
+        load=load,
+        tick_p50_us=0.0,
+        tick_p99_us=0.0,
+        late_p99_us=0.0,
+        counters=Counters(),
+    )
 
 
 class Rig:
@@ -202,6 +216,25 @@ def test_a_call_that_lost_the_last_worker_is_asked_to_come_again_and_a_new_one_w
     rig.posted.clear()
     rig.send(Open(call="a"))
     assert [worker for worker, _, _ in rig.posted] == [1]
+
+
+def test_a_crowd_that_waits_is_let_in_as_soon_as_there_is_room_and_refused_in_time() -> None:
+    rig = Rig(workers=1, capacity=1_000)
+    names = [f"call-{number}" for number in range(200)]
+    for name in names:
+        rig.send(Open(call=name), name.encode())
+    assert len(rig.posted) == len(rig.desk) == 32  # as many as before anything is measured
+    rig.now_s += 1.0
+    rig.rooms[1].hear(health(streams=32, load=0.1), rig.now_s)
+    rig.desk.serve(rig.now_s)
+    assert len(rig.desk) == 64
+    rig.now_s += 1.5
+    rig.desk.serve(rig.now_s)
+    refused = [answer for _, answer in rig.said if isinstance(answer, Refused)]
+    assert len(refused) == 200 - 64
+    assert {answer.code for answer in refused} == {"capacity"}
+    assert "of which 32 are measured" in refused[0].problem
+    assert not rig.desk.is_pressed
 
 
 def test_a_worker_that_is_full_after_all_passes_the_call_to_the_next() -> None:
