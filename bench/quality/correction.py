@@ -1,25 +1,28 @@
 """Edited recordings in the mood of their new text: retrieval against a label and against a plain splice.
 
-    python -m bench.quality.correction --data DIR [--speakers 2] [--tries 20] [--store 3]
+    python -m bench.quality.correction --data DIR [--speakers 4] [--tries 20] [--store 3] [--kept FILE]
 
-Recordings: neutral clips of RAVDESS speakers that nothing was trained on (split dev). Clips to take a delivery from:
-other speakers of RAVDESS, `--store` of them, one clip of each mood. The words after the first are replaced, in turn for
-each of four moods. Emotion is told by a network that took no part in the choice (merit-listen, streaming), on the
-replaced words alone.
+Recordings: neutral clips of RAVDESS speakers that nothing was trained on (split dev), of both sentences. Clips to
+take a delivery from: other speakers of RAVDESS, `--store` of them, one clip of each mood and sentence. The words
+after the first are replaced, in turn for each of four moods. Emotion is told by a network that took no part in the
+choice (merit-listen, streaming), on the replaced words alone; as a scale, on the same speakers' acted clips. Each
+correction is printed and, with `--kept`, written as soon as it is measured; a run that was stopped goes on there.
 """
 
 import argparse
 import csv
 import time
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
+from scipy.stats import kendalltau
 
 import rtemo
-from bench.quality.speech_scores import Samples, heard_text, interval, word_error
+from bench.quality.speech_scores import Kept, Samples, heard_text, interval, word_error
 from rtemo.api import EMOTIONS, Consent
 from rtemo.config import load_config
 from rtemo.dsp.watermark import find_watermark
@@ -30,8 +33,8 @@ from rtemo.voice.reference import RATE_HZ, melody_of
 from rtemo.voice.service import VoiceService
 from rtemo.voice.speaker import SpeakerEmbedder, cosine
 from rtemo.voice.style import Style, read_style
-from rtemo_models.systems.emo_corrector.correct import correct, transcribed
-from rtemo_models.systems.emo_corrector.mood import MoodEmbedder
+from rtemo_models.systems.emo_corrector.correct import Correction, correct, transcribed
+from rtemo_models.systems.emo_corrector.mood import Mood, MoodEmbedder
 from rtemo_models.systems.emo_corrector.store import ClipStore, heard_clip
 
 SENTENCES = {
@@ -62,110 +65,226 @@ def read(path: Path) -> Samples:
     return samples
 
 
-def told_by_stream(samples: Samples) -> tuple[str, float]:
-    """Label and arousal of the streaming chain for one clip; empty where it says nothing."""
-    config = load_config(None, (), ["vad", "merit"])
-    with rtemo.Session(config=config, mode="freewheel") as session:
-        stream = session.stream("clip")
+class Judge:
+    """The streaming chain: label and arousal of one clip after the other, each a call of its own."""
+
+    def __init__(self) -> None:
+        self._session = rtemo.Session(config=load_config(None, (), ["vad", "merit"]), mode="freewheel")
+        self._session.__enter__()
+        self._count = 0
+
+    def tell(self, samples: Samples) -> tuple[str, float]:
+        """Give label and arousal; an empty label where nothing is said."""
+        self._count += 1
+        stream = self._session.stream(f"clip-{self._count}")
         stream.push(np.concatenate([samples, np.zeros(RATE_HZ, np.float32)]))
         stream.end()
         said = [event.data for event in stream.events() if event.kind == "emotion"]
-    if not said:
-        return "", float("nan")
-    last = said[-1]
-    merged = dict(last.probabilities)
+        return (likeliest(said[-1].probabilities), said[-1].arousal) if said else ("", float("nan"))
+
+
+def likeliest(probabilities: Mapping[str, float]) -> str:
+    """Name the mood that is likeliest, calm and neutral as one."""
+    merged = dict(probabilities)
     merged["neutral"] += merged.pop("calm", 0.0)
-    return max(merged, key=merged.__getitem__), last.arousal
+    return max(merged, key=merged.__getitem__)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--speakers", type=int, default=2)
+    parser.add_argument("--speakers", type=int, default=4)
+    parser.add_argument("--split", default="dev", help="of the speakers; settings are chosen on `train`")
+    parser.add_argument("--sentences", type=int, default=2, choices=(1, 2), help="recordings of each speaker")
     parser.add_argument("--tries", type=int, default=20)
     parser.add_argument("--store", type=int, default=3, help="speakers in the store")
     parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--kept", type=Path, help="file of what was measured (JSON lines): that is not done again")
     asked = parser.parse_args()
-    models = ModelStore()
-    service = VoiceService(models.voice("kokoro"))
-    embedder, mood = SpeakerEmbedder(models.load("speaker")), MoodEmbedder(models.load("merit-large"))
-    speech = models.speech("whisper-base")
+    kept = Kept(asked.kept)
     everything = recordings(asked.data)
-    store = build_store(everything, asked.store, mood)
-    speakers = sorted({one.speaker for split, one in everything if split == "dev"})[: asked.speakers]
-    rows: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    scale = defaultdict(list)
-    for speaker in speakers:
-        own = [one for split, one in everything if one.speaker == speaker and one.emotion == "neutral"]
+    bench = Bench(everything, asked.store, kept)
+    names = sorted({one.speaker for split, one in everything if split == asked.split})
+    speakers = (
+        names[-asked.speakers :] if asked.split == "train" else names[: asked.speakers]
+    )  # the store has the first
+    arms = asked.arms.split(",")
+    for sentence in range(asked.sentences):
+        for speaker in speakers:
+            bench.speaker(speaker, sentence, arms, asked.tries)
+    report(kept.rows, arms, len(bench.store.clips))
+
+
+class Bench:
+    """Models that are loaded once, the store, and what is done with one recording."""
+
+    def __init__(self, everything: list[tuple[str, Recording]], store: int, kept: Kept) -> None:
+        models = ModelStore()
+        self.everything, self.kept = everything, kept
+        self.service = VoiceService(models.voice("kokoro"))
+        self.embedder, self.mood = SpeakerEmbedder(models.load("speaker")), MoodEmbedder(models.load("merit-large"))
+        self.speech = models.speech("whisper-base")
+        self.store = build_store(everything, store, self.mood)
+        self.judge = Judge()
+
+    def told(self, samples: Samples) -> tuple[str, float, str]:
+        """Label and arousal of the streaming chain, label of the large network (which also labels the store)."""
+        return *self.judge.tell(samples), likeliest(dict(zip(EMOTIONS, self.mood.hear(samples)[0], strict=True)))
+
+    def centre(self, emotion: str) -> Mood:
+        """Mean of the stored clips that express a mood."""
+        found = [clip.mood for clip in self.store.clips if EMOTIONS[int(clip.mood.probabilities.argmax())] == emotion]
+        vector = np.mean([mood.vector for mood in found], axis=0)
+        return Mood(
+            np.mean([mood.probabilities for mood in found], axis=0),
+            float(np.mean([mood.arousal for mood in found])),
+            float(np.mean([mood.valence for mood in found])),
+            vector / np.linalg.norm(vector),
+        )
+
+    def speaker(self, speaker: str, sentence: int, arms: Sequence[str], tries: int) -> None:
+        own = [one for _, one in self.everything if one.speaker == speaker and one.emotion == "neutral"]
+        texts = list(dict.fromkeys(one.text for one in own))
+        own = [one for one in own if one.text == texts[sentence % len(texts)]]
         samples, text = read(own[0].path), own[0].text
-        target = embedder.embed(samples)
-        scale["same speaker, other clip"].append(cosine(target, embedder.embed(read(own[2].path))))
-        others = [
-            one for split, one in everything if split == "dev" and one.speaker != speaker and one.emotion == "neutral"
+        target = self.embedder.embed(samples)
+        if self.kept.get(scale=speaker, sentence=sentence) is None:
+            self._scale(speaker, sentence, text, samples)
+        left = [
+            (emotion, arm)
+            for emotion in SENTENCES
+            for arm in arms
+            if self.kept.get(speaker=speaker, sentence=sentence, emotion=emotion, arm=arm) is None
         ]
-        scale["other speaker, same sentence"].append(cosine(target, embedder.embed(read(others[0].path))))
+        if not left:
+            return
         begun_s = time.process_time()
-        both = np.concatenate([samples, read(own[1].path)])
-        fitted = fit_style(service.voice, both, embedder, CONSENT, tries=asked.tries)
+        fitted = fit_style(
+            self.service.voice, np.concatenate([read(one.path) for one in own]), self.embedder, CONSENT, tries=tries
+        )
         took_s = time.process_time() - begun_s
         print(f"# {speaker}: style fitted in {took_s:.0f} s of processor time, {fitted.similarity}", flush=True)
         style = Style(np.asarray(fitted.style, np.float32), speaker, fitted)
-        neutral = read_style("jf_alpha", service.voice.voices, "kokoro")
-        heard = transcribed(speech, samples, "en-us")
+        neutral = read_style("jf_alpha", self.service.voice.voices, "kokoro")
+        heard = transcribed(self.speech, samples, "en-us")
         imitators = {
-            "plain": Imitator(service, neutral, samples, text, colour_share=0.0),
-            "": Imitator(service, style, samples, text),
+            True: Imitator(self.service, neutral, samples, text, colour_share=0.0),
+            False: Imitator(self.service, style, samples, text, envelope_share=1.0),
         }
-        for emotion, new_text in SENTENCES.items():
-            wanted = np.array([float(name == emotion) for name in EMOTIONS])
-            centre = np.mean(
-                [clip.mood.vector for clip in store.clips if clip.mood.probabilities.argmax() == wanted.argmax()],
-                axis=0,
+        for emotion, arm in left:
+            new_text = " ".join([text.split()[0], *SENTENCES[emotion].split()[1:]])
+            said = "neutral" if arm == "plain" else emotion
+            k = int(arm.partition("=")[2]) if "=" in arm else 0
+            done = correct(
+                samples,
+                text,
+                new_text,
+                imitators[arm == "plain"],
+                heard=heard,
+                store=self.store if k else None,
+                emotion=np.array([float(name == said) for name in EMOTIONS]),
+                k=k or 3,
             )
-            for arm in asked.arms.split(","):
-                mood_wanted = np.array([float(name == "neutral") for name in EMOTIONS]) if arm == "plain" else wanted
-                k = int(arm.partition("=")[2]) if "=" in arm else 0
-                done = correct(
-                    samples,
-                    text,
-                    new_text,
-                    imitators["plain" if arm == "plain" else ""],
-                    heard=heard,
-                    store=store if k else None,
-                    emotion=mood_wanted,
-                    k=k or 3,
-                )
-                span = done.spans[0]
-                words = done.samples[span.start_sample : done.spans[-1].end_sample]
-                label, arousal = told_by_stream(words)
-                row = rows[arm]
-                row["emotion right"].append(float(label == emotion))
-                row[f"arousal {emotion}"].append(arousal)
-                row["cosine to mood"].append(float(mood.hear(words).vector @ centre / np.linalg.norm(centre)))
-                row["speaker cosine"].append(cosine(target, embedder.embed(words)))
-                row["WER"].append(word_error(new_text, heard_text(speech, done.samples)))
-                row["seam, semitones"].append(seam_semitones(done.samples, span.start_sample))
-                row["watermark"].append(float(find_watermark(done.samples).is_found))
-    count = len(speakers) * len(SENTENCES)
-    print(
-        f"{count} corrections an arm: {len(speakers)} speakers, {len(SENTENCES)} moods; {len(store.clips)} stored clips"
-    )
-    for arm, row in rows.items():
-        print(arm)
-        for name, values in row.items():
-            print(f"  {name:<18}{interval(values)}")
-    for name, values in scale.items():
-        print(f"{name}: cosine {interval(values)}")
+            key = {"speaker": speaker, "sentence": sentence, "emotion": emotion, "arm": arm}
+            self.kept.add(key | self._measured(done, new_text, emotion, target))
+
+    def _measured(self, done: Correction, new_text: str, emotion: str, target: Samples) -> dict[str, Any]:
+        start, end = done.spans[0].start_sample, done.spans[-1].end_sample
+        words = done.samples[start:end]
+        label, arousal, label_large = self.told(words)
+        centre, mood = self.centre(emotion), self.mood.hear(words)
+        return {
+            "told": label,
+            "emotion right": float(label == emotion),
+            "right, large": float(label_large == emotion),
+            "arousal": arousal,
+            "wanted arousal": centre.arousal,
+            "cosine to mood": float(mood.vector @ centre.vector),
+            "speaker cosine": cosine(target, self.embedder.embed(words)),
+            "WER": word_error(new_text, heard_text(self.speech, done.samples)),
+            "seam, semitones": seam_semitones(done.samples, start),
+            "watermark": float(find_watermark(done.samples).is_found),
+        }
+
+    def _scale(self, speaker: str, sentence: int, text: str, samples: Samples) -> None:
+        """What the judges say of recordings: the speaker's other clip, a stranger, the moods as they were acted."""
+        rest = self.everything
+        other = next(one for _, one in rest if one.speaker == speaker and one.emotion == "neutral" and one.text != text)
+        stranger = next(one for _, one in rest if one.speaker != speaker and one.text == text)
+        target = self.embedder.embed(samples)
+        moods = [
+            next(one for _, one in rest if one.speaker == speaker and one.emotion == emotion and one.text == text)
+            for emotion in SENTENCES
+        ]
+        acted = [(one.emotion, read(one.path)) for one in moods]
+        told = [(emotion, *self.told(clip)) for emotion, clip in acted]
+        self.kept.add(
+            {
+                "scale": speaker,
+                "sentence": sentence,
+                "same speaker, other clip": cosine(target, self.embedder.embed(read(other.path))),
+                "other speaker, same sentence": cosine(target, self.embedder.embed(read(stranger.path))),
+                "same speaker, other mood": float(
+                    np.mean([cosine(target, self.embedder.embed(clip)) for _, clip in acted])
+                ),
+                "acted clips right": float(np.mean([one[0] == one[1] for one in told])),
+                "acted clips right, large": float(np.mean([one[0] == one[3] for one in told])),
+            }
+        )
+
+
+def report(rows: list[dict[str, Any]], arms: Sequence[str], stored: int) -> None:
+    """Print means and 95 % of a bootstrap over corrections; differences are of the same recording and mood."""
+    made = [row for row in rows if row.get("arm") in arms]
+    speakers = {row["speaker"] for row in made}
+    print(f"{len(made)} corrections of {len(speakers)} speakers, {len(SENTENCES)} moods; {stored} stored clips")
+    plain = {(row["speaker"], row["sentence"], row["emotion"]): row for row in made if row["arm"] == "plain"}
+    for arm in arms:
+        own = [row for row in made if row["arm"] == arm]
+        print(f"{arm}  ({len(own)})")
+        for name in (
+            "emotion right",
+            "right, large",
+            "cosine to mood",
+            "speaker cosine",
+            "WER",
+            "seam, semitones",
+            "watermark",
+        ):
+            print(f"  {name:<18}{interval([row[name] for row in own])}")
+        pairs = [(row, plain.get((row["speaker"], row["sentence"], row["emotion"]))) for row in own]
+        for name in ("emotion right", "right, large", "arousal"):
+            sign = [-1.0 if name == "arousal" and row["emotion"] == "sad" else 1.0 for row in own]
+            gains = [
+                way * (row[name] - other[name])
+                for way, (row, other) in zip(sign, pairs, strict=True)
+                if other is not None
+            ]
+            print(f"  {name + ' over plain':<26}{interval(gains)}")
+        heard = [(row["arousal"], row["wanted arousal"]) for row in own if np.isfinite(row["arousal"])]
+        if len(heard) > 2:
+            tau = kendalltau(*zip(*heard, strict=True)).statistic
+            print(f"  {'tau of arousal':<18}{tau:6.2f}  (n = {len(heard)})")
+        told = {name: Counter(row["told"] or "-" for row in own if row["emotion"] == name) for name in SENTENCES}
+        print(f"  {'told':<18}" + "; ".join(f"{name}: {dict(count.most_common())}" for name, count in told.items()))
+    scales = [row for row in rows if "scale" in row]
+    for name in scales[0] if scales else ():
+        if name not in ("scale", "sentence"):
+            print(f"{name}: {interval([row[name] for row in scales])}")
 
 
 def build_store(everything: list[tuple[str, Recording]], speakers: int, mood: MoodEmbedder) -> ClipStore:
     names = sorted({one.speaker for split, one in everything if split == "train"})[:speakers]
+    texts = sorted({one.text for _, one in everything})
     clips = []
     for name in names:
         for emotion in EMOTIONS:
-            one = next(one for split, one in everything if one.speaker == name and one.emotion == emotion)
-            samples = read(one.path)
-            clips.append(heard_clip(one.path, samples, mood.hear(samples), one.text, name))
+            for text in texts:  # both: clips that say what the recording says are left out of its search
+                one = next(
+                    one for _, one in everything if (one.speaker, one.emotion, one.text) == (name, emotion, text)
+                )
+                samples = read(one.path)
+                clips.append(heard_clip(one.path, samples, mood.hear(samples), one.text, name))
     return ClipStore(clips)
 
 

@@ -1,6 +1,6 @@
 """How surely the watermark of synthetic speech is found, after which channels, and what genuine speech reaches.
 
-    python -m bench.quality.watermark --data DIR [--genuine 400] [--said 24] [--gem]
+    python -m bench.quality.watermark --data DIR [--genuine 400] [--said 24]
 
 DIR holds the corpora (`emotion`, `clean`). Genuine clips are drawn over all of them. Synthetic ones are Harvard
 sentences, said by each voice of the bundle in turn; depth and weights were chosen on the first six of them.
@@ -16,8 +16,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-import rtemo
-from rtemo.config import load_config
 from rtemo.dsp.companding import decode_mulaw, encode_mulaw
 from rtemo.dsp.resample import resample
 from rtemo.dsp.watermark import RATE_HZ, THRESHOLD, find_watermark
@@ -94,7 +92,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--genuine", type=int, default=400)
     parser.add_argument("--said", type=int, default=24)
-    parser.add_argument("--gem", action="store_true", help="what the plugin gem says of them, marked and unmarked")
     asked = parser.parse_args()
     scores = [find_watermark(samples).score for _, samples in genuine_clips(asked.data, asked.genuine)]
     wrong = sum(score >= THRESHOLD for score in scores)
@@ -123,24 +120,6 @@ def main() -> None:
         scores = [find_watermark(*channel(samples)).score for samples in said]
         found = np.mean([score >= THRESHOLD for score in scores])
         print(f"  {name:<14} found {found:6.1%}   median score {np.median(scores):5.1f}   lowest {min(scores):5.1f}")
-    if asked.gem:
-        for has_watermark in (True, False):
-            service = VoiceService(service.voice, has_watermark=has_watermark)
-            told = [told_by_gem(service, name) for name in names]
-            verdicts = ", ".join(f"{verdict} {score:+.1f}" for verdict, score in told)
-            print(f"gem, {'with' if has_watermark else 'without'} watermark, all sentences by each voice: {verdicts}")
-
-
-def told_by_gem(service: VoiceService, voice: str) -> tuple[str, float]:
-    """Last verdict and score (log-odds) of the plugin gem over all sentences, said by one voice."""
-    style = read_style(voice, service.voice.voices, "kokoro")
-    samples = service.say(" ".join(SENTENCES), style).samples
-    with rtemo.Session(load_config(None, (), ["vad", "merit", "gem"]), mode="freewheel") as session:
-        stream = session.stream("call")
-        stream.push(samples)
-        stream.end()
-        said = [event.data for event in stream.events() if event.kind == "spoof"]
-    return (said[-1].verdict, said[-1].score) if said else ("nothing", float("nan"))
 
 
 if __name__ == "__main__":

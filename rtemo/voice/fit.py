@@ -2,8 +2,9 @@
 
 Both halves of a style are searched by themselves: what colours the sound, and how it is said (StyleTTS 2 keeps them
 apart). A candidate is a mixture of the model's voices, each of which may count a little more than all of it or less
-than nothing. A separable evolution strategy (Ros & Hansen 2008) moves and narrows the mixtures; each candidate
-says one short phrase, at the pitch and with the long-term spectrum of the reference, and its embedding is compared.
+than nothing, with formants moved by a factor, since a voice may be larger or smaller than all of them. A separable
+evolution strategy (Ros & Hansen 2008) moves and narrows the mixtures; each candidate says one short phrase, at the
+pitch and with the long-term spectrum of the reference, and its embedding is compared.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import Consent, VoiceHandle
-from rtemo.dsp.resample import resample
 from rtemo.voice.colour import colour_between, coloured, spectrum_of
 from rtemo.voice.errors import VoiceError
+from rtemo.voice.formants import rendered
 from rtemo.voice.manner import at_median
 from rtemo.voice.reference import RATE_HZ, check_reference, melody_of
 from rtemo.voice.speaker import SpeakerEmbedder, cosine, without_silence
@@ -27,6 +28,9 @@ _ROW_SIGNS = 40
 _POPULATION, _PARENTS = 8, 3
 _FIRST_SPREAD = 0.25
 _LOW, _HIGH = -0.6, 1.6
+_FORMANTS = (0.88, 1.1, 0.8, 1.2)
+_FORMANT_SCALE = 0.2
+_LOWEST_FORMANTS, _HIGHEST_FORMANTS = float(np.log(0.75)), float(np.log(1.35))
 _COLOUR_STEP = 4
 
 
@@ -66,9 +70,9 @@ def fit_style(
     said = 0
     best = -1.0
 
-    def judge(weights: NDArray[np.float64]) -> float:
+    def judge(found: NDArray[np.float64]) -> float:
         nonlocal said, best
-        made = _probe(voice, mixed(rows, weights, half), melody.median_hz)
+        made = _probe(voice, mixed(rows, found[:-1], half), melody.median_hz, float(np.exp(found[-1])))
         score = cosine(embedder.embed(coloured(made, spectrum_of(without_silence(made)), wanted)), target)
         said += 1
         best = max(best, score)
@@ -77,25 +81,38 @@ def fit_style(
         return score
 
     count = len(rows)
-    corners = [np.eye(count)[index] for index in range(count)]
-    scores = [judge(np.concatenate([corner, corner])) for corner in corners]
+    corners = [np.append(np.tile(np.eye(count)[index], 2), 0.0) for index in range(count)]
+    scores = [judge(corner) for corner in corners]
     nearest = max(scores)
     shares = np.exp(12.0 * (np.array(scores) - nearest))
-    mean = np.tile(shares / shares.sum(), 2)
-    kept, kept_score = np.tile(corners[int(np.argmax(scores))], 2), nearest
-    spread = np.full(2 * count, _FIRST_SPREAD)
+    kept, kept_score = corners[int(np.argmax(scores))], nearest
+    for formants in _FORMANTS[: max(tries - said, 0)]:
+        moved = np.append(kept[:-1], np.log(formants))
+        score = judge(moved)
+        if score > kept_score:
+            kept, kept_score = moved, score
+    mean = np.append(np.tile(shares / shares.sum(), 2), kept[-1])
+    scale = np.append(np.ones(2 * count), _FORMANT_SCALE)
+    spread = np.full(2 * count + 1, _FIRST_SPREAD)
+    low, high = (
+        np.append(np.full(2 * count, end), limit)
+        for end, limit in ((_LOW, _LOWEST_FORMANTS), (_HIGH, _HIGHEST_FORMANTS))
+    )
     while said + _POPULATION <= tries:
-        found = [np.clip(mean + spread * random.standard_normal(2 * count), _LOW, _HIGH) for _ in range(_POPULATION)]
+        found = [
+            np.clip(mean + spread * scale * random.standard_normal(len(mean)), low, high) for _ in range(_POPULATION)
+        ]
         judged = [judge(candidate) for candidate in found]
         order = np.argsort(judged)[::-1]
         if judged[order[0]] > kept_score:
             kept, kept_score = found[order[0]], judged[order[0]]
         parents = np.stack([kept, *(found[index] for index in order[:_PARENTS])])
         moved = parents.mean(axis=0)
-        spread = np.clip(0.7 * spread + 0.3 * np.abs(parents - mean).mean(axis=0) * 1.2, 0.03, _FIRST_SPREAD)
+        steps = np.abs(parents - mean).mean(axis=0) / scale
+        spread = np.clip(0.7 * spread + 0.3 * steps * 1.2, 0.03, _FIRST_SPREAD)
         mean = moved
-    best_style = mixed(rows, kept, half)
-    own = spectrum_of(without_silence(_probe(voice, best_style, melody.median_hz)))
+    best_style, factor = mixed(rows, kept[:-1], half), round(float(np.exp(kept[-1])), 4)
+    own = spectrum_of(without_silence(_probe(voice, best_style, melody.median_hz, factor)))
     return FittedStyle(
         bundle=voice.card.name,
         style=tuple(float(value) for value in best_style),
@@ -103,6 +120,7 @@ def fit_style(
         consent=consent,
         pitch_hz=melody.median_hz,
         pitch_range_semitones=melody.range_semitones,
+        formants=factor,
         similarity={"fitted": kept_score, "nearest_voice": nearest},
         reference_s=len(samples) / RATE_HZ,
     )
@@ -118,6 +136,7 @@ def mixed(rows: NDArray[np.float32], weights: NDArray[np.float64], half: int) ->
     return np.concatenate(parts).astype(np.float32)
 
 
-def _probe(voice: VoiceHandle, style: NDArray[np.float32], median_hz: float) -> NDArray[np.float32]:
-    plan = at_median(voice.plan(PROBE, style), median_hz)
-    return resample(voice.render(plan), voice.card.sample_rate_hz, RATE_HZ)
+def _probe(
+    voice: VoiceHandle, style: NDArray[np.float32], median_hz: float, formants: float = 1.0
+) -> NDArray[np.float32]:
+    return rendered(voice, at_median(voice.plan(PROBE, style, speed=1.0 / formants), median_hz), formants)

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import VoicePlan
-from rtemo.dsp.resample import resample
 from rtemo.voice.colour import coloured, spectrum_of
+from rtemo.voice.envelope import EnvelopeMatcher
+from rtemo.voice.formants import played_rate_hz, rendered
 from rtemo.voice.manner import at_median
 from rtemo.voice.phonemes import SpokenForm
 from rtemo.voice.reference import RATE_HZ, Melody, melody_of
@@ -48,6 +49,7 @@ class Imitator:
         text: What is said in the reference; empty where nobody knows.
         language: Of the text.
         colour_share: How far the spectrum is moved to that of the reference, 0 to 1.
+        envelope_share: How far each sound is moved to how the reference says it, where the text is known, 0 to 1.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Imitator:
         text: str = "",
         language: str = "en-us",
         colour_share: float = 1.0,
+        envelope_share: float = 0.0,
     ) -> None:
         self.service = service
         self.style = style
@@ -69,7 +72,7 @@ class Imitator:
         self._own = self._wanted
         self.speed = 1.0
         copy = self.planned(text or "The birch canoe slid on the smooth planks.")
-        self.copy = resample(service.voice.render(copy.plan), service.voice.card.sample_rate_hz, RATE_HZ)
+        self.copy = rendered(service.voice, copy.plan, style.formants)
         self.copy_sentence = copy
         self._own = spectrum_of(without_silence(self.copy))
         self.gain = gain_between(without_silence(reference), without_silence(self.copy))
@@ -77,6 +80,10 @@ class Imitator:
             spoken_s = len(without_silence(reference)) / RATE_HZ
             made_s = len(without_silence(self.copy)) / RATE_HZ
             self.speed = float(np.clip(made_s / max(spoken_s, 0.1), _SLOWEST, _FASTEST))
+        self._matcher: EnvelopeMatcher | None = None
+        if text and envelope_share > 0.0:
+            copied = coloured(self.copy, self._own, self._wanted, self._share) * np.float32(self.gain)
+            self._matcher = EnvelopeMatcher(copied, reference, envelope_share)
 
     def planned(self, text: str, speed: float | None = None) -> Sentence:
         """Plan a sentence at the median pitch and the tempo of the reference.
@@ -86,7 +93,8 @@ class Imitator:
         """
         forms = self.service.forms(text, self.language)
         signs, spans = sign_spans(forms)
-        plan = self.service.voice.plan(signs, self.style.of(len(signs)), speed=speed or self.speed)
+        speed = (speed or self.speed) / self.style.formants  # what is played faster is made slower
+        plan = self.service.voice.plan(signs, self.style.of(len(signs)), speed=speed)
         return Sentence(forms, spans, at_median(plan, self.melody.median_hz))
 
     def with_durations(self, sentence: Sentence, durations_frames: NDArray[np.int64]) -> Sentence:
@@ -98,16 +106,17 @@ class Imitator:
 
     def spoken(self, sentence: Sentence) -> NDArray[np.float32]:
         """Render a sentence in colour and level of the reference, float32 [k] at 16 kHz, without watermark."""
-        voice = self.service.voice
-        samples = resample(voice.render(sentence.plan), voice.card.sample_rate_hz, RATE_HZ)
+        samples = rendered(self.service.voice, sentence.plan, self.style.formants)
         made = coloured(samples, self._own, self._wanted, self._share) * np.float32(self.gain)
+        if self._matcher is not None:
+            made = self._matcher.matched(made)
         clipped: NDArray[np.float32] = np.clip(made, -0.98, 0.98)
         return clipped
 
     def word_samples(self, sentence: Sentence, first: int, last: int) -> tuple[int, int]:
         """Tell where words [first, last) of a sentence lie in what `spoken` gives."""
         ends = np.cumsum(sentence.plan.durations_frames) * self.service.voice.frame_samples
-        scale = RATE_HZ / self.service.voice.card.sample_rate_hz
+        scale = RATE_HZ / played_rate_hz(self.service.voice.card.sample_rate_hz, self.style.formants)
         start = ends[sentence.spans[first].start - 1]
         end = ends[sentence.spans[last - 1].stop - 1]
         return round(start * scale), round(end * scale)

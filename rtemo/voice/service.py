@@ -14,6 +14,7 @@ from rtemo.voice.clauses import clauses_of
 from rtemo.voice.colour import ColourFilter
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.espeak import Espeak, find_espeak
+from rtemo.voice.formants import before_playing, played_rate_hz
 from rtemo.voice.manner import Manner, at_median, shaped
 from rtemo.voice.phonemes import SpokenForm, phonemes_of
 from rtemo.voice.style import Style
@@ -78,7 +79,7 @@ class VoiceService:
     def __init__(self, voice: VoiceHandle, espeak: Espeak | None = None, has_watermark: bool = True) -> None:
         self.voice = voice
         self._espeak = espeak or find_espeak()
-        self._has_watermark = has_watermark
+        self.has_watermark = has_watermark
 
     def forms(self, text: str, language: str = "en-us") -> list[SpokenForm]:
         """Turn text into words with phonemes that this voice can say.
@@ -99,7 +100,7 @@ class VoiceService:
         signs, spans = sign_spans(forms)
         manner = manner or Manner()
         try:
-            plan = self.voice.plan(signs, style.of(len(signs)), speed=manner.speed)
+            plan = self.voice.plan(signs, style.of(len(signs)), speed=manner.speed / style.formants)
         except ValueError as error:
             raise VoiceError(str(error), "give a shorter text") from error
         return shaped(at_median(plan, style.pitch_hz), manner), spans
@@ -119,7 +120,8 @@ class VoiceService:
             raise VoiceError(f"there is no word in {text[:40]!r}" if text.strip() else "there is no text", _WORDS)
         manner = manner or Manner()
         gain = 10.0 ** (manner.level_db / 20.0)
-        output = _Output(self.voice.card.sample_rate_hz, gain, style.colour_db, self._has_watermark)
+        rate_hz = played_rate_hz(self.voice.card.sample_rate_hz, style.formants if self.voice.can_plan else 1.0)
+        output = _Output(rate_hz, gain, style.colour_db, self.has_watermark)
         is_first = True
         for clause in clauses:
             forms = self.forms(clause, language)
@@ -127,7 +129,7 @@ class VoiceService:
             if not self.voice.can_plan:
                 signs, spans = sign_spans(forms)
                 audio, ends = self.voice.say(signs, style.of(len(signs)), speed=manner.speed)
-                words = _timed(forms, spans, ends, start, self.voice.card.sample_rate_hz)
+                words = _timed(forms, spans, ends, start, rate_hz)
                 yield SpokenPart(output.put(audio), words)
                 continue
             plan, spans = self.plan(forms, style, manner)
@@ -135,7 +137,8 @@ class VoiceService:
                 silence = int(plan.durations_frames[0]) - _LEAD_FRAMES
                 plan = cut_plan(plan, max(silence, 0), int(plan.durations_frames.sum()))
             ends = np.cumsum(plan.durations_frames) * self.voice.frame_samples
-            words = _timed(forms, spans, ends, start, self.voice.card.sample_rate_hz)
+            words = _timed(forms, spans, ends, start, rate_hz)
+            plan = before_playing(plan, rate_hz / self.voice.card.sample_rate_hz)
             for piece in self._rendered(plan, is_first):
                 yield SpokenPart(output.put(piece), words)
                 words = ()

@@ -14,6 +14,7 @@ from rtemo.voice.errors import VoiceError
 _MOST_BYTES = 1 << 20
 _MOST_WEIGHT = 4.0
 _MOST_BINS = 1024
+_LEAST_FORMANTS, _MOST_FORMANTS = 0.5, 2.0
 
 
 class FittedStyle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,6 +26,7 @@ class FittedStyle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         consent: By whose word; without it no such file is made.
         pitch_hz: Median pitch of the reference.
         pitch_range_semitones: 10th to 90th percentile of its pitch.
+        formants: Factor by which they lie above those that the model gives this style.
         colour_db: What gives its speech the long-term spectrum of the reference, evenly spaced from 0 to 8 kHz.
         similarity: Speaker cosine that was reached, and of the nearest voice of the package.
         reference_s: Speech it was fitted to.
@@ -35,6 +37,7 @@ class FittedStyle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     consent: Consent
     pitch_hz: float
     pitch_range_semitones: float
+    formants: float = 1.0
     colour_db: tuple[float, ...] = ()
     similarity: dict[str, float] = {}
     reference_s: float = 0.0
@@ -50,6 +53,7 @@ class Style:
 
     Attributes:
         pitch_hz: Median pitch that it speaks at; 0 leaves that to the model.
+        formants: Factor by which its formants lie above those of the model.
         colour_db: Filter that what it says passes; empty for none.
     """
 
@@ -58,6 +62,7 @@ class Style:
         self.name = name
         self.fitted = fitted
         self.pitch_hz = fitted.pitch_hz if fitted is not None else 0.0
+        self.formants = fitted.formants if fitted is not None else 1.0
         self.colour_db = fitted.colour_db if fitted is not None else ()
 
     def of(self, signs: int) -> NDArray[np.float32]:
@@ -118,7 +123,12 @@ def _read_file(path: Path, voices: Mapping[str, NDArray[np.float32]], bundle: st
     width = next(iter(voices.values())).shape[1]
     vector = np.asarray(fitted.style, np.float32)
     colour = np.asarray(fitted.colour_db, np.float64)
-    is_sound = np.isfinite(vector).all() and np.isfinite(colour).all() and colour.size <= _MOST_BINS
+    is_sound = (
+        _LEAST_FORMANTS <= fitted.formants <= _MOST_FORMANTS
+        and np.isfinite(vector).all()
+        and np.isfinite(colour).all()
+        and colour.size <= _MOST_BINS
+    )
     if fitted.bundle != bundle or vector.shape != (width,) or not is_sound:
         raise VoiceError(
             f"the style in {path} is for the voice model {fitted.bundle!r}, not for {bundle!r}",

@@ -90,13 +90,31 @@ def test_the_nearest_clips_are_found_exactly_and_none_of_the_same_text():
     assert all(one.clip.text != "Good morning." for one in store.search(one_hot("sad"), 9, ["Good morning"]))
 
 
-def test_delivery_is_what_a_clip_differs_by_from_its_speakers_others():
-    store = ClipStore([clip("neutral", hz=200.0), clip("angry", hz=283.0, level_db=-14.0, rate=5.0)])
-    found = store.search(one_hot("angry"), 1)
-    manner = delivery_of(found, store).manner
+@pytest.mark.parametrize("plain", ["neutral", "calm"])
+def test_delivery_is_what_a_clip_differs_by_from_how_its_speaker_usually_speaks(plain):
+    others = [clip(plain, hz=200.0), clip("happy", hz=400.0, level_db=0.0, rate=9.0)]
+    store = ClipStore([*others, clip("angry", hz=283.0, level_db=-14.0, rate=5.0)])
+    manner = delivery_of(store.search(one_hot("angry"), 1), store).manner
+    assert manner.pitch_semitones == pytest.approx(6.0, abs=0.3)
+    assert manner.level_db == pytest.approx(6.0)
+    assert manner.speed == pytest.approx(5.0 / 4.0)
+
+
+def test_a_speaker_without_a_calm_clip_usually_speaks_as_all_of_them():
+    store = ClipStore([clip("sad", hz=200.0), clip("angry", hz=283.0, level_db=-14.0, rate=5.0)])
+    manner = delivery_of(store.search(one_hot("angry"), 1), store).manner
     assert manner.pitch_semitones == pytest.approx(3.0, abs=0.3)
     assert manner.level_db == pytest.approx(3.0)
-    assert manner.speed == pytest.approx(5.0 / 4.5)
+
+
+def test_the_colour_of_a_mood_is_taken_from_the_clips_and_limited_and_its_level_is_not():
+    bright = np.where(np.arange(257) > 128, 10.0, -10.0) + 30.0
+    plain = clip("neutral")._replace(spectrum_db=np.zeros(257))
+    store = ClipStore([plain, clip("angry")._replace(spectrum_db=bright)])
+    colour_db = delivery_of(store.search(one_hot("angry"), 1), store).colour_db
+    assert colour_db[:100] == pytest.approx(-10.0, abs=0.1)
+    assert colour_db[150:] == pytest.approx(10.0, abs=0.1)
+    assert not len(delivery_of(ClipStore([clip("angry")]).search(one_hot("angry"), 1), store).colour_db)
 
 
 def test_a_speaker_of_one_clip_gives_a_melody_alone():

@@ -91,7 +91,9 @@ def reconstruct(
         clear = Style(next(iter(voice.voices.values())), "clear").of(len(text))
     imitator = Imitator(service, mixed_style(style, clear, half, alpha, beta), reference, text, language)
     sentence = with_melody(imitator, imitator.planned(text), 1.0 - beta)
-    samples = add_watermark(imitator.spoken(sentence))
+    samples = imitator.spoken(sentence)
+    if service.has_watermark:
+        samples = add_watermark(samples)
     made = melody_of(samples)
     semitones = (
         12.0 * float(np.log2(made.median_hz / imitator.melody.median_hz))

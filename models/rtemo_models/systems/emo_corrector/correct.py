@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rtemo.api import EMOTIONS, SpeechHandle
 from rtemo.dsp.watermark import add_watermark
 from rtemo.voice.align import moved_times, warp_path
+from rtemo.voice.colour import coloured
 from rtemo.voice.edits import Edit, edits_between, matched_words, words_of
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.imitation import Imitator, Sentence
@@ -210,12 +211,14 @@ def _replaced(
     said = delivered(imitator, sentence, first, last, delivery)
     audio = imitator.spoken(said)
     gain = _level(samples, times, audio, said, imitator, edit) * 10.0 ** (delivery.manner.level_db / 20.0)
+    if len(delivery.colour_db):
+        audio = coloured(audio, np.ones(len(delivery.colour_db)), 10.0 ** (delivery.colour_db / 10.0))
     low, high = imitator.word_samples(said, first, last)
     half = FADE_SAMPLES // 2
     low, high = quiet_place(audio, low), quiet_place(audio, high)
     padded = np.pad(audio, (half, half))
     piece = np.clip(padded[low : high + 2 * half] * np.float32(gain), -0.98, 0.98).astype(np.float32)
-    marked = add_watermark(piece, start - half)
+    marked = add_watermark(piece, start - half) if imitator.service.has_watermark else piece
     made, begin = put_in(made, start, end, marked)
     return made, Span(*words, begin + half, begin + len(marked) - half)
 

@@ -15,6 +15,7 @@ _LOWEST_HZ, _HIGHEST_HZ = 55.0, 600.0
 _MOST = Manner(speed=1.35, pitch_semitones=7.0, pitch_range=1.8, level_db=8.0)
 _LEAST = Manner(speed=0.7, pitch_semitones=-5.0, pitch_range=0.5, level_db=-8.0)
 _CONTOUR_SHARE = 0.5
+_MOST_COLOUR_DB = 10.0
 
 
 class Delivery(NamedTuple):
@@ -23,10 +24,12 @@ class Delivery(NamedTuple):
     Attributes:
         manner: Tempo, height and range of pitch, level, against what is usual.
         contour: float32 [points], melody in semitones about its median; empty where only the manner is known.
+        colour_db: float64 [257], how the long-term spectrum moves (vocal effort); empty where that is not known.
     """
 
     manner: Manner
     contour: NDArray[np.float32]
+    colour_db: NDArray[np.float64] = np.zeros(0)
 
 
 def delivery_of(found: Sequence[Found], store: ClipStore) -> Delivery:
@@ -37,7 +40,8 @@ def delivery_of(found: Sequence[Found], store: ClipStore) -> Delivery:
     weights = np.array([one.likeness for one in found])
     weights = weights / weights.sum()
     changes, contours = [], []
-    for one in found:
+    colours, colour_weights = [], []
+    for weight, one in zip(weights, found, strict=True):
         clip = one.clip
         pitch_hz, spread, rate, level_db = store.usual(clip.speaker)
         own = (clip.melody.median_hz, clip.melody.range_semitones, clip.rate_per_s)
@@ -50,6 +54,10 @@ def delivery_of(found: Sequence[Found], store: ClipStore) -> Delivery:
             )
         )
         contours.append(stretched_contour(clip.melody.pitch_hz, _CURVE_POINTS))
+        usual_db = store.usual_spectrum_db(clip.speaker)
+        if len(usual_db) and len(clip.spectrum_db):
+            colours.append(clip.spectrum_db - usual_db)
+            colour_weights.append(weight)
     speed, semitones, spread, level_db = weights @ np.array(changes)
     manner = Manner(
         speed=_within(float(np.exp(speed)), _LEAST.speed, _MOST.speed),
@@ -57,7 +65,8 @@ def delivery_of(found: Sequence[Found], store: ClipStore) -> Delivery:
         pitch_range=_within(float(np.exp(spread)), _LEAST.pitch_range, _MOST.pitch_range),
         level_db=_within(float(level_db), _LEAST.level_db, _MOST.level_db),
     )
-    return Delivery(manner, np.asarray(weights @ np.stack(contours), np.float32))
+    colour_db = np.average(colours, axis=0, weights=colour_weights) if colours else np.zeros(0)
+    return Delivery(manner, np.asarray(weights @ np.stack(contours), np.float32), _limited(colour_db))
 
 
 def delivered(imitator: Imitator, sentence: Sentence, first: int, last: int, delivery: Delivery) -> Sentence:
@@ -85,6 +94,13 @@ def delivered(imitator: Imitator, sentence: Sentence, first: int, last: int, del
     moved = 2.0 ** (middle + (delivery.manner.pitch_range * planned + delivery.manner.pitch_semitones) / 12.0)
     part[is_voiced] = np.clip(moved, _LOWEST_HZ, _HIGHEST_HZ)[is_voiced]
     return with_pitch(sentence, pitch_hz)
+
+
+def _limited(colour_db: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the level out of a colour, and what is more than 10 dB: rooms and microphones differ by more than effort."""
+    if not len(colour_db):
+        return colour_db
+    return np.asarray(np.clip(colour_db - colour_db.mean(), -_MOST_COLOUR_DB, _MOST_COLOUR_DB), np.float64)
 
 
 def _whole(durations: NDArray[np.float64]) -> NDArray[np.int64]:

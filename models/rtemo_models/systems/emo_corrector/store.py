@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import RtemoError
+from rtemo.api import EMOTIONS, RtemoError
+from rtemo.voice.colour import spectrum_of
 from rtemo.voice.reference import HOP_SAMPLES, RATE_HZ, Melody, melody_of
 from rtemo.voice.speaker import without_silence
 from rtemo_models.systems.emo_corrector.mood import Mood
@@ -21,6 +22,7 @@ from rtemo_models.systems.emo_corrector.mood import Mood
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 MOST_CLIPS = 20_000
 _LEAST_S = 0.5
+_PLAIN = ("neutral", "calm")
 
 
 class StoredClip(NamedTuple):
@@ -34,6 +36,7 @@ class StoredClip(NamedTuple):
         melody: Its pitch and level.
         rate_per_s: Peaks of level per second of speech, about one for each syllable.
         level_db: Mean level of its speech.
+        spectrum_db: Its long-term spectrum, float64 [257]; without values where nobody looked.
     """
 
     path: Path
@@ -43,6 +46,7 @@ class StoredClip(NamedTuple):
     melody: Melody
     rate_per_s: float
     level_db: float
+    spectrum_db: NDArray[np.float64] = np.zeros(0)
 
 
 class Found(NamedTuple):
@@ -79,8 +83,11 @@ class ClipStore:
         return [Found(self.clips[place], float(likeness[place])) for place in order if likeness[place] >= 0.0]
 
     def usual(self, speaker: str) -> tuple[float, float, float, float]:
-        """Tell how a speaker usually speaks: median pitch, its range, rate and level, over all of their clips."""
-        own = [clip for clip in self.clips if clip.speaker == speaker and clip.melody.median_hz > 0]
+        """Tell how a speaker usually speaks: median pitch, its range, rate and level.
+
+        Over their calm and neutral clips, since a recording that is edited is mostly so; over all where there are none.
+        """
+        own = self._usual(speaker)
         if not own:
             return 0.0, 0.0, 0.0, 0.0
         return (
@@ -89,6 +96,15 @@ class ClipStore:
             float(np.mean([clip.rate_per_s for clip in own])),
             float(np.mean([clip.level_db for clip in own])),
         )
+
+    def usual_spectrum_db(self, speaker: str) -> NDArray[np.float64]:
+        """Give the long-term spectrum of how a speaker usually speaks, float64 [257]; without values if unknown."""
+        found = [clip.spectrum_db for clip in self._usual(speaker) if len(clip.spectrum_db)]
+        return np.asarray(np.mean(found, axis=0), np.float64) if found else np.zeros(0)
+
+    def _usual(self, speaker: str) -> list[StoredClip]:
+        own = [clip for clip in self.clips if clip.speaker == speaker and clip.melody.median_hz > 0]
+        return [clip for clip in own if EMOTIONS[int(clip.mood.probabilities.argmax())] in _PLAIN] or own
 
 
 def open_store(
@@ -126,7 +142,8 @@ def heard_clip(path: Path, samples: NDArray[np.float32], mood: Mood, text: str =
     speech = without_silence(samples)
     melody = melody_of(samples)
     level_db = 10.0 * float(np.log10(np.mean(speech.astype(np.float64) ** 2) + 1e-12)) if len(speech) else -120.0
-    return StoredClip(path, text, speaker or path.parent.name, mood, melody, rate_of(melody), level_db)
+    spectrum_db = 10.0 * np.log10(spectrum_of(speech))
+    return StoredClip(path, text, speaker or path.parent.name, mood, melody, rate_of(melody), level_db, spectrum_db)
 
 
 def rate_of(melody: Melody) -> float:
