@@ -103,7 +103,7 @@ def main() -> None:
     asked = parser.parse_args()
     kept = Kept(asked.kept)
     everything = recordings(asked.data)
-    bench = Bench(everything, asked.store, kept)
+    bench = Bench(everything, asked.store, asked.sentences, kept)
     names = sorted({one.speaker for split, one in everything if split == asked.split})
     speakers = (
         names[-asked.speakers :] if asked.split == "train" else names[: asked.speakers]
@@ -118,13 +118,13 @@ def main() -> None:
 class Bench:
     """Models that are loaded once, the store, and what is done with one recording."""
 
-    def __init__(self, everything: list[tuple[str, Recording]], store: int, kept: Kept) -> None:
+    def __init__(self, everything: list[tuple[str, Recording]], store: int, sentences: int, kept: Kept) -> None:
         models = ModelStore()
         self.everything, self.kept = everything, kept
         self.service = VoiceService(models.voice("kokoro"))
         self.embedder, self.mood = SpeakerEmbedder(models.load("speaker")), MoodEmbedder(models.load("merit-large"))
         self.speech = models.speech("whisper-base")
-        self.store = build_store(everything, store, self.mood)
+        self.store = build_store(everything, store, sentences, self.mood)
         self.judge = Judge()
 
     def told(self, samples: Samples) -> tuple[str, float, str]:
@@ -273,13 +273,16 @@ def report(rows: list[dict[str, Any]], arms: Sequence[str], stored: int) -> None
             print(f"{name}: {interval([row[name] for row in scales])}")
 
 
-def build_store(everything: list[tuple[str, Recording]], speakers: int, mood: MoodEmbedder) -> ClipStore:
+def build_store(
+    everything: list[tuple[str, Recording]], speakers: int, sentences: int, mood: MoodEmbedder
+) -> ClipStore:
     names = sorted({one.speaker for split, one in everything if split == "train"})[:speakers]
-    texts = sorted({one.text for _, one in everything})
+    # A clip that says what a recording says is left out of its search: of one recording a speaker, all of those.
+    texts = sorted({one.text for _, one in everything}, reverse=True)[-sentences:]
     clips = []
     for name in names:
         for emotion in EMOTIONS:
-            for text in texts:  # both: clips that say what the recording says are left out of its search
+            for text in texts:
                 one = next(
                     one for _, one in everything if (one.speaker, one.emotion, one.text) == (name, emotion, text)
                 )

@@ -41,6 +41,9 @@ class EnvelopeMatcher:
 
     def __init__(self, copy: NDArray[np.float32], recording: NDArray[np.float32], share: float = 1.0) -> None:
         self._share = share
+        self._change_db, self._keys = np.zeros((0, _BANDS)), np.zeros((0, _CEPSTRA - 1))
+        if min(len(copy), len(recording)) < _FRAME_SAMPLES:
+            return
         own, other = _bands_db(copy, _ANALYSIS_SAMPLES), _bands_db(recording, _ANALYSIS_SAMPLES)
         path = warp_path(copy, recording)
         rows = np.arange(min(len(path), len(own)))

@@ -13,6 +13,8 @@ RATE_HZ = 16_000
 HOP_SAMPLES = 160
 LEAST_SPEECH_S = 1.2
 """Speech that a voice is fitted to at least."""
+LEAST_WORD_S = 0.3
+"""Speech that a recording holds at least, whose voice is known already."""
 
 _LEAST_VOICED = 0.08  # of 80 clips of nine corpora one has less, .04; noise has 0
 _STEADY_SEMITONES = 0.1
@@ -74,13 +76,30 @@ def check_reference(samples: NDArray[np.float32], embedder: SpeakerEmbedder, nam
     Raises:
         VoiceError: It is too short, silent, music or a steady sound, or two voices speak in it.
     """
-    speech = without_silence(samples)
+    check_spoken(samples, name, LEAST_SPEECH_S)
+    windows = embedder.embed_windows(samples)
+    if len(windows) >= 4:
+        likeness = windows @ windows.T
+        first, second = np.unravel_index(int(likeness.argmin()), likeness.shape)
+        belongs = likeness[first] >= likeness[second]
+        if min(belongs.sum(), (~belongs).sum()) >= 2:
+            means = [windows[part].mean(axis=0) for part in (belongs, ~belongs)]
+            if cosine(means[0], means[1]) < _TWO_SPEAKERS:
+                raise VoiceError(f"two voices speak in {name}", "give a recording of one speaker")
+
+
+def check_spoken(samples: NDArray[np.float32], name: str = "the recording", least_s: float = LEAST_WORD_S) -> None:
+    """Refuse what nobody speaks in, whether or not a voice is to be taken from it.
+
+    Raises:
+        VoiceError: It is silent, holds less than `least_s` of sound, or is noise, music or a steady sound.
+    """
     if not len(samples) or float(np.abs(samples).max()) < 1e-3:
         raise VoiceError(f"{name} is silent", "give a recording of one speaker")
-    speech_s = len(speech) / RATE_HZ
-    if speech_s < LEAST_SPEECH_S:
+    speech_s = len(without_silence(samples)) / RATE_HZ
+    if speech_s < least_s:
         raise VoiceError(
-            f"{name} holds {speech_s:.1f} s of sound, a voice is taken from {LEAST_SPEECH_S:g} s and more",
+            f"{name} holds {speech_s:.1f} s of sound, at least {least_s:g} s are needed",
             "give a longer recording of one speaker",
         )
     melody = melody_of(samples)
@@ -92,15 +111,6 @@ def check_reference(samples: NDArray[np.float32], embedder: SpeakerEmbedder, nam
             f"{name} is music or another steady sound: its pitch stands still, which no speaker's does",
             "give a recording of one speaker, without music",
         )
-    windows = embedder.embed_windows(samples)
-    if len(windows) >= 4:
-        likeness = windows @ windows.T
-        first, second = np.unravel_index(int(likeness.argmin()), likeness.shape)
-        belongs = likeness[first] >= likeness[second]
-        if min(belongs.sum(), (~belongs).sum()) >= 2:
-            means = [windows[part].mean(axis=0) for part in (belongs, ~belongs)]
-            if cosine(means[0], means[1]) < _TWO_SPEAKERS:
-                raise VoiceError(f"two voices speak in {name}", "give a recording of one speaker")
 
 
 def _steady_share(pitch_hz: NDArray[np.float32]) -> float:

@@ -1,5 +1,7 @@
 """Disordered speech is said again from its text, at its pitch, by consent, and a report says what it is not."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,6 +11,7 @@ from rtemo.api import ConsentError
 from rtemo.cli.lazy_tools import LazyTools
 from rtemo.cli.speech_tag import read_tag
 from rtemo.testing.voice import voice
+from rtemo.voice.errors import VoiceError
 from rtemo.voice.imitation import Imitator
 from rtemo.voice.reference import Melody
 from rtemo.voice.service import VoiceService
@@ -142,6 +145,36 @@ def test_nobody_is_imitated_without_consent(spoken):
     done = run(recording, "--text", "abc", "--bundle", bundle, "--out", out)
     assert isinstance(done.exception, ConsentError)
     assert not out.exists()
+
+
+def notes(duration_s):
+    """A melody whose every note stands still."""
+    hz = np.repeat([220, 247, 262, 294, 330, 349, 392, 440], round(duration_s * RATE_HZ / 8))
+    return (0.3 * np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("sound", "text", "voice_name", "problem"),
+    [
+        (voice(4.0, seed=4), "...", "low", "there is no word"),
+        (voice(4.0, seed=4), "доброе утро", "low", "is written in Cyrillic"),
+        (voice(4.0, seed=4)[: RATE_HZ // 5], "abc", "", "holds 0.[0-9] s of sound|is silent"),
+        (np.zeros(2 * RATE_HZ, np.float32), "abc", "", "is silent"),
+        (np.zeros(2 * RATE_HZ, np.float32), "abc", "low", "is silent"),
+        (notes(4.0), "abc", "", "is music"),
+    ],
+    ids=["no word", "another script", "0.2 s", "silence", "silence and a style", "music"],
+)
+def test_a_phrase_that_cannot_be_said_again_is_one_clear_line(spoken, capsys, sound, text, voice_name, problem):
+    recording, bundle, out = spoken
+    soundfile.write(recording, sound, RATE_HZ)
+    given = ["--text", text, "--bundle", bundle, "--out", out, *(["--voice", voice_name] if voice_name else [])]
+    done = run(recording, *given, "--consent", "Tim's mother, 2026-11-30")
+    told = (done.output + str(done.exception or "")).strip()
+    assert done.return_value == 1 or isinstance(done.exception, VoiceError)
+    assert re.search(problem, told)
+    assert "\n" not in told
+    assert not (out / "him.wav").exists()
 
 
 def test_texts_and_recordings_must_be_as_many(spoken):

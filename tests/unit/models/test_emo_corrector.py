@@ -1,6 +1,7 @@
 """A corrected recording says the new words where the old ones were, as clips of the wanted mood are said."""
 
 import json
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -288,6 +289,8 @@ def no_recogniser(tools, name):
             "no emotion 'odd'",
         ),
         (["--manner", "odd", "--consent", "Jane, 2026-11-30"], VoiceError, "no manner 'odd'"),
+        (["--to", "...", "--text", "y", "--consent", "Jane, 2026-11-30", "--voice", "low"], VoiceError, "has no word"),
+        (["--to", "утро", "--text", "y", "--consent", "Jane, 2026-11-30", "--voice", "low"], VoiceError, "in Cyrillic"),
     ],
 )
 def test_a_mistake_is_one_clear_line(tmp_path, monkeypatch, arguments, error, problem):
@@ -298,4 +301,27 @@ def test_a_mistake_is_one_clear_line(tmp_path, monkeypatch, arguments, error, pr
     done = run(recording, *arguments, "--bundle", bundle, "--out", tmp_path / "x.wav")
     assert isinstance(done.exception, error)
     assert problem in str(done.exception)
+    assert not (tmp_path / "x.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("sound", "problem"),
+    [
+        (voice(3.0, seed=4)[: RATE_HZ // 5], "holds 0.[0-9] s of sound|is silent"),
+        (np.zeros(2 * RATE_HZ, np.float32), "is silent"),
+        (0.3 * np.sin(np.arange(4 * RATE_HZ) / 10).astype(np.float32), "is music or another steady sound"),
+    ],
+    ids=["0.2 s", "silence", "a tone"],
+)
+@pytest.mark.parametrize("voice_name", ["", "low"])
+def test_a_recording_that_nobody_speaks_in_is_one_clear_line(tmp_path, monkeypatch, sound, problem, voice_name):
+    monkeypatch.setattr("rtemo.voice.service.find_espeak", LetterEspeak)
+    monkeypatch.setattr(LazyTools, "speech", no_recogniser)
+    bundle, recording = write_voice(tmp_path / "notes"), tmp_path / "r.wav"
+    soundfile.write(recording, sound, RATE_HZ)
+    given = ["--to", "x", "--text", "y", "--consent", "Jane, 2026-11-30", "--bundle", bundle]
+    done = run(recording, *given, "--voice", voice_name, "--out", tmp_path / "x.wav")
+    assert isinstance(done.exception, VoiceError)
+    assert re.search(problem, str(done.exception))
+    assert "\n" not in str(done.exception)
     assert not (tmp_path / "x.wav").exists()

@@ -60,8 +60,9 @@ def test_a_part_of_the_way_is_a_part_of_the_change(spoken):
     assert tilt_db(half) - tilt_db(other) == pytest.approx((tilt_db(whole) - tilt_db(other)) / 2, abs=1.0)
 
 
-def test_what_is_too_short_to_learn_from_is_left_alone():
-    short, other = voice(0.2, seed=1), voice(1.0, seed=2)
+@pytest.mark.parametrize("duration_s", [0.0, 0.01, 0.2])
+def test_what_is_too_short_to_learn_from_is_left_alone(duration_s):
+    short, other = voice(1.0, seed=1)[: round(duration_s * RATE_HZ)], voice(1.0, seed=2)
     assert np.array_equal(EnvelopeMatcher(short, short).matched(other), other)
 
 

@@ -173,6 +173,7 @@ def _again(
     speech: "SpeechHandle | None",
     aloud: bool,
 ) -> "Phrase":
+    from rtemo.voice.reference import check_spoken
     from rtemo.voice.speaker import SpeakerEmbedder
     from rtemo_models.systems.chiressd.consonants import consonants_heard
     from rtemo_models.systems.chiressd.reconstruct import reconstruct
@@ -180,6 +181,7 @@ def _again(
 
     assert samples is not None
     alpha, beta, language = asked
+    check_spoken(samples)
     begun_s = time.perf_counter()
     embedder = SpeakerEmbedder(tools.model("speaker"))
     done = reconstruct(samples, text, service, style, alpha=alpha, beta=beta, language=language, embedder=embedder)

@@ -111,6 +111,7 @@ def _replace(
     from rtemo.api import EMOTIONS, ModelError
     from rtemo.voice.errors import VoiceError
     from rtemo.voice.imitation import Imitator
+    from rtemo.voice.reference import check_spoken
     from rtemo.voice.service import VoiceService
     from rtemo_models.systems.emo_corrector.correct import correct, transcribed
 
@@ -118,6 +119,7 @@ def _replace(
     if emotion and emotion not in EMOTIONS:
         raise VoiceError(f"there is no emotion {emotion!r}", f"name one of {', '.join(EMOTIONS)}")
     stretch = _seconds(span, len(samples)) if span else None
+    check_spoken(samples)
     service = VoiceService(tools.voice(means.bundle))
     heard = None
     try:
@@ -134,7 +136,7 @@ def _replace(
     if stretch is not None:
         old_text, new_text, heard = _by_time(stretch, new_text, heard)
     style = _style(tools, service, samples, consent, means)
-    imitator = Imitator(service, style, samples, old_text, language)
+    imitator = Imitator(service, style, samples, old_text, language, envelope_share=1.0)
     wanted = np.array([float(name == emotion) for name in EMOTIONS]) if emotion else None
     store = _store(tools, means.clips)
     done = correct(samples, old_text, new_text, imitator, heard=heard, store=store, emotion=wanted, k=means.k)
