@@ -132,8 +132,9 @@ class Bench:
         return *self.judge.tell(samples), likeliest(dict(zip(EMOTIONS, self.mood.hear(samples)[0], strict=True)))
 
     def centre(self, emotion: str) -> Mood:
-        """Mean of the stored clips that express a mood."""
-        found = [clip.mood for clip in self.store.clips if EMOTIONS[int(clip.mood.probabilities.argmax())] == emotion]
+        """Mean of the stored clips that were acted in a mood."""
+        acted = {one.path: one.emotion for _, one in self.everything}
+        found = [clip.mood for clip in self.store.clips if acted[clip.path] == emotion]
         vector = np.mean([mood.vector for mood in found], axis=0)
         return Mood(
             np.mean([mood.probabilities for mood in found], axis=0),
