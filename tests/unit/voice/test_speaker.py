@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from bench.quality.vad.telephony import music
 from rtemo.runtime.store import ModelStore
 from rtemo.testing.voice import voice
 from rtemo.voice.errors import VoiceError
-from rtemo.voice.reference import check_reference, melody_of
+from rtemo.voice.reference import check_reference, check_spoken, melody_of
 from rtemo.voice.speaker import SpeakerEmbedder, cosine, without_silence
 
 pytestmark = pytest.mark.unit
@@ -72,6 +73,19 @@ def test_what_no_voice_can_be_taken_from_is_one_clear_line(embedder, sound, prob
         check_reference(sound, embedder)
     assert "\n" not in str(caught.value)
     assert caught.value.mend
+
+
+@pytest.mark.parametrize("kind", ["chords", "melody", "strings", "pop"])
+def test_music_is_refused_whatever_it_is_played_by(kind):
+    with pytest.raises(VoiceError, match="is music"):
+        check_spoken(music(kind, 4.0, 7))
+
+
+def test_a_word_is_enough_where_the_voice_is_known_already():
+    word = voice(6.0, seed=4)[RATE_HZ : RATE_HZ + 8_000]
+    check_spoken(word)
+    with pytest.raises(VoiceError, match=r"at least 1\.2 s are needed"):
+        check_spoken(word, least_s=1.2)
 
 
 def test_two_voices_in_a_reference_are_refused():
