@@ -11,6 +11,7 @@ nothing else.
 
 import argparse
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ class Judges:
 
     def __init__(self) -> None:
         self._sessions = {
-            name: rtemo.Session(load_config(None, (), chain), mode="freewheel") for name, chain in CHAINS.items()
+            name: rtemo.Session(load_config(None, (), plugins), mode="freewheel") for name, plugins in CHAINS.items()
         }
         for session in self._sessions.values():
             session.__enter__()
@@ -106,9 +107,9 @@ def main() -> None:
     service = VoiceService(models.voice("kokoro"), has_watermark=False)
     judges = Judges()
     found: dict[tuple[str, bool], list[Told]] = {}
-    for piece in (
-        *said(service, asked.voices, asked.sentences),
-        *imitated(service, models, asked.data, asked.speakers, asked.tries),
+    for piece in chain(
+        said(service, asked.voices, asked.sentences),
+        imitated(service, models, asked.data, asked.speakers, asked.tries),
     ):
         for is_marked in (False, True) if piece.is_ours else (False,):
             told = told_of([add_watermark(one) if is_marked else one for one in piece.phrases], judges)
