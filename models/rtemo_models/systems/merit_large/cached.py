@@ -62,8 +62,10 @@ class Cached:
         return Table([self.part(clean, [k for k in rows if self.clips[clean.items[k].clip].emotion])], layers)
 
 
-def open_cached(sounds: Sounds, work: Path, variables: dict[str, NDArray[Any]], copies: int) -> Cached:
-    """Encode the windows that have not been encoded yet.
+def open_cached(
+    sounds: Sounds, work: Path, variables: dict[str, NDArray[Any]], copies: int, keep: tuple[int, ...] = ()
+) -> Cached:
+    """Encode the windows that have not been encoded yet; `keep` as for `open_windows`.
 
     Raises:
         FileNotFoundError: Nobody has written where the engine cuts them.
@@ -82,5 +84,5 @@ def open_cached(sounds: Sounds, work: Path, variables: dict[str, NDArray[Any]], 
             clip = items[k].clip
             return stretch_of(items[k], samples(clip), len(sounds.audio.samples(clip)))
 
-        heard.append(Heard(items, open_windows(work / f"values-{copy}", encode, len(items), cut)))
+        heard.append(Heard(items, open_windows(work / f"values-{copy}", encode, len(items), cut, keep=keep)))
     return Cached(sounds.clips, heard)

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -78,22 +79,33 @@ class WindowCache:
     Attributes:
         values: float16 [windows, layers, 2, 512], mean and deviation over time.
         frames: int64 [windows], how many frames each has.
+        kept: float16 [all frames, layers kept, 512], the frames themselves after some layers; None if none were asked.
+        starts: int64 [windows], where those of each window begin.
     """
 
-    def __init__(self, stem: Path) -> None:
+    def __init__(self, stem: Path, keep: tuple[int, ...] = ()) -> None:
         index = json.loads(stem.with_suffix(".json").read_text())
         self.frames = np.asarray(index["frames"], np.int64)
         shape = (len(self.frames), int(index["layers"]), 2, WIDTH)
         self.values = np.memmap(stem.with_suffix(".f16"), np.float16, "r", shape=shape)
+        self.starts = np.cumsum(self.frames) - self.frames
+        self.kept = None
+        if keep:
+            shape_kept = (int(self.frames.sum()), len(keep), WIDTH)
+            self.kept = np.memmap(_frames_of(stem, keep), np.float16, "r", shape=shape_kept)
 
 
-def described(
+def _frames_of(stem: Path, keep: tuple[int, ...]) -> Path:
+    return stem.with_name(f"{stem.name}-frames-{'-'.join(map(str, keep))}.f16")
+
+
+def encoded(
     encode: Encode, sounds: Iterable[NDArray[np.float32]], loudest: float | None = LOUDEST, batch_frames: int = 2400
-) -> list[NDArray[np.float16]]:
-    """Mean and deviation of windows over time, each float16 [layers, 2, 512]; as `Listener` pools them."""
+) -> list[NDArray[np.float32]]:
+    """Frames of windows after every layer, each float32 [layers, t, 512]."""
     mels = [mel_of(samples, loudest) for samples in sounds]
     order = sorted(range(len(mels)), key=lambda k: len(mels[k]))
-    results: list[NDArray[np.float16]] = [np.zeros(0, np.float16)] * len(mels)
+    results: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(mels)
     begin = 0
     while begin < len(order):
         group = order[begin : begin + max(1, batch_frames // len(mels[order[begin]]))]
@@ -105,11 +117,22 @@ def described(
             frames = len(mels[k]) // 2
             batch[b, : 2 * frames] = mels[k][: 2 * frames]
             there[b, :frames] = 1
-        encoded = encode(batch, there)
+        layers = encode(batch, there)
         for b, k in enumerate(group):
-            own = encoded[:, b, : len(mels[k]) // 2]
-            results[k] = np.stack([own.mean(1), own.std(1)], 1).astype(np.float16)
+            results[k] = layers[:, b, : len(mels[k]) // 2]
     return results
+
+
+def described(
+    encode: Encode, sounds: Iterable[NDArray[np.float32]], loudest: float | None = LOUDEST
+) -> list[NDArray[np.float16]]:
+    """Mean and deviation of windows over time, each float16 [layers, 2, 512]; as `Listener` pools them."""
+    return [statistics(frames) for frames in encoded(encode, sounds, loudest)]
+
+
+def statistics(frames: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Mean and deviation over time of frames [layers, t, 512], float16 [layers, 2, 512]."""
+    return np.stack([frames.mean(1), frames.std(1)], 1).astype(np.float16)
 
 
 def mel_of(samples: NDArray[np.float32], loudest: float | None = LOUDEST) -> NDArray[np.float32]:
@@ -121,7 +144,12 @@ def mel_of(samples: NDArray[np.float32], loudest: float | None = LOUDEST) -> NDA
 
 
 def open_windows(
-    stem: Path, encode: Encode, count: int, sound: Callable[[int], NDArray[np.float32]], at_once: int = 128
+    stem: Path,
+    encode: Encode,
+    count: int,
+    sound: Callable[[int], NDArray[np.float32]],
+    at_once: int = 128,
+    keep: tuple[int, ...] = (),
 ) -> WindowCache:
     """Open the cache at `stem`, making it first when it is not there; goes on where it was stopped.
 
@@ -131,27 +159,41 @@ def open_windows(
         count: Windows.
         sound: Samples of a window by its number.
         at_once: Windows between two savings.
+        keep: After which layers, counted from 1, the frames themselves are kept, too: 1 kB for each frame and layer.
     """
-    if stem.with_suffix(".json").exists():
-        return WindowCache(stem)
+    kept = _frames_of(stem, keep)
+    if stem.with_suffix(".json").exists() and (not keep or kept.exists()):
+        return WindowCache(stem, keep)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    part, progress = stem.with_suffix(".part"), stem.with_suffix(".progress")
-    frames: list[int] = json.loads(progress.read_text()) if progress.exists() and part.exists() else []
+    paths = [stem.with_suffix(".f16"), *([kept] if keep else [])]
+    parts = [path.with_suffix(".part") for path in paths]
+    progress = stem.with_suffix(f".progress{len(keep) or ''}")
+    frames: list[int] = []
+    if progress.exists() and all(part.exists() for part in parts):
+        frames = json.loads(progress.read_text())
     began, before = time.monotonic(), len(frames)
-    with part.open("r+b" if part.exists() else "wb") as out:
-        out.truncate(len(frames) * LAYERS * 2 * WIDTH * 2)
-        out.seek(0, 2)
+    sizes = (len(frames) * LAYERS * 2, sum(frames) * len(keep))
+    with ExitStack() as stack:
+        outs = [stack.enter_context(part.open("r+b" if part.exists() else "wb")) for part in parts]
+        for out, size in zip(outs, sizes, strict=False):
+            out.truncate(size * WIDTH * 2)
+            out.seek(0, 2)
         while len(frames) < count:
             sounds = [sound(i) for i in range(len(frames), min(len(frames) + at_once, count))]
-            for values in described(encode, sounds):
-                out.write(np.ascontiguousarray(values).tobytes())
-            frames += [max(len(samples) // _FRAME_SAMPLES, _LEAST_FRAMES) for samples in sounds]
-            out.flush()
+            for layers in encoded(encode, sounds):
+                outs[0].write(np.ascontiguousarray(statistics(layers)).tobytes())
+                frames.append(layers.shape[1])
+                if keep:
+                    chosen = layers[[k - 1 for k in keep]].transpose(1, 0, 2)
+                    outs[1].write(np.ascontiguousarray(chosen.astype(np.float16)).tobytes())
+            for out in outs:
+                out.flush()
             progress.write_text(json.dumps(frames))
             pace = (len(frames) - before) / (time.monotonic() - began)
             sys.stderr.write(f"\r{stem.name}: {len(frames)}/{count}, {pace:.1f}/s ")
     sys.stderr.write("\n")
-    part.replace(stem.with_suffix(".f16"))
+    for part, path in zip(parts, paths, strict=True):
+        part.replace(path)
     stem.with_suffix(".json").write_text(json.dumps({"layers": LAYERS, "frames": frames}))
     progress.unlink(missing_ok=True)
-    return WindowCache(stem)
+    return WindowCache(stem, keep)

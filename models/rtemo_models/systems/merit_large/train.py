@@ -78,6 +78,8 @@ class Table:
         self.clips = [part.clips[i] for part in parts for i in part.rows]
         self.is_last = np.concatenate([part.is_last[part.rows] for part in parts])
         self.copy = np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts])
+        self.caches = [part.cache for part in parts]
+        self.place = np.concatenate([np.asarray(part.rows, np.int64) for part in parts])
         chosen = [layer - 1 for layer in layers]
         values = np.concatenate([np.asarray(part.cache.values)[part.rows][:, chosen] for part in parts])
         self.values = torch.from_numpy(values.transpose(0, 2, 1, 3).reshape(len(values), -1))
@@ -176,7 +178,7 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
         if settings.adapts:
             voice_mean, voice_mass = past.draw(items, values[:, : values.shape[1] // 2])
         x = heads.standardised(values, voice_mean, voice_mass)
-        loss = _loss(heads, x, right[items], mask[items], wanted[items], settings, random)
+        loss = loss_of(heads, x, right[items], mask[items], wanted[items], settings, random)
         descend(loss, optimiser, [heads.parameters()], 5.0)
         schedule.step()
     return heads.eval()
@@ -189,7 +191,7 @@ def fit_scale(heads: Heads, table: Table, share: NDArray[np.float64], random: np
     heads.scale.copy_(values.std(0).clamp_min(1e-4))
 
 
-def _loss(
+def loss_of(
     heads: Heads,
     x: Tensor,
     right: Tensor,
@@ -198,6 +200,17 @@ def _loss(
     settings: Settings,
     random: np.random.Generator,
 ) -> Tensor:
+    """Cross-entropy of the emotion and squared error of arousal and valence, pairs of windows mixed.
+
+    Args:
+        heads: Whatever has a `said` as `Heads` has.
+        x: What they take, [n, ...].
+        right: float32 [n, 8], see `accepted`.
+        mask: float32 [n, 8], `CLOSED` for classes that the window's corpus does not know, else 0.
+        wanted: float32 [n, 2], arousal and valence, NaN where nothing is known.
+        settings: Smoothing, share of mixing, weight of arousal and valence.
+        random: Draws who is mixed with whom.
+    """
     share = float(random.beta(settings.mixup, settings.mixup)) if settings.mixup else 1.0
     other = torch.from_numpy(random.permutation(len(x)))
     is_open = (mask == 0).float()

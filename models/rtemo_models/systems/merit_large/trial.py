@@ -1,0 +1,240 @@
+"""Compares arms on what they never heard: `python -m rtemo_models.systems.merit_large.trial --data DATA --work WORK`.
+
+Three runs for each arm. A run keeps a group of corpora from training, and of the other corpora a third of the speakers;
+it is scored on both, clean and in a degraded copy. Dev speakers take no part. All arms begin from the heads that are
+trained on the frozen layers of the same windows, and draw the same windows.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
+from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.systems.merit_large.branch import KEPT
+from rtemo_models.systems.merit_large.cached import open_cached
+from rtemo_models.systems.merit_large.data import open_sounds
+from rtemo_models.systems.merit_large.folds import folds_of
+from rtemo_models.systems.merit_large.heads import Heads, restored
+from rtemo_models.systems.merit_large.net import Layer, load_encoder
+from rtemo_models.systems.merit_large.train import Settings, Table, hear, train, uar
+from rtemo_models.systems.merit_large.tune import Tuning, hear_branch, tune
+from rtemo_models.systems.merit_large.weights import read_packages, read_variables
+
+RECIPES = Path(__file__).parent / "recipes"
+GROUPS = (("ravdess", "ketts"), ("nemo", "crema"), ("ased", "tess", "rakshak"))
+"""Corpora that are kept from training together; those not named are dealt."""
+ARMS: dict[str, dict[str, Any]] = {
+    "frozen": {},
+    "longer": {"rank": 0, "experts": "none"},
+    "tuned": {"experts": "none"},
+    **{kind: {"rank": 0, "experts": kind} for kind in ("sparse", "shared", "random", "dense", "single")},
+    "tuned-sparse": {"experts": "sparse"},
+    "tuned-single": {"experts": "single"},
+}
+"""Changes to the recipe. `frozen` are the heads alone; `longer` the heads, trained for as many more steps."""
+KINDS = ("corpora", "speakers")
+_MOST = 500
+"""Windows of a corpus that are scored in each of four ways."""
+
+
+class Scored(msgspec.Struct):
+    """Windows that a run is scored on.
+
+    Attributes:
+        rows: Of the table.
+        is_corpus: bool, whether their corpus was kept from training, or else their speaker alone.
+    """
+
+    rows: NDArray[np.int64]
+    is_corpus: NDArray[np.bool_]
+
+
+def group_of(corpora: list[str]) -> dict[str, int]:
+    """The run in which each corpus is kept from training."""
+    named = {corpus: k for k, group in enumerate(GROUPS) for corpus in group}
+    others = [corpus for corpus in sorted(corpora) if corpus not in named]
+    return {
+        corpus: named.get(corpus, others.index(corpus) % len(GROUPS) if corpus in others else 0) for corpus in corpora
+    }
+
+
+def parts_of(table: Table, run: int) -> tuple[NDArray[np.int64], Scored]:
+    """Windows of a run: those that are trained on, and those that are scored."""
+    group = group_of([corpus for corpus, known in table.known.items() if known])
+    away = np.array([group.get(corpus, -1) == run for corpus in table.corpus])
+    held = folds_of(table.clips) == run + 1
+    wanted = (table.label >= 0) & (((table.copy == 0) & table.is_last) | (table.copy == 1)) & (away | held)
+    random = np.random.default_rng((run, 21))
+    rows: list[int] = []
+    for corpus in sorted(set(table.corpus[wanted].tolist())):
+        for copy in (0, 1):
+            of = np.flatnonzero(wanted & (table.corpus == corpus) & (table.copy == copy))
+            rows += sorted(random.permutation(of)[:_MOST].tolist())
+    scored = np.array(rows, np.int64)
+    return np.flatnonzero(~away & ~held), Scored(scored, away[scored])
+
+
+def open_frozen(place: Path, table: Table, rows: NDArray[np.int64], settings: Settings) -> Heads:
+    """The heads that all arms of a run begin from."""
+    told = msgspec.json.encode(settings).decode()
+    if place.exists() and (kept := torch.load(place, weights_only=True))["settings"] == told:
+        return restored(kept["heads"])
+    heads = train(table, rows, settings, 0)
+    torch.save({"settings": told, "heads": heads.state_dict()}, place)
+    return heads
+
+
+def run_arm(table: Table, run: int, arm: str, layer: Layer, settings: Settings, tuning: Tuning, place: Path) -> None:
+    """Train and score an arm in one run; what it says goes to `place`."""
+    rows, scored = parts_of(table, run)
+    heads = open_frozen(place.parent / f"heads-{run}.pt", table, rows, settings)
+    if arm == "frozen":
+        said = {name: values[scored.rows] for name, values in hear([heads], table).items()}
+    else:
+        own = msgspec.structs.replace(tuning, **ARMS[arm])
+        branch = tune(table, rows, heads, layer, settings, own, run)
+        said = hear_branch(branch, table, scored.rows)
+    np.savez(place, rows=scored.rows, is_corpus=scored.is_corpus, **said)
+
+
+def print_arms(table: Table, folder: Path, arms: list[str], runs: list[int], draws: int = 400) -> None:
+    """Print the mean UAR of corpora, kept from training whole or by speaker, and how far arms are from the first."""
+    out = sys.stdout
+    cells = [(kind, copy) for kind in KINDS for copy in ("clean", "degraded")]
+    out.write(f"| arm | {' | '.join(f'{kind}, {copy}' for kind, copy in cells)} | arousal, valence in order |\n")
+    out.write("|---" * (len(cells) + 2) + "|\n")
+    first: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for arm in arms:
+        said = [dict(np.load(folder / f"{arm}-{run}.npz")) for run in runs]
+        units = units_of(table, said)
+        told = []
+        for name in cells:
+            values = mean_uar(units[name], draws)
+            gaps = values - first.setdefault(name, values)
+            low, high = np.percentile(gaps[1:], (2.5, 97.5))
+            told.append(
+                f"{values[0]:.3f}" + (f" ({gaps[0]:+.3f}, {low:+.3f} to {high:+.3f})" if arm != arms[0] else "")
+            )
+        order = " / ".join(f"{in_order(table, said, name):.3f}" for name in ("arousal", "valence"))
+        out.write(f"| {arm} | {' | '.join(told)} | {order} |\n")
+    out.write("\n| corpus kept out | " + " | ".join(f"{arm}: clean, degraded" for arm in arms) + " |\n")
+    out.write("|---" * (len(arms) + 1) + "|\n")
+    each = {arm: units_of(table, [dict(np.load(folder / f"{arm}-{run}.npz")) for run in runs]) for arm in arms}
+    for kind in KINDS:
+        for corpus in sorted(each[arms[0]][kind, "clean"]):
+            cells_of = [
+                ", ".join(
+                    f"{np.mean([uar(*pair) for pair in each[arm][kind, copy].get(corpus, [])] or [np.nan]):.3f}"
+                    for copy in ("clean", "degraded")
+                )
+                for arm in arms
+            ]
+            out.write(f"| {corpus}{'' if kind == KINDS[0] else ', speakers'} | {' | '.join(cells_of)} |\n")
+
+
+Pairs = list[tuple[NDArray[np.int64], NDArray[np.float32]]]
+
+
+def units_of(table: Table, said: list[dict[str, NDArray[Any]]]) -> dict[tuple[str, str], dict[str, Pairs]]:
+    """(kind, copy) → corpus → truth and logits of every run."""
+    units: dict[tuple[str, str], dict[str, Pairs]] = {
+        (kind, copy): {} for kind in KINDS for copy in ("clean", "degraded")
+    }
+    for one in said:
+        rows, is_corpus = one["rows"], one["is_corpus"]
+        for kind, of_kind in zip(KINDS, (is_corpus, ~is_corpus), strict=True):
+            for k, copy in enumerate(("clean", "degraded")):
+                for corpus in sorted(set(table.corpus[rows].tolist())):
+                    at = of_kind & (table.corpus[rows] == corpus) & (table.copy[rows] == k)
+                    if at.any():
+                        units[kind, copy].setdefault(corpus, []).append((table.label[rows[at]], one["logits"][at]))
+    return units
+
+
+def mean_uar(units: dict[str, Pairs], draws: int) -> NDArray[np.float64]:
+    """Mean UAR over corpora: first of all windows, then of windows of each class drawn again, alike for all arms."""
+    random = np.random.default_rng(0)
+    result = np.zeros(draws + 1)
+    for pairs in units.values():
+        for truth, logits in pairs:
+            classes, place = np.unique(truth, return_inverse=True)
+            hit = classes[logits[:, classes].argmax(1)] == truth
+            share = 1.0 / (len(units) * len(pairs) * len(classes))
+            for k in range(len(classes)):
+                of = hit[place == k]
+                result[0] += share * of.mean()
+                result[1:] += share * of[random.integers(len(of), size=(draws, len(of)))].mean(1)
+    return result
+
+
+def in_order(table: Table, said: list[dict[str, NDArray[Any]]], name: str, gap: float = 0.5) -> float:
+    """Share of pairs of one speaker and copy, targets at least so far apart, that are put in order."""
+    axis = ("arousal", "valence").index(name)
+    right = total = 0
+    for one in said:
+        rows, values = one["rows"], one[name]
+        keys = np.array([f"{table.corpus[i]}/{table.clips[i].speaker}/{table.copy[i]}" for i in rows])
+        wanted = table.attributes[rows, axis]
+        for key in sorted(set(keys.tolist())):
+            of = (keys == key) & ~np.isnan(wanted)
+            t, v = wanted[of], values[of]
+            clear = t[:, None] - t[None] >= gap
+            right += int((clear & (v[:, None] > v[None])).sum())
+            total += int(clear.sum())
+    return right / max(total, 1)
+
+
+@task(
+    __doc__,
+    config_option(RECIPES / "recipe.toml"),
+    set_option,
+    data_option,
+    work_option,
+    click.option("--tune", "tune_recipe", type=PATH, default=RECIPES / "tune.toml", help="Recipe of what is tuned."),
+    click.option("--tune-set", multiple=True, metavar="NAME=VALUE", help="Change one setting of it."),
+    click.option("--arms", default="frozen,longer,tuned", show_default=True, help=f"Of {', '.join(ARMS)}."),
+    click.option("--runs", default="0,1,2", show_default=True, help="Which groups of corpora are kept out."),
+    click.option("--name", default="trial", show_default=True, help="Name of the folder under --work."),
+    click.option("--weights", type=PATH, help="Whisper base as a model.bin; from its packages by default."),
+)
+def main(
+    config: tuple[Path, ...],
+    changes: tuple[str, ...],
+    data: Path,
+    work: Path,
+    tune_recipe: Path,
+    tune_set: tuple[str, ...],
+    arms: str,
+    runs: str,
+    name: str,
+    weights: Path | None,
+) -> None:
+    """Train what has not been trained, and print the tables."""
+    settings = read_recipe(config, Settings, changes)
+    tuning = read_recipe(tune_recipe, Tuning, tune_set)
+    chosen, numbers = arms.split(","), [int(run) for run in runs.split(",")]
+    if unknown := sorted(set(chosen) - set(ARMS)):
+        raise ValueError(f"--arms {','.join(unknown)}: expected some of {', '.join(ARMS)}")
+    torch.set_num_threads(1)
+    variables = read_variables(weights.read_bytes() if weights else read_packages())
+    cached = open_cached(open_sounds(data, work), work, variables, settings.copies, KEPT)
+    table = cached.training(settings.layers)
+    layer = load_encoder(variables, KEPT[-1]).layers[-1]
+    (work / name).mkdir(exist_ok=True)
+    for run in numbers:
+        for arm in chosen:
+            place = work / name / f"{arm}-{run}.npz"
+            if not place.exists():
+                run_arm(table, run, arm, layer, settings, tuning, place)
+    print_arms(table, work / name, chosen, numbers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Tunes the last layer with the heads, and trains experts, on cached frames of the layer below."""
+
+import copy
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rtemo_models.kit.loop import descend, follow
+from rtemo_models.kit.progress import progress
+from rtemo_models.systems.merit_large.branch import KEPT, Branch
+from rtemo_models.systems.merit_large.experts import Kind
+from rtemo_models.systems.merit_large.heads import Heads
+from rtemo_models.systems.merit_large.net import WIDTH, Layer
+from rtemo_models.systems.merit_large.train import Settings, Table, loss_of
+
+_GROUP = 16
+"""Windows of about one length that are run together."""
+
+
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What tuning may vary; the defaults are those of `tune.toml`."""
+
+    rank: int = 16
+    """Of what is added to the layer's matrices; 0 tunes no layer."""
+    experts: Kind = "none"
+    steps: int = 500
+    batch: int = 64
+    rate: float = 5e-4
+    """Of the layer and the experts."""
+    head_rate: float = 3e-4
+    decay: float = 0.05
+    average: float = 0.99
+    """Decay of the averaged weights, which are what is kept."""
+    holes: float = 0.5
+    """Share of windows of which stretches are left out, up to two of a fifth each, as by SpecAugment."""
+    stride: int = 1
+    """Every so many frames are heard in training, where no layer is tuned."""
+
+
+class Frames:
+    """Frames of the windows of a table.
+
+    Args:
+        table: Its caches have kept frames after the layers `KEPT`.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        if any(cache.kept is None for cache in table.caches):
+            raise ValueError(f"frames after the layers {KEPT} were not kept: open the caches with keep={KEPT}")
+
+    def batch(self, items: NDArray[np.int64], stride: int = 1) -> tuple[Tensor, Tensor]:
+        """Frames float32 [n, t, 2, 512] of windows, and which are there, float32 [n, t]."""
+        table = self._table
+        counts = -(-table.frames[items] // stride)
+        frames = np.zeros((len(items), int(counts.max()), len(KEPT), WIDTH), np.float32)
+        there = np.zeros(frames.shape[:2], np.float32)
+        for b, (item, count) in enumerate(zip(items.tolist(), counts.tolist(), strict=True)):
+            cache = table.caches[table.copy[item]]
+            start = int(cache.starts[table.place[item]])
+            frames[b, :count] = cache.kept[start : start + int(table.frames[item]) : stride]
+            there[b, :count] = 1
+        return torch.from_numpy(frames), torch.from_numpy(there)
+
+
+def tune(
+    table: Table, rows: NDArray[np.int64], heads: Heads, layer: Layer, settings: Settings, tuning: Tuning, seed: int
+) -> Branch:
+    """Train a branch on some windows of a table.
+
+    Args:
+        table: Windows of the layers 1 to 3.
+        rows: Which are trained on.
+        heads: Trained on them with the layers frozen.
+        layer: The last layer as it is.
+        settings: Those of the heads: loss and how windows are drawn.
+        tuning: Of what is new.
+        seed: Of draws and weights.
+
+    Returns:
+        The branch with averaged weights.
+    """
+    torch.manual_seed(seed)
+    random = np.random.default_rng((seed, 3))
+    share = table.weights(settings.clean)
+    is_taken = np.zeros(len(share), bool)
+    is_taken[rows] = True
+    cumulative = np.cumsum(share * is_taken) / np.sum(share * is_taken)
+    branch = Branch(copy.deepcopy(heads), layer, tuning.rank, tuning.experts).train()
+    average = copy.deepcopy(branch).eval()
+    frames = Frames(table)
+    stride = 1 if tuning.rank else tuning.stride
+    own = [p for p in branch.heads.parameters() if p.requires_grad]
+    known = set(map(id, own))
+    new = [p for p in branch.parameters() if p.requires_grad and id(p) not in known]
+    groups = [{"params": own, "lr": tuning.head_rate}, {"params": new, "lr": tuning.rate}]
+    groups = [group for group in groups if group["params"]]
+    optimiser = torch.optim.AdamW(groups, weight_decay=tuning.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, [float(group["lr"]) for group in groups], total_steps=tuning.steps, pct_start=0.1
+    )
+    right, mask = torch.from_numpy(table.right), torch.from_numpy(table.mask)
+    wanted = torch.from_numpy(table.attributes)
+    for step in progress(range(tuning.steps), "tune"):
+        items = np.minimum(np.searchsorted(cumulative, random.random(tuning.batch)), len(cumulative) - 1)
+        items = items[np.argsort(table.frames[items], kind="stable")]
+        heard, losses = [], []
+        for begin in range(0, len(items), _GROUP):
+            group = items[begin : begin + _GROUP]
+            x, there = frames.batch(group, stride)
+            there = with_holes(there, tuning.holes, random)
+            one, routing = branch(table.window(group), x[:, :, 0], x[:, :, 1], there)
+            heard.append(one)
+            losses.append(routing * len(group) / len(items))
+        loss = loss_of(branch, torch.cat(heard), right[items], mask[items], wanted[items], settings, random)
+        descend(loss + sum(losses), optimiser, [own, new], 2.0)
+        schedule.step()
+        follow(average, branch, step, tuning.average)
+    return average
+
+
+def with_holes(there: Tensor, share: float, random: np.random.Generator) -> Tensor:
+    """The same with one or two stretches of up to a fifth of some windows left out."""
+    there = there.clone()
+    for b, count in enumerate(there.sum(1).int().tolist()):
+        if count < 10 or random.random() >= share:
+            continue
+        for _ in range(random.integers(1, 3)):
+            length = int(random.integers(1, count // 5 + 1))
+            begin = int(random.integers(0, count - length + 1))
+            there[b, begin : begin + length] = 0
+    return there
+
+
+@torch.no_grad()
+def hear_branch(branch: Branch, table: Table, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """What a branch says of some windows of a table: logits [n, 8], arousal and valence [n]."""
+    frames = Frames(table)
+    order = rows[np.argsort(table.frames[rows], kind="stable")]
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for begin in range(0, len(order), _GROUP):
+        group = order[begin : begin + _GROUP]
+        x, there = frames.batch(group)
+        heard, _ = branch(table.window(group), x[:, :, 0], x[:, :, 1], there)
+        parts.append(branch.said(heard)[1:])
+    back = np.argsort(np.argsort(table.frames[rows], kind="stable"), kind="stable")
+    names = ("logits", "arousal", "valence")
+    return {name: torch.cat([part[k] for part in parts]).numpy()[back] for k, name in enumerate(names)}
