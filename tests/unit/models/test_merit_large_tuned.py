@@ -4,23 +4,32 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
 from rtemo.api import EMOTIONS
+from rtemo.runtime.torch_graph import TorchGraph
 from rtemo_models.kit.corpora.clip import Clip
+from rtemo_models.systems.gem_large.features import LAYER_OUTPUTS
 from rtemo_models.systems.merit_large.branch import KEPT, Branch, pooled
 from rtemo_models.systems.merit_large.experts import Experts
+from rtemo_models.systems.merit_large.export import Committee, listener_graph
 from rtemo_models.systems.merit_large.features import LAYERS, open_windows
 from rtemo_models.systems.merit_large.heads import Heads
+from rtemo_models.systems.merit_large.listener import OUTPUTS, Listener
 from rtemo_models.systems.merit_large.low_rank import learnt, low_rank
-from rtemo_models.systems.merit_large.net import Layer
+from rtemo_models.systems.merit_large.net import Layer, load_encoder
 from rtemo_models.systems.merit_large.train import Part, Settings, Table
 from rtemo_models.systems.merit_large.trial import group_of, parts_of
 from rtemo_models.systems.merit_large.tune import Frames, Tuning, hear_branch, tune, with_holes
+from rtemo_models.systems.merit_large.weights import read_variables
+from tests.fakes.whisper import model_bin
 
 pytestmark = pytest.mark.unit
 
+FRAMES = 20
 SETTINGS = Settings(layers=(1, 2, 3), hidden=16, batch=8, steps=2, seeds=1, copies=1)
 
 
@@ -154,6 +163,50 @@ def test_a_branch_begins_with_what_its_heads_say_and_learns(table: Table, rank: 
     assert np.abs(said["logits"] - hear_branch(begun, table, rows)["logits"]).max() > 1e-3
     some = np.array([40, 2, 17])
     np.testing.assert_allclose(hear_branch(branch, table, some)["logits"], said["logits"][some], atol=1e-4)
+
+
+@pytest.mark.parametrize(("rank", "experts"), [(2, "none"), (0, "dense"), (2, "sparse"), (0, "random"), (0, "single")])
+def test_the_graph_with_a_branch_says_what_the_network_says_and_keeps_the_words_of_the_older_head(
+    rank: int, experts: str
+) -> None:
+    torch.manual_seed(0)
+    encoder = load_encoder(read_variables(model_bin(3)), 3, FRAMES)
+    older, heads = Heads(2048, 24).eval(), Heads(3072, 16).eval()
+    branch = Branch(heads, encoder.layers[-1], rank, experts).eval()
+    for name, values in learnt(branch).items():
+        if "up" in name or "scores" in name:
+            values = torch.randn_like(values) * 0.05
+            branch.load_state_dict({**branch.state_dict(), name: values})
+    listener = Listener(encoder, (1, 2, 3), Committee([older], layers=3), branch).eval()
+    graph = listener_graph(listener, FRAMES)
+    there = (torch.arange(FRAMES)[None] < torch.tensor([20, 9, 14])[:, None]).float()
+    mel = torch.randn(3, 2 * FRAMES, 80)
+    with torch.no_grad():
+        wanted = listener(mel, there)
+        plain = Listener(encoder, (2, 3), Committee([older])).eval()(mel, there)
+        alone = Listener(encoder, (1, 2, 3), None, branch).eval()(mel, there)
+    torch.testing.assert_close(wanted[3], plain[3])
+    torch.testing.assert_close(wanted[0], (plain[0] + alone[0]) / 2)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    given = {"mel": mel.numpy(), "there": there.numpy()}
+    got = session.run(list(OUTPUTS), given)
+    by_torch = TorchGraph(graph, torch.device("cpu"))({"mel": mel, "there": there}, list(OUTPUTS))
+    for theirs, ours, other in zip(wanted, got, by_torch, strict=True):
+        scale = max(1.0, float(theirs.abs().max()))
+        assert np.abs(theirs.numpy() - ours).max() < 5e-3 * scale, "weights are rounded to float16"
+        assert np.abs(other.numpy() - ours).max() < 1e-3 * scale
+    names = {output for node in onnx.load_from_string(graph).graph.node for output in node.output}
+    assert set(LAYER_OUTPUTS) <= names, "what gem_large is grafted on"
+    frozen = session_of(graph, LAYER_OUTPUTS[-1]).run([LAYER_OUTPUTS[-1]], given)[0]
+    with torch.no_grad():
+        np.testing.assert_allclose(frozen[0], encoder(mel, there)[-1][0], atol=1e-3)
+
+
+def session_of(graph: bytes, output: str) -> onnxruntime.InferenceSession:
+    """A graph with one more output."""
+    model = onnx.load_from_string(graph)
+    model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ["n", "t", 512]))
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def test_what_a_run_is_scored_on_was_not_trained_on(table: Table) -> None:

@@ -26,6 +26,7 @@ class Branch(nn.Module):
     def __init__(self, heads: Heads, layer: Layer, rank: int, kind: Kind) -> None:
         super().__init__()
         self.heads = heads
+        self.half = len(heads.mean) // 2
         self.rank, self.kind = rank, kind
         self.tuned = low_rank(layer, rank) if rank else None
         self.experts = Experts(kind) if kind != "none" else None
@@ -37,25 +38,27 @@ class Branch(nn.Module):
                 nn.init.normal_(last.weight, std=0.01)
                 nn.init.zeros_(last.bias)
 
-    def values(self, values: Tensor, below: Tensor, there: Tensor) -> tuple[Tensor, Tensor | None]:
+    def values(self, values: Tensor, below: Tensor, there: Tensor, frames: int | None) -> tuple[Tensor, Tensor | None]:
         """Statistics of all layers with those of the tuned one in their place, and its frames.
 
         Args:
             values: [n, 2 · layers · 512], means and then deviations of the frozen layers.
             below: [n, t, 512], frames after the last layer but one.
             there: float [n, t].
+            frames: t, if that is settled; an exported graph is plainer then.
         """
         if self.tuned is None:
             return values, None
-        frames = self.tuned(below, below.shape[1], ((there - 1) * 1e4)[:, None, None])
-        half = values.shape[1] // 2
-        mean, deviation = pooled(frames, there)
-        parts = [values[:, : half - WIDTH], mean, values[:, half:-WIDTH], deviation]
-        return torch.cat(parts, 1), frames
+        tuned = self.tuned(below, frames or below.shape[1], ((there - 1) * 1e4)[:, None, None])
+        mean, deviation = pooled(tuned, there)
+        parts = [values[:, : self.half - WIDTH], mean, values[:, self.half : 2 * self.half - WIDTH], deviation]
+        return torch.cat(parts, 1), tuned
 
-    def forward(self, values: Tensor, below: Tensor, top: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, values: Tensor, below: Tensor, top: Tensor, there: Tensor, frames: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """What `said` takes of windows [n, ...], and the routers' loss; `top`: frames after the frozen last layer."""
-        values, tuned = self.values(values, below, there)
+        values, tuned = self.values(values, below, there, frames)
         x = self.heads.standardised(values)
         if self.experts is None:
             return x, x.new_zeros(())
@@ -66,10 +69,10 @@ class Branch(nn.Module):
         """As `Heads.said`."""
         if self.experts is None:
             return self.heads.said(x)
-        width = self.experts.width
-        hidden = self.heads.body(x[:, : -2 * width])
-        logits = self.heads.emotion(hidden) + self.emotion(x[:, -2 * width : -width])
-        both = (self.heads.attributes(hidden) + self.attributes(x[:, -width:])).tanh()
+        own, emotion, attributes = x.split([2 * self.half, self.experts.width, self.experts.width], 1)
+        hidden = self.heads.body(own)
+        logits = self.heads.emotion(hidden) + self.emotion(emotion)
+        both = (self.heads.attributes(hidden) + self.attributes(attributes)).tanh()
         arousal, valence = both.split(1, 1)
         return hidden, logits, arousal.squeeze(1), valence.squeeze(1)
 

@@ -79,7 +79,7 @@ def gated(router: Router, x: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         p = torch.softmax(router.linear(x), -1)
         if router.gate == "dense":
             return p, x.new_zeros(())
-        hard = (p >= p.amax(-1, keepdim=True)).to(p.dtype)
+        hard = (p == p.amax(-1, keepdim=True)).to(p.dtype)
         return (p * hard if router.gate == "top1_scaled" else hard), x.new_zeros(())
     route = router(x, there)
     loss = 0.01 * route.losses["balance"] + 0.001 * route.losses["z"]

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from rtemo.api import EMOTIONS
 from rtemo.api.model import ModelCard, TensorSpec
+from rtemo_models.systems.merit_large.branch import Branch
 from rtemo_models.systems.merit_large.features import LOUDEST
 from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.listener import OUTPUTS, Listener
+from rtemo_models.systems.merit_large.low_rank import learnt
 from rtemo_models.systems.merit_large.net import HEADS, MEL_COUNT, WIDTH
 
 NAME = "merit-large"
@@ -60,17 +62,19 @@ class Committee(nn.Module):
         heads: Those of this run.
         older: One of an earlier run that goes on to speak beside them, and whose hidden units go on to be the words, so
             that what was trained on those stays right; the first of `heads` where it is None.
+        layers: How many are pooled; by default those of the head that knows most.
     """
 
-    def __init__(self, heads: list[Heads], older: Heads | None = None) -> None:
+    def __init__(self, heads: list[Heads], older: Heads | None = None, layers: int = 0) -> None:
         super().__init__()
         everyone = heads if older is None else [older, *heads]
         self.heads = nn.ModuleList(everyone)
         self.known = [len(head.mean) // 2 for head in everyone]
+        self.half = layers * WIDTH or max(self.known)
 
     def hear(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As `Heads.hear`; a head that knows fewer layers is given the last ones."""
-        half = max(self.known)
+        half = self.half
         each = []
         for head, known in zip(self.heads, self.known, strict=True):
             given = values if known == half else torch.cat([values[:, half - known : half], values[:, -known:]], 1)
@@ -161,11 +165,16 @@ def halve_weights(model: Any, least: int = 4096) -> None:
     model.graph.node.extend(casts + nodes)
 
 
-def macs_per_s(layers: int, window_frames: int, stride_s: float = STRIDE_S) -> int:
+def macs_per_s(layers: int, window_frames: int, branch: Branch | None = None, stride_s: float = STRIDE_S) -> int:
     """Multiply-accumulates for a second of speech: every window whole, windows overlapping as they do."""
     stem = MEL_COUNT * WIDTH * 3 * 2 + WIDTH * WIDTH * 3
     layer = 12 * WIDTH * WIDTH + 2 * window_frames * (WIDTH // HEADS) * HEADS
-    return int((stem + layers * layer) * window_frames / stride_s)
+    frame = stem + layers * layer
+    if branch is not None and branch.tuned is not None:
+        frame += layer + sum(p.numel() for p in learnt(branch.tuned).values() if p.ndim == 2)
+    if branch is not None and branch.experts is not None:
+        frame += sum(p.numel() for p in branch.experts.parameters() if p.ndim == 2)
+    return int(frame * window_frames / stride_s)
 
 
 def make_card(
@@ -178,7 +187,7 @@ def make_card(
 ) -> ModelCard:
     """Describe an exported listener."""
     layers = len(listener.encoder.layers)
-    hidden = listener.heads.heads[0].body[1].out_features if isinstance(listener.heads, Committee) else 256
+    speaks = listener.heads.heads[0] if isinstance(listener.heads, Committee) else listener.branch.heads
     return ModelCard(
         name=NAME,
         version=version,
@@ -193,14 +202,14 @@ def make_card(
         lookahead_samples=0,
         latency_samples=round(STRIDE_S * RATE_HZ),
         parameters=sum(p.numel() for name, p in listener.named_parameters() if "positions" not in name),
-        macs_per_s=macs_per_s(layers, frames),
+        macs_per_s=macs_per_s(layers, frames, listener.branch),
         inputs={"mel": TensorSpec((2 * frames, MEL_COUNT)), "there": TensorSpec((frames,))},
         states={},
         outputs={
             "logits": TensorSpec((len(EMOTIONS),)),
             "arousal": TensorSpec(()),
             "valence": TensorSpec(()),
-            "words": TensorSpec((hidden,)),
+            "words": TensorSpec((speaks.body[1].out_features,)),
         },
         labels=EMOTIONS,
         front_end={

@@ -46,5 +46,7 @@ def low_rank(layer: Layer, rank: int) -> Layer:
 
 
 def learnt(module: nn.Module) -> dict[str, Tensor]:
-    """What of a module learns, by name: what is saved of it."""
-    return {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
+    """What of a module is not shared with a frozen layer, by name: what is saved of it."""
+    linears = [name for name, one in module.named_modules() if isinstance(one, LowRankLinear)]
+    shared = {f"{name}.{part}" for name in linears for part in ("weight", "bias")}
+    return {name: value.detach().clone() for name, value in module.state_dict().items() if name not in shared}

@@ -20,6 +20,7 @@ from rtemo.api.model import ModelCard
 from rtemo_models.kit.command import PATH, config_option, data_option, set_option, task, work_option
 from rtemo_models.kit.export.folder import write_folder
 from rtemo_models.kit.recipe import read_recipe
+from rtemo_models.systems.merit_large.branch import KEPT, Branch
 from rtemo_models.systems.merit_large.cached import Cached, open_cached
 from rtemo_models.systems.merit_large.calls import MOODS, string, uar_by_turn
 from rtemo_models.systems.merit_large.data import WINDOW_SAMPLES, open_sounds
@@ -27,8 +28,10 @@ from rtemo_models.systems.merit_large.export import Committee, listener_graph, m
 from rtemo_models.systems.merit_large.folds import print_folds
 from rtemo_models.systems.merit_large.heads import Heads, restored
 from rtemo_models.systems.merit_large.listener import Listener
-from rtemo_models.systems.merit_large.net import load_encoder
+from rtemo_models.systems.merit_large.low_rank import learnt
+from rtemo_models.systems.merit_large.net import Layer, load_encoder
 from rtemo_models.systems.merit_large.train import Settings, Table, hear, train, uar
+from rtemo_models.systems.merit_large.tune import Tuning, hear_branch, tune
 from rtemo_models.systems.merit_large.weights import read_packages, read_variables
 
 RECIPE = Path(__file__).parent / "recipes" / "recipe.toml"
@@ -53,6 +56,21 @@ def open_heads(place: Path, cached: Cached, settings: Settings) -> list[Heads]:
     heads = [train(table, np.arange(len(table.clips)), settings, seed) for seed in range(settings.seeds)]
     torch.save({"settings": told, "heads": [head.state_dict() for head in heads]}, place)
     return heads
+
+
+def open_branch(place: Path, cached: Cached, heads: Heads, layer: Layer, settings: Settings, tuning: Tuning) -> Branch:
+    """The branch tuned with these settings: that at `place`, if it is, else a new one, which is kept there."""
+    told = (msgspec.json.encode(settings) + msgspec.json.encode(tuning)).decode()
+    if place.exists():
+        kept = torch.load(place, weights_only=True)
+        if kept["settings"] == told:
+            branch = Branch(heads, layer, tuning.rank, tuning.experts)
+            branch.load_state_dict({**branch.state_dict(), **kept["branch"]})
+            return branch.eval()
+    table = cached.training(settings.layers)
+    branch = tune(table, np.arange(len(table.clips)), heads, layer, settings, tuning, 0)
+    torch.save({"settings": told, "branch": learnt(branch)}, place)
+    return branch
 
 
 def print_left_out(cached: Cached, settings: Settings) -> None:
@@ -93,6 +111,8 @@ def compare_calls(cached: Cached, settings: Settings) -> None:
     click.option("--out", type=PATH, help="Folder of the bundle."),
     click.option("--weights", type=PATH, help="Whisper base as a model.bin; from its packages by default."),
     click.option("--beside", type=PATH, help="Folder of an older bundle whose first head goes on to speak."),
+    click.option("--tune", "tune_recipe", type=PATH, help="Recipe of a layer to tune and of experts beside the heads."),
+    click.option("--tune-set", multiple=True, metavar="NAME=VALUE", help="Change one setting of it."),
     click.option("--scores", type=PATH, help="What bench.quality.emotion.through_engine --out wrote, for the card."),
     click.option("--left-out", is_flag=True, help="Print the table of corpora left out."),
     click.option("--folds", is_flag=True, help="Print the table of speakers held out, dev and others."),
@@ -106,6 +126,8 @@ def main(
     out: Path | None,
     weights: Path | None,
     beside: Path | None,
+    tune_recipe: Path | None,
+    tune_set: tuple[str, ...],
     scores: Path | None,
     left_out: bool,
     folds: bool,
@@ -115,7 +137,8 @@ def main(
     settings = read_recipe(config, Settings, changes)
     torch.set_num_threads(1)
     variables = read_variables(weights.read_bytes() if weights else read_packages())
-    cached = open_cached(open_sounds(data, work), work, variables, settings.copies)
+    tuning = read_recipe(tune_recipe, Tuning, tune_set) if tune_recipe else None
+    cached = open_cached(open_sounds(data, work), work, variables, settings.copies, KEPT if tuning else ())
     if left_out:
         print_left_out(cached, settings)
     elif folds:
@@ -124,11 +147,16 @@ def main(
         compare_calls(cached, settings)
     else:
         heads = open_heads(work / "heads.pt", cached, settings)
+        layer = load_encoder(variables, KEPT[-1]).layers[-1]
+        branch = open_branch(work / "branch.pt", cached, heads[0], layer, settings, tuning) if tuning else None
         dev = cached.whole(settings.layers, "dev")
+        rows = np.arange(len(dev.clips))
+        logits = (hear_branch(branch, dev, rows) if branch else hear(heads, dev))["logits"]
         for corpus in sorted(set(dev.corpus.tolist())):
-            click.echo(f"{corpus}: UAR of dev speakers, offline, {recalls(dev, heads, corpus):.3f}")
+            of = dev.corpus == corpus
+            click.echo(f"{corpus}: UAR of dev speakers, offline, {uar(dev.label[of], logits[of]):.3f}")
         if out:
-            write(out, heads, variables, settings.layers, scores, beside)
+            write(out, heads, variables, settings.layers, scores, beside, branch)
 
 
 def write(
@@ -138,11 +166,19 @@ def write(
     layers: tuple[int, ...],
     scores: Path | None,
     beside: Path | None,
+    branch: Branch | None = None,
 ) -> ModelCard:
-    """Write the bundle; calibration and scores come from a file of the bench, one head perhaps from a bundle."""
+    """Write the bundle; calibration and scores come from a file of the bench, one head perhaps from a bundle.
+
+    A branch takes the place of the heads; the one of the other bundle goes on to speak beside it.
+    """
     frames = WINDOW_SAMPLES // _FRAME_SAMPLES
     encoder = load_encoder(variables, max(layers), frames)
-    listener = Listener(encoder, layers, Committee(heads, read_first(beside) if beside else None))
+    first = read_first(beside) if beside else None
+    if branch is None:
+        listener = Listener(encoder, layers, Committee(heads, first))
+    else:
+        listener = Listener(encoder, layers, Committee([first], layers=len(layers)) if first else None, branch)
     graph = listener_graph(listener, frames)
     found = msgspec.json.decode(scores.read_bytes()) if scores else {"scores": {}, "calibration": {}}
     flat = {
