@@ -12,8 +12,10 @@ import soundfile
 from bench.quality.emotion import windows
 from rtemo.api import EMOTIONS
 from rtemo.runtime import ModelStore
+from rtemo_models.systems.merit_large import trial
 from rtemo_models.systems.merit_large.data import WINDOW_SAMPLES
 from rtemo_models.systems.merit_large.run import main
+from rtemo_models.systems.merit_large.trial import RECIPES
 from rtemo_models.systems.merit_large.windows import CLEAN, file_of, read_windows
 from tests.fakes.voice import voice
 from tests.fakes.whisper import model_bin
@@ -123,6 +125,23 @@ def test_the_engine_cuts_windows_and_one_command_trains_a_bundle_that_loads_and_
     assert [cell.split()[:-1] for cell in row.split(" | ")[3].strip(" |").split(", ")] == [["0"], ["1"], ["2", "d"]]
     run([*command, "--calls"])
     assert "| one only | taken off | two |" in capsys.readouterr().out
+
+    tuned = tmp_path / "tuned"
+    tuning = ["--tune-set", "steps=3", "--tune-set", "batch=8", "--tune-set", "experts=sparse"]
+    run([*command, "--out", str(tuned), "--beside", str(out), "--tune", str(RECIPES / "tune.toml"), *tuning])
+    with_branch = ModelStore().load(str(tuned))
+    assert with_branch.card.macs_per_s > both.card.macs_per_s * 1.2, "a layer more"
+    said = with_branch.run(given, with_branch.new_state(2), 2)
+    np.testing.assert_allclose(said["words"], words[1], atol=1e-3, rtol=1e-2)
+    assert np.abs(said["logits"] - both.run(given, both.new_state(2), 2)["logits"]).max() > 1e-4
+    kept = (work / "branch.pt").stat().st_mtime_ns
+    capsys.readouterr()
+    compare = [*command, "--arms", "frozen,longer,tuned", "--runs", "0,1", "--tune-set", "steps=2"]
+    trial.main(compare, standalone_mode=False)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0].strip("| ") for row in rows[:4]] == ["arm", "frozen", "longer", "tuned"]
+    run([*command, "--out", str(tuned), "--beside", str(out), "--tune", str(RECIPES / "tune.toml"), *tuning])
+    assert (work / "branch.pt").stat().st_mtime_ns == kept, "nothing is tuned again"
 
 
 def test_without_the_packages_the_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

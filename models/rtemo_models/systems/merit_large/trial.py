@@ -94,6 +94,8 @@ def open_frozen(place: Path, table: Table, rows: NDArray[np.int64], settings: Se
 def run_arm(table: Table, run: int, arm: str, layer: Layer, settings: Settings, tuning: Tuning, place: Path) -> None:
     """Train and score an arm in one run; what it says goes to `place`."""
     rows, scored = parts_of(table, run)
+    if not len(scored.rows):
+        raise ValueError(f"run {run} keeps no corpus and no speaker from training: choose others with --runs")
     heads = open_frozen(place.parent / f"heads-{run}.pt", table, rows, settings)
     if arm == "frozen":
         said = {name: values[scored.rows] for name, values in hear([heads], table).items()}
