@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from rtemo_models.kit.corpora.clip import Clip
 from rtemo_models.systems.merit_large.data import Sounds
-from rtemo_models.systems.merit_large.features import WindowCache, export_encoder, open_encoder, open_windows
+from rtemo_models.systems.merit_large.features import Encode, WindowCache, export_encoder, open_encoder, open_windows
 from rtemo_models.systems.merit_large.train import Part, Table
 from rtemo_models.systems.merit_large.windows import (
     CLEAN,
     Item,
+    Window,
     file_of,
     heard_copy,
     items_of,
@@ -72,17 +73,22 @@ def open_cached(
     """
     encode = open_encoder(export_encoder(work / "encoder.onnx", variables))
     found = read_windows(file_of(work, CLEAN))
-    heard = []
-    for copy in (CLEAN, *map(str, range(1, copies + 1))):
-        items = items_of(sounds, copy, found)
+    names = (CLEAN, *map(str, range(1, copies + 1)))
+    return Cached(sounds.clips, [open_copy(sounds, work, encode, found, copy, keep) for copy in names])
 
-        @lru_cache(maxsize=1)
-        def samples(clip: int, copy: str = copy) -> NDArray[np.float32]:
-            return heard_copy(sounds, copy, clip)
 
-        def cut(k: int, items: list[Item] = items, samples: Any = samples) -> NDArray[np.float32]:
-            clip = items[k].clip
-            return stretch_of(items[k], samples(clip), len(sounds.audio.samples(clip)))
+def open_copy(
+    sounds: Sounds, work: Path, encode: Encode, found: dict[str, list[Window]], copy: str, keep: tuple[int, ...] = ()
+) -> Heard:
+    """Windows of one copy, encoded if they have not been; `found` is where the engine cuts the clean clips."""
+    items = items_of(sounds, copy, found)
 
-        heard.append(Heard(items, open_windows(work / f"values-{copy}", encode, len(items), cut, keep=keep)))
-    return Cached(sounds.clips, heard)
+    @lru_cache(maxsize=1)
+    def samples(clip: int) -> NDArray[np.float32]:
+        return heard_copy(sounds, copy, clip)
+
+    def cut(k: int) -> NDArray[np.float32]:
+        clip = items[k].clip
+        return stretch_of(items[k], samples(clip), len(sounds.audio.samples(clip)))
+
+    return Heard(items, open_windows(work / f"values-{copy}", encode, len(items), cut, keep=keep))
