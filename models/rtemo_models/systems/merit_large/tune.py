@@ -37,8 +37,8 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Decay of the averaged weights, which are what is kept."""
     holes: float = 0.5
     """Share of windows of which stretches are left out, up to two of a fifth each, as by SpecAugment."""
-    stride: int = 1
-    """Every so many frames are heard in training, where no layer is tuned."""
+    stride: int = 2
+    """Every so many frames are heard in training, from a random one on; neighbours say nearly the same."""
 
 
 class Frames:
@@ -53,17 +53,26 @@ class Frames:
         if any(cache.kept is None for cache in table.caches):
             raise ValueError(f"frames after the layers {KEPT} were not kept: open the caches with keep={KEPT}")
 
-    def batch(self, items: NDArray[np.int64], stride: int = 1) -> tuple[Tensor, Tensor]:
-        """Frames float32 [n, t, 2, 512] of windows, and which are there, float32 [n, t]."""
+    def batch(
+        self, items: NDArray[np.int64], stride: int = 1, random: np.random.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Frames float32 [n, t, 2, 512] of windows, and which are there, float32 [n, t].
+
+        Args:
+            items: Windows by their number in the table.
+            stride: Frames from one that is taken to the next.
+            random: Draws the first one; it is number 0 without.
+        """
         table = self._table
-        counts = -(-table.frames[items] // stride)
+        first = random.integers(0, stride, len(items)) if random else np.zeros(len(items), np.int64)
+        counts = -(-(table.frames[items] - first) // stride)
         frames = np.zeros((len(items), int(counts.max()), len(KEPT), WIDTH), np.float32)
         there = np.zeros(frames.shape[:2], np.float32)
-        for b, (item, count) in enumerate(zip(items.tolist(), counts.tolist(), strict=True)):
+        for b, item in enumerate(items.tolist()):
             cache = table.caches[table.copy[item]]
             start = int(cache.starts[table.place[item]])
-            frames[b, :count] = cache.kept[start : start + int(table.frames[item]) : stride]
-            there[b, :count] = 1
+            frames[b, : counts[b]] = cache.kept[start + first[b] : start + table.frames[item] : stride]
+            there[b, : counts[b]] = 1
         return torch.from_numpy(frames), torch.from_numpy(there)
 
 
@@ -93,7 +102,6 @@ def tune(
     branch = Branch(copy.deepcopy(heads), layer, tuning.rank, tuning.experts).train()
     average = copy.deepcopy(branch).eval()
     frames = Frames(table)
-    stride = 1 if tuning.rank else tuning.stride
     own = [p for p in branch.heads.parameters() if p.requires_grad]
     known = set(map(id, own))
     new = [p for p in branch.parameters() if p.requires_grad and id(p) not in known]
@@ -111,7 +119,7 @@ def tune(
         heard, losses = [], []
         for begin in range(0, len(items), _GROUP):
             group = items[begin : begin + _GROUP]
-            x, there = frames.batch(group, stride)
+            x, there = frames.batch(group, tuning.stride, random)
             there = with_holes(there, tuning.holes, random)
             one, routing = branch(table.window(group), x[:, :, 0], x[:, :, 1], there)
             heard.append(one)
