@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from rtemo.api import EMOTIONS
 from rtemo.runtime.torch_graph import TorchGraph
@@ -21,9 +23,10 @@ from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.listener import OUTPUTS, Listener
 from rtemo_models.systems.merit_large.low_rank import learnt, low_rank
 from rtemo_models.systems.merit_large.net import Layer, load_encoder
-from rtemo_models.systems.merit_large.train import Part, Settings, Table
+from rtemo_models.systems.merit_large.train import Part, Settings, Table, fit_scale, train
 from rtemo_models.systems.merit_large.trial import group_of, parts_of
 from rtemo_models.systems.merit_large.tune import Frames, Tuning, hear_branch, tune, with_holes
+from rtemo_models.systems.merit_large.voices import Voices
 from rtemo_models.systems.merit_large.weights import read_variables
 from tests.fakes.whisper import model_bin
 
@@ -221,3 +224,38 @@ def test_what_a_run_is_scored_on_was_not_trained_on(table: Table) -> None:
         for row, is_corpus in zip(scored.rows, scored.is_corpus, strict=True):
             assert table.clips[row].speaker not in trained
             assert (table.clips[row].corpus not in corpora) == is_corpus
+
+
+def test_another_voice_is_a_speaker_of_the_same_line_and_moods_weigh_the_same_in_it(table: Table) -> None:
+    heads = Heads(3072, 16)
+    fit_scale(heads, table, table.weights(0.4), np.random.default_rng(0))
+    rows = np.flatnonzero([clip.speaker != "crema-2" for clip in table.clips])
+    voices = Voices(table, rows, heads, 0.0)
+    items = rows[table.corpus[rows] == "crema"][[0, 0, 0, 0, -1]]
+    assert not voices.offsets(items, 0.0, np.random.default_rng(0)).any()
+    offsets = torch.cat([voices.offsets(items, 1.0, np.random.default_rng(k)) for k in range(20)])
+    clean = offsets.reshape(20, 5, -1)[:, :4].reshape(80, -1)
+    means = {
+        speaker: torch.stack(
+            [
+                heads.standardised(table.window(np.flatnonzero(of & (table.label == label)))).mean(0)
+                for label in np.unique(table.label[of])
+            ]
+        ).mean(0)
+        for speaker in ("crema-0", "crema-1")
+        for of in [(table.copy == 0) & np.array([clip.speaker == speaker for clip in table.clips])]
+    }
+    way = means["crema-1"] - means["crema-0"]
+    moved = clean[clean.abs().sum(1) > 0]
+    assert 5 < len(moved) < 80, "the speaker itself is drawn, too"
+    along = nn.functional.cosine_similarity(moved, way[None])
+    assert along.min() > 0.999
+    assert 0 < (moved.norm(dim=1) / way.norm()).max() < 1
+
+
+def test_heads_that_hear_other_voices_are_other_heads(table: Table) -> None:
+    rows = np.arange(len(table.clips))
+    plain, moved = (
+        train(table, rows, msgspec.structs.replace(SETTINGS, voices=share, steps=4), 0) for share in (0.0, 0.5)
+    )
+    assert (plain.emotion.weight - moved.emotion.weight).abs().max() > 1e-5

@@ -14,6 +14,7 @@ from rtemo_models.kit.loop import descend
 from rtemo_models.systems.merit_large.data import NEUTRAL, accepted
 from rtemo_models.systems.merit_large.features import WindowCache
 from rtemo_models.systems.merit_large.heads import Heads
+from rtemo_models.systems.merit_large.voices import Voices
 
 SESSION_CLIPS = 20
 """Clips of one speaker that share device, room and line: what a stream's past is drawn from."""
@@ -46,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of windows from undegraded clips."""
     copies: int = 2
     """Degraded ones of the training clips."""
+    voices: float = 0.0
+    """Share of windows that are moved to another speaker's voice; see `Voices`."""
+    far: float = 0.5
+    """Share of those voices that are drawn from all corpora."""
     seeds: int = 3
     """Heads that are averaged."""
 
@@ -158,6 +163,7 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
     cumulative = np.cumsum(share)
     heads = Heads(table.values.shape[1], settings.hidden, settings.dropout, settings.adapts)
     fit_scale(heads, table, share, random)
+    voices = Voices(table, rows, heads, settings.far) if settings.voices else None
     past = _Past(table, rows, settings, random)
     weights = [p for name, p in heads.named_parameters() if name not in ("taken", "slow_s")]
     optimiser = torch.optim.AdamW(
@@ -178,6 +184,8 @@ def train(table: Table, rows: NDArray[np.int64], settings: Settings, seed: int) 
         if settings.adapts:
             voice_mean, voice_mass = past.draw(items, values[:, : values.shape[1] // 2])
         x = heads.standardised(values, voice_mean, voice_mass)
+        if voices is not None:
+            x = x + voices.offsets(items, settings.voices, random)
         loss = loss_of(heads, x, right[items], mask[items], wanted[items], settings, random)
         descend(loss, optimiser, [heads.parameters()], 5.0)
         schedule.step()

@@ -7,7 +7,7 @@ trained on the frozen layers of the same windows, and draw the same windows.
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -30,15 +30,33 @@ from rtemo_models.systems.merit_large.weights import read_packages, read_variabl
 RECIPES = Path(__file__).parent / "recipes"
 GROUPS = (("ravdess", "ketts"), ("nemo", "crema"), ("ased", "tess", "rakshak"))
 """Corpora that are kept from training together; those not named are dealt."""
-ARMS: dict[str, dict[str, Any]] = {
-    "frozen": {},
-    "longer": {"rank": 0, "experts": "none"},
-    "tuned": {"experts": "none"},
-    **{kind: {"rank": 0, "experts": kind} for kind in ("sparse", "shared", "random", "dense", "single")},
-    "tuned-sparse": {"experts": "sparse"},
-    "tuned-single": {"experts": "single"},
+
+
+class Arm(NamedTuple):
+    """What an arm changes of the recipes.
+
+    Attributes:
+        heads: Of that of the heads.
+        tuning: Of that of what is tuned; None for heads alone.
+    """
+
+    heads: dict[str, Any]
+    tuning: dict[str, Any] | None = None
+
+
+_VOICES = {"voices": 0.5}
+ARMS: dict[str, Arm] = {
+    "frozen": Arm({}),
+    "voices": Arm(_VOICES),
+    "voices-near": Arm(_VOICES | {"far": 0.0}),
+    "longer": Arm({}, {"rank": 0, "experts": "none"}),
+    "tuned": Arm({}, {"experts": "none"}),
+    "tuned-voices": Arm(_VOICES, {"experts": "none"}),
+    **{kind: Arm({}, {"rank": 0, "experts": kind}) for kind in ("sparse", "shared", "random", "dense", "single")},
+    "tuned-sparse": Arm({}, {"experts": "sparse"}),
+    "tuned-dense": Arm({}, {"experts": "dense"}),
 }
-"""Changes to the recipe. `frozen` are the heads alone; `longer` the heads, trained for as many more steps."""
+"""`frozen` are the heads that ship; `longer` the same, trained for as many more steps as what is tuned."""
 KINDS = ("corpora", "speakers")
 _MOST = 500
 """Windows of a corpus that are scored in each of four ways."""
@@ -94,13 +112,16 @@ def open_frozen(place: Path, table: Table, rows: NDArray[np.int64], settings: Se
 def run_arm(table: Table, run: int, arm: str, layer: Layer, settings: Settings, tuning: Tuning, place: Path) -> None:
     """Train and score an arm in one run; what it says goes to `place`."""
     rows, scored = parts_of(table, run)
+    change = ARMS[arm]
+    settings = msgspec.structs.replace(settings, **change.heads)
     if not len(scored.rows):
         raise ValueError(f"run {run} keeps no corpus and no speaker from training: choose others with --runs")
-    heads = open_frozen(place.parent / f"heads-{run}.pt", table, rows, settings)
-    if arm == "frozen":
+    called = "-".join(f"{name}-{value}" for name, value in change.heads.items())
+    heads = open_frozen(place.parent / f"heads-{run}{called and '-'}{called}.pt", table, rows, settings)
+    if change.tuning is None:
         said = {name: values[scored.rows] for name, values in hear([heads], table).items()}
     else:
-        own = msgspec.structs.replace(tuning, **ARMS[arm])
+        own = msgspec.structs.replace(tuning, **change.tuning)
         branch = tune(table, rows, heads, layer, settings, own, run)
         said = hear_branch(branch, table, scored.rows)
     np.savez(place, rows=scored.rows, is_corpus=scored.is_corpus, **said)

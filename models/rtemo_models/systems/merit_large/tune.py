@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from rtemo_models.kit.loop import descend, follow
 from rtemo_models.kit.progress import progress
@@ -16,6 +16,7 @@ from rtemo_models.systems.merit_large.experts import Kind
 from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.net import WIDTH, Layer
 from rtemo_models.systems.merit_large.train import Settings, Table, loss_of
+from rtemo_models.systems.merit_large.voices import Voices
 
 _GROUP = 16
 """Windows of about one length that are run together."""
@@ -113,18 +114,23 @@ def tune(
     )
     right, mask = torch.from_numpy(table.right), torch.from_numpy(table.mask)
     wanted = torch.from_numpy(table.attributes)
+    voices = Voices(table, rows, branch.heads, settings.far) if settings.voices else None
     for step in progress(range(tuning.steps), "tune"):
         items = np.minimum(np.searchsorted(cumulative, random.random(tuning.batch)), len(cumulative) - 1)
         items = items[np.argsort(table.frames[items], kind="stable")]
         heard, losses = [], []
         for begin in range(0, len(items), _GROUP):
             group = items[begin : begin + _GROUP]
-            x, there = frames.batch(group, tuning.stride, random)
+            kept, there = frames.batch(group, tuning.stride, random)
             there = with_holes(there, tuning.holes, random)
-            one, routing = branch(table.window(group), x[:, :, 0], x[:, :, 1], there)
+            one, routing = branch(table.window(group), kept[:, :, 0], kept[:, :, 1], there)
             heard.append(one)
             losses.append(routing * len(group) / len(items))
-        loss = loss_of(branch, torch.cat(heard), right[items], mask[items], wanted[items], settings, random)
+        x = torch.cat(heard)
+        if voices is not None:
+            offsets = voices.offsets(items, settings.voices, random)
+            x = x + nn.functional.pad(offsets, (0, x.shape[1] - offsets.shape[1]))
+        loss = loss_of(branch, x, right[items], mask[items], wanted[items], settings, random)
         descend(loss + sum(losses), optimiser, [own, new], 2.0)
         schedule.step()
         follow(average, branch, step, tuning.average)
