@@ -58,7 +58,7 @@ ARMS: dict[str, Arm] = {
 }
 """`frozen` are the heads that ship; `longer` the same, trained for as many more steps as what is tuned."""
 KINDS = ("corpora", "speakers")
-_MOST = 500
+_MOST = 300
 """Windows of a corpus that are scored in each of four ways."""
 
 
