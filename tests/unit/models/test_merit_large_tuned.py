@@ -25,7 +25,7 @@ from rtemo_models.systems.merit_large.low_rank import learnt, low_rank
 from rtemo_models.systems.merit_large.net import Layer, load_encoder
 from rtemo_models.systems.merit_large.train import Part, Settings, Table, fit_scale, train
 from rtemo_models.systems.merit_large.trial import group_of, parts_of
-from rtemo_models.systems.merit_large.tune import Frames, Tuning, hear_branch, tune, with_holes
+from rtemo_models.systems.merit_large.tune import Frames, Tuning, hear_branch, tune, used, with_holes
 from rtemo_models.systems.merit_large.voices import Voices
 from rtemo_models.systems.merit_large.weights import read_variables
 from tests.fakes.whisper import model_bin
@@ -165,6 +165,9 @@ def test_a_branch_begins_with_what_its_heads_say_and_learns(table: Table, rank: 
     branch = tune(table, rows, heads, layer(), SETTINGS, tuning, 0)
     said = hear_branch(branch, table, rows)
     assert said["logits"].shape == (len(rows), len(EMOTIONS))
+    if experts != "none":
+        shares = used(branch, table, rows)
+        assert [sum(of) for of in shares] == pytest.approx([1.0, 1.0], abs=0.01), "a router for each task"
     assert np.abs(said["logits"] - hear_branch(begun, table, rows)["logits"]).max() > 1e-3
     some = np.array([40, 2, 17])
     np.testing.assert_allclose(hear_branch(branch, table, some)["logits"], said["logits"][some], atol=1e-4)

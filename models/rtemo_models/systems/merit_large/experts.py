@@ -46,6 +46,11 @@ class Experts(nn.Module):
         """Values for each task."""
         return 2 * OUT
 
+    def narrowed(self, frames: list[Tensor]) -> Tensor:
+        """What routers and experts are given, [n, t, narrow]."""
+        x = torch.cat([norm(each) for norm, each in zip(self.norms, frames, strict=True)], 2)
+        return nn.functional.gelu(self.narrow(x))
+
     def forward(self, frames: list[Tensor], there: Tensor) -> tuple[list[Tensor], Tensor]:
         """Hear windows.
 
@@ -56,8 +61,7 @@ class Experts(nn.Module):
         Returns:
             For every task [n, 2 · `OUT`], and the routers' loss, see `gated`.
         """
-        x = torch.cat([norm(each) for norm, each in zip(self.norms, frames, strict=True)], 2)
-        x = nn.functional.gelu(self.narrow(x))
+        x = self.narrowed(frames)
         every = torch.stack([expert(x) for expert in self.pool.experts], 2)
         loss = x.new_zeros(())
         transformed = []
@@ -94,10 +98,8 @@ def attended(z: Tensor, scores: Tensor, there: Tensor) -> Tensor:
     return torch.cat([mean, spread.clamp_min(1e-5).sqrt()], 1)
 
 
-@torch.no_grad()
 def usage(experts: Experts, frames: list[Tensor], there: Tensor) -> list[list[float]]:
     """Share of frames that each router gives to each expert."""
-    x = torch.cat([norm(each) for norm, each in zip(experts.norms, frames, strict=True)], 2)
-    x = nn.functional.gelu(experts.narrow(x))
+    x = experts.narrowed(frames)
     chosen = [nn.functional.one_hot(router(x).index, EXPERTS).float() for router in experts.routers]
     return [[round(float(share), 3) for share in mean_over(one, there)] for one in chosen]

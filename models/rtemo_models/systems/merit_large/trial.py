@@ -24,7 +24,7 @@ from rtemo_models.systems.merit_large.folds import folds_of
 from rtemo_models.systems.merit_large.heads import Heads, restored
 from rtemo_models.systems.merit_large.net import Layer, load_encoder
 from rtemo_models.systems.merit_large.train import Settings, Table, hear, train, uar
-from rtemo_models.systems.merit_large.tune import Tuning, hear_branch, tune
+from rtemo_models.systems.merit_large.tune import Tuning, hear_branch, tune, used
 from rtemo_models.systems.merit_large.weights import read_packages, read_variables
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -124,6 +124,9 @@ def run_arm(table: Table, run: int, arm: str, layer: Layer, settings: Settings, 
         own = msgspec.structs.replace(tuning, **change.tuning)
         branch = tune(table, rows, heads, layer, settings, own, run)
         said = hear_branch(branch, table, scored.rows)
+        if branch.experts is not None and branch.experts.routers:
+            some = scored.rows[:: max(1, len(scored.rows) // 64)]
+            sys.stdout.write(f"{arm}, run {run}, share of frames of every expert: {used(branch, table, some)}\n")
     np.savez(place, rows=scored.rows, is_corpus=scored.is_corpus, **said)
 
 

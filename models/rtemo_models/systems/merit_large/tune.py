@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rtemo_models.kit.loop import descend, follow
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.merit_large.branch import KEPT, Branch
-from rtemo_models.systems.merit_large.experts import Kind
+from rtemo_models.systems.merit_large.experts import Kind, usage
 from rtemo_models.systems.merit_large.heads import Heads
 from rtemo_models.systems.merit_large.net import WIDTH, Layer
 from rtemo_models.systems.merit_large.train import Settings, Table, loss_of
@@ -164,3 +164,12 @@ def hear_branch(branch: Branch, table: Table, rows: NDArray[np.int64]) -> dict[s
     back = np.argsort(np.argsort(table.frames[rows], kind="stable"), kind="stable")
     names = ("logits", "arousal", "valence")
     return {name: torch.cat([part[k] for part in parts]).numpy()[back] for k, name in enumerate(names)}
+
+
+@torch.no_grad()
+def used(branch: Branch, table: Table, rows: NDArray[np.int64]) -> list[list[float]]:
+    """Share of the frames of some windows that each router gives to each expert."""
+    kept, there = Frames(table).batch(rows)
+    _, tuned = branch.values(table.window(rows), kept[:, :, 0], there, None)
+    assert branch.experts is not None
+    return usage(branch.experts, [kept[:, :, 0], kept[:, :, 1] if tuned is None else tuned], there)
