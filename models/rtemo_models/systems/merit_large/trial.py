@@ -57,7 +57,9 @@ ARMS: dict[str, Arm] = {
     "tuned-dense": Arm({}, {"experts": "dense"}),
 }
 """`frozen` are the heads that ship; `longer` the same, trained for as many more steps as what is tuned."""
-KINDS = ("corpora", "speakers")
+KINDS, COPIES = ("corpora", "speakers"), ("clean", "degraded")
+CELLS = [(kind, copy) for kind in KINDS for copy in COPIES]
+"""What is scored: whose corpus, or whose speaker alone, was kept from training; as recorded, or in a degraded copy."""
 _MOST = 300
 """Windows of a corpus that are scored in each of four ways."""
 
@@ -133,36 +135,28 @@ def run_arm(table: Table, run: int, arm: str, layer: Layer, settings: Settings, 
 def print_arms(table: Table, folder: Path, arms: list[str], runs: list[int], draws: int = 400) -> None:
     """Print the mean UAR of corpora, kept from training whole or by speaker, and how far arms are from the first."""
     out = sys.stdout
-    cells = [(kind, copy) for kind in KINDS for copy in ("clean", "degraded")]
-    out.write(f"| arm | {' | '.join(f'{kind}, {copy}' for kind, copy in cells)} | arousal, valence in order |\n")
+    said = {arm: [dict(np.load(folder / f"{arm}-{run}.npz")) for run in runs] for arm in arms}
+    units = {arm: units_of(table, of) for arm, of in said.items()}
+    cells = [cell for cell in CELLS if units[arms[0]][cell]]
+    out.write(f"| arm | {' | '.join(map(', '.join, cells))} | arousal, valence in order |\n")
     out.write("|---" * (len(cells) + 2) + "|\n")
-    first: dict[tuple[str, str], NDArray[np.float64]] = {}
+    first = {cell: mean_uar(units[arms[0]][cell], draws) for cell in cells}
     for arm in arms:
-        said = [dict(np.load(folder / f"{arm}-{run}.npz")) for run in runs]
-        units = units_of(table, said)
         told = []
-        for name in cells:
-            values = mean_uar(units[name], draws)
-            gaps = values - first.setdefault(name, values)
+        for cell in cells:
+            values = mean_uar(units[arm][cell], draws)
+            gaps = values - first[cell]
             low, high = np.percentile(gaps[1:], (2.5, 97.5))
-            told.append(
-                f"{values[0]:.3f}" + (f" ({gaps[0]:+.3f}, {low:+.3f} to {high:+.3f})" if arm != arms[0] else "")
-            )
-        order = " / ".join(f"{in_order(table, said, name):.3f}" for name in ("arousal", "valence"))
+            gap = f" ({gaps[0]:+.3f}, {low:+.3f} to {high:+.3f})" if arm != arms[0] else ""
+            told.append(f"{values[0]:.3f}{gap}")
+        order = " / ".join(f"{in_order(table, said[arm], name):.3f}" for name in ("arousal", "valence"))
         out.write(f"| {arm} | {' | '.join(told)} | {order} |\n")
-    out.write("\n| corpus kept out | " + " | ".join(f"{arm}: clean, degraded" for arm in arms) + " |\n")
-    out.write("|---" * (len(arms) + 1) + "|\n")
-    each = {arm: units_of(table, [dict(np.load(folder / f"{arm}-{run}.npz")) for run in runs]) for arm in arms}
-    for kind in KINDS:
-        for corpus in sorted(each[arms[0]][kind, "clean"]):
-            cells_of = [
-                ", ".join(
-                    f"{np.mean([uar(*pair) for pair in each[arm][kind, copy].get(corpus, [])] or [np.nan]):.3f}"
-                    for copy in ("clean", "degraded")
-                )
-                for arm in arms
-            ]
-            out.write(f"| {corpus}{'' if kind == KINDS[0] else ', speakers'} | {' | '.join(cells_of)} |\n")
+    out.write(f"\n| corpus | kept out, heard | {' | '.join(arms)} |\n")
+    out.write("|---" * (len(arms) + 2) + "|\n")
+    for cell in cells:
+        for corpus in sorted(units[arms[0]][cell]):
+            each = [np.mean([uar(*pair) for pair in units[arm][cell][corpus]]) for arm in arms]
+            out.write(f"| {corpus} | {', '.join(cell)} | {' | '.join(f'{value:.3f}' for value in each)} |\n")
 
 
 Pairs = list[tuple[NDArray[np.int64], NDArray[np.float32]]]
@@ -170,13 +164,11 @@ Pairs = list[tuple[NDArray[np.int64], NDArray[np.float32]]]
 
 def units_of(table: Table, said: list[dict[str, NDArray[Any]]]) -> dict[tuple[str, str], dict[str, Pairs]]:
     """(kind, copy) → corpus → truth and logits of every run."""
-    units: dict[tuple[str, str], dict[str, Pairs]] = {
-        (kind, copy): {} for kind in KINDS for copy in ("clean", "degraded")
-    }
+    units: dict[tuple[str, str], dict[str, Pairs]] = {cell: {} for cell in CELLS}
     for one in said:
         rows, is_corpus = one["rows"], one["is_corpus"]
         for kind, of_kind in zip(KINDS, (is_corpus, ~is_corpus), strict=True):
-            for k, copy in enumerate(("clean", "degraded")):
+            for k, copy in enumerate(COPIES):
                 for corpus in sorted(set(table.corpus[rows].tolist())):
                     at = of_kind & (table.corpus[rows] == corpus) & (table.copy[rows] == k)
                     if at.any():
