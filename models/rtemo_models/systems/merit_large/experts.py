@@ -62,15 +62,16 @@ class Experts(nn.Module):
             For every task [n, 2 · `OUT`], and the routers' loss, see `gated`.
         """
         x = self.narrowed(frames)
-        every = torch.stack([expert(x) for expert in self.pool.experts], 2)
         loss = x.new_zeros(())
         transformed = []
+        if self.kind == "single":
+            transformed.append(self.pool.experts[0](x))
+        else:
+            every = torch.stack([expert(x) for expert in self.pool.experts], 2)
         for router in self.routers:
             weights, routing = gated(router, x, there)
             transformed.append((every * weights[..., None]).sum(2))
             loss = loss + routing
-        if not self.routers:
-            transformed = [every[:, :, 0]]
         return [
             attended(z, score(z).squeeze(2), there)
             for z, score in zip(transformed * (len(TASKS) // len(transformed)), self.scores, strict=True)
