@@ -4,7 +4,7 @@ import difflib
 import functools
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -97,14 +97,35 @@ def make(group: str, name: str, options: Any = None, **lent: Any) -> Any:
 
 
 @functools.cache
-def default_chain() -> tuple[str, ...]:
-    """Give the plugins that audio passes when nobody says otherwise: what the installed package of plugins offers.
+def chains() -> Mapping[str, tuple[str, ...]]:
+    """Give the plugins of every chain that an installed package of plugins offers by name.
 
-    Empty when none does, or several do, since then somebody has to choose.
+    One that several offer is left out, since then somebody has to choose.
     """
-    points = entry_points(group=CHAINS, name="default")
-    values = {point.value for point in points}
-    return tuple(next(iter(points)).load()) if len(values) == 1 else ()
+    offered: dict[str, dict[str, EntryPoint]] = {}
+    for point in entry_points(group=CHAINS):
+        offered.setdefault(point.name, {})[point.value] = point
+    return {name: tuple(next(iter(points.values())).load()) for name, points in offered.items() if len(points) == 1}
+
+
+def default_chain() -> tuple[str, ...]:
+    """Give the plugins that audio passes when nobody says otherwise; empty when no package offers any."""
+    return chains().get("default", ())
+
+
+def spelt_out(chain: Iterable[str]) -> tuple[str, ...]:
+    """Put the plugins of a chain in the place of its name; plugins go before chains of the same name.
+
+    >>> spelt_out(["default"]) == default_chain()
+    True
+    """
+    names = tuple(chain)
+    if not any(name in chains() for name in names):
+        return names
+    plugins = installed(PLUGINS)
+    return tuple(
+        plugin for name in names for plugin in (chains()[name] if name in chains() and name not in plugins else (name,))
+    )
 
 
 @functools.cache

@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="*", default=[1, 20])
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--chain", default="level,vad,prosody,merit,gem,ranker")
+    parser.add_argument("--chain", default="default", help="plugins with commas between, or a chain by name")
     parser.add_argument("--margin-s", type=float, default=0.01, help="as of `Hearing`")
     parser.add_argument("--owns-process", action="store_true", help="as `engine.owns_process = true`")
     arguments = parser.parse_args()

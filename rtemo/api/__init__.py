@@ -39,7 +39,7 @@ from rtemo.api.events import (
 )
 from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
-from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneWork, Window
+from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneStatus, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec, carrier_of
 from rtemo.api.plugin import (
     AudioDemand,
@@ -140,6 +140,7 @@ __all__ = [
     "LaneContext",
     "LaneSpec",
     "LaneState",
+    "LaneStatus",
     "LaneWork",
     "LateHearer",
     "Level",

@@ -35,6 +35,32 @@ _SPELLINGS = {
 _EMOTION_OF = {spelling: emotion for emotion, spellings in _SPELLINGS.items() for spelling in spellings}
 
 
+def as_told(probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Take neutral and calm for one word, neutral, as a label does: listeners do not agree on which of them they hear.
+
+    >>> as_told({"neutral": 0.25, "calm": 0.25, "happy": 0.5})
+    {'neutral': 0.5, 'happy': 0.5}
+
+    Args:
+        probabilities: Label → probability; as it is where it has not both of them.
+    """
+    told = dict(probabilities)
+    if "neutral" in told and "calm" in told:
+        told["neutral"] += told.pop("calm")
+    return told
+
+
+def committed(probabilities: Mapping[str, float]) -> tuple[str, float]:
+    """Give the label to say and its probability; see `as_told`.
+
+    >>> committed({"neutral": 0.3, "calm": 0.25, "happy": 0.4, "sad": 0.05})[0]
+    'neutral'
+    """
+    told = as_told(probabilities)
+    best = max(told, key=told.__getitem__)
+    return best, told[best]
+
+
 def emotion_of(label: str, mapping: Mapping[str, str] | None = None) -> str | None:
     """Tell which of the eight emotions a label means.
 

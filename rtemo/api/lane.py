@@ -117,6 +117,21 @@ class LaneContext(Protocol):
         """Load the encoder of sentences of that name for this lane alone, checked, or raise `ModelError`."""
 
 
+class LaneStatus(Protocol):
+    """How a lane fares, for the plugin that has asked for it. Driver thread."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the driver waits for what the lane finds, as in freewheel, so that nothing is dropped."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether windows are worked on: not while the lane opens, is started anew, or has been given up.
+
+        Where it is awaited it is up from the beginning.
+        """
+
+
 LaneWork = Callable[[Sequence[Window]], Sequence[Any]]
 """Works on a batch of windows of any streams; gives one result for each, None where there is nothing to say."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api.block import Block, BlockEvent, HopFlag
 from rtemo.api.events import Payload
 from rtemo.api.format import StreamFormat
-from rtemo.api.lane import Finding, LaneSpec, OpenLane
+from rtemo.api.lane import Finding, LaneSpec, LaneStatus, OpenLane
 from rtemo.api.model import ModelCard, ModelHandle
 from rtemo.api.sink import StreamFacts
 
@@ -119,6 +119,10 @@ class PluginContext(Protocol):
         `never`: it need not be made, nor what makes it be loaded. `asked`: `block.is_audio_wanted` tells at every hop.
         """
 
+    @property
+    def said_later(self) -> frozenset[str]:
+        """Kinds of events that later plugins of the chain say: these may speak where this one does not."""
+
     def model(self, name: str) -> ModelHandle:
         """Load the bundle of that name, checked, or raise `ModelError`."""
 
@@ -131,12 +135,13 @@ class PluginContext(Protocol):
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None
-    ) -> None:
-        """Ask for a worker lane: slow work on windows of every stream, beside the tick.
+    ) -> LaneStatus:
+        """Ask for a worker lane: slow work on windows of every stream, beside the tick; the answer tells how it fares.
 
         `open_work` is called with a `LaneContext` and `options` on the lane's own thread, or in its process, and makes
         what works on batches of windows. `tell` is called on the driver thread with each finding that is not None, and
-        with `emit`; the marks of a plugin whose lane is down read unknown.
+        with `emit`; the marks of a plugin whose lane is down read unknown. Work that cannot be opened for want of its
+        model (`ModelError`) is given up at once, with one `fault` event; what fails otherwise is tried again.
 
         Raises:
             PluginError: The facts contradict each other, or work for a process cannot be found by name.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="Share of its time in which a voice speaks.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams, and per lane.")
 @configured
 def command(
     config: "Config", streams: str, seconds: float, with_audio: bool, speech_share: float, as_json: bool
@@ -38,10 +38,11 @@ def command(
     Synthetic voices go through the whole chain on one thread, faster than real time; what is timed is the driver's
     own work on every hop. Audio is only processed where somebody wants it, so without --audio only what events need.
     In a call each party speaks for half of the time or less: --speech 0.5. The last column is processor time.
+    Worker lanes, whose work is done beside the ticks, are measured by themselves.
     """
     import msgspec
 
-    from rtemo.cli.cost import measure
+    from rtemo.cli.cost import measure, measure_lanes
 
     counts = _counts(streams)
     costs: list[ChainCost] = []
@@ -49,8 +50,17 @@ def command(
         costs.append(measure(config, count, seconds, with_audio=with_audio, speech_share=speech_share))
         if as_json:
             click.echo(msgspec.json.encode(costs[-1]))
-    if not as_json:
-        _print(config, costs)
+    lanes = measure_lanes(config)
+    if as_json:
+        for lane in lanes:
+            click.echo(msgspec.json.encode(lane))
+        return
+    _print(config, costs)
+    for lane in lanes:
+        click.echo(
+            f"\nlane {lane.lane}, beside the ticks: {lane.ms_per_s:.1f} ms per second of speech and stream, "
+            f"{lane.streams_per_core} streams a core that speak all the time"
+        )
 
 
 def _counts(text: str) -> list[int]:

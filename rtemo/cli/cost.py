@@ -24,6 +24,8 @@ _VOICE_S = 9.0
 _SETTLE_S = 3.0
 _CHUNK_HOPS = 16
 _NEVER_S = 1e9
+_LANE_STREAMS = 4
+_LANE_AUDIO_S = 6.0
 _APART = 7919  # samples between the places at which two streams are
 _TURNS_S = 8.0
 """Time from the beginning of a turn to that of the next."""
@@ -57,6 +59,16 @@ class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_mib: float
 
 
+class LaneCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What slow work costs that is done beside the ticks."""
+
+    lane: str
+    ms_per_s: float
+    """Time for every second of speech of a stream."""
+    streams_per_core: int
+    """How many streams that speak all the time one core could carry."""
+
+
 def measure(
     config: Config, streams: int, audio_s: float, *, with_audio: bool = False, speech_share: float = 1.0
 ) -> ChainCost:
@@ -64,7 +76,7 @@ def measure(
 
     No source, publisher or clock takes part: the time between two ticks is not counted, so what is measured is the
     driver's own work on a hop (gathering, all plugins, making events). A live run adds what the machine
-    does besides.
+    does besides, and worker lanes, which `measure_lanes` looks at.
 
     Args:
         config: Chain and plugin options.
@@ -88,6 +100,7 @@ def measure(
     )
     with Warming(config, StartLine()):
         engine.open()
+    engine.driver.leave_lanes_out()
     ready_s = time.perf_counter() - start_s
     try:
         feeder = _Feeder(engine, streams, speech_share)
@@ -115,6 +128,34 @@ def measure(
         plugins=health.plugins,
         peak_memory_mib=_peak_memory_mib(),
     )
+
+
+def measure_lanes(config: Config) -> list[LaneCost]:
+    """Run a few voices through the chain with its worker lanes, and tell how long these work.
+
+    Raises:
+        RtemoError: The chain cannot be opened.
+    """
+    options = msgspec.structs.replace(config.engine, capacity=_LANE_STREAMS, health_interval_s=_NEVER_S)
+    plugins = [make(name, config.plugin_options(name)) for name in config.chain]
+    engine = Engine(plugins, options, is_live=False, open_store=partial(ModelStore, config.runtime))
+    engine.open()
+    try:
+        if not engine.lanes.all:
+            return []
+        engine.lanes.start()
+        feeder = _Feeder(engine, _LANE_STREAMS, speech_share=1.0)
+        _feed(engine, feeder, _LANE_AUDIO_S)
+        heard_s = _LANE_STREAMS * _LANE_AUDIO_S
+        found = []
+        for lane in engine.lanes.all:
+            ms_per_s = lane.worker.busy.total_ns / 1e6 / heard_s
+            found.append(
+                LaneCost(lane=lane.worker.where, ms_per_s=ms_per_s, streams_per_core=int(1e3 / max(ms_per_s, 1e-3)))
+            )
+        return found
+    finally:
+        engine.stop("measured")
 
 
 class _Feeder:

@@ -43,7 +43,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def configuring(command: Command) -> Command:
     """Give a command `--config`, `--set` and `--chain` as they were written, for `load`."""
     for option in (
-        click.option("--chain", "chain", metavar="NAMES", help="Plugins in order, commas between (see rtemo plugins)."),
+        click.option(
+            "--chain",
+            "chain",
+            metavar="NAMES",
+            help="Plugins in order, commas between, or a chain by name, as small (see rtemo plugins).",
+        ),
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one key, as engine.capacity=128."
         ),

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def command(config: "Config", as_json: bool) -> int:
     """List the installed plugins with their latency and what they provide and require, and the other extensions.
 
-    The first column tells the place in the chain of the present configuration. Below stand sources, publishers and
-    sinks, as serve knows them by name, and the bundles of models, with the package that each comes from.
+    The first column tells the place in the chain of the present configuration. Below stand the chains that have a name,
+    sources, publishers and sinks, as serve knows them by name, and the bundles of models, with the package that each
+    comes from.
     """
     import msgspec
 
@@ -42,7 +43,10 @@ def command(config: "Config", as_json: bool) -> int:
             failed += 1
             say(str(error))
     specs.sort(key=lambda spec: (_place(config, spec.name) or 1_000, spec.name))
-    others: list[_Other] = []
+    others = [
+        _Other(extensions.CHAINS, name, " → ".join(chain), _package(extensions.installed(extensions.CHAINS)[name]))
+        for name, chain in sorted(extensions.chains().items())
+    ]
     for group in (extensions.SOURCES, extensions.PUBLISHERS, extensions.SINKS, extensions.BUNDLES):
         for name, point in extensions.installed(group).items():
             try:

@@ -110,7 +110,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
 
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
-        rated), arousal, valence, counters; role and analysis where the policy let no more than the timing be told;
+        rated), arousal, valence, rated_by (plugin → speech that it rated, in s), counters; role and analysis where the
+        policy let no more than the timing be told;
         spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
         (rule → how often), tones (name → how often), digits that were dialled, quality (what is wrong with the
         sound → in words), queries (what was asked → where the voice was nearest to it), words (what was said in each
@@ -125,6 +126,7 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
         "emotion": {label: round(share, _DIGITS) for label, share in tally.emotion.items()} or None,
         "arousal": None if tally.arousal is None else round(tally.arousal, _DIGITS),
         "valence": None if tally.valence is None else round(tally.valence, _DIGITS),
+        "rated_by": {plugin: round(rated_s, _DIGITS) for plugin, rated_s in tally.rated_by.items()},
         "counters": msgspec.to_builtins(tally.counters),
         "end": tally.end_reason,
     }

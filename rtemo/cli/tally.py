@@ -16,6 +16,7 @@ from rtemo.api import (
     Tone,
     Transcript,
 )
+from rtemo.api.emotions import committed
 
 
 class Tally:
@@ -31,6 +32,8 @@ class Tally:
         self.speech_s = 0.0
         self.turns = 0
         self.rated_s = 0.0
+        self.rated_by: dict[str, float] = {}
+        """Plugin → seconds of speech of the turns that it rated."""
         self.counters = Counters()
         self.end_reason = ""
         self.role = ""
@@ -55,7 +58,7 @@ class Tally:
         data = event.data
         if isinstance(data, Emotion):
             if data.is_final:
-                self._rate(data)
+                self._rate(data, event.plugin)
         elif isinstance(data, SpeechEnd):
             self.turns += 1
             self.speech_s += data.speech_s
@@ -97,7 +100,7 @@ class Tally:
     @property
     def label(self) -> str:
         """Most probable emotion over the speech; empty when no turn was rated."""
-        return max(self._probabilities, key=self._probabilities.__getitem__, default="")
+        return committed(self._probabilities)[0] if self._probabilities else ""
 
     @property
     def arousal(self) -> float | None:
@@ -109,11 +112,12 @@ class Tally:
         """Mean valence over the speech, -1 to 1; None when no turn was rated."""
         return self._valence / self.rated_s if self.rated_s else None
 
-    def _rate(self, emotion: Emotion) -> None:
+    def _rate(self, emotion: Emotion, plugin: str) -> None:
         weight_s = emotion.speech_s
         if weight_s <= 0:
             return
         self.rated_s += weight_s
+        self.rated_by[plugin] = self.rated_by.get(plugin, 0.0) + weight_s
         self._arousal += weight_s * emotion.arousal
         self._valence += weight_s * emotion.valence
         for label, probability in emotion.probabilities.items():

@@ -8,6 +8,7 @@ import msgspec
 from rtemo.api.errors import ConfigError, PluginError
 from rtemo.config.strict import convert, suggest
 from rtemo.engine import registry
+from rtemo.extensions import chains
 
 
 def check_plugins(data: Mapping[str, Any], origin: str) -> None:
@@ -28,9 +29,10 @@ def check_plugins(data: Mapping[str, Any], origin: str) -> None:
         return
     known = registry.installed()
     for index, name in enumerate(chain if isinstance(chain, list) else ()):
-        if isinstance(name, str) and name not in known:
+        if isinstance(name, str) and name not in known and name not in chains():
             place = f"number {index + 1}" if origin == "--chain" else f"chain[{index}]"
-            raise ConfigError(f"{origin}: {place} is {name!r}, which is not installed", suggest(name, known))
+            near = suggest(name, {**known, **chains()})
+            raise ConfigError(f"{origin}: {place} is {name!r}, which is not installed", near)
     for name, options in (sections if isinstance(sections, dict) else {}).items():
         if name not in known:
             raise ConfigError(f"{origin}: there is no plugin for [plugins.{name}]", suggest(name, known))

@@ -8,7 +8,7 @@ from msgspec import Meta
 from rtemo.config.policy import Policy
 from rtemo.config.workers import WorkersOptions
 from rtemo.engine.options import EngineOptions
-from rtemo.extensions import default_chain
+from rtemo.extensions import default_chain, spelt_out
 from rtemo.runtime.options import RuntimeOptions
 
 Options = TypeVar("Options", bound=msgspec.Struct)
@@ -28,9 +28,13 @@ class ListenOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set; `rtemo config` prints it with the descriptions as comments."""
 
-    chain: Annotated[tuple[str, ...], Meta(description="Plugins in the order in which audio passes them.")] = (
-        msgspec.field(default_factory=default_chain)
-    )
+    chain: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Plugins in the order in which audio passes them; the name of a chain (see rtemo plugins) "
+            "stands for all of its own."
+        ),
+    ] = msgspec.field(default_factory=default_chain)
     runtime: Annotated[RuntimeOptions, Meta(description="What runs the models, and where.")] = RuntimeOptions()
     engine: Annotated[EngineOptions, Meta(description="The engine: streams, buffers, overload.")] = EngineOptions()
     sources: Annotated[
@@ -50,6 +54,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     plugins: Annotated[
         dict[str, dict[str, Any]], Meta(description="Options of the plugins, one table each: [plugins.<name>].")
     ] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Put plugins in the place of the names of chains."""
+        chain = spelt_out(self.chain)
+        if chain != self.chain:
+            msgspec.structs.force_setattr(self, "chain", chain)
 
     def plugin_options(self, name: str) -> dict[str, Any]:
         """Tell what the configuration says about a plugin; empty means its defaults."""

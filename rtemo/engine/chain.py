@@ -166,7 +166,8 @@ class Chain:
             settings = Context()
             wanted = "always" if _is_audio_read(specs, index, lanes) else audio_demand
             try:
-                processor = settings.run(plugin.open, PluginLoan(context, plugin.spec, lanes, wanted), capacity)
+                loan = PluginLoan(context, plugin.spec, lanes, wanted, specs[index + 1 :])
+                processor = settings.run(plugin.open, loan, capacity)
             except RtemoError:
                 self.close()
                 raise

@@ -107,6 +107,10 @@ class Driver:
         self._pacer.start(now_ns)
         self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
 
+    def leave_lanes_out(self) -> None:
+        """Cut no window from now on, so that nothing but ticks is measured."""
+        self._lanes = None
+
     def run(self, holder: int) -> None:
         """Drive until stopped or until the turn is taken away."""
         try:
@@ -245,7 +249,7 @@ class Driver:
         if lanes is not None:
             if lanes.processed is not None:
                 lanes.processed.append(floor.slots, block.samples, block.start_sample)
-            lanes.cut(block, floor.rows, chain.log.events)
+            lanes.cut(block, floor.rows, chain.log.events, is_late)
         chain.log.clear()
         self._hand_out(block, last)
         end_ns = clock.now_ns()

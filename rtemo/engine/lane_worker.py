@@ -116,11 +116,16 @@ class LaneWorker:
         self._failures = 0
         self._remote: RemoteWork | None = None
         self._thread: threading.Thread | None = None
+        self._opened = threading.Event()
 
     @property
     def is_down(self) -> bool:
         """Whether nothing is worked on, for now or for good."""
         return self.state in ("restarting", "failed")
+
+    def wait_opened(self) -> None:
+        """Wait until the work has been opened, or could not be, for the first time."""
+        self._opened.wait()
 
     def start(self) -> None:
         """Start a thread, which opens the work first."""
@@ -167,6 +172,7 @@ class LaneWorker:
                 if turn != self._turn:
                     return
                 self.state = "running"
+                self._opened.set()
                 self._serve(work, turn)
             except BaseException as error:
                 if not is_theirs(error):
@@ -174,8 +180,10 @@ class LaneWorker:
                 if turn != self._turn or self._stop.is_set():
                     return
                 self._busy_since_s = 0.0
-                self._fail(describe(error))
+                # A model that is missing or spoilt does not come by waiting.
+                self._fail(describe(error), for_good=self.state != "running" and isinstance(error, ModelError))
             finally:
+                self._opened.set()
                 if turn == self._turn and self._remote is not None:
                     self._remote.close()
 
@@ -222,14 +230,14 @@ class LaneWorker:
             worked.append(job)
         return windows, worked
 
-    def _fail(self, problem: str) -> None:
+    def _fail(self, problem: str, for_good: bool = False) -> None:
         self._failures = 1 if self._sound_batches else self._failures + 1
         if self._sound_batches < _STEADY_BATCHES and self.restarts:
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         self._sound_batches = 0
         self.restarts += 1
         # A live lane is tried for ever; a file must come to its end.
-        is_final = not self.queue.is_live and self._failures > _FILE_TRIES
+        is_final = for_good or (not self.queue.is_live and self._failures > _FILE_TRIES)
         self.state = "failed" if is_final else "restarting"
         self.queue.fail(for_good=is_final)
         self._report(Fault(where=self.where, problem=problem, action="given up" if is_final else "retrying"))

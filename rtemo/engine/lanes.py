@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, LaneState, Payload, PluginError, StreamFormat
+from rtemo.api import Block, Emit, LaneState, LaneStatus, Payload, PluginError, StreamFormat
 from rtemo.api.lane import STRIDE, Finding, LaneSpec, OpenLane
 from rtemo.api.units import seconds_to_hops, seconds_to_samples
 from rtemo.engine.event_log import LoggedEvent
@@ -118,6 +118,25 @@ class Lane:
         return state
 
 
+class LaneLink:
+    """What the plugin is given that has asked for a lane.
+
+    Attributes:
+        is_awaited: Whether the driver waits for what the lane finds.
+        worker: Who works on it, once there is one.
+    """
+
+    def __init__(self, is_awaited: bool) -> None:
+        self.is_awaited = is_awaited
+        self.worker: LaneWorker | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether windows are worked on."""
+        state = "starting" if self.worker is None else self.worker.state
+        return state != "failed" if self.is_awaited else state == "running"
+
+
 class Lanes:
     """All lanes of an engine, and the history that they look into.
 
@@ -152,14 +171,16 @@ class Lanes:
         self._ring = ring
         self._report = report
         self._open_store = open_store
-        self._asked: list[tuple[str, bool, LaneSpec, OpenLane, Any, Tell]] = []
+        self._asked: list[tuple[str, bool, LaneSpec, OpenLane, Any, Tell, LaneLink]] = []
         self.all: list[Lane] = []
         self._histories: dict[str, History] = {}
         self._landing: list[tuple[LaneJob, Lane]] = []
         self.waits_for: frozenset[str] = frozenset()
         """Kinds of events that cut a window."""
 
-    def ask(self, plugin: str, is_timing: bool, spec: LaneSpec, open_work: OpenLane, options: Any, tell: Tell) -> None:
+    def ask(
+        self, plugin: str, is_timing: bool, spec: LaneSpec, open_work: OpenLane, options: Any, tell: Tell
+    ) -> LaneStatus:
         """Note a lane that a plugin wants; it is made by `open`.
 
         Raises:
@@ -169,7 +190,9 @@ class Lanes:
             raise PluginError(f"plugin {plugin!r} asks for two lanes named {spec.name!r}", "name each lane once")
         if not spec.on:
             raise PluginError(f"lane {spec.name!r} of {plugin!r} is never given a window", "name a trigger in `on`")
-        self._asked.append((plugin, is_timing, spec, open_work, options, tell))
+        link = LaneLink(is_awaited=not self._is_live)
+        self._asked.append((plugin, is_timing, spec, open_work, options, tell, link))
+        return link
 
     def open(self, marks: frozenset[str]) -> None:
         """Make what was asked for.
@@ -192,7 +215,7 @@ class Lanes:
             longest_s[spec.audio] = max(longest_s.get(spec.audio, 0.0), kept_s)
         for audio, kept_s in longest_s.items():
             self._histories[audio] = History(self._slots, seconds_to_hops(kept_s, rate_hz, hop) + 2, hop)
-        for plugin, is_timing, spec, open_work, options, tell in self._asked:
+        for plugin, is_timing, spec, open_work, options, tell, link in self._asked:
             queue = LaneQueue(
                 _QUEUE_PER_STREAM * self._slots, self._is_live, round(spec.max_age_s * 1e9), self._now_ns, self._ring
             )
@@ -209,6 +232,7 @@ class Lanes:
                 history,
                 self._report,
             )
+            link.worker = worker
             self.all.append(Lane(plugin, is_timing, spec, tell, worker, history, self._slots, self._format))
         self.waits_for = frozenset().union(*(lane.waits_for for lane in self.all))
 
@@ -244,18 +268,23 @@ class Lanes:
         for lane in self.all:
             lane.clear(slot)
 
-    def cut(self, block: Block, streams: list[Stream], said: Sequence[LoggedEvent]) -> None:
-        """Cut what is due after a tick.
+    def cut(self, block: Block, streams: list[Stream], said: Sequence[LoggedEvent], is_late: bool = False) -> None:
+        """Cut what is due after a tick; strides that come due while the driver is late are dropped and counted.
 
         Args:
             block: The tick; its rows are those of `streams`.
             streams: Of each row.
             said: What plugins and lanes have said since the last tick.
+            is_late: Whether the driver needs the processors more than lanes do.
         """
         for lane in self.all:
             waiting = len(lane.queue)
             if lane.has_strides:
-                for row in lane.due(block).tolist():
+                rows = lane.due(block).tolist()
+                if is_late:
+                    lane.queue.skipped += len(rows)
+                    rows = []
+                for row in rows:
                     end = lane.history.end_sample(streams[row].slot)
                     self._put(lane, streams[row], end - lane.window_samples, end, STRIDE)
             if lane.waits_for:
@@ -272,6 +301,8 @@ class Lanes:
         start_sample = max(start_sample, 0)
         if end_sample - start_sample < max(lane.least_samples, 1):
             return
+        if not self._is_live:
+            lane.worker.wait_opened()  # what is told from here on must not depend on when that was
         history = lane.history
         land_count = int(history.count[stream.slot]) + lane.land_hops
         job = LaneJob(

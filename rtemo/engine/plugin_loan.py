@@ -1,8 +1,19 @@
 """PluginLoan: what the engine lends one plugin while it opens."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rtemo.api import AudioDemand, LaneSpec, ModelCard, ModelHandle, PluginError, PluginSpec, StreamFormat
+from rtemo.api import (
+    AudioDemand,
+    LaneSpec,
+    LaneStatus,
+    ModelCard,
+    ModelHandle,
+    PluginError,
+    PluginSpec,
+    StreamFormat,
+    kind_of,
+)
 from rtemo.api.lane import OpenLane
 from rtemo.engine.lanes import Lanes, Tell
 
@@ -22,11 +33,27 @@ class ChainContext(Protocol):
 
 
 class PluginLoan:
-    """The engine's loan to one plugin, which is known by name to its lanes."""
+    """The engine's loan to one plugin, which is known by name to its lanes.
 
-    def __init__(self, context: ChainContext, spec: PluginSpec, lanes: Lanes | None, audio_demand: AudioDemand) -> None:
+    Args:
+        context: What the chain is lent.
+        spec: Of the plugin.
+        lanes: Where lanes are asked for, if anywhere.
+        audio_demand: Whether anybody wants the audio that the plugin hands on.
+        later: Facts of the plugins after it.
+    """
+
+    def __init__(
+        self,
+        context: ChainContext,
+        spec: PluginSpec,
+        lanes: Lanes | None,
+        audio_demand: AudioDemand,
+        later: Sequence[PluginSpec],
+    ) -> None:
         self.format = context.format
         self.audio_demand = audio_demand
+        self.said_later = frozenset(kind_of(cls) for other in later for cls in other.emits)
         self._context = context
         self._plugin = spec
         self._lanes = lanes
@@ -39,7 +66,7 @@ class PluginLoan:
         """Read the card of a bundle that a lane will run."""
         return self._context.card(name)
 
-    def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> None:
+    def lane(self, spec: LaneSpec, open_work: OpenLane, tell: Tell, options: Any = None) -> LaneStatus:
         """Ask for a worker lane; see `rtemo.api.PluginContext`."""
         if self._lanes is None:
             raise PluginError(f"plugin {self._plugin.name!r} asks for a lane, but this chain has none")
@@ -48,4 +75,4 @@ class PluginLoan:
                 f"lane {spec.name!r} of {self._plugin.name!r} hears processed audio, but the plugin says it reads none",
                 "its author must set `reads_audio` in its spec",
             )
-        self._lanes.ask(self._plugin.name, self._plugin.analyses == "timing", spec, open_work, options, tell)
+        return self._lanes.ask(self._plugin.name, self._plugin.analyses == "timing", spec, open_work, options, tell)

@@ -53,7 +53,9 @@ class Facts(NamedTuple):
 
 
 class Lane:
-    """A worker lane without a thread: a window is worked on as soon as it is due."""
+    """A worker lane without a thread: a window is worked on as soon as it is due, so it is always up."""
+
+    is_awaited = is_up = True
 
     def __init__(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any, context: Any
@@ -119,6 +121,7 @@ class Context:
 
     format = FORMAT
     audio_demand: AudioDemand = "always"
+    said_later: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
@@ -141,9 +144,11 @@ class Context:
 
     def lane(
         self, spec: LaneSpec, open_work: OpenLane, tell: Callable[[Finding, Emit], None], options: Any = None
-    ) -> None:
+    ) -> Lane:
         """Open a lane."""
-        self.lanes.append(Lane(spec, open_work, tell, options, self))
+        lane = Lane(spec, open_work, tell, options, self)
+        self.lanes.append(lane)
+        return lane
 
 
 class Emitted(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rtemo.api import Emit, Finding, LaneSpec, Level, Mark, PluginContext, PluginSpec
+from rtemo.api import Emit, Finding, LaneSpec, LaneStatus, Level, Mark, PluginContext, PluginSpec
 from tests.engine.lane_work import WorkOptions, describe
 from tests.engine.plugins import FakePlugin, FakeProcessor
 
@@ -12,6 +12,7 @@ class Told(FakeProcessor):
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.lane: LaneStatus
 
     def tell(self, finding: Finding, emit: Emit) -> None:
         self.findings.append(finding)
@@ -24,7 +25,7 @@ def lane_plugin(options: WorkOptions | None = None, open_work: Any = describe, *
 
     def make(context: PluginContext, capacity: int) -> Told:
         told = Told()
-        context.lane(spec, open_work, told.tell, options or WorkOptions())
+        told.lane = context.lane(spec, open_work, told.tell, options or WorkOptions())
         return told
 
     return FakePlugin(PluginSpec(name="slow", provides=(Mark("slow.mark"),)), make)

@@ -1,6 +1,7 @@
 """Worker lanes: slow work beside the tick."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from rtemo.api import (
     Fault,
     Finding,
     Health,
+    LaneContext,
+    LaneWork,
     Level,
     Mark,
     PluginError,
@@ -21,7 +24,7 @@ from rtemo.api import (
     SpeechEnd,
 )
 from rtemo.engine.history import History
-from tests.engine.lane_work import WorkOptions, release_hang
+from tests.engine.lane_work import WorkOptions, describe, release_hang
 from tests.engine.plugins import FakePlugin, FakeProcessor
 from tests.engine.rig import HOP, HOP_NS, Rig, Timetable, ramp
 from tests.engine.slow_plugin import lane_plugin
@@ -253,6 +256,60 @@ def test_a_file_comes_to_its_end_though_its_lane_never_opens(rigs: Callable[...,
     faults = [event.data for event in rig.all_events("fault")]
     assert faults[-1] == Fault(where="slow.work", problem="RuntimeError: no such thing", action="given up")
     assert rig.all_events("stream_end")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_lane_whose_model_is_missing_is_given_up_at_once_and_says_so_once(
+    rigs: Callable[..., Rig], live: bool
+) -> None:
+    def open_work(context: LaneContext, options: WorkOptions) -> LaneWork:
+        return context.model("no-such-bundle")  # type: ignore[return-value]
+
+    plugin = lane_plugin(open_work=open_work)
+    rig = rigs(plugin, live=live)
+    wait_until(rig, lambda: rig.engine.lanes.states()[0].state == "failed")
+    assert not plugin.processor.lane.is_up
+    if not live:
+        play(rig, {"a": 60})
+    (fault,) = [event.data for event in rig.all_events("fault")]
+    assert (fault.where, fault.action) == ("slow.work", "given up")
+    assert "no model bundle 'no-such-bundle'" in fault.problem
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_live_lane_is_up_when_it_has_opened_and_one_that_is_waited_for_from_the_beginning(
+    rigs: Callable[..., Rig], live: bool
+) -> None:
+    may_open = threading.Event()
+
+    def open_work(context: LaneContext, options: WorkOptions) -> LaneWork:
+        may_open.wait(10.0)
+        return describe(context, options)
+
+    plugin = lane_plugin(open_work=open_work)
+    rig = rigs(plugin, live=live)
+    lane = plugin.processor.lane
+    assert (lane.is_up, lane.is_awaited) == (not live, not live)
+    may_open.set()
+    wait_until(rig, lambda: rig.engine.lanes.states()[0].state == "running")
+    assert lane.is_up
+
+
+def test_strides_that_come_due_while_the_driver_is_late_are_left_out_and_counted(rigs: Callable[..., Rig]) -> None:
+    plugin = lane_plugin(on=("stride", "speech_end"), stride_s=0.1, max_age_s=10.0)
+    rig = rigs(plugin, capacity=2)
+    writer = rig.open()
+    for number in range(40):
+        writer.write(ramp(HOP, number * HOP))
+        if 10 <= number < 30:
+            rig.clock.advance(3 * HOP_NS)  # as when another program had the processor
+        rig.tick()
+    (state,) = rig.engine.lanes.states()
+    assert state.lane_skipped >= 2
+    wait_until(rig, lambda: len(plugin.processor.findings) + rig.engine.lanes.states()[0].lane_skipped >= 4)
+    ends = [finding.end_sample // HOP for finding in plugin.processor.findings]
+    assert not [end for end in ends if 12 <= end <= 29]
+    assert ends[-1] >= 30
 
 
 def test_a_plugin_that_raises_at_a_finding_is_bypassed(rigs: Callable[..., Rig]) -> None:

@@ -14,7 +14,6 @@ from rtemo.runtime import ModelStore
 from rtemo_plugins.listener.options import ListenerOptions
 from rtemo_plugins.listener.plugin import ListenerPlugin
 from rtemo_plugins.listener.tuning import ListenerTuner
-from rtemo_plugins.listener.work import committed
 from rtemo_plugins.vad.options import VadOptions
 from rtemo_plugins.vad.plugin import VadPlugin
 from tests.engine.rig import HOP, Timetable
@@ -160,15 +159,11 @@ def test_silence_says_nothing_and_short_noises_harm_nothing() -> None:
     assert not [e for e in events if isinstance(e.data, Emotion)]
 
 
-def test_neutral_and_calm_are_one_word_in_the_label() -> None:
-    assert committed([0.3, 0.25, 0.4, 0.05, 0, 0, 0, 0]) == ("neutral", 0.55)
-    assert committed([0.1, 0.1, 0.5, 0.3, 0, 0, 0, 0]) == ("happy", 0.5)
-
-
 def test_a_bundle_that_does_not_fit_is_refused_in_one_sentence() -> None:
     class Context:
         format = StreamFormat()
-        model = staticmethod(ModelStore().load)
+        said_later = frozenset[str]()
+        card = staticmethod(ModelStore().card)
 
     with pytest.raises(ModelError, match="'merit-listen' does not take mel"):
         ListenerPlugin(ListenerOptions(bundle="merit-listen")).open(Context(), 1)

@@ -12,10 +12,10 @@ class ListenerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     when: Annotated[
         Literal["always", "spare"],
         Meta(
-            description="always: every turn is listened to; spare: as many at once as the lane keeps up with, "
-            "and a merit plugin later in the chain speaks of the others."
+            description="spare: as many turns at once are listened to as the lane keeps up with, where a later plugin "
+            "of the chain tells emotion too and speaks of the others; always: every turn."
         ),
-    ] = "always"
+    ] = "spare"
 
     first_s: Annotated[float, Meta(gt=0, le=10, description="Time of a turn before its first estimate, in s.")] = 1.0
     stride_s: Annotated[float, Meta(ge=0.2, le=5, description="Time between two estimates of a turn, in s.")] = 0.5

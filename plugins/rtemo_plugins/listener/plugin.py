@@ -12,6 +12,7 @@ from rtemo.api import (
     Finding,
     LaneContext,
     LaneSpec,
+    LaneStatus,
     LaneWork,
     Mark,
     ModelError,
@@ -20,17 +21,19 @@ from rtemo.api import (
     ResetReason,
     StateTable,
     StreamFacts,
+    kind_of,
 )
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import RATE_HZ
 from rtemo_plugins.listener.options import ListenerOptions
 from rtemo_plugins.listener.room import Room
 from rtemo_plugins.listener.stretches import Stretches
-from rtemo_plugins.listener.work import FRAME_SAMPLES, Work, window_frames
+from rtemo_plugins.listener.work import FRAME_SAMPLES, Work, frames_of
 
 LISTENS = "listener.listens"
 """Mark: whether this plugin is the one that speaks of the turn that is going on."""
 _UNKNOWN = 255
+_USUAL_FRAMES = 150
 
 
 class ListenerPlugin:
@@ -55,18 +58,25 @@ class ListenerPlugin:
         )
 
     def open(self, context: PluginContext, capacity: int) -> "ListenerProcessor":
-        """Ask for the lane and make a processor.
+        """Ask for the lane and make a processor; the network itself is loaded in the lane, while others speak already.
 
         Raises:
-            ModelError: The bundle cannot be loaded, or does not fit the plugin or the engine.
+            ModelError: A bundle that somebody has named is not there, or does not fit the plugin or the engine. Where
+                another plugin can speak, our own that is not there is said once, by the lane, and left out.
         """
         options = self._options
+        has_other = kind_of(Emotion) in context.said_later
         if context.format.sample_rate_hz != RATE_HZ:
             raise ModelError(
                 f"bundle {options.bundle!r} hears {RATE_HZ} Hz, the engine gives {context.format.sample_rate_hz} Hz",
                 "take the listener plugin out of `chain`",
             )
-        window_s = window_frames(context.model(options.bundle), options.bundle) * FRAME_SAMPLES / RATE_HZ
+        try:
+            frames = frames_of(context.card(options.bundle), options.bundle)
+        except ModelError:
+            if not has_other or options.bundle != ListenerOptions().bundle:
+                raise
+            frames = _USUAL_FRAMES
         stretches, room = Stretches(), Room(context.format)
 
         def open_work(lent: LaneContext, given: Any) -> LaneWork:
@@ -74,7 +84,7 @@ class ListenerPlugin:
 
         spec = LaneSpec(
             name="encode",
-            window_s=window_s,
+            window_s=frames * FRAME_SAMPLES / RATE_HZ,
             stride_s=options.stride_s,
             on=(STRIDE, "speech_end"),
             least_s=min(0.1, options.least_s),
@@ -82,8 +92,10 @@ class ListenerPlugin:
             max_age_s=options.max_age_s,
             max_batch=options.max_batch,
         )
-        context.lane(spec, open_work, tell, options)
-        return ListenerProcessor(stretches, room if options.when == "spare" else None, capacity)
+        lane = context.lane(spec, open_work, tell, options)
+        if lane.is_awaited or options.when == "always" or not has_other:
+            room.unbind()
+        return ListenerProcessor(stretches, room, capacity, lane=lane if has_other else None)
 
 
 def tell(finding: Finding, emit: Emit) -> None:
@@ -95,17 +107,26 @@ def tell(finding: Finding, emit: Emit) -> None:
 class ListenerProcessor:
     """Notes when each stream begins and ends to speak; all else is done in the lane.
 
-    Whether a turn is taken is settled when it begins, and holds until it ends.
+    Whether a turn is taken is settled when it begins, and holds until it ends or the lane is lost.
 
     Args:
         stretches: Where it is noted.
         room: How many turns may be taken at once; None when every turn is.
         capacity: Most streams.
         mark: Under which name others are told which turns are taken; None where they are not.
+        lane: The lane, where others speak of a turn while it is not up; None where there are none.
     """
 
-    def __init__(self, stretches: Stretches, room: Room | None, capacity: int, mark: str | None = LISTENS) -> None:
+    def __init__(
+        self,
+        stretches: Stretches,
+        room: Room | None,
+        capacity: int,
+        mark: str | None = LISTENS,
+        lane: LaneStatus | None = None,
+    ) -> None:
         self._mark = mark
+        self._lane = lane
         self._stretches = stretches
         self._room = room
         self._table = StateTable(capacity)
@@ -125,12 +146,17 @@ class ListenerProcessor:
             if not speech[row]:
                 self._stretches.end(block.streams[row].id, int(block.start_sample[row]))
                 listens[row] = False
+        is_up = self._lane is None or self._lane.is_up
+        if not is_up:
+            for row in np.flatnonzero(listens).tolist():
+                self._stretches.let_go(block.streams[row].id)
+            listens[:] = False
         taken = np.count_nonzero(listens)
         if self._room is not None:
             self._room.look(taken)
         for row in changed:
             if speech[row]:
-                listens[row] = self._room is None or taken < self._room.turns
+                listens[row] = is_up and (self._room is None or taken < self._room.turns)
                 taken += int(listens[row])
                 self._stretches.begin(block.streams[row].id, int(block.start_sample[row]), bool(listens[row]))
         was[:] = speech

@@ -1,19 +1,30 @@
-"""Room: how many turns at once the lane keeps up with, learnt from the windows it had to drop."""
+"""Room: how many turns at once the lane keeps up with, learnt from its working time and from windows it had to drop."""
 
 from rtemo.api import StreamFormat
 from rtemo.api.units import seconds_to_hops
 
+_FIRST = 4
+"""Turns before anything is known: what a slow processor keeps up with, too."""
 _LEFT = 0.8
 """Share of the turns that is left after a step back."""
-_CALM_S = 2.0
+_LOOK_S = 1.0
+_SPARE = 0.35
+"""Share of its time for which the lane may work so that twice as many turns are no risk."""
+_BUSY = 0.7
+"""From here on no turn is added: the rest is for a turn that is harder, and for what else runs on the machine."""
+_FULL = 0.9
 _MOST = 1 << 30
 
 
 class Room:
-    """Additive increase, multiplicative decrease on dropped windows, as of congestion on a line (Chiu and Jain 1989).
+    """How many turns may be taken at once, all streams together; looked at once a second.
 
-    The lane counts, the driver reads; each is a step that the interpreter does not divide. In freewheel nothing is ever
-    dropped, so there is room for every turn and a file says the same every time.
+    As congestion control on a line does it, here with the line's load known besides its losses: while the lane has much
+    time to spare the turns are doubled (slow start, Jacobson 1988), then one is added at a time, and a share of them is
+    given up when windows were dropped or the lane has next to no time left (Chiu and Jain 1989). Where the lane is
+    waited for, as in freewheel, there is room for every turn, so that a file says the same every time.
+
+    The lane counts, the driver reads; each is a step that the interpreter does not divide.
 
     Args:
         format: Of all audio: time is counted in hops of the driver.
@@ -22,18 +33,32 @@ class Room:
     def __init__(self, format: StreamFormat) -> None:
         self.dropped = 0
         """Windows that never came to the lane. Lane thread."""
+        self.busy_s = 0.0
+        """Time that the lane has worked. Lane thread."""
+        self.turns = _FIRST
+        """Turns that may be taken at once."""
+        self._is_bounded = True
+        self._hop_s = format.hop_s
+        self._look_hops = seconds_to_hops(_LOOK_S, format.sample_rate_hz, format.hop_samples)
+        self._since = self._most_taken = self._dropped_seen = 0
+        self._busy_seen_s = 0.0
+
+    def unbind(self) -> None:
+        """Have room for every turn: the lane is waited for."""
+        self._is_bounded = False
         self.turns = _MOST
-        """Turns that may be taken at once, all streams together."""
-        self._calm_hops = seconds_to_hops(_CALM_S, format.sample_rate_hz, format.hop_samples)
-        self._seen = self._since = 0
 
     def look(self, taken: int) -> None:
-        """Count one hop, with so many turns taken: 2 s after a step, take one back or add one. Driver thread."""
+        """Count one hop, with so many turns taken. Driver thread."""
         self._since += 1
-        if self.turns == _MOST and self.dropped == self._seen:
+        self._most_taken = max(self._most_taken, taken)
+        if not self._is_bounded or self._since < self._look_hops:
             return
-        if self.turns != _MOST and self._since < self._calm_hops:
-            return
-        is_late = self.dropped != self._seen
-        self.turns = max(1, int(_LEFT * min(taken, self.turns))) if is_late else self.turns + 1
-        self._seen, self._since = self.dropped, 0
+        dropped, busy_s = self.dropped, self.busy_s
+        busy = (busy_s - self._busy_seen_s) / (self._since * self._hop_s)
+        if dropped > self._dropped_seen or busy > _FULL:
+            self.turns = max(1, int(_LEFT * min(self._most_taken, self.turns)))
+        elif self._most_taken >= self.turns and busy < _BUSY:  # else nobody knows yet whether there is room for more
+            self.turns = 2 * self.turns if busy < _SPARE else self.turns + 1
+        self._dropped_seen, self._busy_seen_s = dropped, busy_s
+        self._since = self._most_taken = 0

@@ -30,6 +30,12 @@ class Stretches:
         if known and known[-1].end is None:
             known[-1].end = position
 
+    def let_go(self, stream: int) -> None:
+        """The lane is not to listen to what is being said any more. Driver thread."""
+        known = self._of.get(stream)
+        if known:
+            known[-1].is_taken = False
+
     def leave(self, stream: int) -> None:
         """The stream is no more; what is known of it is kept for what the lane still has of it. Driver thread."""
         self.ended.append(stream)
@@ -49,7 +55,7 @@ class Stretch:
     Attributes:
         start: Its first sample.
         end: One past the last; None while it goes on.
-        is_taken: Whether the lane listens to it.
+        is_taken: Whether the lane listens to it; once it does not, it never does again.
     """
 
     __slots__ = ("end", "is_taken", "start")

@@ -1,12 +1,14 @@
 """Work: encodes the newest seconds of every stream and says what they express; runs on the lane's own thread."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import EMOTIONS, Emotion, LaneContext, ModelCard, ModelError, ModelHandle, Window
+from rtemo.api import Emotion, LaneContext, ModelCard, ModelError, ModelHandle, Window
+from rtemo.api.emotions import committed
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
 from rtemo_plugins.listener.memory import Heard, Memory
@@ -80,7 +82,7 @@ class Work:
         context: Lends the model.
         options: Of the plugin.
         stretches: When each stream spoke.
-        room: Told of windows that did not come.
+        room: Told of windows that did not come, and how long work takes.
     """
 
     def __init__(
@@ -103,6 +105,13 @@ class Work:
 
     def __call__(self, windows: Sequence[Window]) -> list[Any]:
         """One result for each window, or None; of one stream the windows come one after the other."""
+        began_s = time.monotonic()
+        results = self._results(windows)
+        if self._room is not None:
+            self._room.busy_s += time.monotonic() - began_s
+        return results
+
+    def _results(self, windows: Sequence[Window]) -> list[Any]:
         self._memory.look()
         results: list[Any] = [None] * len(windows)
         left = list(range(len(windows)))
@@ -130,8 +139,10 @@ class Work:
             return None  # the turn was closed already
         if heard.turn_start != start:
             heard.begin(start)
-        elif self._room is not None and not is_end:
-            self._room.dropped += max(0, round((window.end_sample - heard.window_end) / self._stride_samples) - 1)
+            heard.window_end = start
+        if self._room is not None:
+            strides = (window.end_sample - heard.window_end) // self._stride_samples
+            self._room.dropped += max(0, strides - (0 if is_end else 1))
         heard.window_end = window.end_sample
         begin = max(window.start_sample, start)
         samples = window.samples[begin - window.start_sample :]
@@ -189,10 +200,11 @@ class Work:
         heard.estimates += 1
         odds = np.exp((said[:-2] - said[:-2].max()) / self._temperature)
         posterior = (odds / odds.sum()).tolist()
-        label, confidence = committed(posterior, self._labels)
+        probabilities = dict(zip(self._labels, posterior, strict=True))
+        label, confidence = committed(probabilities)
         emotion = Emotion(
             label=label if confidence >= self._unsure_below else "unsure",
-            probabilities={name: round(p, 4) for name, p in zip(self._labels, posterior, strict=True)},
+            probabilities={name: round(p, 4) for name, p in probabilities.items()},
             arousal=round(float(said[-2]), 4),
             valence=round(float(said[-1]), 4),
             confidence=round(confidence, 4),
@@ -201,12 +213,3 @@ class Work:
             is_final=job.is_final,
         )
         return Estimate(heard.turn_start, emotion)
-
-
-def committed(posterior: Sequence[float], labels: Sequence[str] = EMOTIONS) -> tuple[str, float]:
-    """The label to say and its probability; neutral and calm are one word, as listeners do not agree on which."""
-    merged = dict(zip(labels, posterior, strict=True))
-    if merged.keys() >= {"neutral", "calm"}:
-        merged["neutral"] += merged.pop("calm")
-    best = max(merged, key=merged.__getitem__)
-    return best, merged[best]

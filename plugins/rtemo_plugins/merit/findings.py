@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import EMOTIONS, Block, Emotion, Mark, ModelCard, ModelError, StateTable
+from rtemo.api.emotions import committed
 from rtemo_plugins.merit.turns import Estimate
 
 MARKS = (
@@ -79,8 +80,7 @@ class Findings:
         """Word the newest finding as an event."""
         found = self._newest[estimate.row].tolist()
         probabilities = dict(zip(EMOTIONS, found, strict=False))
-        label = max(probabilities, key=probabilities.__getitem__)
-        confidence = probabilities[label]
+        label, confidence = committed(probabilities)
         return Emotion(
             label=label if confidence >= self._unsure_below else "unsure",
             probabilities={name: round(value, 4) for name, value in probabilities.items()},

@@ -23,6 +23,7 @@ _LATENCY_SAMPLES = 320
 _LAST = np.uint8(HopFlag.LAST)
 _LISTENS = "listener.listens"
 """Mark of a plugin that may be there: 1 in turns that it speaks of."""
+_UNKNOWN = 255
 
 
 class MeritPlugin:
@@ -139,6 +140,9 @@ class MeritProcessor(RowParts):
         self._publish(complete)
         self._findings.show(block)
         self._words.show(block)
+        listens = block.marks.get(_LISTENS)
+        if listens is not None:  # who was to speak of a turn may be lost before it ends
+            self._turns.is_left[: block.n] &= listens != _UNKNOWN
         rows, quiet = self._listener.due(block.flags, self._turns.is_open)
         if len(quiet):
             self._listener.carry(quiet, block.n)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import EMOTIONS, Emotion, Finding
+from rtemo.api.emotions import committed
 from rtemo.api.lane import STRIDE
 from rtemo_plugins.windowed.work import AROUSAL, VALENCE, Reading
 
@@ -80,8 +81,7 @@ class Courses:
         values = course.values.tolist()
         has_labels = values[0] == values[0]  # a model without labels leaves NaN
         probabilities = dict(zip(EMOTIONS, values, strict=False)) if has_labels else {}
-        label = max(probabilities, key=probabilities.__getitem__, default="unsure")
-        confidence = probabilities.get(label, 0.0)
+        label, confidence = committed(probabilities) if probabilities else ("unsure", 0.0)
         return Emotion(
             label=label if confidence >= self._unsure_below else "unsure",
             probabilities={name: round(value, 4) for name, value in probabilities.items()},

@@ -1,10 +1,11 @@
 """The panel of one stream: lamp, level, emotions, trend, voice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 
 from rtemo.api import EMOTIONS, Emotion
+from rtemo.api.emotions import as_told
 from rtemo.cli.view.bars import bar, buckets, mirrored, sparkline
 from rtemo.cli.view.line import Line, beside, boxed, spread
 from rtemo.cli.view.numbers import clock, signed
@@ -18,6 +19,7 @@ NARROW_LINES = 19
 WIDE_LINES = 14
 LEAST_CELLS = 36
 
+_TOLD = tuple(as_told(dict.fromkeys(EMOTIONS, 0.0)))
 _ROW_CELLS = 65  # what stands in a row beside the name
 _FLOOR_DBFS = -60.0
 _LABEL_CELLS = 9
@@ -39,9 +41,9 @@ def panel(stream: StreamView, name: str, width: int, trend_s: float) -> list[Lin
     if is_wide:
         left = inner * 11 // 20
         right = inner - left - 3
-        body += beside([_emotions(stream.emotion, left), _facts(stream, right, trend_s, is_wide)], [left, right], gap=3)
+        body += beside([_emotions(stream, left), _facts(stream, right, trend_s, is_wide)], [left, right], gap=3)
     else:
-        body += [*_emotions(stream.emotion, inner), Line(), *_facts(stream, inner, trend_s, is_wide)]
+        body += [*_emotions(stream, inner), Line(), *_facts(stream, inner, trend_s, is_wide)]
     title = Line().put(" ").put_name(name, inner - 12, "bold").put(" ")
     foot = Line().put(f" {clock(stream.position_s)} ", "dim")
     return boxed(body, width, title, foot, "frame_speech" if stream.is_speaking else "frame")
@@ -129,11 +131,14 @@ def meter(stream: StreamView, width: int) -> Line:
     return line
 
 
-def _emotions(emotion: Emotion | None, width: int) -> list[Line]:
+def _emotions(stream: StreamView, width: int) -> list[Line]:
+    """A bar for each, and below them who has told it, where there is room."""
+    emotion = stream.emotion
     best = _best(emotion)[0] if emotion else ""
     rows = []
-    for label in _labels(emotion):
-        share = emotion.probabilities.get(label, 0.0) if emotion else 0.0
+    told = as_told(emotion.probabilities) if emotion else {}
+    for label in _labels(told):
+        share = told.get(label, 0.0)
         is_best = label == best
         mark = "  " if not is_best or emotion is None else "▶ " if emotion.label == best else "? "
         colour = label if label in EMOTION_COLOURS else ""
@@ -143,6 +148,8 @@ def _emotions(emotion: Emotion | None, width: int) -> list[Line]:
         line.put(" ").put(filled, strong).put(empty, "track")
         line.put(f" {share:4.0%}" if emotion else "   · ", strong if is_best else "dim")
         rows.append(line)
+    if len(rows) < len(EMOTIONS):
+        rows.append(Line().put("  by ", "dim").put_name(stream.emotion_by, width - 5, "dim") if emotion else Line())
     return rows
 
 
@@ -287,16 +294,15 @@ def _voice(stream: StreamView, width: int) -> Line:
     return line
 
 
-def _labels(emotion: Emotion | None) -> Sequence[str]:
-    told = emotion.probabilities if emotion is not None else {}
+def _labels(told: Mapping[str, float]) -> Sequence[str]:
     others = [name for name in told if name not in EMOTIONS]  # a bundle may have classes of its own
-    known = [name for name in EMOTIONS if name in told] if others else list(EMOTIONS)
+    known = [name for name in EMOTIONS if name in told] if others else _TOLD
     return [*known, *others][: len(EMOTIONS)]
 
 
 def _best(emotion: Emotion) -> tuple[str, float]:
     label = best_label(emotion)
-    return label, emotion.probabilities.get(label, 0.0)
+    return label, as_told(emotion.probabilities).get(label, 0.0)
 
 
 def _named(emotion: Emotion, best: str) -> str:

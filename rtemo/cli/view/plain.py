@@ -28,6 +28,7 @@ from rtemo.api import (
     Transcript,
     kind_of,
 )
+from rtemo.api.emotions import as_told, committed
 from rtemo.api.text import plain
 from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, signed
 
@@ -61,7 +62,7 @@ def best_label(emotion: Emotion) -> str:
     """Tell the label to show: the one the model committed itself to, or the most probable one while it is unsure."""
     if emotion.label in emotion.probabilities:
         return emotion.label
-    return max(emotion.probabilities, key=emotion.probabilities.__getitem__, default=emotion.label)
+    return committed(emotion.probabilities)[0] if emotion.probabilities else emotion.label
 
 
 clean = plain
@@ -89,7 +90,7 @@ def _phrase(data: Payload) -> str:
             best = best_label(data)
             name = best if data.label == best else f"{best}?"
             return (
-                f"{'■' if data.is_final else '·'} {name:<9} {data.probabilities.get(best, 0.0):4.0%}  "
+                f"{'■' if data.is_final else '·'} {name:<9} {as_told(data.probabilities).get(best, 0.0):4.0%}  "
                 f"arousal {signed(data.arousal)}  valence {signed(data.valence)}  "
                 f"{data.speech_s:.1f} s, {data.trigger.replace('_', ' ')}{'' if data.is_trusted else ', untrusted'}"
             )

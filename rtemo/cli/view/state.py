@@ -40,6 +40,7 @@ class StreamView:
         is_speaking: Whether speech is going on; None before anything was said about it.
         speech_from_s: Where the present speech began.
         peak_dbfs: Highest peak of the last moments, as a level meter holds it.
+        emotion_by: The plugin that has told the emotion.
         trend: (position in s, arousal, valence) of every estimate.
         words: What is said in the present turn, or was in the last.
         queries: What was asked → how near the voice is to it at present.
@@ -57,6 +58,7 @@ class StreamView:
         self.level: Level | None = None
         self.peak_dbfs = -120.0
         self.emotion: Emotion | None = None
+        self.emotion_by = ""
         self.prosody: Prosody | None = None
         self.words: Transcript | None = None
         self.rationale: Rationale | None = None
@@ -86,7 +88,7 @@ class StreamView:
         elif isinstance(data, Rationale):
             self.rationale = data
         elif isinstance(data, Emotion):
-            self.emotion = data
+            self.emotion, self.emotion_by = data, event.plugin
             self.trend.append((end_s, data.arousal, data.valence))
         elif isinstance(data, Rank):
             if data.attribute == next(iter(self.tally.ranks)):

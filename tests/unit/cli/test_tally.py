@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from rtemo.api import EMOTIONS, Alert, Emotion, Rank, SpeechEnd, Spoof
@@ -66,3 +67,20 @@ def test_the_last_spoof_and_rank_findings_are_kept_and_alerts_counted():
     assert tally.ranks["arousal"].score == 0.7
     assert (tally.changes, tally.alerts) == (1, {"loud": 2})
     assert (tally.duration_s, tally.end_reason, tally.counters.overrun_samples) == (12.5, "end_of_file", 7)
+
+
+def test_neutral_and_calm_are_one_word_in_the_label_and_two_in_the_distribution():
+    tally = tally_of(emotion("angry", 0.4, speech_s=3.0, is_final=True))
+    shares = {**dict.fromkeys(EMOTIONS, 0.0), "neutral": 0.3, "calm": 0.3, "angry": 0.4}
+    mixed = msgspec.structs.replace(emotion("angry", speech_s=3.0, is_final=True), probabilities=shares)
+    tally = tally_of(mixed)
+    assert tally.label == "neutral"
+    assert tally.emotion["calm"] == pytest.approx(0.3)
+
+
+def test_who_rated_how_much_speech_is_told():
+    tally = Tally()
+    for plugin, speech_s in (("one", 2.0), ("other", 1.0), ("one", 0.5)):
+        told = event(emotion("sad", speech_s=speech_s, is_final=True))
+        tally.add(msgspec.structs.replace(told, plugin=plugin))
+    assert tally.rated_by == pytest.approx({"one": 2.5, "other": 1.0})

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from rtemo.api import Fault, Level, Rank, SourceState, Spoof, StreamStart
+from rtemo.api import EMOTIONS, Fault, Level, Rank, SourceState, Spoof, StreamStart
 from rtemo.cli.view.line import Line
 from rtemo.cli.view.picture import picture
 from rtemo.cli.view.screen import Lines, Screen
@@ -215,6 +215,31 @@ def test_the_picture_is_well_formed_and_holds_the_words():
     words = " ".join(drawn.itertext())
     for word in ("rtemo listen <call>", "<&>", "angry", "arousal", "BUSY p99"):
         assert word in words
+
+
+def test_neutral_and_calm_share_a_bar_and_below_the_bars_stands_who_told():
+    state = view()
+    shares = {**dict.fromkeys(EMOTIONS, 0.0), "neutral": 0.3, "calm": 0.25, "angry": 0.45}
+    told = msgspec.structs.replace(emotion("angry", unsure=True), probabilities=shares)
+    state.add(msgspec.structs.replace(event(told), plugin="moods"))
+    for width, height in ((80, 24), (60, 30)):
+        shown = text_of(state, width, height)
+        assert "? neutral" in shown
+        assert " 55%" in shown
+        assert "calm " not in shown
+        assert "by moods" in shown
+    rows = [line.text for line in Screen(view(9)).lines(80, 24)]
+    assert not [row for row in rows if "by " in row], "where there is a line for each there is no room"
+
+
+def test_the_summary_says_who_told_the_emotion():
+    state = ViewState("call.flac")
+    for plugin, speech_s in (("moods", 3.0), ("other", 1.0)):
+        told = event(emotion("angry", speech_s=speech_s, is_final=True))
+        state.add(msgspec.structs.replace(told, plugin=plugin))
+    out = io.StringIO()
+    print_summary(Console(width=80, file=out), state, health(), wall_s=1.0)
+    assert "emotion told by moods (75%), other (25%)\n" in out.getvalue()
 
 
 def test_the_summary_says_what_was_heard_and_what_was_lost():

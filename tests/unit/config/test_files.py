@@ -2,6 +2,7 @@ import pytest
 
 from rtemo.api import ConfigError
 from rtemo.config import Config, find_file, load_config
+from rtemo.extensions import chains
 
 pytestmark = pytest.mark.unit
 
@@ -104,3 +105,14 @@ def test_errors_of_the_chain_option_name_it_and_not_another(places):
     with pytest.raises(ConfigError, match=r"^--chain: number 2 is 'vda', which is not installed; did you mean 'vad'"):
         load_config(None, (), ["level", "vda"])
     assert load_config(None, ("engine.capacity=3",), ["vad"]).chain == ("vad",)
+
+
+def test_the_name_of_a_chain_stands_for_its_plugins_wherever_a_chain_is_named(places):
+    small = chains()["small"]
+    assert load_config(chain=["small"]).chain == Config(chain=("small",)).chain == small
+    assert load_config(settings=['chain=["small", "rationale"]']).chain == (*small, "rationale")
+    (places / "rtemo.toml").write_text('chain = ["default", "turntaking"]\n')
+    assert load_config().chain == (*chains()["default"], "turntaking")
+    with pytest.raises(ConfigError, match=r"chain\[0\] is 'smal', which is not installed") as caught:
+        load_config(settings=['chain=["smal"]'])
+    assert "'small'" in caught.value.mend
