@@ -15,7 +15,7 @@ from rtemo_plugins.listener.options import ListenerOptions
 from rtemo_plugins.listener.stretches import Stretches
 from rtemo_plugins.listener.work import FRAME_SAMPLES, Work, window_frames
 
-COUNTS = (1, 4, 16)
+COUNTS = (1, 2, 4, 8, 16)
 RATE_HZ = 16_000
 
 

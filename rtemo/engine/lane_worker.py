@@ -10,6 +10,7 @@ from rtemo.api.lane import LaneSpec, LaneWork, OpenLane, Window
 from rtemo.engine.history import History
 from rtemo.engine.lane_process import RemoteWork
 from rtemo.engine.lane_queue import LaneJob, LaneQueue
+from rtemo.engine.precedence import give_way
 from rtemo.engine.stats import Histogram
 from rtemo.engine.trouble import describe, is_theirs
 
@@ -164,6 +165,8 @@ class LaneWorker:
         return True
 
     def _run(self, turn: int) -> None:
+        if self.queue.is_live:  # else the driver waits for this thread
+            give_way()
         while turn == self._turn and not self._stop.is_set() and self.state != "failed":
             if self.state == "restarting" and self._stop.wait(self._pause_s):
                 return

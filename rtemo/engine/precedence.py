@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -10,6 +11,7 @@ Grant = Literal["realtime", "nice", "none"]
 
 _LEVEL = 10  # of 1 to 99: above what asks for nothing in particular, below the sound server's own threads
 _NICE = -10
+_WAITING_NICE = 5  # a third of the share of others; much more, and one that holds the interpreter would be held up long
 _PROMPT = tuple(f"rtemo-{name}" for name in ("driver", "source", "publish", "sink", "watchdog"))
 
 
@@ -47,6 +49,18 @@ class Precedence:
                 _try(_set_nice, thread, 0)
         if threads is None:
             self.grant = "none"
+
+
+def give_way() -> None:
+    """Let the thread that calls this run after the others of its process, for as long as it lives.
+
+    It is for slow work beside the ticks, where the driver has no precedence of its own. Only Linux knows it of a single
+    thread.
+    """
+    if sys.platform == "linux":
+        thread = threading.current_thread()
+        nice = os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+        _try(_set_nice, thread, min(nice + _WAITING_NICE, 19))
 
 
 def permitted() -> Grant:

@@ -131,7 +131,7 @@ def test_within_a_turn_what_was_last_said_is_never_older_than_the_latency_that_t
 
 
 def test_neighbours_and_batches_do_not_show(sounds: dict[str, np.ndarray], said: list[Event]) -> None:
-    alone = play({"b": sounds["b"]}, max_batch=1)
+    alone = play({"b": sounds["b"]}, max_batch=16)
     together, apart = emotions(said, "b"), emotions(alone, "b")
     assert [(e.start_sample, e.end_sample, e.data.trigger) for e in together] == [
         (e.start_sample, e.end_sample, e.data.trigger) for e in apart

@@ -27,7 +27,10 @@ class ListenerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(description="Confidence below which the label is 'unsure'; the bundle's own value if unset."),
     ] = None
-    max_batch: Annotated[int, Meta(ge=1, le=256, description="Windows of all streams worked on at once.")] = 16
+    max_batch: Annotated[
+        int,
+        Meta(ge=1, le=256, description="Windows of all streams worked on at once; more than one only pay on a GPU."),
+    ] = 1
     max_age_s: Annotated[
         float, Meta(gt=0, le=30, description="A window that waited longer is dropped and counted, in s.")
     ] = 3.0
