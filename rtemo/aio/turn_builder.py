@@ -31,6 +31,9 @@ PATIENCE_S: Mapping[str, float] = {
 }
 """Kind of an event that belongs to a turn → how long one waits for it once the speech has ended."""
 
+_LANDING_S = 1.0
+"""Freewheel: by so much of a stream what worker lanes find of the end of its speech may come later than other events."""
+
 _RISING, _FALLING = 0.8, 0.2
 _RATE_HZ = StreamFormat().sample_rate_hz  # of every engine
 _OF_PERSONS = frozenset({kind_of(Emotion), kind_of(Rationale), kind_of(Transcript)})
@@ -237,7 +240,7 @@ class TurnBuilder:
     def _waited_s(self, turn: _Open, event: Event | None, now_s: float) -> float:
         if self._is_live:
             return now_s - turn.ended_s
-        return 0.0 if event is None else event.end_s - turn.end_sample / _RATE_HZ
+        return 0.0 if event is None else event.end_s - turn.end_sample / _RATE_HZ - _LANDING_S
 
 
 def _made(key: tuple[str, str], role: str, turn: _Open) -> Turn:

@@ -187,6 +187,7 @@ class Driver:
                 self._lingering.append((stream, until_ns))
                 continue
             lanes.forget(stream)
+            lanes.clear(stream.slot)  # what was said goes with who said it
             self._floor.leave(stream)
 
     def _retire(self, row: int) -> None:
@@ -200,8 +201,10 @@ class Driver:
         self._demand.ask_now(self._floor.rows)
         if lanes is not None and lanes.has(stream):
             self._lingering.append((stream, self._clock.now_ns() + lanes.longest_age_ns))
-        else:
-            self._floor.leave(stream)
+            return
+        if lanes is not None:
+            lanes.clear(stream.slot)
+        self._floor.leave(stream)
 
     def release(self, reason: str) -> None:
         """Let everybody go, those too of whom lanes still had something to tell; after the driver has ended."""
@@ -209,6 +212,8 @@ class Driver:
             self._floor.leave(stream)
         self._lingering = []
         self._floor.retire_all(self.chain, reason)
+        if self._lanes is not None:
+            self._lanes.clear_all()
 
     def _decide(self, now_ns: int) -> tuple[Verdict, int]:
         slots = self._floor.slots

@@ -261,8 +261,14 @@ class Lanes:
         """Memory of the past of one stream."""
         return sum(history.bytes_per_stream for history in self._histories.values())
 
+    def clear_all(self) -> None:
+        """Overwrite the past of all streams."""
+        for history in self._histories.values():
+            for slot in np.flatnonzero(history.count).tolist():
+                history.clear(slot)
+
     def clear(self, slot: int) -> None:
-        """Make a slot fresh for a new stream."""
+        """Make a slot fresh for a new stream, and overwrite the past of the one that had it."""
         for history in self._histories.values():
             history.clear(slot)
         for lane in self.all:

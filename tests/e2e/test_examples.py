@@ -76,9 +76,9 @@ def test_example_call_shows_moods_that_move_a_rank_that_climbs_and_one_synthetic
             alarmed.add(event["channel"])
     assert alarmed == {"2"}
     caller = [mood for mood in moods["0"] if mood != "unsure"]
-    assert list(dict.fromkeys(caller)) == ["calm", "surprise", "fear", "angry", "sad"]
-    assert caller[-1] == "calm"
-    assert {"calm", "surprise", "angry", "sad"} <= set(moods["1"])
+    assert list(dict.fromkeys(caller)) == ["neutral", "surprise", "fear", "angry", "sad"]
+    assert caller[-1] == "neutral"
+    assert {"neutral", "surprise", "angry", "sad"} <= set(moods["1"])
     climb = ranks[: ranks.index(max(ranks)) + 1]
     assert climb == sorted(climb)
     assert climb[-1] - climb[0] > 1.0

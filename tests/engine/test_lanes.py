@@ -343,6 +343,26 @@ def test_lanes_and_the_memory_of_the_past_stand_in_health(rigs: Callable[..., Ri
     assert msgspec.json.decode(msgspec.json.encode(health), type=Health) == health
 
 
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_what_a_lane_might_have_heard_is_overwritten_when_its_stream_ends(
+    rigs: Callable[..., Rig], live: bool, is_stopped: bool
+) -> None:
+    rig = rigs(lane_plugin(max_age_s=0.5), live=live)
+    history = rig.engine.lanes.heard
+    writer = rig.open()
+    for number in range(30):
+        writer.write(ramp(HOP, number * HOP))
+        rig.tick()
+    assert history._slab.any()
+    if is_stopped:
+        rig.engine.stop("before its end")
+    else:
+        writer.end("end")
+        wait_until(rig, lambda: rig.engine.floor.is_empty)
+    assert not history._slab.any()
+
+
 def test_an_engine_without_lanes_keeps_no_past(rigs: Callable[..., Rig]) -> None:
     rig = rigs()
     play(rig, {"a": 5}) if not rig.engine.is_live else None

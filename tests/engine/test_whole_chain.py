@@ -13,9 +13,13 @@ pytestmark = pytest.mark.engine
 SOUND = voice(8.0, 3)
 
 
-def events_of(sizes: list[int], company: int = 0, mode: Any = "freewheel") -> list[tuple[Any, ...]]:
-    """What the default chain says of a voice that is pushed in chunks, beside other streams."""
-    with rtemo.Session(mode=mode) as session:
+SMALL = rtemo.Config(chain=("small",))
+"""All of it within the tick: what lanes find live comes when they have it."""
+
+
+def events_of(sizes: list[int], company: int = 0, config: rtemo.Config | None = None) -> list[tuple[Any, ...]]:
+    """What a chain, the default one for None, says of a voice that is pushed in chunks, beside other streams."""
+    with rtemo.Session(config, mode="freewheel") as session:
         for index in range(company):
             other = session.stream(f"other-{index}")
             other.push(voice(3.0 + index % 3, 50 + index)[: -1 - 777 * index])
@@ -34,6 +38,7 @@ def events_of(sizes: list[int], company: int = 0, mode: Any = "freewheel") -> li
 def test_whole_chain_says_the_same_in_any_chunking() -> None:
     whole = events_of([])
     assert {"stream_start", "speech_start", "level", "emotion", "stream_end"} <= {kind for _, _, kind, *_ in whole}
+    assert {plugin for _, plugin, kind, *_ in whole if kind == "emotion"} == {"listener"}
     rng = np.random.default_rng(1)
     assert events_of([160] * 300) == whole
     assert events_of([int(size) for size in rng.integers(0, 4_000, 40)]) == whole
@@ -61,7 +66,7 @@ def test_whole_chain_says_the_same_in_any_company(company: int) -> None:
 
 def test_whole_chain_says_the_same_live_as_from_a_file() -> None:
     # A burst of a single stream is worked off at once, so a live run of several seconds takes a moment.
-    with rtemo.Session(mode="live") as session:
+    with rtemo.Session(SMALL, mode="live") as session:
         stream = session.stream("me")
         ring = session.engine.floor._ring
         for chunk in np.split(SOUND, 8):
@@ -77,4 +82,4 @@ def test_whole_chain_says_the_same_live_as_from_a_file() -> None:
     counters = session.health().counters
     if counters.skipped_hops or counters.concealed_hops:
         pytest.skip(f"this machine was too busy to be live ({counters})")
-    assert live[:-1] == events_of([])[:-1]  # the last holds counters, which may tell of a late tick
+    assert live[:-1] == events_of([], config=SMALL)[:-1]  # the last holds counters, which may tell of a late tick

@@ -109,9 +109,9 @@ def test_what_does_not_come_is_not_waited_for_for_ever() -> None:
 def test_without_a_clock_one_waits_for_as_much_of_the_stream_instead() -> None:
     teller = Teller(TurnBuilder({"emotion"}, is_live=False, patience_s={"emotion": 0.5}))
     teller.speak(0.5, 1.0)
-    teller.say(rank(0.0, None), 0.5, 1.2)
+    teller.say(rank(0.0, None), 0.5, 2.2)
     assert teller.builder.ready() == []
-    teller.say(rank(0.0, None), 0.5, 1.6)
+    teller.say(rank(0.0, None), 0.5, 2.6)
     assert len(teller.builder.ready()) == 1
 
 
