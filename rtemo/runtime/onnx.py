@@ -49,7 +49,7 @@ class OnnxHandle:
 
     def __init__(self, card: ModelCard, data: bytes, device: str = "cpu") -> None:
         self.card = card
-        self._data = data
+        self._data = data if card.states else b""  # kept for a carrier, which is about states
         self._is_on_cpu = device == "cpu"
         self._session = open_session(card, data, providers(device))
         self._next_names = {name: card.next_states.get(name, f"next_{name}") for name in card.states}
