@@ -17,15 +17,18 @@ CALL = Path(__file__).parents[2] / "examples" / "call.flac"
 
 
 def main() -> None:
-    """Measure and print one JSON line."""
+    """Measure and print one JSON line for each chain."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--chains", default="default", help="by name, each in turn at every run")
     arguments = parser.parse_args()
-    first_s: list[float] = []
-    sound_s: list[float] = []
-    for run in range(arguments.runs + 1):
+    chains = arguments.chains.split(",")
+    first_s: dict[str, list[float]] = {chain: [] for chain in chains}
+    sound_s: dict[str, list[float]] = {chain: [] for chain in chains}
+    for number in range((arguments.runs + 1) * len(chains)):
+        run, chain = number // len(chains), chains[number % len(chains)]
         start_s = time.perf_counter()
-        command = [sys.executable, "-m", "rtemo.cli.main", "listen", str(CALL), "--jsonl", "-"]
+        command = [sys.executable, "-m", "rtemo.cli.main", "listen", str(CALL), "--jsonl", "-", "--chain", chain]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
             seen_s = 0.0
@@ -36,17 +39,19 @@ def main() -> None:
                     break
             process.terminate()
         if run:  # the first run fills the disk cache
-            first_s.append(seen_s)
-            sound_s.append(now_s)
-    print(
-        json.dumps(
-            {
-                "runs": arguments.runs,
-                "first_event_s": round(float(np.median(first_s)), 2),
-                "first_event_about_sound_s": round(float(np.median(sound_s)), 2),
-            }
+            first_s[chain].append(seen_s)
+            sound_s[chain].append(now_s)
+    for chain in chains:
+        print(
+            json.dumps(
+                {
+                    "chain": chain,
+                    "runs": arguments.runs,
+                    "first_event_s": round(float(np.median(first_s[chain])), 2),
+                    "first_event_about_sound_s": round(float(np.median(sound_s[chain])), 2),
+                }
+            )
         )
-    )
 
 
 if __name__ == "__main__":

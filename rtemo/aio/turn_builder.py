@@ -32,7 +32,7 @@ PATIENCE_S: Mapping[str, float] = {
 """Kind of an event that belongs to a turn → how long one waits for it once the speech has ended."""
 
 _LANDING_S = 1.0
-"""Freewheel: by so much of a stream what worker lanes find of the end of its speech may come later than other events."""
+"""Freewheel: by so much of a stream what worker lanes find of the end of its speech may come later than all else."""
 
 _RISING, _FALLING = 0.8, 0.2
 _RATE_HZ = StreamFormat().sample_rate_hz  # of every engine

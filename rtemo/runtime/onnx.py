@@ -1,6 +1,9 @@
 """OnnxHandle: a model run by ONNX Runtime on one thread, its state bound in place."""
 
+import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,6 +20,7 @@ from rtemo.runtime.plan import Bench, graph_shape
 
 onnxruntime.disable_telemetry_events()  # `rtemo.telemetry` does more, unless the program imported the runtime first
 
+_LARGE_BYTES = 4 << 20
 _ONNX_TYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -60,6 +64,8 @@ class OnnxHandle:
         self._benches: WeakKeyDictionary[StateTable, Bench] = WeakKeyDictionary()
         self._check_shapes()
         self._check_run()
+        if len(data) > _LARGE_BYTES:
+            _give_heap_back()
 
     def new_state(self, capacity: int) -> StateTable:
         """Make the state tables of `card.states` for up to `capacity` rows."""
@@ -251,6 +257,13 @@ def providers(device: str) -> list[Any]:
             "install onnxruntime-gpu in its place, or use runtime.device = 'cpu'",
         )
     return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
+
+
+def _give_heap_back() -> None:
+    """Give the system back what folding a large graph took of the heap, where its allocator (glibc's) keeps that."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _first_line(error: Exception) -> str:
