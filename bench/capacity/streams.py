@@ -28,6 +28,8 @@ from rtemo.io.web.publisher import WebPublisher
 from rtemo.session import Session
 
 _PACKET_SAMPLES = 320
+_RATED_S = 0.6
+"""Speech from which on a turn is rated whoever tells it."""
 
 
 def measure(config: Config, streams: int, duration_s: float, web_clients: int = 0) -> dict[str, object]:
@@ -61,6 +63,7 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
         ticks: list[float] = []
         health = before
         told: Counter[str] = Counter()
+        ended = 0
         loads: list[float] = []
         ages_ms: list[float] = []
         stop_s = time.perf_counter() + duration_s
@@ -75,6 +78,8 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
                     ages_ms += [lane.age_p99_ms for lane in health.lanes]
                 elif event.kind == "emotion" and event.data.is_final:
                     told[event.plugin] += 1
+                elif event.kind == "speech_end":
+                    ended += event.data.speech_s >= _RATED_S
                 if time.perf_counter() >= stop_s:
                     break
         after = session.health()
@@ -96,6 +101,7 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
             "skipped_hops": after.counters.skipped_hops - before.counters.skipped_hops,
             "overrun_samples": after.counters.overrun_samples - before.counters.overrun_samples,
             "events": events,
+            "turns_ended": ended,
             "turns_told_by": dict(told),
             "lane_age_p99_ms": round(float(np.median(ages_ms)), 1) if ages_ms else None,
             "lane_skipped": sum(lane.lane_skipped for lane in health.lanes),
