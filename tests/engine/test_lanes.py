@@ -1,6 +1,7 @@
 """Worker lanes: slow work beside the tick."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -409,3 +410,16 @@ def test_a_stream_that_is_timed_only_is_never_shown_to_the_lane_of_a_plugin_abou
         writer.end("end")
     rig.run_dry()
     assert {finding.stream.call for finding in plugin.processor.findings} == {"call-person"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a nice value of a single thread")
+@pytest.mark.parametrize("live", [True, False])
+def test_a_live_lane_gives_way_to_the_driver_and_one_that_is_waited_for_does_not(
+    rigs: Callable[..., Rig], live: bool
+) -> None:
+    rig = rigs(lane_plugin(), live=live)
+    wait_until(rig, lambda: rig.engine.lanes.states()[0].state == "running")
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    (lane,) = [thread for thread in threading.enumerate() if thread.name.startswith("rtemo-lane-")]
+    theirs = os.getpriority(os.PRIO_PROCESS, lane.native_id or 0)
+    assert theirs == (min(ours + 5, 19) if live else ours)
