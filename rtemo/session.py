@@ -307,13 +307,26 @@ class _Desk:
         self.is_live = engine.is_live
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        is_estimate: bool = False,
     ) -> StreamWriter:
         """Admit a stream as far as the policy allows."""
         role = plain(role.strip())
         analysis = self._admission.admit(call, channel, role, is_local=self._is_local)
         writer = self._engine.open_stream(
-            call, channel, source=source, role=role, prefill_s=prefill_s, analysis=analysis
+            call,
+            channel,
+            source=source,
+            role=role,
+            prefill_s=prefill_s,
+            analysis=analysis,
+            is_estimate=is_estimate,
         )
         self._admission.remember(call, channel, role, analysis)
         return writer

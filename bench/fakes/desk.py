@@ -27,6 +27,7 @@ class FakeWriter:
         self.source = source
         self.role = role
         self.prefill_s = 0.0
+        self.is_estimate = False
         self.chunks: list[NDArray[np.float32]] = []
         self.captures: list[tuple[int, int]] = []
         self.gaps: list[tuple[int, int]] = []
@@ -125,7 +126,14 @@ class FakeDesk:
         return [writer for writer in self.writers.values() if not writer.is_closed]
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        is_estimate: bool = False,
     ) -> FakeWriter:
         if len(self.open_writers) >= self.capacity:
             raise FullError(f"all {self.capacity} streams are in use")
@@ -134,6 +142,7 @@ class FakeDesk:
             raise NameTakenError(f"call {call!r} channel {channel!r} is already open")
         writer = FakeWriter(call, channel, source, role, self.is_live, self._ring_samples)
         writer.prefill_s = prefill_s
+        writer.is_estimate = is_estimate
         self.writers[call, channel] = writer
         return writer
 

@@ -70,7 +70,14 @@ class StreamDesk(Protocol):
         """Whether the engine runs in real time; otherwise sources must respect `space_samples`."""
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        is_estimate: bool = False,
     ) -> StreamWriter:
         """Admit a stream.
 
@@ -80,6 +87,7 @@ class StreamDesk(Protocol):
             source: Where the audio comes from, for people.
             role: Who speaks (`customer`, `agent`, ...), empty when unknown.
             prefill_s: Audio to keep in hand against jitter of a live source; it delays the stream by as much.
+            is_estimate: Whether its audio was told apart from that of others by the voices; `stream_start` says so.
 
         Raises:
             CapacityError: The engine is full; the text says how many streams it holds.

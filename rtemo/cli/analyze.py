@@ -22,7 +22,10 @@ from rtemo.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtemo.config import Config
+    from rtemo.io.sources.audio_file import AudioFile
 
 
 @click.command("analyze")
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
     help="Processes that share the files; as many as there are processors, where that pays, when not given.",
 )
 @click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
+@click.option(
+    "--diarise", is_flag=True, help="Files with one channel hold two people: tell them apart by their voices."
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @configured
 @enhancing
@@ -64,6 +70,7 @@ def command(
     jobs: int,
     processes: int | None,
     roles: str | None,
+    diarise: bool,
     quiet: bool,
 ) -> int:
     """Run files and folders through the chain as fast as the machine allows, many channels at a time.
@@ -77,6 +84,10 @@ def command(
 
     Processes share the files of a batch, each with models in its memory. Files of one that dies (killed, out of memory)
     are begun again, and named as failed when that happens twice. Standard input is read by one process alone.
+
+    With --diarise each of the two people in a file of one channel gets a channel: 0 is who speaks first, and --roles go
+    by that. It is an estimate (is_estimate): some speech of one is on the other's channel. Speech that both might have
+    said, and most of what they say at once, is on neither or on the wrong one. One process does it.
 
     With --enhanced every file gets a WAV file of the same name and channels, at the same place below DIR, in time
     with it and as long.
@@ -112,7 +123,10 @@ def command(
         channel_names=file_options.channel_names,
         roles=speakers,
         leave_out=enhanced,
-        check=lambda audio: roles_for(names(roles), audio.channels, shown(audio.path)),
+        check=lambda audio: roles_for(
+            names(roles), 2 if diarise and audio.channels == 1 else audio.channels, shown(audio.path)
+        ),
+        part=_parting(config) if diarise else None,
         on_failure=complain,
         on_remark=say,
     )
@@ -138,7 +152,7 @@ def command(
             is_quiet=quiet,
             has_bar=not quiet and sys.stderr.isatty(),
         )
-        count = choose_processes(processes, files)
+        count = 1 if diarise else choose_processes(processes, files)
         if count > 1:
             from rtemo.cli.analysis.crew import Crew
 
@@ -148,6 +162,12 @@ def command(
 
             outcome = run_alone(request, source)
     return conclude(outcome, out)
+
+
+def _parting(config: "Config") -> "Callable[[AudioFile], AudioFile]":
+    from rtemo.cli.analysis.parting import Parting
+
+    return Parting(config.runtime)
 
 
 def _close(lines: BinaryIO) -> None:

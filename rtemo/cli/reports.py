@@ -111,7 +111,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
     Returns:
         file, channel, duration_s, speech_s, emotion (label → probability over the speech, or null when no turn was
         rated), arousal, valence, rated_by (plugin → speech that it rated, in s), counters; role and analysis where the
-        policy let no more than the timing be told;
+        policy let no more than the timing be told; is_estimate where the parties of one channel were told apart by
+        their voices;
         spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
         (rule → how often), tones (name → how often), digits that were dialled, quality (what is wrong with the
         sound → in words), queries (what was asked → where the voice was nearest to it), words (what was said in each
@@ -132,6 +133,8 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
     }
     if tally.is_timing:
         report["role"], report["analysis"] = tally.role, "timing"
+    if tally.is_estimate:
+        report["is_estimate"] = True
     if tally.spoof is not None:
         report["spoof"] = {
             "score": round(tally.spoof.score, _DIGITS),

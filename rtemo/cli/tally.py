@@ -37,7 +37,7 @@ class Tally:
         self.counters = Counters()
         self.end_reason = ""
         self.role = ""
-        self.is_timing = False
+        self.is_timing = self.is_estimate = False
         self.spoof: Spoof | None = None
         self.alarms = 0
         self.ranks: dict[str, Rank] = {}
@@ -87,6 +87,7 @@ class Tally:
         elif isinstance(data, StreamStart):
             self.role = data.role
             self.is_timing = data.analysis == "timing"
+            self.is_estimate = data.is_estimate
         elif isinstance(data, StreamEnd):
             self.duration_s = data.duration_s
             self.counters = data.counters

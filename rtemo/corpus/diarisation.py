@@ -17,6 +17,8 @@ _FRAME_SAMPLES = round(0.1 * RATE_HZ)
 _MOST_CLUSTERED = 3000
 _LEAST_SPEAKER_S = 4.0
 _SWITCH_COST = 1.5
+_MOST_LIKENESS, _LIKENESS_STEP = 0.9, 0.05
+_ROUNDS = 5
 
 Array = NDArray[np.float32]
 
@@ -30,10 +32,18 @@ class Piece(NamedTuple):
 
 
 class Diarisation(NamedTuple):
-    """Who speaks when: pieces in order, and float32 [speakers, width], the mean embedding of each voice."""
+    """Who speaks when.
+
+    Attributes:
+        pieces: In order.
+        voices: float32 [speakers, width], the mean embedding of each voice, of length 1.
+        margins: How much nearer each piece is to its voice than to the next one, as a difference of cosines; 0 where
+            there is one voice.
+    """
 
     pieces: list[Piece]
     voices: Array
+    margins: list[float]
 
 
 class Diariser:
@@ -47,27 +57,32 @@ class Diariser:
     Args:
         embedder: Of voices.
         same_voice: Cosine from which on two groups of windows are one voice.
+        count_voices: How many there are, where that is known; the largest groups are they.
     """
 
-    def __init__(self, embedder: SpeakerEmbedder, same_voice: float) -> None:
+    def __init__(self, embedder: SpeakerEmbedder, same_voice: float, count_voices: int | None = None) -> None:
         self._embedder = embedder
         self._same_voice = same_voice
+        self._count_voices = count_voices
 
     def tell(self, samples: Array, speech: list[Stretch]) -> Diarisation:
         """Tell who speaks in stretches of speech of a recording, float32 [k] at `RATE_HZ`."""
         if not speech:
-            return Diarisation([], np.zeros((0, 0), np.float32))
+            return Diarisation([], np.zeros((0, 0), np.float32), [])
         windows = [window for index, stretch in enumerate(speech) for window in _windows(index, stretch)]
         embedded = self._embedder.embed_stretches([samples[start:end] for _, start, end in windows])
         at = _rows_by_stretch(windows)
-        voices = _voices(embedded, list(at.values()), self._same_voice)
+        voices = _voices(embedded, list(at.values()), self._same_voice, self._count_voices)
         likeness = embedded @ voices.T
         pieces: list[Piece] = []
+        margins: list[float] = []
         for index, stretch in enumerate(speech):
             rows = at[index]
             middles = np.array([(windows[row][1] + windows[row][2]) / 2 for row in rows])
-            pieces += _pieces(stretch, middles, likeness[rows])
-        return Diarisation(*_renumbered(pieces, voices))
+            for piece, margin in _pieces(stretch, middles, likeness[rows]):
+                pieces.append(piece)
+                margins.append(margin)
+        return Diarisation(*_renumbered(pieces, voices), margins)
 
 
 def _windows(index: int, stretch: Stretch) -> list[tuple[int, int, int]]:
@@ -85,19 +100,36 @@ def _rows_by_stretch(windows: list[tuple[int, int, int]]) -> dict[int, list[int]
     return rows
 
 
-def _voices(embedded: Array, stretches: list[list[int]], same_voice: float) -> Array:
+def _voices(embedded: Array, stretches: list[list[int]], same_voice: float, count_voices: int | None) -> Array:
     """Group windows; give the mean of every group that speaks long enough, float32 [speakers, width].
+
+    Where it is known how many voices there are, groups are kept apart until there are as many, the largest are taken,
+    and every window is given to the nearest of them a few times over, which the means of all are made of (k-means).
 
     Windows that lie side by side in a stretch are joined to a second or so first: alone they are hardly steady enough.
     """
     parts = [part for rows in stretches for part in np.array_split(rows, max(1, round(len(rows) * _STEP_S / _GROUP_S)))]
     chosen = [parts[index] for index in np.linspace(0, len(parts) - 1, min(len(parts), _MOST_CLUSTERED)).astype(int)]
     sums = np.stack([embedded[part].sum(axis=0) for part in chosen])
-    labels = clusters(_unit(sums), same_voice)
-    seconds = np.bincount(labels, [len(part) * _STEP_S * len(parts) / len(chosen) for part in chosen])
-    large = [label for label in range(len(seconds)) if seconds[label] >= _LEAST_SPEAKER_S]
+    length_s = np.array([len(part) * _STEP_S * len(parts) / len(chosen) for part in chosen])
+    likeness = same_voice
+    while True:
+        labels = clusters(_unit(sums), likeness)
+        seconds = np.bincount(labels, length_s)
+        large = [label for label in range(len(seconds)) if seconds[label] >= _LEAST_SPEAKER_S]
+        if count_voices is None or len(large) >= count_voices or likeness >= _MOST_LIKENESS:
+            break
+        likeness += _LIKENESS_STEP
     large = large or [int(np.argmax(seconds))]
-    return _unit(np.stack([sums[labels == label].sum(axis=0) for label in large]))
+    if count_voices is not None:
+        large = sorted(large, key=lambda label: -seconds[label])[:count_voices]
+    voices = _unit(np.stack([sums[labels == label].sum(axis=0) for label in large]))
+    for _ in range(_ROUNDS if count_voices is not None else 0):
+        nearest = (_unit(sums) @ voices.T).argmax(axis=1)
+        if len(np.unique(nearest)) < len(voices):
+            break
+        voices = _unit(np.stack([sums[nearest == voice].sum(axis=0) for voice in range(len(voices))]))
+    return voices
 
 
 def clusters(vectors: Array, least_likeness: float) -> NDArray[np.int64]:
@@ -113,7 +145,7 @@ def clusters(vectors: Array, least_likeness: float) -> NDArray[np.int64]:
     return np.asarray(fcluster(tree, 1.0 - least_likeness, "distance"), np.int64) - 1
 
 
-def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> list[Piece]:
+def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> list[tuple[Piece, float]]:
     frames = max(1, (stretch.end - stretch.start) // _FRAME_SAMPLES)
     centres = stretch.start + (np.arange(frames) + 0.5) * _FRAME_SAMPLES
     weight = np.maximum(1.0 - np.abs(centres[:, None] - middles[None, :]) / (WINDOW_SAMPLES / 2), 0.0)
@@ -122,14 +154,17 @@ def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> 
     scores = weight @ likeness / weight.sum(axis=1, keepdims=True)
     path = best_path(scores, _SWITCH_COST)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), frames]
-    return [
-        Piece(
+    found = []
+    for begin, end in itertools.pairwise(changes):
+        voice, mean = int(path[begin]), scores[begin:end].mean(axis=0)
+        others = np.delete(mean, voice)
+        piece = Piece(
             stretch.start + begin * _FRAME_SAMPLES,
             stretch.end if end == frames else stretch.start + end * _FRAME_SAMPLES,
-            int(path[begin]),
+            voice,
         )
-        for begin, end in itertools.pairwise(changes)
-    ]
+        found.append((piece, float(mean[voice] - others.max()) if len(others) else 0.0))
+    return found
 
 
 def best_path(scores: NDArray[np.floating], switch_cost: float) -> NDArray[np.int64]:

@@ -225,6 +225,7 @@ class Engine:
         role: str = "",
         prefill_s: float = 0.0,
         analysis: str = "person",
+        is_estimate: bool = False,
     ) -> StreamWriter:
         """Admit a stream; see `rtemo.api.StreamDesk`.
 
@@ -247,7 +248,7 @@ class Engine:
             )
         # Names come from outside, and everything that is said about them must be fit for JSON.
         names = (shown(call), shown(channel), shown(source), shown(role))
-        stream = self.floor.open(*names, prefill, self._drain_hops, analysis)
+        stream = self.floor.open(*names, prefill, self._drain_hops, analysis, is_estimate)
         return RingWriter(stream, self._ring, self._bell, self.clock, self.outbox, self.is_live)
 
     def report(self, data: Payload) -> None:

@@ -64,6 +64,7 @@ class Floor:
         prefill_samples: int,
         drain_hops: int,
         analysis: str = "person",
+        is_estimate: bool = False,
     ) -> Stream:
         """Take a slot for a new stream; it gets a row once it has audio. Any thread.
 
@@ -88,7 +89,8 @@ class Floor:
         self._ring.clear(slot)
         self._intake.clear(slot, prefill_samples, drain_hops)
         stream = Stream(call, channel, slot, source, role, analysis, number)
-        self._outbox.post(stream, "engine", StreamStart(source=source, role=role, analysis=analysis), 0, 0)
+        start = StreamStart(source=source, role=role, analysis=analysis, is_estimate=is_estimate)
+        self._outbox.post(stream, "engine", start, 0, 0)
         self._lobby.append(stream)
         return stream
 

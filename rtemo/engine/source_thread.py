@@ -76,10 +76,19 @@ class _Ledger:
         self.is_live = desk.is_live
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        is_estimate: bool = False,
     ) -> StreamWriter:
         """Admit a stream."""
-        writer = self._desk.open_stream(call, channel, source=source, role=role, prefill_s=prefill_s)
+        writer = self._desk.open_stream(
+            call, channel, source=source, role=role, prefill_s=prefill_s, is_estimate=is_estimate
+        )
         self._writers.append(writer)
         if len(self._writers) > self._look_at:  # not at every stream: there may be thousands, and many a second
             self._writers = [held for held in self._writers if not held.is_closed]

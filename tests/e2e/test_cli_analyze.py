@@ -161,3 +161,28 @@ def test_interrupting_a_batch_ends_it_at_once_with_status_130(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in err
     assert all(report["end"] != "end_of_file" for report in reports(out))
+
+
+def test_two_people_in_one_channel_get_a_channel_each_which_says_that_it_is_an_estimate(capsys, tmp_path):
+    both, rate_hz = soundfile.read(ROOT / "examples" / "call.flac", dtype="float32", always_2d=True)
+    write_sound(tmp_path / "mono.wav", both[:, :2].sum(axis=1) / 2, rate_hz)
+    events = tmp_path / "events.jsonl"
+    given = ("--diarise", "--roles", "agent,customer", "--events", events, *CHAIN)
+    done = call(capsys, "analyze", tmp_path / "mono.wav", *given)
+    assert done.code == 0, done.err
+    lines = reports(done.out)
+    assert [(line["channel"], line["is_estimate"], line.get("analysis")) for line in lines] == [
+        ("0", True, "timing"),
+        ("1", True, None),
+    ]
+    assert all(line["speech_s"] > 3.0 for line in lines)
+    assert lines[0]["duration_s"] == pytest.approx(len(both) / rate_hz, abs=0.03)
+    starts = [event for event in reports(events.read_text()) if event["kind"] == "stream_start"]
+    assert [event["data"]["is_estimate"] for event in starts] == [True, True]
+
+
+def test_files_with_a_channel_for_each_party_stay_as_they_are_when_others_are_told_apart(capsys, folder):
+    path = folder / "deeper" / "two.flac"
+    plain, told = (reports(call(capsys, "analyze", path, *CHAIN, *more).out) for more in ((), ("--diarise",)))
+    assert plain == told
+    assert "is_estimate" not in told[0]

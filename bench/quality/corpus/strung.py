@@ -47,7 +47,9 @@ class Strung:
     spans: list[Span] = field(default_factory=list)
 
 
-def string_recordings(data: Path, split: str, minutes: float, seed: int, dirty: float = 0.0) -> list[Strung]:
+def string_recordings(
+    data: Path, split: str, minutes: float, seed: int, dirty: float = 0.0, count_speakers: int = 0
+) -> list[Strung]:
     """String clips of a split to recordings of about five minutes, each of one corpus; no clip is used twice.
 
     Acted corpora give up to five speakers with all their moods, neutral speech up to twelve with one clip each.
@@ -58,6 +60,7 @@ def string_recordings(data: Path, split: str, minutes: float, seed: int, dirty: 
         minutes: In all; less, where there are too few clips.
         seed: Of every draw.
         dirty: Share of turns under which noise lies, and of those under which music does.
+        count_speakers: In each recording; drawn where 0.
     """
     random = np.random.default_rng(seed)
     pools = _pools(data, split, random)
@@ -71,7 +74,7 @@ def string_recordings(data: Path, split: str, minutes: float, seed: int, dirty: 
         if len(speakers) < 2:
             continue
         corpora.append(corpus)
-        most = 12 if corpus in NEUTRAL else int(random.integers(2, 6))
+        most = count_speakers or (12 if corpus in NEUTRAL else int(random.integers(2, 6)))
         chosen = random.choice(speakers, min(len(speakers), most), replace=False).tolist()
         recording = _string(
             data, f"{corpus}-{len(found)}", {one: pools[corpus][one] for one in chosen}, random, dirty, noises

@@ -129,7 +129,9 @@ def _phrase(data: Payload) -> str:
             return f"! source {data.state}{': ' if data.detail else ''}{clean(data.detail)}"
         case StreamStart():
             source = f" from {clean(data.source)}" if data.source else ""
-            facts = ", ".join(filter(None, (clean(data.role), "timing only" if data.analysis == "timing" else "")))
+            analysis = "timing only" if data.analysis == "timing" else ""
+            parting = "told apart by the voice: an estimate" if data.is_estimate else ""
+            facts = ", ".join(filter(None, (clean(data.role), analysis, parting)))
             return f"stream opens{source}{f' ({facts})' if facts else ''}"
         case StreamEnd():
             trouble = counted(data.counters)

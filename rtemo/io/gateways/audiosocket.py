@@ -10,10 +10,10 @@ from rtemo.io.gateways import audiosocket_wire as wire
 from rtemo.io.gateways.connection import Connection
 from rtemo.io.gateways.options import AudioSocketOptions
 from rtemo.io.gateways.peer import PeerError
-from rtemo.io.gateways.sender_clock import SenderClock
+from rtemo.io.gateways.return_path import ReturnPath
+from rtemo.io.gateways.return_sink import ReturnSink
+from rtemo.io.gateways.sample_run import SampleRun
 from rtemo.io.gateways.tcp_gateway import TcpGateway
-
-_PAUSE_S = 1.0  # after one this long the sender's count of samples says nothing about time
 
 
 class AudioSocketConnection(Connection):
@@ -21,16 +21,30 @@ class AudioSocketConnection(Connection):
 
     Args:
         writer: Its sending side.
+
+    Attributes:
+        call: Name of the call; empty until it has been said.
+        run: Counts its samples.
+        kind: Of the last audio frame.
     """
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
         super().__init__(host, port)
-        self.clock = SenderClock()
-        self.count_frames = 0
-        self.next_sample = 0
-        self.rate_hz = 0
+        self.call = ""
+        self.run = SampleRun()
+        self.kind = 0
         self._writer = writer
+
+    @property
+    def waiting_bytes(self) -> int:
+        """See `Connection.waiting_bytes`."""
+        return self._writer.transport.get_write_buffer_size()
+
+    def post(self, message: str | bytes) -> None:
+        """Write a whole frame; see `Connection.post`."""
+        assert isinstance(message, bytes)
+        self._writer.write(message)
 
     async def hang_up(self, reason: str, is_broken: bool) -> None:
         """Close it; see `Connection.hang_up`."""
@@ -43,10 +57,30 @@ class AudioSocketConnection(Connection):
         self._writer.transport.abort()
 
 
+class AudioSocketReturn(ReturnPath):
+    """The way back to Asterisk, in frames of the kind that come from there.
+
+    Args:
+        connection: The peer.
+        channel: The party.
+        kind: Of its audio frames.
+    """
+
+    def __init__(self, connection: AudioSocketConnection, channel: str, kind: int) -> None:
+        rate_hz = wire.RATES_HZ[kind]
+        super().__init__(connection, channel, rate_hz, "s16le", rate_hz // 50)
+        self._header = bytes([kind]) + self.frame_bytes.to_bytes(2)
+
+    def send(self, payload: bytes) -> None:
+        """See `ReturnPath.send`."""
+        self.connection.post(self._header + payload)
+
+
 class AudioSocketSource(TcpGateway):
     """Calls from Asterisk's AudioSocket (dialplan application or channel driver), named by their UUID.
 
-    Nothing is sent back but a hang-up at the end. The protocol numbers nothing: samples follow on each other.
+    Nothing is sent back but a hang-up at the end, and the party's audio where that is asked for. The protocol numbers
+    nothing: samples follow on each other.
 
     Args:
         options: Endpoint, role, times and limits.
@@ -58,6 +92,7 @@ class AudioSocketSource(TcpGateway):
     def __init__(self, options: AudioSocketOptions | None = None) -> None:
         self._options = options = options or AudioSocketOptions()
         super().__init__(options, options.endpoint)
+        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """See `TcpGateway.serve`."""
@@ -93,12 +128,12 @@ class AudioSocketSource(TcpGateway):
             now_s = time.monotonic()
             self.counts.messages += 1
             if kind in wire.RATES_HZ:
-                self._take(connection, wire.RATES_HZ[kind], payload, now_s)
+                self._take(connection, kind, payload, now_s)
             elif kind == wire.UUID:
                 if connection.has_call:
                     raise PeerError("sent a second UUID")
-                call = wire.call_name(payload)
-                await self.open_leg(connection, call, channel, self._options.role, 8_000)
+                connection.call = wire.call_name(payload)
+                await self.open_leg(connection, connection.call, channel, self._options.role, 8_000)
                 connection.has_call = True
                 if connection.legs[channel] is None:
                     connection.end_reason = "refused"
@@ -110,18 +145,14 @@ class AudioSocketSource(TcpGateway):
                 self.complain(connection.peer, f"tells an error: {wire.error_text(payload)}")
             connection.heard_s = now_s
 
-    def _take(self, connection: AudioSocketConnection, rate_hz: int, payload: bytes, now_s: float) -> None:
+    def _take(self, connection: AudioSocketConnection, kind: int, payload: bytes, now_s: float) -> None:
         leg = connection.legs.get(self._options.channel)
         if leg is None:
             raise PeerError("sent audio before the UUID of its call")
-        if rate_hz != connection.rate_hz or now_s - connection.heard_s > _PAUSE_S:
-            connection.clock.restart()
-        if rate_hz != connection.rate_hz:
-            connection.next_sample = connection.next_sample * rate_hz // (connection.rate_hz or rate_hz)
-            connection.rate_hz = rate_hz
-        start_sample, now_ns = connection.next_sample, time.time_ns()
-        connection.next_sample += len(payload) // 2
-        capture_ns = connection.clock.capture_ns(connection.next_sample * 1_000_000_000 // rate_hz, now_ns)
-        if not leg.take(connection.count_frames, start_sample, "s16le", rate_hz, payload, capture_ns, now_s, now_ns):
+        if kind != connection.kind:
+            connection.kind = kind
+            self.send_back(connection.call, AudioSocketReturn(connection, self._options.channel, kind))
+        rate_hz, now_ns = wire.RATES_HZ[kind], time.time_ns()
+        place = connection.run.place(len(payload) // 2, rate_hz, now_s, now_ns)
+        if not leg.take(place.number, place.start_sample, "s16le", rate_hz, payload, place.capture_ns, now_s, now_ns):
             self.drop(connection)
-        connection.count_frames += 1

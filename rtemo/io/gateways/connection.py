@@ -2,9 +2,13 @@
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from rtemo.io.allowance import Allowance
 from rtemo.io.gateways.leg import Leg
+
+if TYPE_CHECKING:
+    from rtemo.io.gateways.return_path import ReturnPath
 
 _MESSAGES_PER_S = 500.0  # two tracks in packets of 10 ms, at more than twice the speed
 _MESSAGE_BURST = 2_000.0
@@ -28,6 +32,7 @@ class Connection:
         is_broken: Whether it is being closed because of what the peer did.
         closing: Closes it; None while nobody does.
         is_surplus_told: Whether it was told that it sends far too fast.
+        paths: Call and way of each party whose processed audio goes back to it.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -39,7 +44,17 @@ class Connection:
         self.is_broken = False
         self.closing: asyncio.Task[None] | None = None
         self.is_surplus_told = False
+        self.paths: list[tuple[str, ReturnPath]] = []
         self._messages = Allowance(_MESSAGES_PER_S, _MESSAGE_BURST, self.began_s)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that the network has not taken yet."""
+        return 0
+
+    def post(self, message: str | bytes) -> None:
+        """Send something without waiting for the network to take it."""
+        raise NotImplementedError
 
     async def breathe(self) -> None:
         """Take one message into account; who sends far too many waits, and the network holds up the rest of them.

@@ -9,10 +9,10 @@ import numpy as np
 from rtemo.io.audio_wire import RATES_HZ
 from rtemo.io.gateways.options import FreeSwitchOptions
 from rtemo.io.gateways.peer import PeerError
-from rtemo.io.gateways.sender_clock import SenderClock
+from rtemo.io.gateways.return_path import ReturnPath
+from rtemo.io.gateways.return_sink import ReturnSink
+from rtemo.io.gateways.sample_run import SampleRun
 from rtemo.io.gateways.web import WebConnection, WebGateway
-
-_PAUSE_S = 1.0  # after one this long the sender's count of samples says nothing about time
 
 
 class Address(NamedTuple):
@@ -47,7 +47,8 @@ class FreeSwitchSource(WebGateway):
     """Calls from FreeSWITCH's mod_audio_fork or mod_audio_stream (WebSocket).
 
     Audio is 16-bit linear PCM, little-endian, of one or two interleaved channels, and numbers nothing: samples follow
-    on each other. The end of the connection is that of the call.
+    on each other. The end of the connection is that of the call. What goes back is the first party's audio, as binary
+    messages of 20 ms of one channel at the same rate.
 
     Args:
         options: Endpoint, roles, times and limits.
@@ -60,6 +61,7 @@ class FreeSwitchSource(WebGateway):
         options = options or FreeSwitchOptions()
         super().__init__(options, options.endpoint)
         self._roles = (options.first_role, options.second_role)
+        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
 
     async def converse(self, connection: WebConnection) -> None:
         """Take the audio of one call."""
@@ -70,26 +72,30 @@ class FreeSwitchSource(WebGateway):
         if not any(connection.legs.values()):
             raise PeerError(f"brings call {address.call[:80]}, of which no party is taken")
         connection.has_call = True
-        clock, number, next_sample = SenderClock(), 0, 0
+        self.send_back(address.call, ReturnPath(connection, "0", address.rate_hz, "s16le", address.rate_hz // 50))
+        run = SampleRun()
         async for data in connection.socket:
             await connection.breathe()
             now_s, now_ns = time.monotonic(), time.time_ns()
-            if now_s - connection.heard_s > _PAUSE_S:
-                clock.restart()
             connection.heard_s = now_s
             self.counts.messages += 1
             if isinstance(data, str):
                 continue
             parts = _split(data, address)
-            count_samples = len(parts[0]) // 2
-            capture_ns = clock.capture_ns((next_sample + count_samples) * 1_000_000_000 // address.rate_hz, now_ns)
+            place = run.place(len(parts[0]) // 2, address.rate_hz, now_s, now_ns)
             for channel, samples in enumerate(parts):
                 leg = connection.legs[str(channel)]
                 if leg is not None and not leg.take(
-                    number, next_sample, "s16le", address.rate_hz, samples, capture_ns, now_s, now_ns
+                    place.number,
+                    place.start_sample,
+                    "s16le",
+                    address.rate_hz,
+                    samples,
+                    place.capture_ns,
+                    now_s,
+                    now_ns,
                 ):
                     self.drop(connection)
-            number, next_sample = number + 1, next_sample + count_samples
         connection.end_reason = "end"
 
 

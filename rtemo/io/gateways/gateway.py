@@ -20,6 +20,8 @@ from rtemo.io.gateways.counts import GatewayCounts
 from rtemo.io.gateways.legs import Legs, why_not
 from rtemo.io.gateways.options import GatewayOptions
 from rtemo.io.gateways.peer import PeerError
+from rtemo.io.gateways.return_path import ReturnPath
+from rtemo.io.gateways.return_sink import ReturnSink
 from rtemo.io.sockets import check_free
 
 _TURN_S = 0.005  # packets are converted together at the end of a turn
@@ -62,6 +64,7 @@ class Gateway:
         self._watched_s = 0.0
         self._connections: dict[Connection, None] = {}  # the one that came first in front
         self._closing: set[asyncio.Task[None]] = set()
+        self._returns: ReturnSink | None = None
         self.legs: Legs
         self._desk: StreamDesk
 
@@ -131,6 +134,8 @@ class Gateway:
         """Serve all connections for a moment; never ends by itself."""
         loop = self._loop
         assert loop is not None, "open comes first"
+        if self._returns is not None and self._returns.is_ready:
+            loop.call_soon(self._returns.deliver)
         loop.call_later(_TURN_S if len(self.legs) else _IDLE_TURN_S, loop.stop)
         loop.run_forever()
         self.legs.serve()
@@ -203,6 +208,9 @@ class Gateway:
     def release(self, connection: Connection) -> None:
         """Take note that a peer is gone: its streams end, or wait to be taken up again."""
         self._connections.pop(connection, None)
+        for call, path in connection.paths:
+            if self._returns is not None:
+                self._returns.forget(call, path)
         for leg in connection.legs.values():
             if leg is None or leg.owner is not connection:
                 continue
@@ -236,6 +244,14 @@ class Gateway:
             before.legs = {name: held for name, held in before.legs.items() if held is not leg}
             if not before.legs:
                 self._close_soon(before, "taken up by another connection", is_broken=False)
+
+    def send_back(self, call: str, path: ReturnPath) -> None:
+        """Let the processed audio of a party go back to who brings it, where that is asked for and it was let in."""
+        if self._returns is not None and path.connection.legs.get(path.channel) is not None:
+            paths = path.connection.paths
+            paths[:] = [(of, other) for of, other in paths if other.channel != path.channel]
+            paths.append((call, path))
+            self._returns.give(call, path)
 
     def drop(self, connection: Connection) -> None:
         """Count a packet of a peer that sends far too fast, and say so once."""

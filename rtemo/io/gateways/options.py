@@ -6,6 +6,9 @@ import msgspec
 from msgspec import Meta
 
 Role = Annotated[str, Meta(max_length=64)]
+Enhanced = Annotated[
+    bool, Meta(description="Send the audio of a party back with its noise taken off; only of one that may be analysed.")
+]
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +71,7 @@ class TwilioOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 0.04
     inbound_role: Annotated[Role, Meta(description="Who speaks on the inbound track.")] = "caller"
     outbound_role: Annotated[Role, Meta(description="Who speaks on the outbound track.")] = "agent"
+    enhanced: Enhanced = False
 
 
 class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +84,7 @@ class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unkno
         "caller"
     )
     role: Annotated[Role, Meta(description="Who speaks on the line that Asterisk connects.")] = "caller"
+    enhanced: Enhanced = False
 
 
 class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,8 +113,8 @@ class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_field
     payload_types: Annotated[
         tuple[str, ...],
         Meta(
-            description="Dynamic payload types, each as 'NUMBER NAME/RATE': PCMU, PCMA, L16, CN, telephone-event. "
-            "PCMU (0), PCMA (8), L16/44100 (11) and CN (13) are known anyway."
+            description="Dynamic payload types, each as 'NUMBER NAME/RATE': PCMU, PCMA, L16, opus, CN, "
+            "telephone-event. PCMU (0), PCMA (8), L16/44100 (11) and CN (13) are known anyway."
         ),
     ] = ("101 telephone-event/8000",)
 
@@ -146,3 +151,15 @@ class FreeSwitchOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fi
     )
     first_role: Annotated[Role, Meta(description="Who speaks on the leg that the module runs on.")] = "caller"
     second_role: Annotated[Role, Meta(description="Who speaks on the other leg; sent with `stereo`.")] = "agent"
+    enhanced: Enhanced = False
+
+
+class AsteriskOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the server for Asterisk's channel driver chan_websocket."""
+
+    endpoint: Annotated[str, Meta(description="Where Asterisk's WebSockets arrive, tcp://ADDRESS:PORT.")] = (
+        "tcp://127.0.0.1:5584"
+    )
+    first_role: Annotated[Role, Meta(description="Who speaks on a channel that says party=0, or nothing.")] = "caller"
+    second_role: Annotated[Role, Meta(description="Who speaks on a channel that says party=1.")] = "agent"
+    enhanced: Enhanced = False

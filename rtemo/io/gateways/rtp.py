@@ -12,8 +12,9 @@ from rtemo.io.connections import OWN_FILES, file_limit
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.gateways import rtp_wire as wire
 from rtemo.io.gateways.connection import Connection
-from rtemo.io.gateways.gateway import Gateway
+from rtemo.io.gateways.gateway import Gateway, need
 from rtemo.io.gateways.options import RtpOptions
+from rtemo.io.gateways.opus import OpusDecoder
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.rtp_party import Placed, RtpParty
 
@@ -44,7 +45,7 @@ class RtpLine(Connection):
 
 
 class RtpSource(Gateway):
-    """Calls as RTP over UDP: PCMU, PCMA and L16.
+    """Calls as RTP over UDP: PCMU, PCMA, L16 and Opus.
 
     A call begins with the first sender that is believed, and ends when both have said goodbye (RTCP BYE) or nothing has
     come for `idle_s`. Packets are put where they belong by sequence number and timestamp; `reorder_s` is the jitter
@@ -81,6 +82,8 @@ class RtpSource(Gateway):
         """See `Gateway.check`; payload types must be known too."""
         options = self._options
         self._formats = wire.formats(options.payload_types)
+        if any(format.is_coded for format in self._formats.values()):
+            need("av", "telephony", "Opus over RTP")
         if options.first_port and options.first_port + 4 * options.lines > 65_536:
             raise EndpointError(
                 f"{options.lines} lines from port {options.first_port} on go beyond 65535",
@@ -148,15 +151,19 @@ class RtpSource(Gateway):
                 )
             samples = b"" if format.codec is None else wire.samples_of(packet.payload, format)
         except PeerError as error:
-            self.counts.dropped += 1
-            if now_s - line.complained_s > _COMPLAINT_S:
-                line.complained_s = now_s
-                self.counts.broken += 1
-                self.complain(line.peer, error.problem, "dropped")
+            self._misfit(line, error, now_s)
             return
         line.heard_s = now_s
         for placed in line.parties[party].place(packet, format, samples):
             self._deliver(line, party, placed, now_s)
+
+    def _misfit(self, line: RtpLine, error: PeerError, now_s: float) -> None:
+        """Drop a packet that is none, and say so now and then."""
+        self.counts.dropped += 1
+        if now_s - line.complained_s > _COMPLAINT_S:
+            line.complained_s = now_s
+            self.counts.broken += 1
+            self.complain(line.peer, error.problem, "dropped")
 
     def _deliver(self, line: RtpLine, number: int, placed: Placed, now_s: float) -> None:
         party = line.parties[number]
@@ -172,9 +179,18 @@ class RtpSource(Gateway):
         if placed.is_new_sender:
             leg.restart()
             party.clock.restart()
+            party.decoder = None
+        payload = placed.payload
+        if placed.format.is_coded:
+            party.decoder = party.decoder or OpusDecoder()
+            try:
+                payload = party.decoder.decode(placed.number, payload)
+            except PeerError as error:
+                self._misfit(line, error, now_s)
+                return
         width = 2 if placed.format.codec == "s16le" else 1
         rate_hz, now_ns = placed.format.rate_hz, time.time_ns()
-        end_sample = placed.start_sample + len(placed.payload) // width
+        end_sample = placed.start_sample + len(payload) // width
         capture_ns = party.clock.capture_ns(end_sample * 1_000_000_000 // rate_hz, now_ns)
         assert placed.format.codec is not None, "what is no audio is not placed"
         if not leg.take(
@@ -182,7 +198,7 @@ class RtpSource(Gateway):
             placed.start_sample,
             placed.format.codec,
             rate_hz,
-            placed.payload,
+            payload,
             capture_ns,
             now_s,
             now_ns,

@@ -4,6 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 from rtemo.io.gateways.leg import Leg
+from rtemo.io.gateways.opus import OpusDecoder
 from rtemo.io.gateways.rtp_wire import Format, RtpPacket
 from rtemo.io.gateways.sender_clock import SenderClock
 
@@ -37,6 +38,7 @@ class RtpParty:
         is_refused: Whether its stream was not let in.
         waiting: Packets that came meanwhile.
         clock: The sender's time.
+        decoder: Of what the sender codes; None until then.
         heard_s: Monotonic time of the last packet.
     """
 
@@ -45,6 +47,7 @@ class RtpParty:
         self.is_opening = self.is_refused = False
         self.waiting: deque[Placed] = deque(maxlen=_MAX_WAITING)
         self.clock = SenderClock()
+        self.decoder: OpusDecoder | None = None
         self.heard_s = 0.0
         self._ssrc: int | None = None
         self._candidates: dict[int, tuple[RtpPacket, Format]] = {}  # by SSRC, the newest last

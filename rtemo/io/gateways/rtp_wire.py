@@ -9,17 +9,19 @@ import numpy as np
 
 from rtemo.api import ConfigError
 from rtemo.io.audio_wire import RATES_HZ
+from rtemo.io.gateways.opus import RATE_HZ as OPUS_RATE_HZ
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.pcm import SampleType
 
 _HEADER = struct.Struct(">BBHII")
 _RTCP = range(192, 224)  # second byte of RTCP (RFC 5761, 4)
 _BYE = 203
-_FORMAT = re.compile(r"(\d{1,3}) +([\w-]+)/(\d+)(?:/1)?")
+_FORMAT = re.compile(r"(\d{1,3}) +([\w-]+)/(\d+)(?:/([12]))?")
 _CODECS: dict[str, SampleType | None] = {
     "PCMU": "mulaw",
     "PCMA": "alaw",
     "L16": "s16le",
+    "OPUS": "s16le",  # as it is decoded
     "CN": None,
     "TELEPHONE-EVENT": None,
 }
@@ -32,11 +34,13 @@ class Format(NamedTuple):
         name: As in SDP.
         rate_hz: Rate of audio and timestamps.
         codec: Sample type; None for what is no audio (comfort noise, events).
+        is_coded: Whether the samples come out of a decoder, and are no samples yet.
     """
 
     name: str
     rate_hz: int
     codec: SampleType | None
+    is_coded: bool = False
 
 
 STATIC: dict[int, Format] = {
@@ -61,7 +65,7 @@ def formats(dynamic: Iterable[str]) -> dict[int, Format]:
     """Read dynamic payload types, and give them with the static ones.
 
     >>> formats(["96 L16/16000"])[96]
-    Format(name='L16', rate_hz=16000, codec='s16le')
+    Format(name='L16', rate_hz=16000, codec='s16le', is_coded=False)
 
     Raises:
         ConfigError: One is not written as `NUMBER NAME/RATE`, or is not known.
@@ -71,14 +75,19 @@ def formats(dynamic: Iterable[str]) -> dict[int, Format]:
         match = _FORMAT.fullmatch(text.strip())
         if match is None or int(match[1]) > 127 or match[2].upper() not in _CODECS:
             raise ConfigError(
-                f"sources.rtp.payload_types has {text!r}", "write it as '96 L16/16000', with one of PCMU, PCMA, L16, CN"
+                f"sources.rtp.payload_types has {text!r}",
+                "write it as '96 L16/16000', with one of PCMU, PCMA, L16, opus, CN",
             )
-        codec, rate_hz = _CODECS[match[2].upper()], int(match[3])
+        codec, rate_hz, is_opus = _CODECS[match[2].upper()], int(match[3]), match[2].upper() == "OPUS"
+        if is_opus and rate_hz != OPUS_RATE_HZ:
+            raise ConfigError(f"sources.rtp.payload_types has {text!r}", "write Opus as '111 opus/48000/2'")
+        if match[4] == "2" and not is_opus:
+            raise ConfigError(f"sources.rtp.payload_types has {text!r}", "one channel is taken; take out the '/2'")
         if codec is not None and rate_hz not in RATES_HZ:
             raise ConfigError(
                 f"sources.rtp.payload_types has {text!r}", f"use a rate of {', '.join(map(str, RATES_HZ))}"
             )
-        known[int(match[1])] = Format(match[2], rate_hz, codec)
+        known[int(match[1])] = Format(match[2], rate_hz, codec, is_opus)
     return known
 
 
@@ -118,11 +127,13 @@ def decode(data: bytes) -> RtpPacket:
 
 
 def samples_of(payload: bytes, format: Format) -> bytes:
-    """Give the samples as the engine takes them: L16 is big-endian on the wire.
+    """Give the samples as the engine takes them: L16 is big-endian on the wire. What is coded stays as it is.
 
     Raises:
         PeerError: They are no whole samples, none at all, or more than a second.
     """
+    if format.is_coded and payload:
+        return payload
     width = 2 if format.codec == "s16le" else 1
     if not payload or len(payload) % width or len(payload) > width * format.rate_hz:
         raise PeerError(f"sent {len(payload)} bytes of {format.name}/{format.rate_hz} in one packet")

@@ -11,7 +11,9 @@ from rtemo.io.gateways import twilio_wire as wire
 from rtemo.io.gateways.gateway import need
 from rtemo.io.gateways.options import TwilioOptions
 from rtemo.io.gateways.peer import PeerError
+from rtemo.io.gateways.return_sink import ReturnSink
 from rtemo.io.gateways.sender_clock import SenderClock
+from rtemo.io.gateways.twilio_return import TwilioReturn
 from rtemo.io.gateways.web import WebConnection, WebGateway
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class TwilioSource(WebGateway):
         super().__init__(options, options.endpoint, options.reorder_s)
         self._roles = {"inbound": options.inbound_role, "outbound": options.outbound_role}
         self._validator: Any = None
+        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
 
     def check(self) -> Endpoint:
         """See `Gateway.check`; the signature of Twilio must be checkable too."""
@@ -98,6 +101,7 @@ class TwilioSource(WebGateway):
     async def converse(self, connection: WebConnection) -> None:
         """Take one stream from `start` to `stop`."""
         tracks: dict[str, _Track] = {}
+        back: TwilioReturn | None = None
         clock = SenderClock()
         async for text in connection.socket:
             await connection.breathe()
@@ -115,9 +119,26 @@ class TwilioSource(WebGateway):
                 connection.has_call = True
                 if not any(connection.legs.values()):
                     raise PeerError(f"brings call {message.start.call_sid}, of which no party is taken")
+                back = self._open_back(connection, message)
+            elif isinstance(message, wire.Mark):
+                if back is not None:
+                    back.hear(message.mark.name)
             elif isinstance(message, wire.Stop):
                 connection.end_reason = "end"
                 return
+
+    def _open_back(self, connection: WebConnection, message: wire.Start) -> TwilioReturn | None:
+        """Let the inbound party's audio go back, where that is asked for and the stream goes both ways."""
+        if self.sink is None or "inbound" not in connection.legs:
+            return None
+        if len(connection.legs) > 1:
+            self.complain(
+                connection.peer, "has both tracks, so it takes no audio back: use <Connect><Stream>", "left out"
+            )
+            return None
+        back = TwilioReturn(connection, "inbound", message.stream_sid or message.start.stream_sid)
+        self.send_back(message.start.call_sid, back)
+        return back
 
     def _take(
         self, connection: WebConnection, tracks: dict[str, _Track], clock: SenderClock, media: wire.MediaBody

@@ -31,6 +31,7 @@ class StartBody(msgspec.Struct, rename="camel"):
     """Facts of a stream that begins."""
 
     call_sid: _Sid
+    stream_sid: str = ""
     tracks: tuple[str, ...] = ("inbound",)
     media_format: Format = msgspec.field(default_factory=Format)
 
@@ -48,10 +49,11 @@ class Connected(msgspec.Struct, tag_field="event", tag="connected"):
     """The first message."""
 
 
-class Start(msgspec.Struct, tag_field="event", tag="start"):
+class Start(msgspec.Struct, tag_field="event", tag="start", rename="camel"):
     """A stream begins."""
 
     start: StartBody
+    stream_sid: str = ""
 
 
 class Media(msgspec.Struct, tag_field="event", tag="media"):
@@ -60,22 +62,35 @@ class Media(msgspec.Struct, tag_field="event", tag="media"):
     media: MediaBody
 
 
+class MarkBody(msgspec.Struct):
+    """Name of a mark."""
+
+    name: str = ""
+
+
+class Mark(msgspec.Struct, tag_field="event", tag="mark"):
+    """All audio that was sent back before a mark of ours has been played, or thrown away by `clear`."""
+
+    mark: MarkBody = msgspec.field(default_factory=MarkBody)
+
+
 class Stop(msgspec.Struct, tag_field="event", tag="stop"):
     """The stream is over."""
 
 
 class Other(msgspec.Struct):
-    """A message that says nothing about audio: `dtmf` (whose digits may be a card's number), `mark`, and new ones."""
+    """A message that says nothing about audio: `dtmf` (whose digits may be a card's number), and new ones."""
 
     event: str
 
 
-Message = Connected | Start | Media | Stop | Other
+Message = Connected | Start | Media | Mark | Stop | Other
 
-_decode = msgspec.json.Decoder(Connected | Start | Media | Stop, strict=False).decode
+_decode = msgspec.json.Decoder(Connected | Start | Media | Mark | Stop, strict=False).decode
 _decode_other = msgspec.json.Decoder(Other).decode
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_KNOWN = ("connected", "start", "media", "stop")
+_KNOWN = ("connected", "start", "media", "mark", "stop")
+_encode = msgspec.json.Encoder().encode
 
 
 def decode(text: str | bytes) -> Message:
@@ -119,3 +134,22 @@ def check_start(start: StartBody) -> tuple[str, ...]:
     if not tracks:
         raise PeerError(f"announces no track of {', '.join(TRACKS)}")
     return tracks
+
+
+def media(stream_sid: str, payload: bytes) -> str:
+    r"""Write audio that is to be played, mu-law of 8 kHz.
+
+    >>> media("MZ1", b"\xff")
+    '{"event":"media","streamSid":"MZ1","media":{"payload":"/w=="}}'
+    """
+    return _encode({"event": "media", "streamSid": stream_sid, "media": {"payload": payload}}).decode()
+
+
+def mark(stream_sid: str, name: str) -> str:
+    """Write a mark, which comes back when what was sent before it has been played."""
+    return _encode({"event": "mark", "streamSid": stream_sid, "mark": {"name": name}}).decode()
+
+
+def clear(stream_sid: str) -> str:
+    """Write that what has not been played is to be thrown away."""
+    return _encode({"event": "clear", "streamSid": stream_sid}).decode()

@@ -41,6 +41,17 @@ class WebConnection(Connection):
         text = reason.encode()[:120].decode("utf-8", "ignore")
         await self.socket.close(_POLICY if is_broken else _NORMAL, text)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """See `Connection.waiting_bytes`."""
+        return self.socket.transport.get_write_buffer_size()
+
+    def post(self, message: str | bytes) -> None:
+        """Send a text or binary message; see `Connection.post`."""
+        from websockets.asyncio.server import broadcast
+
+        broadcast((self.socket,), message)
+
     def cut_off(self) -> None:
         """Close it without a word; see `Connection.cut_off`."""
         self.socket.transport.abort()

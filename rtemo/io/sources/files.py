@@ -51,6 +51,8 @@ class FileTrack(msgspec.Struct, frozen=True, kw_only=True):
     """By the header; `truncation` tells when there was less."""
     unheard: frozenset[int] = frozenset()
     """Channels of the file that the policy does not let in."""
+    is_estimate: bool = False
+    """Whether the file has one channel, and its parties were told apart by their voices."""
 
     @property
     def heard_channels(self) -> int:
@@ -93,6 +95,8 @@ class FilesSource:
         roles: Who speaks on each channel, where known.
         leave_out: Folder that is not searched, since results are written there.
         check: Called with every file that was opened, to refuse it by an `AudioInputError`.
+        part: Called with a file of one channel before it is played; gives one that has a channel for each of two
+            parties, and takes the time that this takes.
         on_failure: Called for every file that fails, on the source's thread or on that which calls `look`.
         on_remark: Called likewise with one sentence for every file that is read although something about it is odd.
         clock_ns: Monotonic time in ns, for live sessions.
@@ -114,6 +118,7 @@ class FilesSource:
         roles: Sequence[str] = (),
         leave_out: Path | None = None,
         check: Callable[[AudioFile], object] | None = None,
+        part: Callable[[AudioFile], AudioFile] | None = None,
         on_failure: Callable[[FileFailure], None] | None = None,
         on_remark: Callable[[str], None] | None = None,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
@@ -126,6 +131,7 @@ class FilesSource:
         self._roles = tuple(roles)
         self._leave_out = leave_out
         self._check = check
+        self._part = part
         self._on_failure = on_failure
         self._on_remark = on_remark
         self._piped: bytes | None = None
@@ -138,6 +144,7 @@ class FilesSource:
         self._calls: set[str] = set()
         self._next: AudioFile | None = None
         self._next_call = ""
+        self._is_estimate = False
         self._playing: list[Playback] = []
         self._leaving: list[StreamWriter] = []  # written to the end, but still being worked off
         self._refused_with = -1
@@ -188,7 +195,8 @@ class FilesSource:
                 self._on_remark(f"{_named(path)} {audio.remark}")
             self._durations_s[path] = audio.duration_s
             call = self._unique_call(path)
-            waiting.append(WaitingFile(path=path, call=call, channels=audio.channels, duration_s=audio.duration_s))
+            channels = 2 if self._part is not None and audio.channels == 1 else audio.channels
+            waiting.append(WaitingFile(path=path, call=call, channels=channels, duration_s=audio.duration_s))
         self._queue = waiting[::-1]
         return tuple(waiting)
 
@@ -237,8 +245,10 @@ class FilesSource:
                 return False
             waiting = self._queue.pop()
             try:
-                self._next = self._open(waiting.path)
-            except AudioInputError as error:  # gone or changed since its header was read
+                audio = self._open(waiting.path)
+                self._is_estimate = self._part is not None and audio.channels == 1
+                self._next = audio if self._part is None else self._part(audio)
+            except RtemoError as error:  # gone or changed since its header was read, or not to be parted
                 self._durations_s.pop(waiting.path, None)
                 self._fail(waiting.path, error)
                 return True
@@ -250,7 +260,15 @@ class FilesSource:
         if held and (held == self._refused_with or held + audio.channels > self._parallel):
             return False
         try:
-            playback = Playback(audio, self._desk, self._next_call, self._channel_names, self._roles, self._clock_ns)
+            playback = Playback(
+                audio,
+                self._desk,
+                self._next_call,
+                self._channel_names,
+                self._roles,
+                self._clock_ns,
+                is_estimate=self._is_estimate,
+            )
         except CapacityError as error:
             if held:
                 self._refused_with = held  # room comes when one of ours has left
@@ -273,6 +291,7 @@ class FilesSource:
                 sample_rate_hz=audio.sample_rate_hz,
                 duration_s=audio.duration_s,
                 unheard=playback.unheard,
+                is_estimate=self._is_estimate,
             )
         self._playing.append(playback)
         return True

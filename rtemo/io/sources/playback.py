@@ -37,6 +37,7 @@ class Playback:
         channel_names: Names of the channels; "0", "1" … for those not named.
         roles: Who speaks on each channel, where known.
         clock_ns: Monotonic time in ns.
+        is_estimate: Whether its channels were made of one, by the voices.
 
     Raises:
         CapacityError: The engine has no room for all channels; none is left open.
@@ -52,6 +53,8 @@ class Playback:
         channel_names: Sequence[str] = (),
         roles: Sequence[str] = (),
         clock_ns: Callable[[], int] = time.perf_counter_ns,
+        *,
+        is_estimate: bool = False,
     ) -> None:
         self.audio = audio
         self.is_done = False
@@ -74,7 +77,11 @@ class Playback:
                 name = channel_names[channel] if channel < len(channel_names) else str(channel)
                 role = roles[channel] if channel < len(roles) else ""
                 try:
-                    self.writers.append(desk.open_stream(call, name, source=source, role=role, prefill_s=prefill_s))
+                    self.writers.append(
+                        desk.open_stream(
+                            call, name, source=source, role=role, prefill_s=prefill_s, is_estimate=is_estimate
+                        )
+                    )
                 except PolicyError as refused:  # the other channels are other people
                     self.writers.append(_Unheard(call, name))
                     refusals.append((name, refused))

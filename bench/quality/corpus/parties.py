@@ -1,0 +1,132 @@
+"""How well two people in one channel are told apart by their voices, against recordings that tell who speaks.
+
+    python -m bench.quality.corpus.parties --data D [--call FILE] [--minutes 40] [--split dev]
+
+D holds the manifests `emotion` and `clean`: clips of two speakers of a corpus are strung to dialogues and sent through
+a telephone. `--call` is a recording with a channel for each party, which is mixed to one (D/calls/two_party_8khz.flac
+unless said); who speaks is found on each channel by itself. Everything is in shares of the speech of one party alone,
+a quarter of a second around every edge left out.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+import rtemo  # noqa: F401 - what it switches off must be off before models are loaded
+from bench.quality.corpus.strung import RATE_HZ, string_recordings
+from bench.quality.vad.corpus import telephone
+from rtemo.corpus.diarisation import Piece
+from rtemo.corpus.models import CorpusModels
+from rtemo.corpus.parties import PartyFinder
+from rtemo.dsp.resample import resample
+
+FRAME_SAMPLES = 160
+COLLAR_FRAMES = 25
+MARGINS = (0.0, 0.01, 0.02, 0.04, 0.08)
+
+Tracks = NDArray[np.bool_]
+"""Whether each of two parties speaks, bool [2, frames] of 10 ms."""
+
+
+class Shares(NamedTuple):
+    """Of the speech of one party alone: on its channel, on the other's, on neither; and of all speech: both at once."""
+
+    right: float
+    wrong: float
+    neither: float
+    both: float
+
+
+def tracks_of(stretches: list[tuple[int, int, int]], length: int) -> Tracks:
+    """Mark where each party speaks, of (first sample, one behind the last, party)."""
+    found = np.zeros((2, length // FRAME_SAMPLES + 1), bool)
+    for start, end, party in stretches:
+        found[party, start // FRAME_SAMPLES : end // FRAME_SAMPLES] = True
+    return found
+
+
+def shares(truth: Tracks, pieces: list[Piece]) -> Shares:
+    """Score pieces, with the parties matched to who they are most."""
+    said = tracks_of([tuple(piece) for piece in pieces], truth.shape[1] * FRAME_SAMPLES - 1)
+    counts = np.ones(truth.shape[1], bool)
+    for track in truth:
+        for edge in np.flatnonzero(np.diff(track.astype(np.int8))):
+            counts[max(0, edge - COLLAR_FRAMES + 1) : edge + COLLAR_FRAMES + 1] = False
+    alone = counts & (truth[0] ^ truth[1])
+    total = max(int(alone.sum()), 1)
+    right = [
+        sum(int((alone & truth[party] & track).sum()) for party, track in enumerate(one)) for one in (said, said[::-1])
+    ]
+    wrong = min(right)
+    spoken = max(int(truth.any(axis=0).sum()), 1)
+    return Shares(
+        max(right) / total, wrong / total, 1.0 - (max(right) + wrong) / total, int(truth.all(axis=0).sum()) / spoken
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--call", type=Path, default=None)
+    parser.add_argument("--minutes", type=float, default=40.0)
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--seed", type=int, default=11)
+    options = parser.parse_args()
+    models = CorpusModels()
+    cases: list[tuple[str, NDArray[np.float32], Tracks]] = []
+    for one in string_recordings(options.data, options.split, options.minutes, options.seed, count_speakers=2):
+        names = sorted({span.speaker for span in one.spans})
+        spans = [(span.start, span.end, names.index(span.speaker)) for span in one.spans]
+        cases.append((one.name, telephone(one.samples), tracks_of(spans, len(one.samples))))
+    call = options.call or options.data / "calls" / "two_party_8khz.flac"
+    sound, rate_hz = soundfile.read(call, dtype="float32", always_2d=True)
+    parties = [resample(np.ascontiguousarray(sound[:, channel]), rate_hz, RATE_HZ) for channel in range(2)]
+    found = [models.finder.find(party, 0.3) for party in parties]
+    spans = [(one.start, one.end, party) for party, stretches in enumerate(found) for one in stretches]
+    cases.append(
+        (f"the call {call.stem}", np.float32(0.5) * (parties[0] + parties[1]), tracks_of(spans, len(parties[0])))
+    )
+    print(
+        "| recording | s | least margin | right | on the other's | on neither | both at once | cost, % of real time |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    sums: dict[float, list[Shares]] = {margin: [] for margin in MARGINS}
+    for name, samples, truth in cases:
+        duration_s = len(samples) / RATE_HZ
+        for margin in MARGINS:
+            finder = PartyFinder(models.finder, models.embedder, margin)
+            start_s = time.process_time()
+            told = finder.tell(samples)
+            cost = (time.process_time() - start_s) / duration_s
+            said = shares(truth, told.pieces)
+            if name.startswith("the call"):
+                print(_row(name, duration_s, margin, said, cost), flush=True)
+            else:
+                sums[margin].append(said)
+    for margin, scores in sums.items():
+        if scores:
+            mean = Shares(*np.mean(scores, axis=0).tolist())
+            worst = max(score.wrong for score in scores)
+            print(
+                _row(
+                    f"{len(scores)} dialogues, worst {worst:.1%} wrong",
+                    sum(len(c[1]) for c in cases[:-1]) / RATE_HZ,
+                    margin,
+                    mean,
+                    0.0,
+                )
+            )
+
+
+def _row(name: str, duration_s: float, margin: float, said: Shares, cost: float) -> str:
+    parts = " | ".join(f"{value:.1%}" for value in said)
+    return f"| {name} | {duration_s:.0f} | {margin:g} | {parts} | {f'{cost:.1%}' if cost else ''} |"
+
+
+if __name__ == "__main__":
+    main()
