@@ -45,7 +45,7 @@ def frame(text: str) -> bytes:
     return head + bytes(4) + data
 
 
-def send(calls: int, duration_s: float) -> None:
+def send(calls: int, duration_s: float, is_first: bool) -> None:
     """Send all calls; prints how late each chunk was sent, as percentiles in ms, and the processor time it took."""
     from websockets.sync.client import connect
 
@@ -58,7 +58,8 @@ def send(calls: int, duration_s: float) -> None:
         peers[-1].socket.sendall(frame(json.dumps({"event": "start", "start": start})))
     late_s = np.zeros(count_chunks * calls)
     with contextlib.suppress(OSError, AttributeError):  # calls from elsewhere do not wait for this machine's programs
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
+        if is_first:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
     begin_s, busy_s = time.monotonic() + 0.1, time.process_time()
     for slot in range(count_chunks + calls):  # calls begin one after the other
         for number in range(max(0, slot - count_chunks + 1), min(calls, slot + 1)):
@@ -112,22 +113,32 @@ def report(path: Path, calls: int, duration_s: float) -> None:
         print(f"{kind:<14} {len(ages):>6} events, age p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms")
 
 
-def thread_times_s(pid: int) -> dict[str, float]:
-    """Give the processor time of every thread of a process, by its number, where the system tells it."""
+def thread_times_s(pid: int) -> dict[str, tuple[float, float]]:
+    """Give the processor time of every thread of a process, by its number: all of it, and in the system."""
     tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
     times_s = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         name, _, rest = (task / "stat").read_text().rpartition(")")
         fields = rest.split()
-        times_s[f"{task.name} {name.partition('(')[2]}"] = (int(fields[11]) + int(fields[12])) * tick_s
+        times_s[f"{task.name} {name.partition('(')[2]}"] = (
+            (int(fields[11]) + int(fields[12])) * tick_s,
+            int(fields[12]) * tick_s,
+        )
     return times_s
 
 
-def tell_threads(before_s: dict[str, float], after_s: dict[str, float], wall_s: float) -> None:
+def tell_threads(
+    before_s: dict[str, tuple[float, float]], after_s: dict[str, tuple[float, float]], wall_s: float
+) -> None:
     """Print what each thread took of a core."""
-    shares = {name: (spent_s - before_s.get(name, 0.0)) / wall_s for name, spent_s in after_s.items()}
-    busy = sorted(((share, name) for name, share in shares.items() if share > 0.005), reverse=True)
-    print(f"server: {sum(shares.values()):.0%} of a core:", ", ".join(f"{name} {share:.1%}" for share, name in busy))
+    shares = []
+    for name, (spent_s, in_system_s) in after_s.items():
+        was_s, was_in_system_s = before_s.get(name, (0.0, 0.0))
+        shares.append(((spent_s - was_s) / wall_s, (in_system_s - was_in_system_s) / wall_s, name))
+    parts = [
+        f"{name} {share:.1%} ({system:.1%} system)" for share, system, name in sorted(shares)[::-1] if share > 0.005
+    ]
+    print(f"server: {sum(share for share, _, _ in shares):.0%} of a core:", ", ".join(parts))
 
 
 def main() -> None:
@@ -135,10 +146,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=50)
     parser.add_argument("--duration", type=float, default=60.0, help="seconds")
     parser.add_argument("--chain", default="", help="plugins with commas; the usual chain when empty")
+    parser.add_argument("--ordinary", action="store_true", help="neither end goes before other programs")
     parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.send:
-        send(options.calls, options.duration)
+        send(options.calls, options.duration, not options.ordinary)
         return
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "events.jsonl"
@@ -147,6 +159,8 @@ def main() -> None:
         command += ["--set", "sources.twilio.unsigned=true", "--set", f"sources.twilio.endpoint=tcp://127.0.0.1:{PORT}"]
         if options.chain:
             command += ["--set", f"chain={json.dumps(options.chain.split(','))}"]
+        if options.ordinary:
+            command += ["--set", "engine.realtime=false"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
             assert server.stderr is not None
             for line in server.stderr:
@@ -155,7 +169,8 @@ def main() -> None:
             sender = [sys.executable, "-m", "bench.capacity.telephony", "--send", "--calls", str(options.calls)]
             before_s = thread_times_s(server.pid)
             start_s = time.monotonic()
-            subprocess.run([*sender, "--duration", str(options.duration)], check=True)
+            sender += ["--duration", str(options.duration), *(["--ordinary"] if options.ordinary else [])]
+            subprocess.run(sender, check=True)
             tell_threads(before_s, thread_times_s(server.pid), time.monotonic() - start_s)
             time.sleep(2.0)
             server.send_signal(signal.SIGINT)

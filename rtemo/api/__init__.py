@@ -61,7 +61,7 @@ from rtemo.api.row_parts import RowPart, RowParts
 from rtemo.api.rows import StateTable
 from rtemo.api.seam import check_seam
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
-from rtemo.api.source import Source, StreamDesk, StreamWriter
+from rtemo.api.source import Source, StreamDesk, StreamWriter, TogetherWriter
 from rtemo.api.speech import SentenceHandle, SpeechHandle, SpokenText, SpokenWord, Utterance
 from rtemo.api.stagger import BATCH_ROWS, choose_steps
 from rtemo.api.tools import Tools
@@ -194,6 +194,7 @@ __all__ = [
     "StreamStart",
     "StreamWriter",
     "TensorSpec",
+    "TogetherWriter",
     "Tone",
     "Tools",
     "Transcript",

@@ -1,5 +1,6 @@
 """Source: where audio comes from, and the desk at which it opens streams."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -56,6 +57,30 @@ class StreamWriter(Protocol):
     @property
     def is_closed(self) -> bool:
         """Whether the engine has ended the stream itself; the source should forget it."""
+
+
+class TogetherWriter(StreamWriter, Protocol):
+    """A writer that can write to many live streams in one call, as the engine's own can.
+
+    Each call of a kernel lets others have the interpreter and has to get it back; with a packet of 20 ms of each of a
+    hundred streams that costs more than the work, and the driver waits for it.
+    """
+
+    @staticmethod
+    def write_together(
+        writers: "Sequence[TogetherWriter]",
+        samples: NDArray[np.float32],
+        counts: NDArray[np.int64],
+        capture_ns: NDArray[np.int64],
+    ) -> None:
+        """Append to several live streams of one engine, as `write` does to one.
+
+        Args:
+            writers: n of them, each once.
+            samples: float32 [n, m].
+            counts: int64 [n], how many of the m samples of each row count.
+            capture_ns: int64 [n], UTC ns at which the last of them was captured; 0 means now.
+        """
 
 
 class StreamDesk(Protocol):

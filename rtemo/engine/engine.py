@@ -336,6 +336,7 @@ class Engine:
         block = Block(0, samples, slots, start, flags, chain.marks(n), chain.heard(n), chain.doubts(n))
         for slot in range(n):
             self._ring.append_gap(slot, hop, 0)
+        self._ring.append_rows(slots, samples, np.zeros(n, np.int64), np.zeros(n, np.int64))
         for tick in range(_WARM_TICKS):
             for slot in range(n):
                 self._ring.append(slot, sound[tick * hop : (tick + 1) * hop], 0)

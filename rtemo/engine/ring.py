@@ -83,6 +83,29 @@ class RingRows:
         # Stored by the interpreter after the kernel has returned, so never before the samples it covers.
         self.write[slot] = start + samples.shape[0]
 
+    def append_rows(
+        self,
+        slots: NDArray[np.int64],
+        samples: NDArray[np.float32],
+        counts: NDArray[np.int64],
+        capture_ns: NDArray[np.int64],
+    ) -> None:
+        """Write at the ends of several slots at once, as `append` does. Writer's thread of all of them.
+
+        Args:
+            slots: int64 [n], each once.
+            samples: float32 [n, m].
+            counts: int64 [n], how many of the m samples of each row count.
+            capture_ns: int64 [n], UTC ns of the last of them; 0 when unknown.
+        """
+        start = self.write[slots]
+        end = start + counts
+        self.claim[slots] = end
+        write_rows(
+            self.slab, self.flags, self.capture_ns, slots, start, samples, counts, capture_ns, self.sample_rate_hz
+        )
+        self.write[slots] = end
+
     def append_gap(self, slot: int, gap_samples: int, capture_ns: int) -> None:
         """Write concealed samples in place of lost ones; more than the ring holds is overrun too. Writer's thread."""
         if gap_samples <= 0:
@@ -132,6 +155,27 @@ def write_samples(
         flags[h] = flag
         position += last - first
         capture[h] = hop_capture_ns(capture_ns, end, position + hop - last, sample_rate_hz)
+
+
+@kernel
+def write_rows(
+    slab: Any,
+    flags: Any,
+    capture: Any,
+    slots: Any,
+    starts: Any,
+    samples: Any,
+    counts: Any,
+    capture_ns: Any,
+    sample_rate_hz: Any,
+) -> None:
+    """Write a row of samples into each of several slots; see `write_samples`."""
+    for i in range(slots.shape[0]):
+        s = slots[i]
+        if counts[i] > 0:
+            write_samples(
+                slab[s], flags[s], capture[s], starts[i], samples[i, : counts[i]], capture_ns[i], sample_rate_hz
+            )
 
 
 @kernel

@@ -1,5 +1,7 @@
 """RingWriter: the writing end of a stream's ring, which its source holds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,6 +62,25 @@ class RingWriter:
             self._ring.append(self._stream.slot, np.ascontiguousarray(samples, dtype=np.float32), capture_ns)
             self._bell.ring()
         return int(samples.shape[0])
+
+    @staticmethod
+    def write_together(
+        writers: "Sequence[RingWriter]",
+        samples: NDArray[np.float32],
+        counts: NDArray[np.int64],
+        capture_ns: NDArray[np.int64],
+    ) -> None:
+        """Append to several live streams at once; see `rtemo.api.TogetherWriter`."""
+        ring, rows = writers[0]._ring, [row for row, writer in enumerate(writers) if not writer._stream.is_closed]
+        slots = np.array([writers[row]._stream.slot for row in rows], np.int64)
+        is_open = ring.ended[slots] == 0
+        if len(rows) < len(writers) or not is_open.all():
+            kept = np.array(rows, np.int64)[is_open]
+            slots, samples, counts, capture_ns = slots[is_open], samples[kept], counts[kept], capture_ns[kept]
+        if not capture_ns.all():
+            capture_ns = np.where(capture_ns, capture_ns, writers[0]._clock.utc_ns())
+        ring.append_rows(slots, samples, counts, capture_ns)
+        writers[0]._bell.ring()
 
     def write_gap(self, gap_samples: int) -> None:
         """Append concealed audio in place of lost samples, counted as lost by the source."""

@@ -85,7 +85,8 @@ class Peer:
     """Keeps what comes back on a WebSocket, on a thread of its own."""
 
     def __init__(self, port: int, path: str = "", answer: Callable[["Peer", str], None] | None = None) -> None:
-        self.socket = client.connect(f"ws://127.0.0.1:{port}/{path}", compression=None)
+        self._connect = client.connect(f"ws://127.0.0.1:{port}/{path}", compression=None)
+        self.socket = self._connect.__enter__()
         self.texts: list[str] = []
         self.audio = bytearray()
         self._answer = answer
@@ -263,7 +264,7 @@ def test_asterisk_is_not_sent_more_than_it_can_queue(is_json: bool) -> None:
         sink: Any = made.source.sink  # type: ignore[attr-defined]
         assert wait_until(lambda: sink.wants(facts))
         hand_out(made, {facts: tones(1.2)})
-        assert wait_until(lambda: len(peer.audio) == 640 * 59)  # 20 ms of 16 kHz each; the filter holds none
+        assert wait_until(lambda: len(peer.audio) == 640 * 60)  # 20 ms each; at 16 kHz no filter holds any back
         assert_alike(decode_pcm(bytes(peer.audio), "s16le"), tones(1.2), 16_000, 40.0)
         assert wait_until(lambda: channel.commands == ["GET_STATUS"])
         channel.queue_length = 70

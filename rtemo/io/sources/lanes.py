@@ -1,11 +1,12 @@
 """Lanes: the converters from every rate to the engine's, shared by all streams, and the batch that fills them."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.api import StreamWriter, TogetherWriter
 from rtemo.dsp.resample_rows import RowResampler
 from rtemo.io.pcm import SampleType, decode_pcm
 
@@ -107,6 +108,8 @@ class Packet(NamedTuple):
     payload: memoryview
     capture_ns: int
     deliver: Callable[[NDArray[np.float32], int], None]
+    writer: TogetherWriter | None = None
+    """Where to write straight away, with others; `deliver` otherwise."""
 
 
 class Batch:
@@ -143,6 +146,30 @@ class Batch:
             if may_be_bad:
                 samples = np.stack([packet.lane.clean(row) for packet, row in zip(members, samples, strict=True)])
             out, counts = table.process(np.array([packet.lane.row for packet in members]), samples)
+            if not may_be_bad:
+                members, out, counts = _write_together(members, out, counts)
             for packet, row, count in zip(members, out, counts.tolist(), strict=True):
                 converted = row[:count]
                 packet.deliver(packet.lane.mark(converted) if may_be_bad else converted, packet.capture_ns)
+
+
+def _write_together(
+    members: list[Packet], out: NDArray[np.float32], counts: NDArray[np.int64]
+) -> tuple[list[Packet], NDArray[np.float32], NDArray[np.int64]]:
+    """Write the rows of those whose writers can do so in one call; give the others."""
+    together = [row for row, packet in enumerate(members) if packet.writer is not None]
+    if not together:
+        return members, out, counts
+    writers = [packet.writer for packet in members if packet.writer is not None]
+    captures_ns = np.array([members[row].capture_ns for row in together], np.int64)
+    if len(together) == len(members):
+        writers[0].write_together(writers, out, counts, captures_ns)
+        return [], out[:0], counts[:0]
+    writers[0].write_together(writers, out[together], counts[together], captures_ns)
+    rest = [row for row, packet in enumerate(members) if packet.writer is None]
+    return [members[row] for row in rest], out[rest], counts[rest]
+
+
+def together_writer(writer: StreamWriter, is_live: bool) -> TogetherWriter | None:
+    """Give a writer as one that writes with others; None where it cannot, or a full ring must be waited for."""
+    return cast("TogetherWriter", writer) if is_live and hasattr(writer, "write_together") else None

@@ -13,7 +13,7 @@ from rtemo.api import StreamWriter
 from rtemo.io.allowance import Allowance
 from rtemo.io.audio_wire import AudioPacket
 from rtemo.io.pcm import BYTES_PER_SAMPLE
-from rtemo.io.sources.lanes import Batch, Lanes, Packet
+from rtemo.io.sources.lanes import Batch, Lanes, Packet, together_writer
 
 MAX_HOLE_S = 4.0
 """A jump beyond this is believed only when a second packet follows on it (as RFC 3550, A.1, does)."""
@@ -22,8 +22,7 @@ _COUNTED_JUMP_S = 60.0
 _FILL_PACE = 2.5  # how much faster than real time holes may be filled in the long run: a packet of one sample makes one
 _FILL_BURST_S = 20.0
 _MAX_SKEW_NS = 10_000_000_000  # capture times further off than this come from a clock that is wrong
-_MAX_HELD_PACKETS = 16
-_REMEMBERED_PACKETS = 64  # how far back a repeated packet is known for what it is
+_MAX_HELD_PACKETS, _REMEMBERED_PACKETS = 16, 64  # the second: how far back a repeated packet is known for what it is
 _HALF, _WHOLE = 1 << 31, 1 << 32  # of the sequence numbers
 
 
@@ -97,6 +96,7 @@ class Placement:
         self._lanes = lanes
         self._batch = batch
         self._is_live = is_live
+        self._together = together_writer(writer, is_live)
         self._reorder_s = reorder_s
         self._lane = lanes.admit(rate_hz)
         self._latency_ns = round(self._lane.latency_s * 1e9)
@@ -361,7 +361,7 @@ class Placement:
         if capture_ns:
             is_sane = abs(now_ns - capture_ns) < _MAX_SKEW_NS
             capture_ns = min(capture_ns, now_ns) - self._latency_ns if is_sane else 0
-        self._batch.add(Packet(self._lane, packet.codec, payload, capture_ns, self._deliver))
+        self._batch.add(Packet(self._lane, packet.codec, payload, capture_ns, self._deliver, self._together))
 
     def _deliver(self, samples: NDArray[np.float32], capture_ns: int) -> None:
         if self._spill:
