@@ -59,7 +59,9 @@ def sources(config: "Config", names: list[str]) -> "list[Source]":
     Raises:
         RtemoError: One is unknown, or cannot be made.
     """
-    return cast("list[Source]", _made(config, "sources", names))
+    from rtemo.io.gateways.gateway_process import in_own_process
+
+    return cast("list[Source]", [in_own_process(source) for source in _made(config, "sources", names)])
 
 
 def publishers(config: "Config", names: list[str]) -> "list[Publisher]":

@@ -75,6 +75,11 @@ class Gateway:
         return {} if self.endpoint is None else {self.name: self.endpoint}
 
     @property
+    def options(self) -> GatewayOptions:
+        """Endpoint, times and limits, as given."""
+        return self._common
+
+    @property
     def drain_s(self) -> float:
         """How long calls may go on after `drain`."""
         return self._common.drain_s

@@ -38,6 +38,13 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Meta(ge=0, le=86_400, description="How long calls may go on after SIGTERM before `rtemo serve` stops, in s."),
     ] = 0.0
     max_connections: Annotated[int, Meta(ge=1, le=65_536, description="Connections at once.")] = 1024
+    own_process: Annotated[
+        bool,
+        Meta(
+            description="`rtemo serve` runs it in a process of its own, which holds the engine up less; one that sends "
+            "audio back stays in the engine's."
+        ),
+    ] = True
 
 
 class WebOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
