@@ -174,8 +174,8 @@ class StreamStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     role: str = ""
     analysis: str = "person"
     """`person`, or `timing` when the policy allows no more than to tell speech from silence."""
-    is_estimate: bool = False
-    """Whether it was told apart by its voice from others in one channel: some of their speech may be in it."""
+    is_estimate: bool | msgspec.UnsetType = msgspec.UNSET
+    """True where it was told apart by its voice from others in one channel: some of their speech may be in it."""
 
 
 class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stream_end"):

@@ -87,7 +87,7 @@ class Tally:
         elif isinstance(data, StreamStart):
             self.role = data.role
             self.is_timing = data.analysis == "timing"
-            self.is_estimate = data.is_estimate
+            self.is_estimate = data.is_estimate is True
         elif isinstance(data, StreamEnd):
             self.duration_s = data.duration_s
             self.counters = data.counters

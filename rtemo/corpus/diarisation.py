@@ -112,17 +112,14 @@ def _voices(embedded: Array, stretches: list[list[int]], same_voice: float, coun
     chosen = [parts[index] for index in np.linspace(0, len(parts) - 1, min(len(parts), _MOST_CLUSTERED)).astype(int)]
     sums = np.stack([embedded[part].sum(axis=0) for part in chosen])
     length_s = np.array([len(part) * _STEP_S * len(parts) / len(chosen) for part in chosen])
-    likeness = same_voice
-    while True:
-        labels = clusters(_unit(sums), likeness)
-        seconds = np.bincount(labels, length_s)
-        large = [label for label in range(len(seconds)) if seconds[label] >= _LEAST_SPEAKER_S]
-        if count_voices is None or len(large) >= count_voices or likeness >= _MOST_LIKENESS:
-            break
-        likeness += _LIKENESS_STEP
-    large = large or [int(np.argmax(seconds))]
+    labels = clusters(_unit(sums), same_voice)
+    seconds = np.asarray(np.bincount(labels, length_s), np.float64)
+    large = [label for label in range(len(seconds)) if seconds[label] >= _LEAST_SPEAKER_S]
     if count_voices is not None:
-        large = sorted(large, key=lambda label: -seconds[label])[:count_voices]
+        if len(large) < count_voices:
+            labels, seconds = _most_even(_unit(sums), length_s, same_voice, count_voices)
+        large = np.argsort(-seconds, kind="stable")[:count_voices].tolist()
+    large = large or [int(np.argmax(seconds))]
     voices = _unit(np.stack([sums[labels == label].sum(axis=0) for label in large]))
     for _ in range(_ROUNDS if count_voices is not None else 0):
         nearest = (_unit(sums) @ voices.T).argmax(axis=1)
@@ -130,6 +127,22 @@ def _voices(embedded: Array, stretches: list[list[int]], same_voice: float, coun
             break
         voices = _unit(np.stack([sums[nearest == voice].sum(axis=0) for voice in range(len(voices))]))
     return voices
+
+
+def _most_even(
+    vectors: Array, length_s: NDArray[np.float64], same_voice: float, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Group ever more finely, and give the grouping, with the seconds of each group, whose smallest of so many is most.
+
+    Two alike voices are one group until it is asked for more likeness; beyond that every voice falls to pieces.
+    """
+    found = []
+    for likeness in np.arange(same_voice, _MOST_LIKENESS, _LIKENESS_STEP):
+        labels = clusters(vectors, float(likeness))
+        seconds = np.asarray(np.bincount(labels, length_s), np.float64)
+        found.append((np.sort(seconds)[-count] if len(seconds) >= count else 0.0, labels, seconds))
+    _, labels, seconds = max(found, key=lambda one: one[0])
+    return labels, seconds
 
 
 def clusters(vectors: Array, least_likeness: float) -> NDArray[np.int64]:

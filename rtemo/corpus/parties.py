@@ -22,10 +22,12 @@ class Parties(NamedTuple):
 
     Attributes:
         pieces: Stretches of one voice, in order; speaker 0 is who is heard first. Where nobody is sure, none is.
+        margins: How much nearer each is to its voice than to the other, as a difference of cosines.
         unsure_samples: Speech that is given to neither, since both voices are about as near.
     """
 
     pieces: list[Piece]
+    margins: list[float]
     unsure_samples: int
 
 
@@ -48,13 +50,10 @@ class PartyFinder:
     def tell(self, samples: Array) -> Parties:
         """Tell who speaks when, of a recording, float32 [k] at `RATE_HZ`."""
         found = self._diariser.tell(samples, self._finder.find(samples, self._settings.pause_s))
-        sure = [
-            piece
-            for piece, margin in zip(found.pieces, found.margins, strict=True)
-            if len(found.voices) < COUNT or margin >= self._least_margin
-        ]
-        unsure = sum(piece.end - piece.start for piece in found.pieces) - sum(piece.end - piece.start for piece in sure)
-        return Parties(sure, unsure)
+        told = list(zip(found.pieces, found.margins, strict=True))
+        sure = [one for one in told if len(found.voices) < COUNT or one[1] >= self._least_margin]
+        unsure = sum(piece.end - piece.start for piece, _ in told) - sum(piece.end - piece.start for piece, _ in sure)
+        return Parties([piece for piece, _ in sure], [margin for _, margin in sure], unsure)
 
 
 def channels_of(samples: Array, pieces: list[Piece]) -> Array:

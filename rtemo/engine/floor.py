@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,7 +90,7 @@ class Floor:
         self._ring.clear(slot)
         self._intake.clear(slot, prefill_samples, drain_hops)
         stream = Stream(call, channel, slot, source, role, analysis, number)
-        start = StreamStart(source=source, role=role, analysis=analysis, is_estimate=is_estimate)
+        start = StreamStart(source=source, role=role, analysis=analysis, is_estimate=is_estimate or msgspec.UNSET)
         self._outbox.post(stream, "engine", start, 0, 0)
         self._lobby.append(stream)
         return stream

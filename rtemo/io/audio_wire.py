@@ -6,6 +6,7 @@ little-endian; see docs/wire.md for the header byte by byte.
 
 import re
 import struct
+from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -51,6 +52,7 @@ class AudioPacket(NamedTuple):
         capture_ns: UTC in ns when the last sample was captured; 0 when unknown.
         count_samples: Samples in the packet.
         payload: The samples.
+        decode: Makes samples of the payload, where it is coded; called once, in the order of the packets.
     """
 
     names: bytes
@@ -61,6 +63,7 @@ class AudioPacket(NamedTuple):
     capture_ns: int
     count_samples: int
     payload: memoryview
+    decode: Callable[[memoryview], bytes] | None = None
 
 
 def stream_names(call: str, channel: str) -> bytes:

@@ -130,7 +130,7 @@ def _phrase(data: Payload) -> str:
         case StreamStart():
             source = f" from {clean(data.source)}" if data.source else ""
             analysis = "timing only" if data.analysis == "timing" else ""
-            parting = "told apart by the voice: an estimate" if data.is_estimate else ""
+            parting = "told apart by the voice: an estimate" if data.is_estimate is True else ""
             facts = ", ".join(filter(None, (clean(data.role), analysis, parting)))
             return f"stream opens{source}{f' ({facts})' if facts else ''}"
         case StreamEnd():

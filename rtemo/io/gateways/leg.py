@@ -1,5 +1,7 @@
 """Leg: one party of a call, from a protocol's packets to a stream of the engine."""
 
+from collections.abc import Callable
+
 from rtemo.api import SourceState, StreamWriter
 from rtemo.io.allowance import Allowance
 from rtemo.io.audio_wire import MAX_PACKET_S, AudioPacket
@@ -73,6 +75,7 @@ class Leg:
         capture_ns: int,
         now_s: float,
         now_ns: int,
+        coded: tuple[int, Callable[[memoryview], bytes]] | None = None,
     ) -> bool:
         """Take one packet; False when it was dropped as surplus.
 
@@ -81,14 +84,15 @@ class Leg:
             start_sample: Position of its first sample on this connection.
             codec: Sample type.
             rate_hz: Sample rate.
-            payload: Whole samples, no more than a second of them.
+            payload: Whole samples, no more than a second of them; or what they are made of.
             capture_ns: UTC in ns of its last sample; 0 when unknown.
             now_s: Monotonic time.
             now_ns: UTC.
+            coded: How many samples a coded payload holds, and what decodes it when its turn has come.
         """
         if self._is_over:
             return True  # ended by the engine, or taken to its end by another connection
-        count_samples = len(payload) // BYTES_PER_SAMPLE[codec]
+        count_samples, decode = (len(payload) // BYTES_PER_SAMPLE[codec], None) if coded is None else coded
         if not 0 < count_samples <= rate_hz * MAX_PACKET_S:
             return True
         if not self._allowance.take(now_s, count_samples / rate_hz):
@@ -106,7 +110,7 @@ class Leg:
         self._audio_s, self._has_audio = now_s, True
         view = memoryview(payload)
         self._placement.take(
-            AudioPacket(b"", codec, rate_hz, sequence % _WHOLE, start_sample, capture_ns, count_samples, view),
+            AudioPacket(b"", codec, rate_hz, sequence % _WHOLE, start_sample, capture_ns, count_samples, view, decode),
             now_s,
             now_ns,
         )

@@ -1,21 +1,38 @@
 """OpusDecoder: Opus packets (RFC 6716) of one sender to samples, by libopus in FFmpeg's libraries (PyAV)."""
 
-from collections import deque
-
 from rtemo.io.gateways.peer import PeerError
 
 RATE_HZ = 48_000
 """What RTP counts Opus in, whatever was encoded (RFC 7587, 4.1), and what it is decoded to."""
 
-_REMEMBERED = 64
-_MOST_BYTES = 1_500 * 6  # the longest packet is 120 ms
+_PER_MS = RATE_HZ // 1000
+_SILK, _HYBRID, _CELT = (10, 20, 40, 60), (10, 20), (2.5, 5, 10, 20)
+_MOST_SAMPLES = 120 * _PER_MS
+
+
+def count_samples(packet: bytes) -> int:
+    """Tell by its first bytes how many samples a packet holds (RFC 6716, 3.1), at `RATE_HZ`.
+
+    >>> count_samples(bytes([0x78])), count_samples(bytes([0x7B, 3]))
+    (960, 2880)
+
+    Raises:
+        PeerError: It is no Opus packet.
+    """
+    if packet:
+        config, code = packet[0] >> 3, packet[0] & 3
+        frame_ms = _SILK[config & 3] if config < 12 else _HYBRID[config & 1] if config < 16 else _CELT[config & 3]
+        count = 1 if code == 0 else 2 if code < 3 else packet[1] & 63 if len(packet) > 1 else 0
+        samples = int(count * frame_ms * _PER_MS)
+        if 0 < samples <= _MOST_SAMPLES:
+            return samples
+    raise PeerError(f"sent {len(packet)} bytes that are no Opus packet")
 
 
 class OpusDecoder:
-    """Decodes one channel; stereo is mixed down.
+    """Decodes one channel; stereo is mixed down. Packets must come in order, and each once.
 
-    What is lost stays a hole, as with every codec here: nothing that was not said is made up to be analysed. A packet
-    that was overtaken on the way is decoded all the same; where it joins its neighbours there is a small fault then.
+    What is lost stays a hole, as with every codec here: nothing that was not said is made up to be analysed.
 
     Raises:
         ImportError: PyAV is not installed.
@@ -28,21 +45,17 @@ class OpusDecoder:
         self._context = av.CodecContext.create("libopus", "r")
         self._context.sample_rate = RATE_HZ
         self._context.layout = "mono"
-        self._decoded: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def decode(self, number: int, packet: bytes) -> bytes:
-        """Decode the packet of that number to 16-bit samples; nothing when it was decoded before.
+    def decode(self, packet: bytes) -> bytes:
+        """Decode a packet to as many 16-bit samples as `count_samples` says.
 
         Raises:
             PeerError: It is no Opus.
         """
-        if number in self._decoded:
-            return b""
-        if len(packet) > _MOST_BYTES:
-            raise PeerError(f"sent {len(packet)} bytes of Opus in one packet")
         try:
             frames = self._context.decode(self._av.Packet(packet))
         except self._av.error.FFmpegError:
             raise PeerError(f"sent {len(packet)} bytes that are no Opus packet") from None
-        self._decoded.append(number)
-        return b"".join(frame.to_ndarray().tobytes() for frame in frames)
+        samples = b"".join(frame.to_ndarray().tobytes() for frame in frames)
+        count_bytes = 2 * count_samples(packet)
+        return samples[:count_bytes].ljust(count_bytes, b"\0")

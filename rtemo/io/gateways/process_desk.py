@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rtemo.api
-from rtemo.api import Payload, RtemoError, StreamFormat
+from rtemo.api import Fault, Payload, RtemoError, SourceState, StreamFormat
 from rtemo.io.gateways import process_wire as wire
 from rtemo.io.gateways.gateway import Gateway
 
@@ -132,7 +132,7 @@ class ProcessDesk:
 
     def tell(self, number: int, data: Payload) -> None:
         """Hand an event on."""
-        if isinstance(data, wire.Fault | wire.SourceState):
+        if isinstance(data, Fault | SourceState):
             self.items.append(wire.Report(number, data))
 
     def forget(self, writer: ProcessWriter) -> None:

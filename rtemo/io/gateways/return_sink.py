@@ -84,7 +84,7 @@ class ReturnSink:
             for members in groups.values():
                 self._convert(block, members)
         if self._outgoing and block.is_last.any():
-            for row in np.flatnonzero(block.is_last):
+            for row in np.flatnonzero(block.is_last).tolist():
                 self._end(block.streams[row])
 
     def tick(self) -> None:

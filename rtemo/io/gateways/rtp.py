@@ -14,7 +14,7 @@ from rtemo.io.gateways import rtp_wire as wire
 from rtemo.io.gateways.connection import Connection
 from rtemo.io.gateways.gateway import Gateway, need
 from rtemo.io.gateways.options import RtpOptions
-from rtemo.io.gateways.opus import OpusDecoder
+from rtemo.io.gateways.opus import OpusDecoder, count_samples
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.rtp_party import Placed, RtpParty
 
@@ -180,17 +180,13 @@ class RtpSource(Gateway):
             leg.restart()
             party.clock.restart()
             party.decoder = None
-        payload = placed.payload
+        payload, coded = placed.payload, None
         if placed.format.is_coded:
-            party.decoder = party.decoder or OpusDecoder()
-            try:
-                payload = party.decoder.decode(placed.number, payload)
-            except PeerError as error:
-                self._misfit(line, error, now_s)
-                return
+            decoder = party.decoder = party.decoder or OpusDecoder()
+            coded = count_samples(payload), partial(self._decode, line, decoder)
         width = 2 if placed.format.codec == "s16le" else 1
         rate_hz, now_ns = placed.format.rate_hz, time.time_ns()
-        end_sample = placed.start_sample + len(payload) // width
+        end_sample = placed.start_sample + (len(payload) // width if coded is None else coded[0])
         capture_ns = party.clock.capture_ns(end_sample * 1_000_000_000 // rate_hz, now_ns)
         assert placed.format.codec is not None, "what is no audio is not placed"
         if not leg.take(
@@ -202,8 +198,17 @@ class RtpSource(Gateway):
             capture_ns,
             now_s,
             now_ns,
+            coded,
         ):
             self.drop(line)
+
+    def _decode(self, line: RtpLine, decoder: OpusDecoder, packet: memoryview) -> bytes:
+        """Decode a packet whose turn has come; silence where it is none."""
+        try:
+            return decoder.decode(bytes(packet))
+        except PeerError as error:
+            self._misfit(line, error, time.monotonic())
+            return bytes(2 * count_samples(bytes(packet)))
 
     def _begin(self, line: RtpLine, number: int) -> None:
         """Open the stream of a party that is heard for the first time."""

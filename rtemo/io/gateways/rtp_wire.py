@@ -10,6 +10,7 @@ import numpy as np
 from rtemo.api import ConfigError
 from rtemo.io.audio_wire import RATES_HZ
 from rtemo.io.gateways.opus import RATE_HZ as OPUS_RATE_HZ
+from rtemo.io.gateways.opus import count_samples
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.pcm import SampleType
 
@@ -132,7 +133,8 @@ def samples_of(payload: bytes, format: Format) -> bytes:
     Raises:
         PeerError: They are no whole samples, none at all, or more than a second.
     """
-    if format.is_coded and payload:
+    if format.is_coded:
+        count_samples(payload)
         return payload
     width = 2 if format.codec == "s16le" else 1
     if not payload or len(payload) % width or len(payload) > width * format.rate_hz:

@@ -350,7 +350,7 @@ class Placement:
             self._pour()
 
     def _write(self, packet: AudioPacket, ahead: int, now_ns: int, skip_samples: int = 0) -> None:
-        payload = packet.payload
+        payload = packet.payload if packet.decode is None else memoryview(packet.decode(packet.payload))
         self._placed[packet.sequence % _REMEMBERED_PACKETS] = _identity(packet)
         if skip_samples:
             payload = payload[skip_samples * BYTES_PER_SAMPLE[packet.codec] :]

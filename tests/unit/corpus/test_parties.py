@@ -60,7 +60,7 @@ def test_a_third_voice_that_says_little_is_no_party():
 
 
 def test_two_voices_that_are_nearly_alike_are_told_apart_since_there_are_two():
-    sound, stretches = turns((8, 300), (8, 400), (8, 300), (8, 400))
+    sound, stretches = turns((8, 300), (8, 470), (8, 300), (8, 470))
     assert len(Diariser(ByPitch(), 0.6).tell(sound, stretches).voices) == 1
     told = PartyFinder(Known(stretches), ByPitch()).tell(sound)
     assert [piece.speaker for piece in told.pieces] == [0, 1, 0, 1]

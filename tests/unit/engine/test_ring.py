@@ -346,3 +346,21 @@ def test_slots_of_one_block_do_not_mix(seed: int, hops: int) -> None:
         assert np.array_equal(samples, audio[slots, hop * HOP : (hop + 1) * HOP])
         assert (start == hop * HOP).all()
         assert not flags.any()
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 400), min_size=3, max_size=3), min_size=1, max_size=8), st.integers(0, 9))
+def test_rows_written_together_are_as_if_written_one_by_one(turns: list[list[int]], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    together, alone = (RingRows(4, 8, 160) for _ in range(2))
+    slots = np.array([2, 0, 3])
+    for turn, sizes in enumerate(turns):
+        samples = random.uniform(-1.2, 1.2, (3, 400)).astype(np.float32)
+        samples[random.random(samples.shape) < 0.01] = np.nan
+        captures = np.array([0, 1_000_000_000 + 10_000_000 * turn, 7])
+        together.append_rows(slots, samples, np.array(sizes), captures)
+        for row, slot in enumerate(slots.tolist()):
+            if sizes[row]:
+                alone.append(slot, samples[row, : sizes[row]], int(captures[row]))
+    for name in ("slab", "flags", "capture_ns", "write", "claim"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
