@@ -114,9 +114,11 @@ def report(path: Path, calls: int, duration_s: float) -> None:
 
 
 def thread_times_s(pid: int) -> dict[str, tuple[float, float]]:
-    """Give the processor time of every thread of a process, by its number: all of it, and in the system."""
+    """Give the processor time of every thread of a process and its children: all of it, and in the system."""
     tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
     times_s = {}
+    for child in " ".join(file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")).split():
+        times_s |= {f"process {name}": spent_s for name, spent_s in thread_times_s(int(child)).items()}
     for task in Path(f"/proc/{pid}/task").iterdir():
         name, _, rest = (task / "stat").read_text().rpartition(")")
         fields = rest.split()

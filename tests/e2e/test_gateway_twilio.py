@@ -121,7 +121,7 @@ def test_audio_carries_the_time_at_which_it_was_spoken_through_a_burst() -> None
         caller.stop()
         writer = made.ended("CA1", "inbound")
     spoken_s = [(capture_ns - began_ns) * 1e-9 for _, capture_ns in writer.captures if capture_ns]
-    assert spoken_s[-1] - spoken_s[0] == pytest.approx(14 * 0.02, abs=0.005)
+    assert spoken_s[-1] - spoken_s[0] == pytest.approx(14 * 0.02, abs=0.012)  # a turn
 
 
 def test_frames_of_any_size_without_numbers_are_taken() -> None:

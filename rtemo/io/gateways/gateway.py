@@ -151,7 +151,7 @@ class Gateway:
             self._watched_s = now_s
             self.legs.watch()
             self.watch(now_s)
-        return _TURN_S if len(self.legs) else _IDLE_TURN_S
+        return _TURN_S if len(self.legs) or self._connections else _IDLE_TURN_S
 
     async def _turn(self) -> None:
         if self._returns is not None:
