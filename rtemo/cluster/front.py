@@ -200,7 +200,14 @@ class _NoDesk:
     is_live = True
 
     def open_stream(
-        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+        self,
+        call: str,
+        channel: str,
+        *,
+        source: str = "",
+        role: str = "",
+        prefill_s: float = 0.0,
+        is_estimate: bool = False,
     ) -> StreamWriter:
         """Refuse: streams are the workers'."""
         raise NotImplementedError

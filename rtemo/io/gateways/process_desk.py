@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 from numpy.typing import NDArray
 
-import rtemo.api
+from rtemo import api
 from rtemo.api import Fault, Payload, RtemoError, SourceState, StreamFormat
 from rtemo.io.gateways import process_wire as wire
 from rtemo.io.gateways.gateway import Gateway
@@ -156,7 +156,7 @@ class ProcessDesk:
 
 def error_of(name: str, problem: str, mend: str) -> RtemoError:
     """Make an error of the other process again."""
-    kind = getattr(rtemo.api, name, RtemoError)
+    kind = getattr(api, name, RtemoError)
     is_ours = isinstance(kind, type) and issubclass(kind, RtemoError)
     error: RtemoError = (kind if is_ours else RtemoError)(problem, mend)
     return error
