@@ -11,11 +11,9 @@ the machine does meets all of them.
 
 import argparse
 import json
-import resource
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -106,7 +104,6 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
             "lane_age_p99_ms": round(float(np.median(ages_ms)), 1) if ages_ms else None,
             "lane_skipped": sum(lane.lane_skipped for lane in health.lanes),
             "lane_restarts": sum(lane.restarts for lane in health.lanes),
-            "memory_mib": round(_resident_mib(), 1),
             "cpu_cores": round(cpu_s / wall_s, 3),
             "driver_load": round(float(np.median(loads)), 3),
             "streams_per_core": int(streams / max(float(np.median(loads)), 1e-9)),
@@ -114,12 +111,6 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
             "chain_latency_samples": driver.chain.latency_samples,
             **seen,
         }
-
-
-def _resident_mib() -> float:
-    """Memory of this process, in MiB; that of the feeder and its sounds is in it."""
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * resource.getpagesize() / 2**20
 
 
 def main() -> None:
