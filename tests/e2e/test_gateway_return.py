@@ -270,14 +270,15 @@ def test_asterisk_is_not_sent_more_than_it_can_queue(is_json: bool) -> None:
         channel.queue_length = 70
         hand_out(made, {facts: tones(1.0)})
         assert wait_until(lambda: channel.commands == ["GET_STATUS", "GET_STATUS", "FLUSH_MEDIA"])
-        channel.say(peer, "MEDIA_XOFF")
-        assert wait_until(lambda: made.source.counts.messages >= 4)
+        assert wait_until(lambda: len(peer.audio) == 640 * 110)
+        channel.say(peer, "MEDIA_XOFF")  # behind the start, a frame and two answers
+        assert wait_until(lambda: made.source.counts.messages == 5)
         size = len(peer.audio)
         hand_out(made, {facts: tones(0.5)})
         assert wait_until(lambda: sink.overrun_samples >= 7_000)
         assert len(peer.audio) == size
         channel.say(peer, "MEDIA_XON")
-        assert wait_until(lambda: made.source.counts.messages >= 5)
+        assert wait_until(lambda: made.source.counts.messages == 6)
         hand_out(made, {facts: tones(0.1)})
         assert wait_until(lambda: len(peer.audio) > size)
         peer.close()
