@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 STORED = Path(__file__).with_name("call_events.json.gz")
 CLOSE = 0.02
 """Two processors round a network of bytes differently; a change of what is said is larger."""
+SCALES = {"anchor_percentile": 25.0, "percentile": 25.0, "trend_per_min": 5.0}
+"""Fields that are no shares of one: of a hundred, and a slope over little time."""
 
 
 def told(path: Path) -> dict[str, list[list[Any]]]:
@@ -30,10 +32,10 @@ def told(path: Path) -> dict[str, list[list[Any]]]:
 
 
 def farthest(found: Any, wanted: Any) -> float:
-    """The largest difference of two numbers of the same place; texts and shapes must be equal."""
+    """The largest difference of two numbers of the same place, by their scale; texts and shapes must be equal."""
     if isinstance(wanted, dict):
         assert found.keys() == wanted.keys()
-        return max((farthest(found[name], wanted[name]) for name in wanted), default=0.0)
+        return max((farthest(found[name], wanted[name]) / SCALES.get(name, 1.0) for name in wanted), default=0.0)
     if isinstance(wanted, list):
         assert len(found) == len(wanted)
         return max((farthest(*pair) for pair in zip(found, wanted, strict=True)), default=0.0)
