@@ -91,6 +91,14 @@ def serving(*arguments: object, **options: Any) -> Iterator[Served]:
         server.process.wait()
 
 
+def strain() -> float:
+    """Tell how many times as long as on an idle machine work takes here now: what is timed is stretched by it."""
+    begin_s, begin_cpu_s = time.monotonic(), time.thread_time()
+    while time.thread_time() - begin_cpu_s < 0.2:
+        pass
+    return max(1.0, (time.monotonic() - begin_s) / 0.2)
+
+
 class Talk:
     """Calls that are spoken into a server all the time, each a stream of its own, in packets of 20 ms."""
 
@@ -170,7 +178,7 @@ class Heard:
     def of(self, call: str, *kinds: str) -> list[WireEvent]:
         return [event for event in list(self.events) if event.call == call and (not kinds or event.kind in kinds)]
 
-    def wait_for(self, is_there: Callable[["Heard"], object], timeout_s: float = 10.0) -> float:
+    def wait_for(self, is_there: Callable[["Heard"], object], timeout_s: float = 30.0) -> float:
         """Wait until something has been heard; gives the monotonic time."""
         until_s = time.monotonic() + timeout_s
         while not is_there(self):
