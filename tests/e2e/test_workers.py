@@ -254,14 +254,18 @@ def test_workers_are_added_and_removed_while_calls_go_on_and_no_audio_is_lost_wh
             number, count = max(held(server, len(CALLS)).items(), key=lambda item: item[1])
             assert count
             assert "leaving" in call(capsys, "workers", server.control, "remove", number).out
-            be_silent(2.0)
-            assert number not in server.workers
+            until_s = time.monotonic() + 30.0
+            while number in server.workers:
+                assert time.monotonic() < until_s
+                be_silent(0.5)
+            be_silent(0.5)
             assert sum(held(server, len(CALLS)).values()) == len(CALLS)
             lost = sum(stream.end().lost_samples for stream in streams.values())
+            left_out = sum(stream.dropped_samples for stream in streams.values())
         moved = [name for name in CALLS if len(heard.of(name, "stream_start")) == 2]
         assert len(moved) == count
         assert all(heard.of(name, "stream_end")[0].data.reason == "moved" for name in moved)
-        assert lost <= len(moved) * RATE_HZ // 2
+        assert lost <= left_out + len(moved) * RATE_HZ // 2
         assert heard.of("", "fault") == []
         done = call(capsys, "workers", server.control, "remove", number)
         assert done.code == 2
