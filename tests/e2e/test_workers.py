@@ -329,7 +329,7 @@ def test_publishers_work_on_the_merged_events(tmp_path):
         with Heard(server.events) as heard, Talk(server.ingest, CALLS):
             heard.wait_for(has_events_of(CALLS, "level"), 60.0)
             time.sleep(1.5)
-            metrics = urlopen(f"{web}metrics", timeout=5.0).read().decode()
+            metrics = urlopen(f"{web}metrics", timeout=30.0).read().decode()
         assert 'rtemo_worker_running{worker="2"} 1.0' in metrics
         assert "rtemo_calls_open 8.0" in metrics
         server.stop()
