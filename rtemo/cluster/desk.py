@@ -320,8 +320,8 @@ class FrontDesk:
             return refused
         try:
             worker = self.calls.place(route.request.call, self._bundles, route.tried)
-        except CapacityError:
-            return refused
+        except CapacityError as error:
+            return Refused(refused.call, refused.channel, "capacity", error.problem, error.mend)
         route.worker = worker
         self._enter(key, route)
         return None

@@ -38,7 +38,7 @@ from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 
 _STOP_S = 3.0
 _KEPT_EVENTS = 1_000
-_SPARE = 1.25  # calls are hashed, so that workers are not equally full
+_SPARE = 2.0  # calls are hashed, so that workers are not equally full, and some take those of one that has died
 
 
 class Front:
