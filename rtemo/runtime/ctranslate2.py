@@ -1,7 +1,9 @@
 """Ctranslate2Speech: a Whisper model in the form of CTranslate2, run by faster-whisper."""
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import ctranslate2
 import faster_whisper
@@ -169,4 +171,18 @@ def _check_device(kind: str, number: int, device: str) -> None:
 def _compute_type(kind: str, half: bool) -> str:
     if kind == "cuda":
         return "float16" if half else "float32"
-    return "int8" if "int8" in ctranslate2.get_supported_compute_types("cpu") else "float32"
+    return "int8" if _multiplies_bytes() and "int8" in ctranslate2.get_supported_compute_types("cpu") else "float32"
+
+
+def _multiplies_bytes() -> bool:
+    """Whether sums of products of bytes are exact: x86 without VNNI cuts them off, which costs words.
+
+    Whisper base on 30 clips, processor without VNNI: word error rate .214 by bytes, .145 by float32, at 1.4 times the time.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "vnni" in flags

@@ -1,5 +1,6 @@
 """A speech model in the form of CTranslate2 writes down what is said in the example call, from two joined packages."""
 
+import platform
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from rtemo.api import ModelError
 from rtemo.api.format import StreamFormat
 from rtemo.engine.lane_worker import LentContext
 from rtemo.runtime import ModelStore
+from rtemo.runtime.ctranslate2 import _compute_type
 from rtemo.runtime.options import RuntimeOptions
 from rtemo.runtime.places import FOLDERS_VARIABLE, MissingFileError
 from rtemo.runtime.store import find
@@ -72,18 +74,40 @@ def word_errors(spoken: str, written: str) -> int:
     return row[-1]
 
 
+@pytest.mark.parametrize(
+    ("machine", "flags", "kind"),
+    [
+        ("x86_64", "flags : avx2 avx512_vnni", "int8"),
+        ("AMD64", "flags : avx2 fma", "float32"),
+        ("x86_64", None, "float32"),
+        ("aarch64", None, "int8"),
+    ],
+)
+def test_weights_are_bytes_only_where_the_processor_sums_their_products_exactly(
+    monkeypatch, machine: str, flags: str | None, kind: str
+) -> None:
+    def read_text(path: Path) -> str:
+        if flags is None:
+            raise FileNotFoundError
+        return flags
+
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert _compute_type("cpu", half=False) == kind
+
+
 def test_example_call_is_written_down_with_language_and_times_of_words(store):
     handle = store.speech("whisper-base")
     kids, dogs = "Kids are talking by the door. ", "Dogs are sitting by the door. "
     first, silence, again = handle.transcribe([call_s(0, 5, 20), np.zeros(800, np.float32), call_s(0, 5, 20)])
     assert first.language == "en"
     assert first.language_probability > 0.8
-    # Of 24: weights of bytes are rounded as the processor has it, and one without VNNI loses the first sentence.
-    assert word_errors(kids + dogs + dogs + kids, first.text) <= 8, first.text
+    assert word_errors(kids + dogs + dogs + kids, first.text) <= 2, first.text  # of 24
     spans = [(word.start_s, word.end_s) for part in first.utterances for word in part.words]
     assert all(0.0 <= start_s <= end_s <= 15.0 for start_s, end_s in spans)
     assert spans == sorted(spans)
-    assert min(abs(start_s - 6.8) for start_s, _ in spans) < 0.5, "a sentence begins 11.8 s into the call"
+    onset_s = next(word.start_s for part in first.utterances for word in part.words if "dogs" in word.text.lower())
+    assert onset_s == pytest.approx(6.8, abs=0.5), "dogs are first spoken of 11.8 s into the call"
     assert silence.utterances == ()
     assert again == first, "decoding is not sampled"
 
