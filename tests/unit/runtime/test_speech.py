@@ -14,7 +14,6 @@ from rtemo.api import ModelError
 from rtemo.api.format import StreamFormat
 from rtemo.engine.lane_worker import LentContext
 from rtemo.runtime import ModelStore
-from rtemo.runtime.ctranslate2 import _compute_type
 from rtemo.runtime.options import RuntimeOptions
 from rtemo.runtime.places import FOLDERS_VARIABLE, MissingFileError
 from rtemo.runtime.store import find
@@ -91,9 +90,12 @@ def test_weights_are_bytes_only_where_the_processor_sums_their_products_exactly(
             raise FileNotFoundError
         return flags
 
+    ctranslate2 = pytest.importorskip(
+        "rtemo.runtime.ctranslate2", reason="needs the extra rtemo[words]", exc_type=ImportError
+    )
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(Path, "read_text", read_text)
-    assert _compute_type("cpu", half=False) == kind
+    assert ctranslate2._compute_type("cpu", half=False) == kind
 
 
 def test_example_call_is_written_down_with_language_and_times_of_words(store):
