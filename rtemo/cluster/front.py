@@ -25,7 +25,7 @@ from rtemo.cluster.event_queue import EventQueue
 from rtemo.cluster.fleet import Fleet
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
-from rtemo.cluster.messages import Begin, Compiling
+from rtemo.cluster.messages import Begin
 from rtemo.cluster.processors import count_processors
 from rtemo.cluster.room import Room
 from rtemo.config import Config
@@ -34,6 +34,7 @@ from rtemo.engine.precedence import Precedence
 from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.source_thread import SourceThread
 from rtemo.io.endpoints import check_apart
+from rtemo.io.worker_wire import Compiling
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 
 _STOP_S = 3.0

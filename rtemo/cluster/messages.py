@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rtemo.io.raw_event import RawEvent
+from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 
 
 class Begin(msgspec.Struct, tag="begin"):
@@ -21,31 +22,6 @@ class Stop(msgspec.Struct, tag="stop"):
     """End the streams that are left, and go."""
 
     reason: str
-
-
-class Compiling(msgspec.Struct, tag="compiling"):
-    """How far the compiling of kernels is."""
-
-    ready: int
-    total: int
-    is_over: bool
-
-
-class Ready(msgspec.Struct, tag="ready"):
-    """Calls may come."""
-
-
-class Refused(msgspec.Struct, tag="refused"):
-    """It cannot begin, which the user can mend."""
-
-    problem: str
-    mend: str
-
-
-class Crashed(msgspec.Struct, tag="crashed"):
-    """A fault of rtemo itself."""
-
-    problem: str
 
 
 class Remark(msgspec.Struct, tag="remark"):

@@ -19,8 +19,6 @@ from rtemo.cli.analysis.dealer import Dealer
 from rtemo.cli.analysis.merging import MergedEvents
 from rtemo.cli.analysis.messages import (
     Begin,
-    Compiling,
-    Crashed,
     Done,
     Failed,
     Finish,
@@ -29,8 +27,6 @@ from rtemo.cli.analysis.messages import (
     Pipe,
     Play,
     Progress,
-    Ready,
-    Refused,
     Remark,
     Stop,
     Unwritten,
@@ -45,6 +41,7 @@ from rtemo.cli.wave_file import part_of
 from rtemo.config import Config
 from rtemo.io.publishers.jsonl import JsonlPublisher
 from rtemo.io.sources.files import FileFailure, FilesProgress, FilesSource, WaitingFile
+from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 
 _PERIOD_S = 0.1
 _STOP_S, _FINISH_S = 2.0, 10.0

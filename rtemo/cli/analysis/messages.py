@@ -9,6 +9,7 @@ import msgspec
 from rtemo.api import Counters
 from rtemo.io.raw_event import RawEvent
 from rtemo.io.wire import encode
+from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 
 
 class Begin(msgspec.Struct, tag="begin"):
@@ -40,31 +41,6 @@ class Finish(msgspec.Struct, tag="finish"):
 
 class Stop(msgspec.Struct, tag="stop"):
     """Leave what is begun, and end."""
-
-
-class Compiling(msgspec.Struct, tag="compiling"):
-    """How far the compiling of kernels is."""
-
-    ready: int
-    total: int
-    is_over: bool
-
-
-class Ready(msgspec.Struct, tag="ready"):
-    """Files may come."""
-
-
-class Refused(msgspec.Struct, tag="refused"):
-    """It cannot begin, which the user can mend."""
-
-    problem: str
-    mend: str
-
-
-class Crashed(msgspec.Struct, tag="crashed"):
-    """A fault of rtemo itself."""
-
-    problem: str
 
 
 class Happened(msgspec.Struct, tag="happened"):

@@ -13,8 +13,6 @@ import msgspec
 from rtemo.api import AudioSink, Counters, Event, Fault, Publisher, RtemoError
 from rtemo.cli.analysis.messages import (
     Begin,
-    Compiling,
-    Crashed,
     Done,
     Failed,
     Finish,
@@ -22,8 +20,6 @@ from rtemo.cli.analysis.messages import (
     Pipe,
     Play,
     Progress,
-    Ready,
-    Refused,
     Remark,
     Stop,
     Unwritten,
@@ -34,6 +30,7 @@ from rtemo.cli.reports import Reports, added
 from rtemo.config import Config
 from rtemo.io.sources.dealt_files import DealtFiles
 from rtemo.io.sources.files import FileFailure, WaitingFile
+from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 from rtemo.session import Session
 from rtemo.telemetry import stay_offline
 from rtemo.warming import WarmProgress

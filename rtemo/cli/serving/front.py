@@ -12,8 +12,8 @@ from rtemo.cli.serving.drain import Drain
 from rtemo.cli.starting import StartLine
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt, term_first
 from rtemo.cluster.front import Front
-from rtemo.cluster.messages import Compiling
 from rtemo.config import Config
+from rtemo.io.worker_wire import Compiling
 
 _PERIOD_S = 0.05
 _RATE_HZ = 16_000

@@ -14,11 +14,12 @@ from rtemo.api import AudioSink, Event, RtemoError
 from rtemo.cli.options import own_process
 from rtemo.cli.serving.words import without_words
 from rtemo.cluster.link import Link
-from rtemo.cluster.messages import Beat, Begin, Compiling, Crashed, Happened, Ready, Refused, Remark, Stop, to_worker
+from rtemo.cluster.messages import Beat, Begin, Happened, Remark, Stop, to_worker
 from rtemo.config import Config
 from rtemo.io.connections import raise_file_limit
 from rtemo.io.sinks.zmq import ZmqAudioSink
 from rtemo.io.sources.relayed import RelayedIngest
+from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 from rtemo.session import Session
 from rtemo.telemetry import stay_offline
