@@ -56,7 +56,7 @@ def test_everything_of_the_package_is_listed_and_can_be_configured(installed: di
     assert set(mine) == {"rtemo.plugins", "rtemo.sources", "rtemo.publishers", "rtemo.sinks"}
     assert mine["rtemo.plugins"]["emits"] == ["claps"]
     assert mine["rtemo.sources"]["package"] == "rtemo-claps 0.1.0"
-    assert {one["group"] for one in listed} == {*mine, "rtemo.bundles"}
+    assert {one["group"] for one in listed} == {*mine, "rtemo.bundles", "rtemo.chains"}
     text = rtemo(installed, "config")
     for words in ("[sources.claps]\n# How long somebody claps, in s. Above 0.\nduration_s = 5.0", "[sinks.claps]"):
         assert words in text
