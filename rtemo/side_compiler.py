@@ -26,6 +26,7 @@ from rtemo.dsp.warmup import PARTS, compile_kernels
 from rtemo.engine.demand import take_all
 from rtemo.engine.engine import Engine
 from rtemo.engine.registry import make
+from rtemo.processors import count_processors
 from rtemo.runtime.store import ModelStore
 
 _MOST = 3
@@ -81,7 +82,7 @@ class SideCompilers:
 
 def processors() -> int:
     """Count the processors that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_processors()
     with contextlib.suppress(OSError, ValueError):
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         if quota != "max":

@@ -23,7 +23,7 @@ def _count(context: click.Context, option: click.Parameter, value: str | None) -
     if value is None:
         return None
     if value == "auto":
-        from rtemo.cluster.processors import count_processors
+        from rtemo.processors import count_processors
 
         return count_processors()
     if not (value.isdecimal() and 1 <= int(value) <= _MOST_WORKERS):

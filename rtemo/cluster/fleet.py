@@ -14,12 +14,12 @@ from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Beat, Begin, FromWorker, Happened, Remark, Stop, from_worker
-from rtemo.cluster.processors import count_processors, processors, share
 from rtemo.cluster.room import Room
 from rtemo.cluster.worker_process import WorkerProcess
 from rtemo.config import Config
 from rtemo.config.workers import WorkersOptions
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
+from rtemo.processors import count_processors, processors, share
 
 _LATE_S = 0.5
 _QUIET_S = 1.0

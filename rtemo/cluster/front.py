@@ -26,7 +26,6 @@ from rtemo.cluster.fleet import Fleet
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Begin
-from rtemo.cluster.processors import count_processors
 from rtemo.cluster.room import Room
 from rtemo.config import Config
 from rtemo.config.admission import Admission
@@ -36,6 +35,7 @@ from rtemo.engine.source_thread import SourceThread
 from rtemo.io.endpoints import check_apart
 from rtemo.io.worker_wire import Compiling
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
+from rtemo.processors import count_processors
 
 _STOP_S = 3.0
 _KEPT_EVENTS = 1_000

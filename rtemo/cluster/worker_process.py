@@ -3,13 +3,13 @@
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
+from rtemo.child_process import ending, start_child
 from rtemo.cluster.link import Link, link_pair
 from rtemo.cluster.messages import Begin
 
@@ -36,14 +36,7 @@ class WorkerProcess:
     def __init__(self, begin: Begin, processors: Sequence[int] = ()) -> None:
         ours, theirs = link_pair()
         with theirs, _only_on(processors):
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", WORKER_MODULE, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # Ctrl-C is for the front, which ends the workers
-            )
+            self._process = start_child(WORKER_MODULE, theirs, is_mute=True)
         self.link = Link(ours)
         self.started_s = self.heard_s = time.monotonic()
         self.is_ready = False
@@ -74,7 +67,7 @@ class WorkerProcess:
                 code = self._process.wait(_END_S)
             except subprocess.TimeoutExpired:
                 return "it does not end although it was killed"
-        return f"signal {-code}" if code < 0 else f"exit status {code}"
+        return ending(code)
 
 
 @contextmanager

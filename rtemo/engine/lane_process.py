@@ -2,10 +2,8 @@
 
 import contextlib
 import importlib
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import PluginError, StreamFormat
 from rtemo.api.lane import Window
+from rtemo.child_process import ending, start_child
 
 _ARRAY = 1
 _START_S = 60.0
@@ -100,13 +99,7 @@ class RemoteWork:
         )
         ours, theirs = socket.socketpair()
         with theirs:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "rtemo.engine.lane_child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # Ctrl-C is for the parent, which ends this one when it is done
-            )
+            self._child = start_child("rtemo.engine.lane_child", theirs)
         self._pipe = Connection(ours.detach())
         self._opening = opening
 
@@ -169,7 +162,7 @@ class RemoteWork:
             code = self._child.wait(1.0)
         except subprocess.TimeoutExpired:
             return "its pipe broke"
-        return f"signal {-code}" if code < 0 else f"exit status {code}"
+        return ending(code)
 
 
 def find(name: str) -> Any:

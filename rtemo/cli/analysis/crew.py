@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,6 +14,7 @@ import msgspec
 
 from rtemo.api import Fault, RtemoError
 from rtemo.api.text import shown
+from rtemo.child_process import ending, start_child
 from rtemo.cli.analysis.dealer import Dealer
 from rtemo.cli.analysis.merging import MergedEvents
 from rtemo.cli.analysis.messages import (
@@ -32,7 +32,6 @@ from rtemo.cli.analysis.messages import (
     Unwritten,
 )
 from rtemo.cli.analysis.outcome import Outcome
-from rtemo.cli.analysis.processes import cores
 from rtemo.cli.analysis.request import Request
 from rtemo.cli.reports import added
 from rtemo.cli.starting import StartLine
@@ -42,6 +41,7 @@ from rtemo.config import Config
 from rtemo.io.publishers.jsonl import JsonlPublisher
 from rtemo.io.sources.files import FileFailure, FilesProgress, FilesSource, WaitingFile
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
+from rtemo.processors import count_processors
 
 _PERIOD_S = 0.1
 _STOP_S, _FINISH_S = 2.0, 10.0
@@ -61,14 +61,7 @@ class _Worker:
         self.done_s = 0.0
         ours, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "rtemo.cli.analysis.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # results alone stand there
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # Ctrl-C is for the crew, which ends the workers
-            )
+            self.process = start_child("rtemo.cli.analysis.worker", theirs, is_mute=True)
         self.pipe = Pipe(Connection(ours.detach()))
         self.send(begin)
 
@@ -86,7 +79,7 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        return f"signal {-code}" if code < 0 else f"exit status {code}"
+        return ending(code)
 
 
 class Crew:
@@ -351,5 +344,5 @@ def _shared(config: Config, processes: int) -> Config:
     """Leave to each process its share of the processors, where a model would take as many as there are."""
     if config.runtime.speech_threads:
         return config
-    threads = max(1, cores() // 2 // processes)
+    threads = max(1, count_processors() // 2 // processes)
     return msgspec.structs.replace(config, runtime=msgspec.structs.replace(config.runtime, speech_threads=threads))

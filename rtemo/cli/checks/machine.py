@@ -1,6 +1,5 @@
 """The machine: interpreter, processors, sleep, packages and the cache of compiled code."""
 
-import os
 import platform
 import sys
 import time
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rtemo.cli.checks.finding import Finding
+from rtemo.processors import count_processors
 
 _PACKAGES = (("numpy", "numpy"), ("numba", "numba"), ("onnxruntime", "onnxruntime"), ("soundfile", "soundfile"))
 _LATE_MS = 5.0
@@ -60,7 +60,7 @@ def voice_activity() -> Iterator[Finding]:
 
 def threads() -> Iterator[Finding]:
     """How many processors there are for the driver and the rest."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_processors()
     quota = _quota_cores()
     text = f"{cores} processor{'s' if cores > 1 else ''}"
     if quota is not None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import msgspec
 import numpy as np
 
 from rtemo.api import EndpointError, RtemoError, SourceCounts, StreamDesk, StreamWriter
+from rtemo.child_process import ending, start_child
 from rtemo.io.gateways import process_wire as wire
 from rtemo.io.gateways.counts import GatewayCounts
 from rtemo.io.gateways.gateway import Gateway
@@ -88,13 +88,7 @@ class GatewayProcess:
         cls = type(self._gateway)
         ours, theirs = socket.socketpair()
         with theirs:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "rtemo.io.gateways.process_child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,
-            )
+            self._child = start_child("rtemo.io.gateways.process_child", theirs)
         self._pipe = Connection(ours.detach())
         format = desk.format
         options: dict[str, Any] = msgspec.to_builtins(self._options)
@@ -226,7 +220,7 @@ class GatewayProcess:
             code = self._child.wait(1.0)
         except subprocess.TimeoutExpired:
             return "its pipe broke"
-        return f"signal {-code}" if code < 0 else f"exit status {code}"
+        return ending(code)
 
 
 def in_own_process(source: object) -> object:

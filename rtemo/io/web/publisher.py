@@ -2,10 +2,8 @@
 
 import contextlib
 import importlib.util
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ import msgspec
 
 from rtemo.api import Event, RtemoError, StreamEnd, StreamFormat, state_key_of
 from rtemo.api.errors import EndpointError
+from rtemo.child_process import start_child
 from rtemo.io.endpoints import Endpoint
 from rtemo.io.publishers.numbering import Numbering
 from rtemo.io.sockets import check_free
@@ -122,14 +121,7 @@ class WebPublisher:
         ours, theirs = socket.socketpair()
         with listening, theirs:
             origin = f"{'https' if options.certificate else 'http'}://{endpoint.host}:{listening.getsockname()[1]}"
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "rtemo.io.web.server", str(theirs.fileno()), str(listening.fileno())],
-                pass_fds=[theirs.fileno(), listening.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # Ctrl-C is for the parent, which ends this one when it is done
-            )
+            self._child = start_child("rtemo.io.web.server", theirs, listening, is_mute=True)
         self._link = LinkWriter(ours)
         opening = Opening(
             epoch=self._numbering.epoch,

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from rtemo.cli.analysis.dealer import Dealer
-from rtemo.cli.analysis.processes import choose_processes, cores
+from rtemo.cli.analysis.processes import choose_processes
 from rtemo.io.sources.files import STANDARD_INPUT, WaitingFile
+from rtemo.processors import count_processors
 
 pytestmark = pytest.mark.unit
 
@@ -81,7 +82,7 @@ def test_what_nobody_can_work_on_is_given_back() -> None:
 def test_there_are_as_many_processes_as_pay() -> None:
     short, long = [file("a", 100), file("b", 100)], [file("a", 4_000), file("b", 4_000)]
     assert choose_processes(None, short) == 1
-    assert choose_processes(None, long) == min(2, cores())
+    assert choose_processes(None, long) == min(2, count_processors())
     assert choose_processes(2, short) == 2
     assert choose_processes(7, long) == 2
     assert choose_processes(2, [file(str(STANDARD_INPUT), 4_000), *long]) == 1

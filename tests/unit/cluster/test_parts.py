@@ -9,8 +9,8 @@ from rtemo.api import Event, SpeechStart
 from rtemo.cluster.event_queue import EventQueue
 from rtemo.cluster.link import Link, link_pair
 from rtemo.cluster.messages import Beat, Happened, Stop, from_worker, to_worker
-from rtemo.cluster.processors import processors, share
 from rtemo.io.relay_wire import Bundle, split
+from rtemo.processors import processors, share
 
 pytestmark = pytest.mark.unit
 

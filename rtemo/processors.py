@@ -17,7 +17,7 @@ def processors() -> list[int]:
 
 def count_processors() -> int:
     """Tell how many processors this program may use."""
-    return len(processors()) or os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def share(numbers: list[int], index: int, count: int) -> list[int]:
