@@ -11,6 +11,7 @@ from rtemo.cluster.route import Route
 from rtemo.config.admission import Admission
 from rtemo.io.audio_wire import (
     CODECS,
+    HEADER_BYTES,
     INGEST_SCHEMA,
     MAGIC,
     MAX_MESSAGE_BYTES,
@@ -28,10 +29,11 @@ from rtemo.io.audio_wire import (
     decode_request,
     decode_response,
     encode_control,
-    split_names,
+    names_in,
     stream_names,
 )
 from rtemo.io.relay_wire import BUNDLE_BYTES, Bundle, split
+from rtemo.io.sources import refusals
 from rtemo.io.sources.client_limits import ClientLimits
 from rtemo.io.zmq_options import IngestOptions
 
@@ -101,8 +103,8 @@ class FrontDesk:
 
     def take(self, client: bytes, message: bytes, now_s: float) -> None:
         """Take one message of a client; `now_s` is monotonic."""
-        if message[:4] == MAGIC and len(message) > 36:
-            names = message[6:8] + message[36 : 36 + message[6] + message[7]]
+        if message[:4] == MAGIC and len(message) > HEADER_BYTES:
+            names = names_in(message)
             route = self._routes.get((client, names))
             if route is not None:
                 self._pass_on(route, client, message)
@@ -215,9 +217,7 @@ class FrontDesk:
         packet = decode_packet(message)
         if (client, packet.names) in self._pending:
             return  # the answer to its `open` is on the way
-        call, channel = split_names(packet.names)
-        problem = f"got audio of call {call!r} channel {channel!r}, which is not open"
-        self._complain(client, Error("not_open", problem, "send `open` first, or again", call, channel), now_s)
+        self._complain(client, refusals.audio_of_none(packet.names), now_s)
 
     def _take_request(self, client: bytes, message: bytes, now_s: float) -> None:
         request = decode_request(message)
@@ -234,9 +234,7 @@ class FrontDesk:
         else:
             if key in self._pending and isinstance(request, End):
                 del self._pending[key]
-            call, channel = request.call, request.channel
-            problem = f"call {call!r} channel {channel!r} is not open"
-            self._complain(client, Error("not_open", problem, "send `open` first", call, channel), now_s)
+            self._complain(client, refusals.request_of_none(request.call, request.channel), now_s)
 
     def _open(self, key: Key, request: Open, now_s: float) -> None:
         """Place a stream, or say why not; what is open already is asked of the worker that has it."""
@@ -247,19 +245,15 @@ class FrontDesk:
             return
         if key in self._pending:
             return
-        client, (call, channel) = key[0], (request.call, request.channel)
+        client = key[0]
         record = self._clients.of(client, now_s)
         if not record.opens.take(now_s):
             if record.answers.take(now_s):
-                problem = f"this client opens more than {self._options.opens_per_s:g} streams a second"
-                mend = f"try again in {record.opens.wait_s():.1f} s"
-                self._say(client, Refused(call, channel, "rate", problem, mend))
+                self._say(client, refusals.too_often(request, record, self._options))
         elif self.is_draining:
-            problem, mend = "this server is about to stop and takes no new calls", "use another one, or try again later"
-            self._say(client, Refused(call, channel, "draining", problem, mend))
+            self._say(client, refusals.no_new_calls(request))
         elif record.streams >= self._options.max_streams_per_client:
-            problem = f"this client has {record.streams} streams open"
-            self._say(client, Refused(call, channel, "capacity", problem, "end one of them"))
+            self._say(client, refusals.too_many(request, record))
         else:
             answer = self._try_open(key, request, now_s, is_last=len(self._pending) >= _MAX_PENDING)
             if answer is not None:
@@ -366,8 +360,7 @@ class FrontDesk:
             if message[:4] != MAGIC:
                 continue
             self.dropped_packets += 1
-            names = message[6:8] + message[36 : 36 + message[6] + message[7]]
-            route = self._routes.get((client, names))
+            route = self._routes.get((client, names_in(message)))
             if route is not None:
                 route.sent_bytes -= len(message) - route.head_bytes
 

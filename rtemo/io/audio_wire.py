@@ -92,6 +92,15 @@ def split_names(names: bytes) -> tuple[str, str]:
     return names[begin:end].decode("utf-8", "replace"), names[end:].decode("utf-8", "replace")
 
 
+def names_in(packet: bytes) -> bytes:
+    """Give the name of the stream that a packet is of, as `stream_names` encodes it, from a header that is there.
+
+    >>> names_in(encode_packet(stream_names("call", "0"), "s16le", 8_000, 1, 0, 0, b"")) == stream_names("call", "0")
+    True
+    """
+    return packet[6:8] + packet[HEADER_BYTES : HEADER_BYTES + packet[6] + packet[7]]
+
+
 def encode_packet(
     names: bytes, codec: SampleType, rate_hz: int, sequence: int, start_sample: int, capture_ns: int, payload: bytes
 ) -> bytes:
@@ -148,9 +157,15 @@ def decode_packet(message: bytes) -> AudioPacket:
     expected_bytes = begin + count_samples * BYTES_PER_SAMPLE[codec]
     if len(message) != expected_bytes:
         raise WireError(f"got {len(message)} bytes, the header announces {expected_bytes}")
-    names = message[6:8] + message[HEADER_BYTES:begin]
     return AudioPacket(
-        names, codec, rate_hz, sequence, start_sample, capture_ns, count_samples, memoryview(message)[begin:]
+        names_in(message),
+        codec,
+        rate_hz,
+        sequence,
+        start_sample,
+        capture_ns,
+        count_samples,
+        memoryview(message)[begin:],
     )
 
 

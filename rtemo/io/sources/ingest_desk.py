@@ -28,9 +28,9 @@ from rtemo.io.audio_wire import (
     Welcome,
     decode_packet,
     decode_request,
-    split_names,
     stream_names,
 )
+from rtemo.io.sources import refusals
 from rtemo.io.sources.client_limits import ClientLimits
 from rtemo.io.sources.ingest_stream import IngestStream
 from rtemo.io.sources.lanes import Batch, Lanes
@@ -140,9 +140,7 @@ class IngestDesk:
         if stream is None or stream.end_reason:
             if key in self._pending:
                 return  # the answer to its `open` is on the way
-            call, channel = split_names(packet.names)
-            problem = f"got audio of call {call!r} channel {channel!r}, which is not open"
-            self._complain(client, Error("not_open", problem, "send `open` first, or again", call, channel), now_s)
+            self._complain(client, refusals.audio_of_none(packet.names), now_s)
             return
         is_taken = stream.take(packet, now_s, now_ns)
         if not is_taken or stream.has_stepped_back():
@@ -177,9 +175,7 @@ class IngestDesk:
         elif stream is None:
             if key in self._pending and isinstance(request, End):
                 del self._pending[key]
-            call, channel = request.call, request.channel
-            problem = f"call {call!r} channel {channel!r} is not open"
-            self._complain(client, Error("not_open", problem, "send `open` first", call, channel), now_s)
+            self._complain(client, refusals.request_of_none(request.call, request.channel), now_s)
         elif isinstance(request, End):
             stream.end(request.reason, now_ns)
             self._waiting.add(key)
@@ -206,9 +202,7 @@ class IngestDesk:
         record = self._clients.of(client, now_s)
         if not record.opens.take(now_s):
             if record.answers.take(now_s):
-                problem = f"this client opens more than {self._options.opens_per_s:g} streams a second"
-                mend = f"try again in {record.opens.wait_s():.1f} s"
-                self._send(client, Refused(call, channel, "rate", problem, mend))
+                self._send(client, refusals.too_often(request, record, self._options))
             return
         if held is not None and held != key:
             problem = f"call {call!r} channel {channel!r} is open from another client"
@@ -216,11 +210,9 @@ class IngestDesk:
                 self._finish(held, "replaced", time.time_ns())
             self._send(client, Refused(call, channel, "in_use", problem, "try again in a second, or use another name"))
         elif self.is_draining:
-            problem, mend = "this server is about to stop and takes no new calls", "use another one, or try again later"
-            self._send(client, Refused(call, channel, "draining", problem, mend))
+            self._send(client, refusals.no_new_calls(request))
         elif record.streams >= self._options.max_streams_per_client:
-            problem = f"this client has {record.streams} streams open"
-            self._send(client, Refused(call, channel, "capacity", problem, "end one of them"))
+            self._send(client, refusals.too_many(request, record))
         else:
             answer = self._try_open(key, request, now_s, is_last=len(self._pending) >= _MAX_PENDING)
             if answer is None:
