@@ -98,9 +98,10 @@ class Session:
         self.engine.driver.source_counts = partial(counts_of, sources)
         admission = Admission(self.config.policy)
         self._desk = _Desk(self.engine, admission, is_local=True)
+        queries = self.queries
         for publisher in publishers:
-            if self.queries is not None and isinstance(publisher, AskingPublisher):
-                publisher.lend_queries(self.queries)
+            if queries is not None and isinstance(publisher, AskingPublisher):
+                publisher.lend_queries(queries)
         self._sources = [
             SourceThread(source, _Desk(self.engine, admission, is_local=getattr(source, "is_local", False)))
             for source in sources

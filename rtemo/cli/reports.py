@@ -9,6 +9,7 @@ import msgspec
 from rtemo.api import Counters, Event, Fault, Rank, Rationale, SessionStart, StreamEnd, StreamFormat
 from rtemo.api.text import shown
 from rtemo.cli.tally import Tally
+from rtemo.cluster.together import counters_together
 from rtemo.io.sources.files import FileTrack
 
 _DIGITS = 4
@@ -67,7 +68,7 @@ class Reports:
             tally.add(event)
             if isinstance(event.data, StreamEnd):
                 del self._tallies[key]
-                self.lost = added(self.lost, tally.counters)
+                self.lost = counters_together([self.lost, tally.counters])
                 self._finish(key, tally)
 
     def tick(self) -> None:
@@ -195,8 +196,3 @@ def _rank(rank: Rank) -> dict[str, Any]:
     """What is worth keeping of the last rank: what it is about stands in the report already."""
     fields = ("score", "spread", "percentile", "anchor_percentile", "trend_per_min", "p_rising")
     return {name: getattr(rank, name) for name in fields}
-
-
-def added(a: Counters, b: Counters) -> Counters:
-    """Add counters up."""
-    return Counters(**{name: getattr(a, name) + getattr(b, name) for name in Counters.__struct_fields__})

@@ -23,7 +23,7 @@ from rtemo.api import (
     StreamStart,
     WorkerState,
 )
-from rtemo.cluster.together import boards_together, counters_together, together
+from rtemo.cluster.together import about_all, boards_together, counters_together, together
 
 _BOARD_S = 0.5
 _OLD_BOARD_S = 5.0
@@ -246,14 +246,4 @@ class LiveEvents:
 
     def _about_all(self, data: Payload, plugin: str, emit_ns: int) -> Event:
         self._engine_seq += 1
-        return Event(
-            call="",
-            channel="",
-            plugin=plugin,
-            seq=self._engine_seq,
-            start_sample=0,
-            end_sample=0,
-            capture_ns=0,
-            emit_ns=emit_ns,
-            data=data,
-        )
+        return about_all(data, plugin, self._engine_seq, emit_ns)

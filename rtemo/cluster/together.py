@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rtemo.api import Board, BoardEntry, Counters, Health
+from rtemo.api import Board, BoardEntry, Counters, Event, Health, Payload
 
 _TIE_Z = 0.253  # one above the other with a probability of 60 %, as on the board of one engine
 
@@ -37,6 +37,21 @@ def boards_together(boards: Collection[Board], most_entries: int) -> Board:
 def counters_together(parts: Sequence[Counters]) -> Counters:
     """Add counters up."""
     return _merged(parts) if parts else Counters()
+
+
+def about_all(data: Payload, plugin: str, seq: int, emit_ns: int) -> Event:
+    """Make an event about all engines together, which is of no call."""
+    return Event(
+        call="",
+        channel="",
+        plugin=plugin,
+        seq=seq,
+        start_sample=0,
+        end_sample=0,
+        capture_ns=0,
+        emit_ns=emit_ns,
+        data=data,
+    )
 
 
 def together(healths: Collection[Health], *, is_live: bool = False) -> Health:

@@ -17,7 +17,7 @@ from rtemo.io.curve import ClientKeys
 from rtemo.io.endpoints import parse_endpoint
 from rtemo.io.feed import Feed
 from rtemo.io.query_client import QueryClient
-from rtemo.io.query_wire import CallSummary, PublisherHealth
+from rtemo.io.query_wire import CallSummary, Op, PublisherHealth
 from rtemo.io.sockets import UNREACHABLE_MEND, open_context
 from rtemo.io.wire import Heartbeat, WireEvent, utc_ms
 
@@ -202,11 +202,12 @@ class Subscriber:
         if isinstance(ask, str) or isinstance(forget, str):
             raise TypeError("ask and forget are collections of queries, not one query")
         desk = self._ask()
-        for text in forget:
-            desk.ask("forget", timeout_s=timeout_s, text=text)
-        for text in ask:
-            desk.ask("ask", timeout_s=timeout_s, text=text)
-        return desk.ask("queries", timeout_s=timeout_s)[0].queries or []
+        changes: list[tuple[Op, str]] = [*(("forget", text) for text in forget), *(("ask", text) for text in ask)]
+        for op, text in changes:
+            reply, _ = desk.ask(op, timeout_s=timeout_s, text=text)
+        if not changes:
+            reply, _ = desk.ask("queries", timeout_s=timeout_s)
+        return reply.queries or []
 
     def close(self) -> None:
         """Close everything; may be called twice."""

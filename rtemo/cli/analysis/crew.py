@@ -33,10 +33,10 @@ from rtemo.cli.analysis.messages import (
 )
 from rtemo.cli.analysis.outcome import Outcome
 from rtemo.cli.analysis.request import Request
-from rtemo.cli.reports import added
 from rtemo.cli.starting import StartLine
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 from rtemo.cli.wave_file import part_of
+from rtemo.cluster.together import counters_together
 from rtemo.config import Config
 from rtemo.io.publishers.jsonl import JsonlPublisher
 from rtemo.io.sources.files import FileFailure, FilesProgress, FilesSource, WaitingFile
@@ -198,7 +198,7 @@ class Crew:
                 self._events.take(worker.number, events)
             case Done(call, lines, lost):
                 self._done(worker, call)
-                self.outcome.lost = added(self.outcome.lost, lost)
+                self.outcome.lost = counters_together([self.outcome.lost, lost])
                 self._write(lines)
             case Failed(call, problem, mend, is_partial):
                 file = self._files[call]

@@ -17,8 +17,7 @@ from rtemo.api import (
     StreamEnd,
     StreamFormat,
 )
-from rtemo.cli.reports import added
-from rtemo.cluster.together import together
+from rtemo.cluster.together import about_all, counters_together, together
 from rtemo.engine.trouble import describe
 
 
@@ -63,18 +62,7 @@ class MergedEvents:
     def tell(self, data: Payload, plugin: str = "engine") -> None:
         """Tell something about the whole."""
         self._engine_seq += 1
-        event = Event(
-            call="",
-            channel="",
-            plugin=plugin,
-            seq=self._engine_seq,
-            start_sample=0,
-            end_sample=0,
-            capture_ns=0,
-            emit_ns=time.time_ns(),
-            data=data,
-        )
-        self._publish([event])
+        self._publish([about_all(data, plugin, self._engine_seq, time.time_ns())])
 
     def forget(self, call: str) -> None:
         """Take note that a call is over."""
@@ -92,7 +80,7 @@ class MergedEvents:
         """Take note that an engine has gone without an end."""
         health = self._healths.pop(worker, None)
         if health is not None:
-            self._ended = added(self._ended, health.counters)
+            self._ended = counters_together([self._ended, health.counters])
 
     def close(self, reason: str) -> None:
         """Tell the end and close the publisher."""
@@ -121,7 +109,7 @@ class MergedEvents:
             self._rate_hz = data.sample_rate_hz
         elif isinstance(data, SessionEnd):
             self._healths.pop(worker, None)
-            self._ended = added(self._ended, data.counters)
+            self._ended = counters_together([self._ended, data.counters])
             return None
         elif isinstance(data, Health):
             self._healths[worker] = data

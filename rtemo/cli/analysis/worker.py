@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rtemo.api import AudioSink, Counters, Event, Fault, Publisher, RtemoError
+from rtemo.api import AudioSink, Counters, Event, Fault, Publisher
 from rtemo.cli.analysis.messages import (
     Begin,
     Done,
@@ -26,11 +26,12 @@ from rtemo.cli.analysis.messages import (
 )
 from rtemo.cli.enhanced import EnhancedFiles
 from rtemo.cli.options import own_process
-from rtemo.cli.reports import Reports, added
+from rtemo.cli.reports import Reports
+from rtemo.cluster.together import counters_together
 from rtemo.config import Config
 from rtemo.io.sources.dealt_files import DealtFiles
 from rtemo.io.sources.files import FileFailure, WaitingFile
-from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
+from rtemo.io.worker_wire import Compiling, Ready, run_told
 from rtemo.session import Session
 from rtemo.telemetry import stay_offline
 from rtemo.warming import WarmProgress
@@ -192,7 +193,7 @@ class _Reports(Reports):
     def _write(self, call: str, reports: Mapping[int, dict[str, Any]]) -> None:
         lost = Counters()
         for report in reports.values():
-            lost = added(lost, msgspec.convert(report["counters"], Counters))
+            lost = counters_together([lost, msgspec.convert(report["counters"], Counters)])
         lines = b"".join(msgspec.json.encode(report) + b"\n" for _, report in sorted(reports.items()))
         is_silent = not any(report["duration_s"] for report in reports.values())
         self._results.reported(Done(call, lines, lost), is_silent)
@@ -234,15 +235,7 @@ def main() -> int:
     begin = pipe.from_crew()
     if not isinstance(begin, Begin):
         return 1
-    try:
-        Worker(pipe, begin).run()
-    except RtemoError as error:
-        pipe.send(Refused(error.problem, error.mend))
-        return 1
-    except Exception as error:
-        pipe.send(Crashed(f"{type(error).__name__}: {error}"))
-        raise
-    return 0
+    return run_told(lambda: Worker(pipe, begin).run(), pipe.send)
 
 
 if __name__ == "__main__":

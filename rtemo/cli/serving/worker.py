@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rtemo.api import AudioSink, Event, RtemoError
+from rtemo.api import AudioSink, Event
 from rtemo.cli.options import own_process
 from rtemo.cli.serving.words import without_words
 from rtemo.cluster.link import Link
@@ -19,7 +19,7 @@ from rtemo.config import Config
 from rtemo.io.connections import raise_file_limit
 from rtemo.io.sinks.zmq import ZmqAudioSink
 from rtemo.io.sources.relayed import RelayedIngest
-from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
+from rtemo.io.worker_wire import Compiling, Ready, run_told
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 from rtemo.session import Session
 from rtemo.telemetry import stay_offline
@@ -145,15 +145,7 @@ def main() -> int:
     begin = to_worker(link.receive())
     if not isinstance(begin, Begin):
         return 1
-    try:
-        Worker(link, begin).run()
-    except RtemoError as error:
-        link.send(Refused(error.problem, error.mend))
-        return 1
-    except Exception as error:
-        link.send(Crashed(f"{type(error).__name__}: {error}"))
-        raise
-    return 0
+    return run_told(lambda: Worker(link, begin).run(), link.send)
 
 
 if __name__ == "__main__":

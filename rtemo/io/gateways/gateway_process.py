@@ -173,7 +173,12 @@ class GatewayProcess:
     def _admit(self, asked: wire.Open) -> wire.Answer:
         try:
             self._writers[asked.number] = self._desk.open_stream(
-                asked.call, asked.channel, source=asked.source, role=asked.role, prefill_s=asked.prefill_s
+                asked.call,
+                asked.channel,
+                source=asked.source,
+                role=asked.role,
+                prefill_s=asked.prefill_s,
+                is_estimate=asked.is_estimate,
             )
         except RtemoError as error:
             return wire.Answer(type(error).__name__, error.problem, error.mend)

@@ -118,7 +118,9 @@ class ProcessDesk:
         """
         self._count += 1
         writer = ProcessWriter(self, self._count, call, channel)
-        self._pipe.send_bytes(wire.encode(wire.Open(writer.number, call, channel, source, role, prefill_s)))
+        self._pipe.send_bytes(
+            wire.encode(wire.Open(writer.number, call, channel, source, role, prefill_s, is_estimate))
+        )
         while not isinstance(said := wire.decode_for_gateway(self._pipe.recv_bytes()), wire.Answer):
             self._hear(said)
         if said.error:

@@ -51,6 +51,7 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     source: str
     role: str
     prefill_s: float
+    is_estimate: bool = False
 
 
 class Rows(msgspec.Struct, frozen=True, tag="rows"):
