@@ -5,16 +5,15 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import zmq
 
 from rtemo.api.trouble import as_error
 from rtemo.io.audio_feed_wire import AUDIO_SCHEMA, AudioBeat, decode_note, encode_note
-from rtemo.io.connections import Connections
-from rtemo.io.curve import Door
-from rtemo.io.endpoints import Endpoint, parse_endpoint
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, connect, make_socket, open_context
+from rtemo.io.bound_edge import BoundEdge
+from rtemo.io.endpoints import parse_endpoint
+from rtemo.io.sockets import Socket, connect, make_socket
 from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
 from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import WireError, utc_ms
@@ -27,7 +26,7 @@ _MOST_SOCKETS = 1_024
 _RECEIVE_QUEUE = 10_000
 
 
-class AudioMerge:
+class AudioMerge(BoundEdge):
     """Passes packets and notes of the workers to subscribers, and subscriptions to the workers, on a thread of its own.
 
     A worker makes audio for those alone who have subscribed to it, and all workers' feeds have one epoch. The heartbeat
@@ -43,17 +42,14 @@ class AudioMerge:
     """
 
     name = "audio-out"
+    section, reached_as = "sinks.zmq", "audio out"
 
     def __init__(self, options: AudioOutOptions, *, tenant: str = "main") -> None:
-        self.endpoint: Endpoint | None = None
+        super().__init__(options.endpoint or USUAL_AUDIO_ENDPOINT, options)
         self.epoch = secrets.token_hex(8)
         self._options = options
         self._beat_topic = heartbeat_topic(tenant).encode()
-        self._context: Context | None = None
-        self._door: Door | None = None
-        self._socket: Socket
         self._subscriptions: Subscriptions
-        self._connections: Connections
         self._workers: dict[int, Socket] = {}
         self._streams: dict[int, int] = {}
         self._upstream: set[bytes] = {self._beat_topic}
@@ -66,28 +62,6 @@ class AudioMerge:
         self._opened, self._stop = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rtemo-sink-audio-out", daemon=True)
-
-    @property
-    def endpoints(self) -> Mapping[str, object]:
-        """Where it is reached, by name, once it is open."""
-        return {} if self.endpoint is None else {"audio out": self.endpoint}
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it reads lists of clients that may connect."""
-        return bool(self._options.curve.key_file)
-
-    def check(self) -> Endpoint:
-        """Tell the endpoint, before the seconds of warming up.
-
-        Raises:
-            EndpointError: It is in use, impossible, or open to the network without encryption.
-        """
-        options = self._options
-        endpoint = parse_endpoint(options.endpoint or USUAL_AUDIO_ENDPOINT)
-        check_exposure(endpoint, options.curve, options.insecure_plaintext, "sinks.zmq")
-        check_free(endpoint, "sinks.zmq.endpoint")
-        return endpoint
 
     def start(self) -> None:
         """Start, and wait until the socket is bound.
@@ -119,39 +93,26 @@ class AudioMerge:
             self._open()
         except BaseException as error:
             self._error = error
-            self._close()
+            self._free(self._options.linger_ms)
             return
         finally:
             self._opened.set()
         while not self._stop.is_set():
             self._turn()
-        self._close()
+        self._free(self._options.linger_ms)
 
     def _open(self) -> None:
         options = self._options
         endpoint = self.check()
-        self._context = open_context()
-        self._context.set(zmq.MAX_SOCKETS, _MOST_SOCKETS)
-        if options.curve.key_file:
-            self._door = Door(self._context, options.curve)
-        self._socket = make_socket(self._context, zmq.XPUB)
-        self._subscriptions = Subscriptions(self._socket)
-        self._connections = Connections(self._socket, options.max_clients)
+        self._subscriptions = Subscriptions(self._make(zmq.XPUB, _MOST_SOCKETS))
         self._socket.sndhwm = options.send_queue_messages
         self._socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)
-        self.endpoint = bind(self._socket, endpoint, SUBSCRIPTION_BYTES, self._door, "sinks.zmq.endpoint")
+        self._bind(endpoint, SUBSCRIPTION_BYTES)
         self._poller.register(self._socket, zmq.POLLIN)
-
-    def _close(self) -> None:
-        if self._context is not None:
-            self._context.destroy(linger=self._options.linger_ms)
-            self._context = None
 
     def _turn(self) -> None:
         self._poller.poll(_POLL_MS)
-        if self._door is not None:
-            self._door.serve()
-        self._connections.serve(0 if self._door is None else self._door.rebinds)
+        self._let_in()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._told.get_nowait()()

@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar
 
 import zmq
@@ -13,10 +13,9 @@ from rtemo.cluster.desk import FrontDesk
 from rtemo.cluster.room import Room
 from rtemo.config.admission import Admission
 from rtemo.io.audio_wire import MAX_MESSAGE_BYTES
-from rtemo.io.connections import Connections
-from rtemo.io.curve import Door
-from rtemo.io.endpoints import Endpoint, parse_endpoint
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, connect, make_socket, open_context
+from rtemo.io.bound_edge import BoundEdge
+from rtemo.io.endpoints import parse_endpoint
+from rtemo.io.sockets import Socket, connect, make_socket
 from rtemo.io.wire import WireError
 from rtemo.io.zmq_options import IngestOptions
 
@@ -34,7 +33,7 @@ _LINGER_MS = 200
 _MOST_SOCKETS = 1_024
 
 
-class FrontIngest:
+class FrontIngest(BoundEdge):
     """Takes audio packets from any number of clients and passes them to the workers that have their streams.
 
     To its clients it is what `rtemo.io.sources.ingest.IngestSource` is. It is run by a `SourceThread`; what others have
@@ -53,17 +52,14 @@ class FrontIngest:
     """
 
     name = "ingest"
+    section, reached_as = "sources.zmq", "audio in"
     options_type: ClassVar[type[IngestOptions]] = IngestOptions
 
     def __init__(self, options: IngestOptions, admission: Admission, capacity: int, rooms: dict[int, Room]) -> None:
-        self.endpoint: Endpoint | None = None
+        super().__init__(options.endpoint, options)
         self.taken_messages = 0
         self.desk = FrontDesk(options, admission, capacity, rooms, self._answer, self._post)
         self._options = options
-        self._context: Context | None = None
-        self._door: Door | None = None
-        self._connections: Connections
-        self._socket: Socket
         self._workers: dict[int, Socket] = {}
         self._numbers: dict[Socket, int] = {}
         self._poller = zmq.Poller()
@@ -74,16 +70,6 @@ class FrontIngest:
     def count_streams(self) -> int:
         """Streams that clients have open."""
         return len(self.desk)
-
-    @property
-    def endpoints(self) -> Mapping[str, object]:
-        """Where it is reached, by name, once it is open."""
-        return {} if self.endpoint is None else {"audio in": self.endpoint}
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it reads lists of clients that may connect."""
-        return bool(self._options.curve.key_file)
 
     @property
     def drain_s(self) -> float:
@@ -101,34 +87,16 @@ class FrontIngest:
             dropped=self.desk.dropped_packets,
         )
 
-    def check(self) -> Endpoint:
-        """Tell the endpoint, before the seconds of warming up.
-
-        Raises:
-            EndpointError: It is in use, impossible, or open to the network without encryption.
-        """
-        endpoint = parse_endpoint(self._options.endpoint)
-        check_exposure(endpoint, self._options.curve, self._options.insecure_plaintext, "sources.zmq")
-        check_free(endpoint, "sources.zmq.endpoint")
-        return endpoint
-
     def open(self, desk: StreamDesk) -> None:
         """Bind the socket.
 
         Raises:
             EndpointError: The endpoint is in use, impossible, or open to the network without encryption.
         """
-        options = self._options
         endpoint = self.check()
-        self._context = open_context()
-        self._context.set(zmq.MAX_SOCKETS, _MOST_SOCKETS)
         try:
-            if options.curve.key_file:
-                self._door = Door(self._context, options.curve)
-            self._socket = make_socket(self._context, zmq.ROUTER)
-            self._socket.rcvhwm = _RECEIVE_QUEUE
-            self._connections = Connections(self._socket, options.max_clients)
-            self.endpoint = bind(self._socket, endpoint, MAX_MESSAGE_BYTES, self._door, "sources.zmq.endpoint")
+            self._make(zmq.ROUTER, _MOST_SOCKETS).rcvhwm = _RECEIVE_QUEUE
+            self._bind(endpoint, MAX_MESSAGE_BYTES)
             self._poller.register(self._socket, zmq.POLLIN)
         except BaseException:
             self.close()
@@ -152,15 +120,12 @@ class FrontIngest:
 
     def pump(self) -> float | None:
         """Pass on what has come, both ways; never ends by itself."""
-        if self._door is not None:
-            self._door.serve()
-        rebinds = 0 if self._door is None else self._door.rebinds
-        self._connections.serve(rebinds)
+        self._let_in()
         self._heed()
         ready = self._poller.poll(0)
         if not ready:
             ready = self._poller.poll(_PRESSED_POLL_MS if self.desk.is_pressed else _POLL_MS)
-            self._connections.serve(rebinds)
+            self._turn_away()
         now_s = time.monotonic()
         for socket, _ in ready:
             worker = self._numbers.get(socket)
@@ -183,9 +148,7 @@ class FrontIngest:
             for worker, socket in self._workers.items():
                 self._hear(worker, socket, time.monotonic())  # the accounts of those that have stopped
             self.desk.end_all("source closed")
-        self._context.destroy(linger=_LINGER_MS)
-        self._context = None
-        self._door = None
+        self._free(_LINGER_MS)
 
     def _heed(self) -> None:
         with contextlib.suppress(queue.Empty):

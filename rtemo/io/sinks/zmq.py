@@ -3,7 +3,6 @@
 import secrets
 import threading
 import time
-from collections.abc import Mapping
 from typing import ClassVar
 
 import zmq
@@ -19,11 +18,8 @@ from rtemo.io.audio_feed_wire import (
     encode_note,
 )
 from rtemo.io.audio_wire import encode_packet, stream_names
-from rtemo.io.connections import Connections
-from rtemo.io.curve import Door
-from rtemo.io.endpoints import Endpoint, parse_endpoint
+from rtemo.io.bound_edge import BoundEdge
 from rtemo.io.pcm import as_int16
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, make_socket, open_context
 from rtemo.io.subscriptions import SUBSCRIPTION_BYTES, Subscriptions
 from rtemo.io.topics import heartbeat_topic
 from rtemo.io.wire import WireError, utc_ms
@@ -32,7 +28,7 @@ from rtemo.io.zmq_options import USUAL_AUDIO_ENDPOINT, AudioOutOptions
 _LEAST_BEAT_S = 0.05
 
 
-class ZmqAudioSink:
+class ZmqAudioSink(BoundEdge):
     """Publishes the audio of every stream under a topic of its own; never waits for anybody.
 
     A subscriber that does not read loses the newest packets once its queue is full, and sees that from the numbers;
@@ -51,11 +47,12 @@ class ZmqAudioSink:
     """
 
     name = "audio-out"
+    section, reached_as = "sinks.zmq", "audio out"
     options_type: ClassVar[type[AudioOutOptions]] = AudioOutOptions
     overrun_samples = underrun_samples = 0  # a full queue is the subscriber's, who counts what it misses
 
     def __init__(self, options: AudioOutOptions, *, tenant: str = "main", epoch: str = "") -> None:
-        self.endpoint: Endpoint | None = None
+        super().__init__(options.endpoint or USUAL_AUDIO_ENDPOINT, options)
         self.sent_packets = 0
         self.refused_clients = 0
         self._options = options
@@ -63,37 +60,11 @@ class ZmqAudioSink:
         self._epoch = epoch or secrets.token_hex(8)
         self._format = StreamFormat()
         self._packet_samples = 1
-        self._context: Context | None = None
-        self._door: Door | None = None
-        self._socket: Socket
         self._owner = 0
         self._lanes: dict[StreamFacts, _Lane] = {}
         self._subscriptions: Subscriptions
-        self._connections: Connections
         self._beat_s = 0.0
         self._is_beat_wanted = False
-
-    @property
-    def endpoints(self) -> Mapping[str, object]:
-        """Where it is reached, by name, once it is open."""
-        return {} if self.endpoint is None else {"audio out": self.endpoint}
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it reads lists of clients that may connect."""
-        return bool(self._options.curve.key_file)
-
-    def check(self) -> Endpoint:
-        """Tell the endpoint, before the seconds of warming up.
-
-        Raises:
-            EndpointError: It is in use, impossible, or open to the network without encryption.
-        """
-        options = self._options
-        endpoint = parse_endpoint(options.endpoint or USUAL_AUDIO_ENDPOINT)
-        check_exposure(endpoint, options.curve, options.insecure_plaintext, "sinks.zmq")
-        check_free(endpoint, "sinks.zmq.endpoint")
-        return endpoint
 
     def open(self, format: StreamFormat) -> None:
         """Bind the socket.
@@ -106,16 +77,11 @@ class ZmqAudioSink:
         self._format = format
         self._packet_samples = round(options.packet_s * format.sample_rate_hz)
         self._owner = threading.get_ident()
-        self._context = open_context()
         try:
-            if options.curve.key_file:
-                self._door = Door(self._context, options.curve)
-            self._socket = make_socket(self._context, zmq.XPUB)
-            self._subscriptions = Subscriptions(self._socket)
-            self._connections = Connections(self._socket, options.max_clients)
+            self._subscriptions = Subscriptions(self._make(zmq.XPUB))
             self._socket.sndhwm = options.send_queue_messages
             self._socket.setsockopt(zmq.SNDBUF, options.send_buffer_bytes)
-            self.endpoint = bind(self._socket, endpoint, SUBSCRIPTION_BYTES, self._door, "sinks.zmq.endpoint")
+            self._bind(endpoint, SUBSCRIPTION_BYTES)
         except BaseException:
             self.close()
             raise
@@ -151,10 +117,9 @@ class ZmqAudioSink:
     def tick(self) -> None:
         """Let clients in, see who has subscribed to what, and send the heartbeat when it is due."""
         assert self._owner == threading.get_ident(), "sockets belong to the thread that opened them"
+        self._let_in()
         if self._door is not None:
-            self._door.serve()
             self.refused_clients = self._door.refused_clients
-        self._connections.serve(0 if self._door is None else self._door.rebinds)
         self._watch_readers()
         since_s = time.monotonic() - self._beat_s
         if since_s >= self._options.heartbeat_s or (self._is_beat_wanted and since_s >= _LEAST_BEAT_S):
@@ -176,9 +141,7 @@ class ZmqAudioSink:
         if self.endpoint is not None:
             for stream, lane in list(self._lanes.items()):
                 self._end(stream, lane, lane.position)
-        self._context.destroy(linger=self._options.linger_ms)
-        self._context = None
-        self._door = None
+        self._free(self._options.linger_ms)
 
     def _begin(self, stream: StreamFacts) -> "_Lane":
         lane = _Lane(audio_topic(self._tenant, stream.call, stream.channel).encode(), _names(stream))

@@ -1,7 +1,6 @@
 """IngestSource: audio of many calls over ZeroMQ."""
 
 import time
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -9,10 +8,7 @@ import zmq
 
 from rtemo.api import StreamDesk
 from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Response, encode_control
-from rtemo.io.connections import Connections
-from rtemo.io.curve import Door
-from rtemo.io.endpoints import Endpoint, parse_endpoint
-from rtemo.io.sockets import Context, Socket, bind, check_exposure, check_free, make_socket, open_context
+from rtemo.io.bound_edge import BoundEdge
 from rtemo.io.sources.ingest_desk import IngestDesk
 from rtemo.io.sources.lanes import Lanes
 from rtemo.io.wire import WireError
@@ -29,7 +25,7 @@ _RECEIVE_QUEUE = 4_000
 _LINGER_MS = 200
 
 
-class IngestSource:
+class IngestSource(BoundEdge):
     """Takes audio packets from any number of clients, each with any number of streams.
 
     A client opens a stream, gets credit, and sends packets; see docs/wire.md. Whatever a client sends, the
@@ -44,18 +40,15 @@ class IngestSource:
     """
 
     name = "ingest"
+    section, reached_as = "sources.zmq", "audio in"
     options_type: ClassVar[type[IngestOptions]] = IngestOptions
     max_message_bytes: ClassVar[int] = MAX_MESSAGE_BYTES
     """Longest message that a peer may send."""
 
     def __init__(self, options: IngestOptions | None = None) -> None:
-        self.endpoint: Endpoint | None = None
         self.taken_messages = 0
         self._options = options or IngestOptions()
-        self._context: Context | None = None
-        self._door: Door | None = None
-        self._connections: Connections
-        self._socket: Socket
+        super().__init__(self._options.endpoint, self._options)
         self._desk: IngestDesk | None = None
         self._watched_s = 0.0
         self._is_draining = False
@@ -71,31 +64,9 @@ class IngestSource:
         return len(self._desk) if self._desk is not None else 0
 
     @property
-    def endpoints(self) -> Mapping[str, object]:
-        """Where it is reached, by name, once it is open."""
-        return {} if self.endpoint is None else {"audio in": self.endpoint}
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it reads lists of clients that may connect."""
-        return bool(self._options.curve.key_file)
-
-    @property
     def drain_s(self) -> float:
         """How long calls may go on after `drain`."""
         return self._options.drain_s
-
-    def check(self) -> Endpoint:
-        """Tell the endpoint, before the seconds of warming up.
-
-        Raises:
-            EndpointError: It is in use, impossible, or open to the network without encryption.
-        """
-        options = self._options
-        endpoint = parse_endpoint(options.endpoint)
-        check_exposure(endpoint, options.curve, options.insecure_plaintext, "sources.zmq")
-        check_free(endpoint, "sources.zmq.endpoint")
-        return endpoint
 
     def open(self, desk: StreamDesk) -> None:
         """Bind the socket.
@@ -108,14 +79,9 @@ class IngestSource:
         self._desk = IngestDesk(desk, options, self._send)
         self._desk.is_draining = self._is_draining
         _warm(self._desk.lanes)
-        self._context = open_context()
         try:
-            if options.curve.key_file:
-                self._door = Door(self._context, options.curve)
-            self._socket = make_socket(self._context, zmq.ROUTER)
-            self._socket.rcvhwm = _RECEIVE_QUEUE
-            self._connections = Connections(self._socket, options.max_clients)
-            self.endpoint = bind(self._socket, endpoint, self.max_message_bytes, self._door, "sources.zmq.endpoint")
+            self._make(zmq.ROUTER).rcvhwm = _RECEIVE_QUEUE
+            self._bind(endpoint, self.max_message_bytes)
         except BaseException:
             self.close()
             raise
@@ -124,14 +90,11 @@ class IngestSource:
         """Take what has come, give credit, and look after silent streams; never ends by itself."""
         desk = self._desk
         assert desk is not None, "open comes first"
-        if self._door is not None:
-            self._door.serve()
-        rebinds = 0 if self._door is None else self._door.rebinds
-        self._connections.serve(rebinds)  # first: nothing is opened for whom there is no room
+        self._let_in()  # first: nothing is opened for whom there is no room
         taken = self._take()
         if not taken:
             self._socket.poll(_PRESSED_POLL_MS if desk.is_pressed else _POLL_MS)
-            self._connections.serve(rebinds)
+            self._turn_away()
             taken = self._take()
         self.taken_messages += taken
         now_s = time.monotonic()
@@ -155,9 +118,7 @@ class IngestSource:
         if self._desk is not None:
             self._desk.end_all("source closed")
             self._flush()
-        self._context.destroy(linger=_LINGER_MS)
-        self._context = None
-        self._door = None
+        self._free(_LINGER_MS)
 
     def _take(self) -> int:
         """Take messages until there are none, within bounds of number and time; returns how many."""
