@@ -11,8 +11,10 @@ import soundfile
 from click.testing import CliRunner
 
 from rtemo.api import EMOTIONS, ConsentError
+from rtemo.api.speech import SpokenText, Utterance
 from rtemo.cli.lazy_tools import LazyTools
 from rtemo.cli.speech_tag import read_tag
+from rtemo.runtime import ModelStore
 from rtemo.testing.voice import voice
 from rtemo.voice.edits import Edit
 from rtemo.voice.errors import VoiceError
@@ -20,12 +22,14 @@ from rtemo.voice.imitation import Imitator, stretched_contour
 from rtemo.voice.manner import MANNERS, Manner
 from rtemo.voice.reference import Melody
 from rtemo.voice.service import VoiceService
+from rtemo.voice.speaker import SpeakerEmbedder
 from rtemo.voice.style import read_style
 from rtemo_models.systems.emo_corrector import verb
 from rtemo_models.systems.emo_corrector.correct import choose_delivery, correct, span_of, word_times
 from rtemo_models.systems.emo_corrector.delivery import Delivery, delivered, delivery_of
-from rtemo_models.systems.emo_corrector.mood import Mood
+from rtemo_models.systems.emo_corrector.mood import Mood, MoodEmbedder
 from rtemo_models.systems.emo_corrector.store import ClipStore, StoredClip, heard_clip, open_store
+from rtemo_models.systems.emo_corrector.takes import MOST_TAKES, TakeJudge, Verdict, best_of, takes_of
 from rtemo_models.systems.emo_corrector.text_emotion import text_emotion
 from tests.fakes.speaking import LetterEspeak, notes_voice, write_voice
 
@@ -325,3 +329,74 @@ def test_a_recording_that_nobody_speaks_in_is_one_clear_line(tmp_path, monkeypat
     assert re.search(problem, str(done.exception))
     assert "\n" not in str(done.exception)
     assert not (tmp_path / "x.wav").exists()
+
+
+def test_of_takes_words_come_first_then_the_voice_then_the_mood():
+    assert best_of([Verdict(1.0, 0.7, 0.2), Verdict(0.5, 0.9, 0.9), Verdict(0.9, 0.7, 0.6)]) == 2
+    assert best_of([Verdict(1.0, 0.7, 0.2), Verdict(1.0, 0.5, 0.9)]) == 0
+    unknown = float("nan")
+    assert best_of([Verdict(1.0, unknown, unknown), Verdict(1.0, unknown, unknown)]) == 0
+
+
+def test_takes_have_the_delivery_in_several_strengths_and_then_that_of_most_people():
+    found = Delivery(Manner(speed=1.2, pitch_semitones=6.0, level_db=4.0), np.ones(8, np.float32), np.zeros(0))
+    ways = takes_of(found, one_hot("sad"), MOST_TAKES)
+    assert [way.manner.pitch_semitones for way in ways] == pytest.approx([6.0, 3.0, 7.0, -1.5, -0.75, -2.25])
+    assert [len(way.contour) for way in ways] == [8, 8, 8, 0, 0, 0]
+    assert ways[1].manner.speed == pytest.approx(1.2**0.5)
+    assert len(takes_of(Delivery(MANNERS["sad"], np.zeros(0, np.float32)), one_hot("sad"), MOST_TAKES)) == 3
+
+
+def test_the_take_that_is_kept_is_the_one_that_is_heard_best(recorded):
+    service, style, samples, said = recorded
+    imitator = Imitator(service, style, samples, "the old man sat here")
+    heard = ([word.text for word in said], np.array([[word.start_sample, word.end_sample] for word in said]))
+    lengths = []
+
+    class LikesShort:
+        def hear(self, made, text, places, stretches, emotion):
+            assert text == "a old man sat there now"
+            assert list(places) == [0, 4, 5]
+            assert len(stretches) == 2
+            lengths.append(len(made))
+            return Verdict(1.0, 0.5, 1.0 / len(made))
+
+    edited = ("the old man sat here", "a old man sat there now", imitator)
+    done = correct(samples, *edited, heard=heard, emotion=one_hot("angry"), judge=LikesShort(), takes=3)
+    assert len(lengths) == done.takes == 3
+    assert len(done.samples) == min(lengths) < max(lengths)
+    assert done.verdict == Verdict(1.0, 0.5, 1.0 / min(lengths))
+    once = correct(samples, *edited, heard=heard, emotion=one_hot("angry"))
+    assert (once.takes, once.verdict) == (1, None)
+
+
+def test_a_judge_hears_words_voice_and_mood_of_what_is_new():
+    store = ModelStore()
+    sounds = np.concatenate([voice(2.0, seed=1), voice(2.0, seed=9)])
+    voices = SpeakerEmbedder(store.load("speaker"))
+    speaker = voices.embed_stretches([sounds[:32_000]])[0]
+    judge = TakeJudge(Hears("one two tree"), "en", voices, speaker, MoodEmbedder(store.load("merit-large")))
+    own = judge.hear(sounds, "one two three", [1, 2], [(0, 32_000)], one_hot("calm"))
+    assert own.words == 0.5
+    assert own.likeness == pytest.approx(1.0, abs=1e-4)
+    assert 0.0 < own.mood < 1.0
+    assert judge.hear(sounds, "one two three", [0], [(32_000, 64_000)], one_hot("calm")).likeness < 0.99
+    short = judge.hear(sounds, "one two three", [0], [(0, 3_000)], one_hot("calm"))
+    assert short.words == 1.0
+    assert np.isnan(short.likeness)
+    assert np.isnan(short.mood)
+
+
+class Hears:
+    """A recogniser that hears the same whatever is said."""
+
+    languages = ("en",)
+
+    def __init__(self, text):
+        part = Utterance(
+            text=text, start_s=0.0, end_s=1.0, words=(), no_speech=0.0, mean_log_probability=0.0, compression=1.0
+        )
+        self.text = SpokenText(language="en", language_probability=1.0, utterances=(part,))
+
+    def transcribe(self, windows, *, language="", words=True, prompt=""):
+        return [self.text for _ in windows]

@@ -22,6 +22,7 @@ from rtemo.voice.reference import RATE_HZ
 from rtemo.voice.seams import FADE_SAMPLES, gain_between, put_in, quiet_place
 from rtemo_models.systems.emo_corrector.delivery import Delivery, delivered, delivery_of
 from rtemo_models.systems.emo_corrector.store import ClipStore, Found
+from rtemo_models.systems.emo_corrector.takes import TakeJudge, Verdict, best_of, takes_of
 from rtemo_models.systems.emo_corrector.text_emotion import text_emotion
 
 _NEIGHBOURS = 2
@@ -53,6 +54,8 @@ class Correction(NamedTuple):
         emotion: The mood that was aimed at.
         found: Clips whose delivery was taken.
         delivery: How the new words are said, against how the speaker speaks.
+        verdict: How they were heard; None where nobody judged.
+        takes: How many takes it was chosen from.
     """
 
     samples: NDArray[np.float32]
@@ -60,6 +63,8 @@ class Correction(NamedTuple):
     emotion: str
     found: tuple[Found, ...]
     delivery: Delivery
+    verdict: Verdict | None = None
+    takes: int = 1
 
 
 def transcribed(
@@ -133,6 +138,8 @@ def correct(
     store: ClipStore | None = None,
     emotion: NDArray[np.float64] | None = None,
     k: int = 3,
+    judge: TakeJudge | None = None,
+    takes: int = 1,
 ) -> Correction:
     """Replace the words of a recording that an edited text changes.
 
@@ -145,6 +152,8 @@ def correct(
         store: Clips to take the delivery from; without one it is that of most people.
         emotion: float64 [8], the mood; found by `text_emotion` when None.
         k: How many clips.
+        judge: Chooses among takes; without it there is one.
+        takes: How many there are at most.
 
     Raises:
         VoiceError: Nothing is changed, or the new text cannot be said.
@@ -162,12 +171,28 @@ def correct(
     delivery, found = choose_delivery(wanted, store, (old_text, new_text), k)
     times = word_times(samples, old, imitator, heard)
     sentence = imitator.planned(new_text)
-    made = samples
-    spans: list[Span] = []
-    for edit in reversed(edits):  # from the end, so that positions before it stay
-        made, span = _replaced(made, samples, times, imitator, sentence, edit, delivery, old, new)
-        spans = [span, *_moved(spans, span, edit, times)]
-    return Correction(made, tuple(spans), EMOTIONS[int(np.argmax(wanted))], found, delivery)
+
+    def taken(way: Delivery) -> tuple[NDArray[np.float32], list[Span]]:
+        made, spans = samples, list[Span]()
+        for edit in reversed(edits):  # from the end, so that positions before it stay
+            made, span = _replaced(made, samples, times, imitator, sentence, edit, way, old, new)
+            spans = [span, *_moved(spans, span, edit, times)]
+        return made, spans
+
+    ways = [delivery] if judge is None else takes_of(delivery, wanted, takes)
+    done = [taken(way) for way in ways]
+    chosen, verdict = 0, None
+    if judge is not None:
+        places = [place for edit in edits for place in range(edit.new_start, edit.new_end)]
+        verdicts = [
+            judge.hear(made, new_text, places, [(span.start_sample, span.end_sample) for span in spans], wanted)
+            for made, spans in done
+        ]
+        chosen = best_of(verdicts)
+        verdict = verdicts[chosen]
+    made, spans = done[chosen]
+    emotion_name = EMOTIONS[int(np.argmax(wanted))]
+    return Correction(made, tuple(spans), emotion_name, found, ways[chosen], verdict, len(ways))
 
 
 def _moved(spans: list[Span], before: Span, edit: Edit, times: NDArray[np.int64]) -> list[Span]:

@@ -59,14 +59,21 @@ def delivery_of(found: Sequence[Found], store: ClipStore) -> Delivery:
             colours.append(clip.spectrum_db - usual_db)
             colour_weights.append(weight)
     speed, semitones, spread, level_db = weights @ np.array(changes)
-    manner = Manner(
-        speed=_within(float(np.exp(speed)), _LEAST.speed, _MOST.speed),
-        pitch_semitones=_within(float(semitones), _LEAST.pitch_semitones, _MOST.pitch_semitones),
-        pitch_range=_within(float(np.exp(spread)), _LEAST.pitch_range, _MOST.pitch_range),
-        level_db=_within(float(level_db), _LEAST.level_db, _MOST.level_db),
-    )
+    manner = _limited_manner(float(np.exp(speed)), float(semitones), float(np.exp(spread)), float(level_db))
     colour_db = np.average(colours, axis=0, weights=colour_weights) if colours else np.zeros(0)
     return Delivery(manner, np.asarray(weights @ np.stack(contours), np.float32), _limited(colour_db))
+
+
+def scaled(delivery: Delivery, share: float) -> Delivery:
+    """Give a delivery with less (share below 1) or more of what it changes; the shape of the melody stays."""
+    manner = delivery.manner
+    return Delivery(
+        _limited_manner(
+            manner.speed**share, manner.pitch_semitones * share, manner.pitch_range**share, manner.level_db * share
+        ),
+        delivery.contour,
+        _limited(delivery.colour_db * share),
+    )
 
 
 def delivered(imitator: Imitator, sentence: Sentence, first: int, last: int, delivery: Delivery) -> Sentence:
@@ -94,6 +101,15 @@ def delivered(imitator: Imitator, sentence: Sentence, first: int, last: int, del
     moved = 2.0 ** (middle + (delivery.manner.pitch_range * planned + delivery.manner.pitch_semitones) / 12.0)
     part[is_voiced] = np.clip(moved, _LOWEST_HZ, _HIGHEST_HZ)[is_voiced]
     return with_pitch(sentence, pitch_hz)
+
+
+def _limited_manner(speed: float, pitch_semitones: float, pitch_range: float, level_db: float) -> Manner:
+    return Manner(
+        speed=_within(speed, _LEAST.speed, _MOST.speed),
+        pitch_semitones=_within(pitch_semitones, _LEAST.pitch_semitones, _MOST.pitch_semitones),
+        pitch_range=_within(pitch_range, _LEAST.pitch_range, _MOST.pitch_range),
+        level_db=_within(level_db, _LEAST.level_db, _MOST.level_db),
+    )
 
 
 def _limited(colour_db: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtemo.api import Consent, Tools
+    from rtemo.api import Consent, SpeechHandle, Tools
     from rtemo_models.systems.emo_corrector.correct import Correction
     from rtemo_models.systems.emo_corrector.store import ClipStore
+    from rtemo_models.systems.emo_corrector.takes import TakeJudge
 
 
 @click.command("correct", short_help="Replace words of a recording in the speaker's voice and a fitting mood.")
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 @click.option("--emotion", default="", help="Mood of the new words; found from them without it.")
 @click.option("--clips", type=click.Path(path_type=Path), metavar="DIR", help="Clips to take the delivery from.")
 @click.option("--k", type=click.IntRange(1, 50), default=3, show_default=True, help="How many of them.")
+@click.option(
+    "--takes",
+    type=click.IntRange(1, 6),
+    default=4,
+    show_default=True,
+    help="Ways in which it is said, of which the one that is heard best is kept.",
+)
 @click.option("--voice", "voice_name", default="", help="Style file of the speaker, or a voice; fitted without it.")
 @click.option("--tries", type=click.IntRange(10, 2000), default=40, show_default=True, help="Phrases said to fit it.")
 @click.option("--language", default="en-us", show_default=True)
@@ -44,6 +52,7 @@ def command(
     emotion: str,
     clips: Path | None,
     k: int,
+    takes: int,
     voice_name: str,
     tries: int,
     language: str,
@@ -72,7 +81,7 @@ def command(
         tools,
         samples,
         (old_text, new_text, span, emotion, language),
-        _Means(clips, k, voice_name, tries, bundle),
+        _Means(clips, k, takes, voice_name, tries, bundle),
         agreed,
         out,
         report,
@@ -83,8 +92,8 @@ def command(
 class _Means:
     """What the words are made with."""
 
-    def __init__(self, clips: Path | None, k: int, voice: str, tries: int, bundle: str) -> None:
-        self.clips, self.k, self.voice, self.tries, self.bundle = clips, k, voice, tries, bundle
+    def __init__(self, clips: Path | None, k: int, takes: int, voice: str, tries: int, bundle: str) -> None:
+        self.clips, self.k, self.takes, self.voice, self.tries, self.bundle = clips, k, takes, voice, tries, bundle
 
 
 def _say_so(tools: "Tools", samples: "NDArray[np.float32]", manner: str, consent: "Consent", out: Path) -> None:
@@ -121,9 +130,10 @@ def _replace(
     stretch = _seconds(span, len(samples)) if span else None
     check_spoken(samples)
     service = VoiceService(tools.voice(means.bundle))
-    heard = None
+    speech = heard = None
     try:
-        heard = transcribed(tools.speech("whisper-base"), samples, language)
+        speech = tools.speech("whisper-base")
+        heard = transcribed(speech, samples, language)
     except ModelError as error:
         if not old_text:
             raise VoiceError(
@@ -139,7 +149,18 @@ def _replace(
     imitator = Imitator(service, style, samples, old_text, language, envelope_share=1.0)
     wanted = np.array([float(name == emotion) for name in EMOTIONS]) if emotion else None
     store = _store(tools, means.clips)
-    done = correct(samples, old_text, new_text, imitator, heard=heard, store=store, emotion=wanted, k=means.k)
+    done = correct(
+        samples,
+        old_text,
+        new_text,
+        imitator,
+        heard=heard,
+        store=store,
+        emotion=wanted,
+        k=means.k,
+        judge=_judge(tools, speech, language, samples) if means.takes > 1 else None,
+        takes=means.takes,
+    )
     facts = {"voice": f"{service.voice.card.name} {style.name}", "consent": str(consent)}
     tools.write_speech(out, done.samples, facts | {"changed": _told(done)})
     tools.say(f"{out}: {_told(done)}; {done.emotion}" + "".join(f"; as {one.clip.path.name}" for one in done.found))
@@ -199,6 +220,16 @@ def _style(
     return Style(np.asarray(fitted.style, np.float32), "fitted to the recording", fitted)
 
 
+def _judge(tools: "Tools", speech: "SpeechHandle | None", language: str, samples: "NDArray[np.float32]") -> "TakeJudge":
+    from rtemo.voice.speaker import SpeakerEmbedder, without_silence
+    from rtemo_models.systems.emo_corrector.mood import MoodEmbedder
+    from rtemo_models.systems.emo_corrector.takes import TakeJudge
+
+    voices = SpeakerEmbedder(tools.model("speaker"))
+    speaker = voices.embed_stretches([without_silence(samples)])[0]
+    return TakeJudge(speech, language.split("-")[0], voices, speaker, MoodEmbedder(tools.model("merit-large")))
+
+
 def _store(tools: "Tools", clips: Path | None) -> "ClipStore | None":
     if clips is None:
         return None
@@ -222,4 +253,12 @@ def _facts(done: "Correction", old_text: str, new_text: str) -> dict[str, object
         "spans": [span._asdict() for span in done.spans],
         "clips": [{"path": str(one.clip.path), "likeness": round(one.likeness, 4)} for one in done.found],
         "manner": {name: round(getattr(manner, name), 3) for name in manner.__struct_fields__},
+        "takes": done.takes,
+        "heard": None
+        if done.verdict is None
+        else {name: _rounded(value) for name, value in done.verdict._asdict().items()},
     }
+
+
+def _rounded(value: float) -> float | None:
+    return None if value != value else round(value, 3)  # NaN: too short to tell
