@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench.quality.clip_source import ClipSource
 from bench.quality.emotion.calibrate import fit_temperature
 from bench.quality.emotion.streams import write_json
-from rtemo.api import EMOTIONS, Emotion, Event, Fault, RtemoError, SpeechEnd
+from rtemo.api import EMOTIONS, Emotion, Event, Fault, Payload, RtemoError, SpeechEnd
 from rtemo.config import Config
 from rtemo.scoring.classes import calibration_error, uar, uar_interval
 from rtemo.session import Session
@@ -36,7 +36,8 @@ _MERGED = np.array([0 if name == "calm" else k for k, name in enumerate(EMOTIONS
 class _Tally:
     name = "tally"
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: tuple[type[Payload], ...]) -> None:
+        self._kinds = kinds
         self.faults: list[Fault] = []
         self.events: dict[str, list[Event]] = {}
         self._lock = threading.Lock()
@@ -48,7 +49,7 @@ class _Tally:
     def publish(self, events: Sequence[Event]) -> None:
         with self._lock:
             for event in events:
-                if isinstance(event.data, (Emotion, SpeechEnd)):
+                if isinstance(event.data, self._kinds):
                     self.events.setdefault(event.call, []).append(event)
                 elif isinstance(event.data, Fault):
                     self.faults.append(event.data)
@@ -73,9 +74,24 @@ def play(
     options: dict[str, Any] = {"merit": {"enhance": False}, "listener": {"max_batch": parallel}}.get(plugin, {})
     if bundle:
         options = options | {"bundle" if plugin == "listener" else "listen_bundle": bundle}
-    config = msgspec.structs.replace(Config(), chain=CHAINS[plugin], plugins={plugin: options})
+    return play_chain(CHAINS[plugin], {plugin: options}, clips, (Emotion, SpeechEnd), parallel)
+
+
+def play_chain(
+    chain: tuple[str, ...],
+    plugins: dict[str, dict[str, Any]],
+    clips: Iterator[tuple[str, NDArray[np.float32]]],
+    kinds: tuple[type[Payload], ...],
+    parallel: int = 32,
+) -> dict[str, list[Event]]:
+    """Events of some kinds of clips, each a call of its own, through any chain.
+
+    Raises:
+        RtemoError: Something failed in the engine.
+    """
+    config = msgspec.structs.replace(Config(), chain=chain, plugins=plugins)
     engine = msgspec.structs.replace(config.engine, capacity=2 * parallel, hang_s=60.0)
-    source, tally = ClipSource(clips, parallel), _Tally()
+    source, tally = ClipSource(clips, parallel), _Tally(kinds)
     session = Session(
         msgspec.structs.replace(config, engine=engine), sources=[source], publishers=[tally], mode="freewheel"
     )

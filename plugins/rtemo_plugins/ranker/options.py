@@ -67,6 +67,10 @@ class RankerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = None
     alerts: Annotated[tuple[AlertRule, ...], Meta(description="Rules for alerts; see docs/ranking.md.")] = ()
     board: Annotated[BoardOptions, Meta(description="The board, over all streams.")] = BoardOptions()
+    estimates_of: Annotated[
+        tuple[str, ...],
+        Meta(description="Plugins of the chain whose estimates of arousal and valence are taken into the scores."),
+    ] = ("listener",)
     bundle: Annotated[str, Meta(description="Name of the bundle that scores.")] = "ranker"
     listen_bundle: Annotated[
         str, Meta(description="Name of the bundle whose words are scored: the same as that of the merit plugin.")

@@ -11,6 +11,7 @@ from rtemo.api import (
     Block,
     Board,
     Emit,
+    Emotion,
     HopFlag,
     ModelCard,
     ModelError,
@@ -18,6 +19,7 @@ from rtemo.api import (
     PluginSpec,
     Rank,
     RowParts,
+    kind_of,
 )
 from rtemo_plugins.ranker.alerts import Alerts
 from rtemo_plugins.ranker.board import FloorBoard
@@ -49,6 +51,7 @@ class RankerPlugin:
             reads_audio=False,
             requires=("merit.words", "merit.voiced", "merit.is_fresh"),
             emits=(Rank, Board, Alert),
+            hears=(kind_of(Emotion),),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "RankerProcessor":
@@ -61,7 +64,7 @@ class RankerPlugin:
         options = self._options
         _check_words(context.model(options.listen_bundle).card, options.listen_bundle)
         model = context.model(options.bundle)
-        scorer = Scorer(model, capacity)
+        scorer = Scorer(model, capacity, options.estimates_of)
         hop_s, hop_samples = context.format.hop_s, context.format.hop_samples
         course = Course(scorer, model.card, options, hop_s, hop_samples, capacity)
         alerts = Alerts(options.alerts, scorer.attributes, SAMPLE_S, capacity)
@@ -93,6 +96,8 @@ class RankerProcessor(RowParts):
 
     def process(self, block: Block, emit: Emit) -> None:
         """Score the streams whose words are fresh, tell what has come of it, and compare all when it is time."""
+        if block.events:
+            self._scorer.estimates.hear(block.events, self._scorer.spoken_hops)
         left_out = self._roster.left_out(block)
         fresh = np.flatnonzero((block.marks["merit.is_fresh"] == 1) & ~left_out)
         if len(fresh):

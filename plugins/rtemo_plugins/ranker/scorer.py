@@ -1,9 +1,12 @@
 """Scorer: the network that scores what the listener says, one step at a time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import ModelError, ModelHandle, StateTable, check_seam
+from rtemo_plugins.ranker.estimates import Estimates
 
 WORDS = 192
 STEP_HOPS = 4
@@ -18,6 +21,7 @@ class Scorer:
     Args:
         model: The network: `words` and `weight` to `scores` and `spread`.
         capacity: Most streams.
+        plugins: Whose estimates of arousal and valence are taken into the scores.
 
     Attributes:
         attributes: What is scored, in the order of the last axis of the arrays.
@@ -26,12 +30,13 @@ class Scorer:
         mood: float32 [capacity, axes], where the voice stands in what changes with its mood; no axes where the network
             does not tell.
         spoken_hops: int64 [capacity], hops with voice so far.
+        estimates: What others have told.
 
     Raises:
         ModelError: The network takes or gives something else.
     """
 
-    def __init__(self, model: ModelHandle, capacity: int) -> None:
+    def __init__(self, model: ModelHandle, capacity: int, plugins: Sequence[str] = ()) -> None:
         card = model.card
         self.attributes = tuple(card.labels)
         if not self.attributes:
@@ -55,6 +60,7 @@ class Scorer:
         axes = card.outputs[_MOOD].shape if _MOOD in card.outputs else (0,)
         self.mood: NDArray[np.float32] = table.add("mood", axes, np.float32, np.nan)  # type: ignore[assignment]
         self.spoken_hops: NDArray[np.int64] = table.add("spoken_hops", (), np.int64)  # type: ignore[assignment]
+        self.estimates = Estimates(card, self.attributes, plugins, capacity)
         model.warm(self._network, {1, capacity})
 
     def hear(
@@ -80,17 +86,18 @@ class Scorer:
             return rows
         weight = voiced[rows]
         outputs = self._model.run({"words": given, "weight": weight}, self._network, n if len(rows) == n else rows)
-        self.score[rows] = outputs["scores"]
-        self.spread[rows] = outputs["spread"]
         if _MOOD in outputs:
             self.mood[rows] = outputs[_MOOD]
         self.spoken_hops[rows] += np.rint(STEP_HOPS * weight).astype(np.int64)
+        scores, spread = outputs["scores"], outputs["spread"]
+        self.score[rows], self.spread[rows] = self.estimates.mixed(rows, scores, spread, self.spoken_hops[rows])
         return rows
 
     def admit(self, row: int) -> None:
         """Prepare fresh state for a new stream."""
         self._table.admit(row)
         self._network.admit(row)
+        self.estimates.admit(row)
 
     reset = admit
 
@@ -98,3 +105,4 @@ class Scorer:
         """Forget the stream at `row`; the one at `last` takes its place."""
         self._table.retire(row, last)
         self._network.retire(row, last)
+        self.estimates.retire(row, last)

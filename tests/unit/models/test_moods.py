@@ -8,7 +8,7 @@ import pytest
 
 from rtemo.api import ModelCard
 from rtemo.runtime import ModelStore
-from rtemo_models.systems.ranker.export import moods
+from rtemo_models.systems.ranker.export import estimates, moods
 from rtemo_models.systems.ranker.train.moods import discriminants, string
 from tests.fakes.ranker import ranker_bundle
 
@@ -105,3 +105,14 @@ def test_moods_are_not_added_twice(tmp_path):
     with pytest.raises(ValueError, match="has moods already: export it anew first"):
         moods.add_moods(tmp_path, axes, MEMORY_S, {})
     assert bundle
+
+
+def test_constants_of_estimates_go_into_the_card_and_the_graph_stays(tmp_path):
+    name = ranker_bundle(tmp_path, seed=1)
+    before = ModelStore().load(name).card
+    after = estimates.add_estimates(tmp_path, {"estimate_valence_gain": 2.0}, "1.2.3")
+    assert after.calibration == before.calibration | {"estimate_valence_gain": 2.0}
+    assert (after.sha256, after.version) == (before.sha256, "1.2.3")
+    assert ModelStore().load(name).card == after
+    with pytest.raises(ValueError, match="nothing is to be told by 'estimate_joy_gain'"):
+        estimates.add_estimates(tmp_path, {"estimate_joy_gain": 2.0})
