@@ -1,8 +1,9 @@
 """What the ranker gains by the large listener: `python -m bench.quality.rank.estimates --data DIR --work DIR`.
 
 Every dev clip is a call of its own and goes through the engine, once without the listener (`alone`) and once with it,
-where the ranker takes its estimates into the scores (`heard`); what counts is the last rank of each clip, and beside
-both what the listener itself told (`estimate`). Order as in `bench.quality.rank.evaluate`: pairs of one speaker.
+where the ranker takes its estimates into the scores (`heard`); what counts is the last rank of each clip, two seconds
+after its end, and beside both what the listener itself told (`estimate`). Order as in `bench.quality.rank.evaluate`:
+pairs of one speaker.
 
 With `--fit` the constants by which an estimate becomes a score are printed as the card's `calibration` has them: gain
 and offset bring mean and deviation of the estimates to those of the scores, over clean clips; `spread_share` is what is
@@ -34,6 +35,7 @@ GAPS = (0.25, 0.5)
 _TOLD = ("arousal", "valence")
 _OFTEN = {"least_s": 0.5, "refresh_s": 0.5}
 _PARALLEL = 32
+_AFTER_SAMPLES = 2 * 16_000
 
 Scores = NDArray[np.float32]
 
@@ -84,7 +86,7 @@ def report(condition: str, clips: Sequence[Clip], told: Told) -> None:
     missing = [int(np.isnan(getattr(told, arm)[:, 0]).sum()) for arm in ARMS]
     out.write(f"\n{condition}: {len(clips)} clips; nothing was told of {missing} by {', '.join(ARMS)}\n")
     out.write("| task | gap | " + " | ".join(ARMS) + " |\n" + "|---" * (len(ARMS) + 2) + "|\n")
-    for task in TASKS:
+    for task in TASKS[1:]:  # BAVED is not heard here
         corpora = tuple(name for name in task.corpora if any(clip.corpus == name for clip in clips))
         for gap in GAPS if task.gap else (task.gap,):
             cells = []
@@ -97,7 +99,8 @@ def report(condition: str, clips: Sequence[Clip], told: Told) -> None:
 
 
 def _filled(scores: Scores) -> Scores:
-    return np.where(np.isnan(scores), np.nanmean(scores, axis=0, keepdims=True), scores).astype(np.float32)
+    means = [float(np.mean(column[np.isfinite(column)])) if np.isfinite(column).any() else 0.0 for column in scores.T]
+    return np.where(np.isnan(scores), means, scores).astype(np.float32)
 
 
 def main() -> None:
@@ -117,7 +120,13 @@ def main() -> None:
     for condition in options.conditions:
 
         def said(plugins: tuple[str, ...], condition: str = condition) -> list[list[Event]]:
-            made = ((str(i), under(condition, sounds.audio.samples(i), i, sounds.noises["dev"])) for i in rows)
+            made = (
+                (
+                    str(i),
+                    np.pad(under(condition, sounds.audio.samples(i), i, sounds.noises["dev"]), (0, _AFTER_SAMPLES)),
+                )
+                for i in rows
+            )
             chosen: dict[str, dict[str, Any]] = {"merit": {"enhance": False}, "ranker": _OFTEN}
             if "listener" in plugins:
                 chosen["listener"] = {"max_batch": _PARALLEL, "when": "always"}

@@ -39,13 +39,14 @@ class Estimates:
         self._told_hops = table.add("told_hops", (), np.int64, -1)
         self.admit, self.retire, self.reset = table.admit, table.retire, table.reset
 
-    def hear(self, events: Sequence[BlockEvent], spoken_hops: NDArray[np.int64]) -> None:
-        """Take in what was said.
+    def hear(self, events: Sequence[BlockEvent], spoken_hops: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take in what was said, and give the rows that it is about.
 
         Args:
             events: In order.
             spoken_hops: int64 [capacity], hops with voice of each stream so far.
         """
+        rows = set[int]()
         for event in events:
             data = event.data
             if event.row is None or event.plugin not in self._plugins or not isinstance(data, Emotion):
@@ -54,6 +55,8 @@ class Estimates:
             if np.isfinite(told).all():
                 self._told[event.row] = self._gain * np.array(told, np.float32) + self._offset
                 self._told_hops[event.row] = spoken_hops[event.row]
+                rows.add(event.row)
+        return np.array(sorted(rows), np.int64)
 
     def mixed(
         self,

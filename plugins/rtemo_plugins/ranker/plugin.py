@@ -97,7 +97,7 @@ class RankerProcessor(RowParts):
     def process(self, block: Block, emit: Emit) -> None:
         """Score the streams whose words are fresh, tell what has come of it, and compare all when it is time."""
         if block.events:
-            self._scorer.estimates.hear(block.events, self._scorer.spoken_hops)
+            self._scorer.hear_estimates(block.events)
         left_out = self._roster.left_out(block)
         fresh = np.flatnonzero((block.marks["merit.is_fresh"] == 1) & ~left_out)
         if len(fresh):

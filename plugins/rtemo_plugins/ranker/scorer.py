@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import ModelError, ModelHandle, StateTable, check_seam
+from rtemo.api import BlockEvent, ModelError, ModelHandle, StateTable, check_seam
 from rtemo_plugins.ranker.estimates import Estimates
 
 WORDS = 192
@@ -30,7 +30,6 @@ class Scorer:
         mood: float32 [capacity, axes], where the voice stands in what changes with its mood; no axes where the network
             does not tell.
         spoken_hops: int64 [capacity], hops with voice so far.
-        estimates: What others have told.
 
     Raises:
         ModelError: The network takes or gives something else.
@@ -57,10 +56,12 @@ class Scorer:
         self._table = table = StateTable(capacity)
         self.score: NDArray[np.float32] = table.add("score", (count,), np.float32, np.nan)  # type: ignore[assignment]
         self.spread: NDArray[np.float32] = table.add("spread", (count,), np.float32, np.nan)  # type: ignore[assignment]
+        self._own = table.add("own", (count,), np.float32, np.nan)  # what the network gave, before it was mixed
+        self._own_spread = table.add("own_spread", (count,), np.float32, np.nan)
         axes = card.outputs[_MOOD].shape if _MOOD in card.outputs else (0,)
         self.mood: NDArray[np.float32] = table.add("mood", axes, np.float32, np.nan)  # type: ignore[assignment]
         self.spoken_hops: NDArray[np.int64] = table.add("spoken_hops", (), np.int64)  # type: ignore[assignment]
-        self.estimates = Estimates(card, self.attributes, plugins, capacity)
+        self._estimates = Estimates(card, self.attributes, plugins, capacity)
         model.warm(self._network, {1, capacity})
 
     def hear(
@@ -89,15 +90,26 @@ class Scorer:
         if _MOOD in outputs:
             self.mood[rows] = outputs[_MOOD]
         self.spoken_hops[rows] += np.rint(STEP_HOPS * weight).astype(np.int64)
-        scores, spread = outputs["scores"], outputs["spread"]
-        self.score[rows], self.spread[rows] = self.estimates.mixed(rows, scores, spread, self.spoken_hops[rows])
+        self._own[rows] = outputs["scores"]
+        self._own_spread[rows] = outputs["spread"]
+        self._mix(rows)
         return rows
+
+    def hear_estimates(self, events: Sequence[BlockEvent]) -> None:
+        """Take in what others tell of streams: it counts at once, whether or not anybody is speaking."""
+        rows = self._estimates.hear(events, self.spoken_hops)
+        if len(rows):
+            self._mix(rows)
+
+    def _mix(self, rows: NDArray[np.int64]) -> None:
+        own = self._own[rows], self._own_spread[rows]
+        self.score[rows], self.spread[rows] = self._estimates.mixed(rows, *own, self.spoken_hops[rows])
 
     def admit(self, row: int) -> None:
         """Prepare fresh state for a new stream."""
         self._table.admit(row)
         self._network.admit(row)
-        self.estimates.admit(row)
+        self._estimates.admit(row)
 
     reset = admit
 
@@ -105,4 +117,4 @@ class Scorer:
         """Forget the stream at `row`; the one at `last` takes its place."""
         self._table.retire(row, last)
         self._network.retire(row, last)
-        self.estimates.retire(row, last)
+        self._estimates.retire(row, last)

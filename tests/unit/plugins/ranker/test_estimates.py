@@ -45,7 +45,7 @@ def spoken(*hops):
 
 def test_a_fresh_estimate_moves_the_score_by_its_share_and_the_others_stay():
     found = estimates()
-    found.hear([told(1, 0.75)], spoken(100, 100))
+    assert found.hear([told(1, 0.75)], spoken(100, 100)).tolist() == [1]
     score, spread = found.mixed(ROWS, OWN, SPREAD, np.array([100, 100]))
     np.testing.assert_allclose(score, [[0, 0, 0], [0.5, 0, 0]], atol=1e-6)
     np.testing.assert_allclose(spread, [[1, 1, 1], [0.8, 1, 1]], atol=1e-6)
@@ -62,7 +62,7 @@ def test_an_estimate_fades_with_the_speech_that_follows_it():
 @pytest.mark.parametrize("event", [told(0, 0.75, "small"), told(None, 0.75), told(0, float("nan"))])
 def test_what_others_tell_or_of_nobody_or_no_number_is_not_heard(event):
     found = estimates()
-    found.hear([event], spoken(100))
+    assert not len(found.hear([event], spoken(100)))
     assert found.mixed(ROWS, OWN, SPREAD, np.array([100, 100]))[0] is OWN
 
 
