@@ -9,6 +9,7 @@ import { readColours, Trends } from "./trend.js";
 
 const REORDER_MS = 1000;
 const HOLD_MS = 2500; // the order stands while somebody points at it, and for so long after
+const SAMPLE_RATE_HZ = 16000; // of the engine, whatever calls come with
 const SHOWN_ALERTS = 4;
 const $ = (id) => document.getElementById(id);
 
@@ -180,12 +181,25 @@ function drawAlerts() {
   $("alert-list").replaceChildren(...lines);
 }
 
+// Counters of the engine in words a supervisor has a use for; concealed gaps are short and nobody can do anything about them.
+function troubles(counters) {
+  const seconds = (samples) => `${(samples / SAMPLE_RATE_HZ).toFixed(1)} s`;
+  const words = {
+    source_lost_samples: (count) => `${seconds(count)} of audio lost on the way here`,
+    overrun_samples: (count) => `${seconds(count)} of audio dropped, too much at once`,
+    skipped_hops: (count) => `${count} steps left out, the machine is too slow`,
+    xruns: (count) => `${count} steps late`,
+    dropped_events: (count) => `${count} events lost`,
+  };
+  return Object.keys(words).filter((name) => counters[name]).map((name) => words[name](counters[name]));
+}
+
 function showFacts() {
   const facts = [["calls", [...rows.values()].filter((row) => row.is_open !== false).length]];
   if (engine.capacity) facts.push(["streams", `${engine.streams} / ${engine.capacity}`], ["load", `${Math.round(engine.load * 100)} %`]);
   if (engine.unsure) facts.push(["too little speech", engine.unsure]);
-  const lost = Object.entries(engine.trouble || {}).filter(([name]) => name !== "concealed_hops");
-  if (lost.length) facts.push(["trouble", lost.map(([name, count]) => `${name.replace(/_/g, " ")} ${count}`).join(", ")]);
+  const trouble = troubles(engine.trouble || {});
+  if (trouble.length) facts.push(["trouble since the start", trouble.join(", ")]);
   const key = JSON.stringify(facts);
   if ($("facts").dataset.key === key) return;
   $("facts").dataset.key = key;
