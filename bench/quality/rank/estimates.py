@@ -81,10 +81,16 @@ def constants(clips: Sequence[Clip], told: Told, share: float) -> dict[str, floa
 
 
 def report(condition: str, clips: Sequence[Clip], told: Told) -> None:
-    """Print the table of a condition; what is not known counts as a tie with the mean."""
+    """Print the table of a condition, over the clips of which every arm told something."""
     out = sys.stdout
-    missing = [int(np.isnan(getattr(told, arm)[:, 0]).sum()) for arm in ARMS]
-    out.write(f"\n{condition}: {len(clips)} clips; nothing was told of {missing} by {', '.join(ARMS)}\n")
+    missing = {arm: np.isnan(getattr(told, arm)[:, 0]) for arm in ARMS}
+    known = ~np.any(list(missing.values()), axis=0)
+    out.write(f"\n{condition}: {known.sum()} of {len(clips)} clips; too little speech in the others for ")
+    out.write(", ".join(f"{arm} ({is_missing.sum()})" for arm, is_missing in missing.items()) + "\n")
+    clips, told = (
+        [clip for clip, is_known in zip(clips, known, strict=True) if is_known],
+        Told(*(a[known] for a in told)),
+    )
     out.write("| task | gap | " + " | ".join(ARMS) + " |\n" + "|---" * (len(ARMS) + 2) + "|\n")
     for task in TASKS[1:]:  # BAVED is not heard here
         corpora = tuple(name for name in task.corpora if any(clip.corpus == name for clip in clips))
@@ -92,15 +98,10 @@ def report(condition: str, clips: Sequence[Clip], told: Told) -> None:
             cells = []
             for arm in ARMS:
                 scores = getattr(told, arm)
-                is_told = corpora and not np.isnan(scores[:, ATTRIBUTES.index(task.attribute)]).all()
-                cells.append(str(measure(task, clips, _filled(scores), corpora, gap)[1]) if is_told else "-")
+                is_told = corpora and not np.isnan(scores[:, ATTRIBUTES.index(task.attribute)]).any()
+                cells.append(str(measure(task, clips, scores, corpora, gap)[1]) if is_told else "-")
             out.write(f"| {task.name} | {gap:g} | " + " | ".join(cells) + " |\n")
     out.flush()
-
-
-def _filled(scores: Scores) -> Scores:
-    means = [float(np.mean(column[np.isfinite(column)])) if np.isfinite(column).any() else 0.0 for column in scores.T]
-    return np.where(np.isnan(scores), means, scores).astype(np.float32)
 
 
 def main() -> None:

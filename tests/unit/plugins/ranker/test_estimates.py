@@ -23,13 +23,13 @@ OWN, SPREAD = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
 ROWS = np.array([0, 1])
 
 
-def told(row, arousal, plugin="large"):
+def told(row, arousal, plugin="large", speech_s=2.0, start_sample=0):
     probabilities = dict.fromkeys(EMOTIONS, 1 / len(EMOTIONS))
     data = Emotion(
-        label="unsure", probabilities=probabilities, arousal=arousal, valence=0.9, confidence=0.1, speech_s=2.0,
+        label="unsure", probabilities=probabilities, arousal=arousal, valence=0.9, confidence=0.1, speech_s=speech_s,
         trigger="refresh", is_final=False,
     )  # fmt: skip
-    return BlockEvent(row, None, plugin, data, 0, 16_000)
+    return BlockEvent(row, None, plugin, data, start_sample, start_sample + 16_000)
 
 
 def estimates(card=CARD):
@@ -81,3 +81,21 @@ def test_a_bundle_that_does_not_know_how_to_read_estimates_leaves_its_scores_alo
     score, spread = found.mixed(ROWS, OWN, SPREAD, np.array([100, 100]))
     np.testing.assert_array_equal(score, OWN)
     np.testing.assert_array_equal(spread, SPREAD)
+
+
+def test_turns_are_averaged_by_their_seconds_and_the_newest_of_a_turn_replaces_the_one_before():
+    found = estimates()
+
+    def score_after(*events):
+        found.admit(0)
+        for event in events:
+            found.hear([event], spoken(100))
+        return found.mixed(ROWS[:1], OWN[:1], SPREAD[:1], np.array([100]))[0][0, 0]
+
+    alone = score_after(told(0, 0.75, speech_s=4.0))
+    assert score_after(told(0, -0.5, speech_s=1.0), told(0, 0.75, speech_s=4.0)) == pytest.approx(alone)
+    word = told(0, -0.5, speech_s=0.5, start_sample=99_000)
+    after_word = score_after(told(0, 0.75, speech_s=4.0), word)
+    kept = 4.0 * np.exp(-0.5 / 5.0)
+    assert after_word == pytest.approx(0.5 * (kept * 1.0 + 0.5 * -1.5) / (kept + 0.5), rel=1e-4)
+    assert score_after(word) == pytest.approx(-0.75)
