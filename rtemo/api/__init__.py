@@ -23,6 +23,7 @@ from rtemo.api.events import (
     Fault,
     Health,
     LaneState,
+    Overload,
     Payload,
     PluginTiming,
     SessionEnd,
@@ -41,6 +42,7 @@ from rtemo.api.experts import EXPERT_OF, EXPERTS, GATE_POWER
 from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneContext, LaneSpec, LaneStatus, LaneWork, Window
 from rtemo.api.model import ModelCard, ModelHandle, ModelState, TensorSpec, carrier_of
+from rtemo.api.overload import OVERLOAD_ORDER, THRIFT, GivesWay
 from rtemo.api.plugin import (
     AudioDemand,
     Emit,
@@ -102,7 +104,9 @@ __all__ = [
     "EXPERTS",
     "EXPERT_OF",
     "GATE_POWER",
+    "OVERLOAD_ORDER",
     "SHARED_TYPES",
+    "THRIFT",
     "VOCABULARY",
     "Alert",
     "AskedPlugin",
@@ -135,6 +139,7 @@ __all__ = [
     "FromParts",
     "FromUrl",
     "FullError",
+    "GivesWay",
     "Health",
     "HopFlag",
     "LaneContext",
@@ -150,6 +155,7 @@ __all__ = [
     "ModelHandle",
     "ModelState",
     "NameTakenError",
+    "Overload",
     "PackageFile",
     "Payload",
     "PerStreamProcessor",

@@ -79,6 +79,8 @@ class Block:
             engine warms up, and where nobody knows.
         is_audio_wanted: bool [n], read-only: whether anybody wants the audio that the plugin hands on, a later plugin,
             a sink, or a lane. Of the other streams a plugin that edits audio may leave `samples` as they came.
+        thrift: How many times less often than usual the plugin is to tell what it finds: 1, unless its spec gives way
+            in its `rate` and a live engine cannot carry its load.
         events: What earlier plugins have said in this tick, and what worker lanes handed in since the last, in order:
             of the kinds that the plugin's spec says it `hears`, nothing else is kept. Positions are those of the
             stream, so behind a plugin that delays the audio an event may be ahead of the samples.
@@ -95,6 +97,7 @@ class Block:
         "samples",
         "start_sample",
         "streams",
+        "thrift",
         "tick",
     )
 
@@ -112,6 +115,7 @@ class Block:
         is_audio_wanted: NDArray[np.bool_] | None = None,
     ) -> None:
         self.tick = tick
+        self.thrift = 1
         self.samples = samples
         self.rows = rows
         self.start_sample = start_sample

@@ -19,7 +19,7 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
     xruns: int = 0
     """Ticks that finished after the next one was due."""
     skipped_hops: int = 0
-    """Hops dropped, or plugin turns left out, by the overload policy."""
+    """Hops dropped, plugin turns left out, or hops whose audio was left as it was, by the overload policy."""
     dropped_events: int = 0
     """Events thrown away because the outbox was full."""
     concealed_hops: int = 0
@@ -38,7 +38,7 @@ class PluginTiming(msgspec.Struct, frozen=True, kw_only=True):
     """Mean busy time as a share of the hop."""
     xruns: int
     state: str = "running"
-    """`running` or `bypassed`."""
+    """`running`, `bypassed`, or `left out` while the engine cannot carry its load."""
 
 
 class SinkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,12 +84,13 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     """Time from the cut of a window to its finding."""
     age_p99_ms: float = 0.0
     lane_skipped: int = 0
-    """Windows dropped because a newer one of their stream superseded them, or they had waited too long."""
+    """Windows dropped because a newer one of their stream superseded them, they had waited too long, or the engine
+    could not carry its load."""
     lane_failed: int = 0
     """Windows lost with a lane that raised, hung or died."""
     restarts: int = 0
     state: str = "running"
-    """`starting`, `running` or `restarting`."""
+    """`starting`, `running`, `restarting`, or `left out` while the engine cannot carry its load."""
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +128,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="h
     """Memory of the past that lanes look into, of one stream."""
     sources: tuple[SourceCounts, ...] = ()
     """What has come to sources that strangers connect to."""
+    given_up: tuple[str, ...] = ()
+    """What the engine does without since it cannot carry its load, in the order in which it went; see `overload`."""
+    given_up_s: float = 0.0
+    """For how long that has been so."""
     workers: tuple[WorkerState, ...] = ()
     """The processes that share the calls, where there are several; what stands above is of all together."""
 
@@ -139,6 +144,23 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fa
     action: str
     """What was done: `bypassed`, `closed`, `retrying`, `dropped` for what was too much, or `moved`: the call goes on in
     another process, with fresh state."""
+
+
+class Overload(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="overload"):
+    """The engine cannot carry its load and gives something up, or can again and takes it back."""
+
+    state: str
+    """`given_up` or `taken_back`."""
+    what: str
+    """`extras`, `queries`, `words`, `spoof`, `enhancement` or `rate`; see the architecture."""
+    plugins: tuple[str, ...]
+    """Whose it is."""
+    given_up: tuple[str, ...] = ()
+    """All that is given up from now on, in the order in which it went."""
+    load: float = 0.0
+    """Time of work per time of audio, in the quarter of a second before."""
+    where: str = ""
+    """Which process, as `worker 2`, where several share the calls."""
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="source"):
@@ -189,6 +211,7 @@ class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 ENGINE_EVENTS: tuple[type[msgspec.Struct], ...] = (
     Health,
     Fault,
+    Overload,
     SourceState,
     SessionStart,
     SessionEnd,

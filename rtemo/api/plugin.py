@@ -13,13 +13,14 @@ from rtemo.api.events import Payload
 from rtemo.api.format import StreamFormat
 from rtemo.api.lane import Finding, LaneSpec, LaneStatus, OpenLane
 from rtemo.api.model import ModelCard, ModelHandle
+from rtemo.api.overload import GivesWay
 from rtemo.api.sink import StreamFacts
 
 
 class Mark(msgspec.Struct, frozen=True):
     """One thing a plugin tells the later ones about every hop: an array [n, *shape] under a name.
 
-    `unknown` is what the engine writes when the plugin is bypassed or skipped, so it must never read as a
+    `unknown` is what the engine writes when the plugin is bypassed or left out, so it must never read as a
     plausible finding: a detector of speech says unknown, not silence.
     """
 
@@ -46,7 +47,8 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
             that works on marks, events or `block.heard` alone says no: audio that nobody else wants is then not made.
             One that says no and edits does so for those who come after it.
         hears_input: Whether `block.heard` is read: the audio as it entered the chain.
-        is_optional: Whether the engine may skip the plugin for a tick when it runs late.
+        gives_way: What the plugin, or a part of it, may be given up as, while a live engine cannot carry its load; see
+            `GivesWay`. Of one that names nothing nothing is ever given up.
         provides: Marks this plugin writes at every tick.
         requires: Names of marks that earlier plugins must provide.
         analyses: What the findings are about. `person`: the one who speaks; streams that the policy lets nobody analyse
@@ -71,7 +73,7 @@ class PluginSpec(msgspec.Struct, frozen=True, kw_only=True):
     edits_audio: bool = False
     reads_audio: bool = True
     hears_input: bool = False
-    is_optional: bool = False
+    gives_way: tuple[GivesWay, ...] = ()
     provides: tuple[Mark, ...] = ()
     requires: tuple[str, ...] = ()
     analyses: Literal["person", "timing"] = "person"

@@ -125,6 +125,7 @@ def _print(config: "Config", specs: "list[PluginSpec]") -> None:
             "requires": ", ".join(spec.requires),
             "says": ", ".join(map(_kind, spec.emits)),
             "hears": ", ".join(spec.hears),
+            "gives way in": ", ".join(spec.gives_way),
         }
         lines = [spec.summary, *(f"{title} {fact}".strip() for title, fact in facts.items() if fact)]
         width = max(_NARROWEST_CELLS, shutil.get_terminal_size().columns - name_cells - 7)

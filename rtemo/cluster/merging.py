@@ -12,6 +12,7 @@ from rtemo.api import (
     Event,
     Fault,
     Health,
+    Overload,
     Payload,
     SessionEnd,
     SessionStart,
@@ -174,6 +175,8 @@ class LiveEvents:
         """Give what is told at once of what one engine says about itself."""
         if isinstance(data, Fault):
             return msgspec.structs.replace(data, where=f"{data.where} (worker {worker})")
+        if isinstance(data, Overload):
+            return msgspec.structs.replace(data, where=f"worker {worker}")
         if isinstance(data, SessionStart):
             if self._start is not None:
                 return None

@@ -15,19 +15,22 @@ from rtemo.api import (
     Block,
     Emit,
     Finding,
+    GivesWay,
     HopFlag,
     LateHearer,
     Mark,
     Plugin,
     PluginError,
     PluginSpec,
+    ResetReason,
     RtemoError,
     StreamFormat,
-    kind_of,
 )
+from rtemo.engine.chain_order import check
 from rtemo.engine.clock import Clock
 from rtemo.engine.event_log import EventLog
-from rtemo.engine.lanes import Lane, Lanes
+from rtemo.engine.lane import Lane
+from rtemo.engine.lanes import Lanes
 from rtemo.engine.loan import Loan
 from rtemo.engine.outlet import Outlet, kinds_of
 from rtemo.engine.plugin_loan import ChainContext, PluginLoan
@@ -51,55 +54,6 @@ class Turn:
         self.stage_start_ns = 0
         self.is_telling = False
         """Whether a plugin is at a finding of its lane, between two ticks."""
-
-
-def check(specs: Sequence[PluginSpec]) -> None:
-    """Refuse a chain in which a plugin would not find what it requires.
-
-    Raises:
-        PluginError: A plugin stands twice, two provide the same mark, a required mark is missing or late, or a plugin
-            hears what is only said after it.
-    """
-    provider: dict[str, str] = {}
-    names: set[str] = set()
-    later = {mark.name: spec.name for spec in reversed(specs) for mark in spec.provides}
-    for spec in specs:
-        if spec.name in names:
-            raise PluginError(f"plugin {spec.name!r} stands twice in the chain", "name each plugin once")
-        names.add(spec.name)
-        for need in spec.requires:
-            if need in provider:
-                continue
-            if need in later and later[need] != spec.name:
-                raise PluginError(
-                    f"plugin {spec.name!r} needs {need!r}, which {later[need]!r} provides only after it",
-                    f"put {later[need]!r} before {spec.name!r} in `chain`",
-                )
-            raise PluginError(
-                f"plugin {spec.name!r} needs {need!r}, which no plugin in the chain provides",
-                f"add a plugin that provides {need!r} before {spec.name!r}",
-            )
-        for mark in spec.provides:
-            if mark.name in provider:
-                raise PluginError(
-                    f"plugins {provider[mark.name]!r} and {spec.name!r} both provide {mark.name!r}",
-                    "keep one of them in `chain`",
-                )
-            provider[mark.name] = spec.name
-    _check_hearing(specs)
-
-
-def _check_hearing(specs: Sequence[PluginSpec]) -> None:
-    """Refuse a plugin that hears a kind which only a later one says; what nobody says may be left out on purpose."""
-    for index, spec in enumerate(specs):
-        said = {kind_of(cls) for earlier in specs[:index] for cls in earlier.emits}
-        for kind in spec.hears:
-            later = [one.name for one in specs[index + 1 :] if kind in map(kind_of, one.emits)]
-            if later and kind not in said and all(earlier.emits for earlier in specs[:index]):
-                raise PluginError(
-                    f"plugin {spec.name!r} hears {kind!r}, which {later[0]!r} says only after it",
-                    f"put {later[0]!r} before {spec.name!r} in `chain`",
-                )
 
 
 def _is_audio_read(specs: Sequence[PluginSpec], index: int, lanes: Lanes | None) -> bool:
@@ -126,6 +80,7 @@ class Chain:
 
     Attributes:
         log: What plugins have said since the last tick.
+        left_out_turns: Turns of plugins that were given up, and hops whose audio was wanted and not made.
     """
 
     def __init__(
@@ -147,6 +102,7 @@ class Chain:
         self.format: StreamFormat = context.format
         self.stages: list[Stage] = []
         self.turn = Turn()
+        self.left_out_turns = 0
         self.n = 0
         self._clock = clock
         self._on_fault = on_fault
@@ -161,7 +117,9 @@ class Chain:
         self._selection = Selection(capacity, self.format.hop_samples, bool(hearing))
         self.log = EventLog(specs, streams, self._selection)
         self._is_wanted_by_all: NDArray[np.bool_] = np.ones(capacity, np.bool_)
-        self._is_wanted_by_all.flags.writeable = False
+        self._is_wanted_by_none: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        for array in (self._is_wanted_by_all, self._is_wanted_by_none):
+            array.flags.writeable = False
         for index, plugin in enumerate(plugins):
             settings = Context()
             wanted = "always" if _is_audio_read(specs, index, lanes) else audio_demand
@@ -207,10 +165,10 @@ class Chain:
         """Delay of the audio through all plugins together."""
         return sum(stage.spec.latency_samples for stage in self.stages if stage.spec.edits_audio)
 
-    @property
-    def optional_stages(self) -> int:
-        """Number of running plugins that may be left out under overload."""
-        return sum(stage.spec.is_optional and not stage.is_bypassed for stage in self.stages)
+    def having(self, what: GivesWay) -> list[Stage]:
+        """Running plugins that have a thing to give up; audio that nobody will ever hear is none."""
+        stages = [stage for stage in self.stages if what in stage.spec.gives_way and not stage.is_bypassed]
+        return [stage for stage in stages if what != "enhancement" or stage.has_audio]
 
     def marks(self, n: int) -> MappingProxyType[str, NDArray[np.generic]]:
         """Views of all marks for n rows; who would put another array in its place fails there, not whoever reads it."""
@@ -225,14 +183,13 @@ class Chain:
         doubts: NDArray[np.bool_] = self._doubts.values[:n]  # type: ignore[assignment]
         return doubts
 
-    def process(self, block: Block, ready_ns: int, holder: int, skip_optional: bool = False) -> int:
+    def process(self, block: Block, ready_ns: int, holder: int) -> int:
         """Run all stages over a block, in place.
 
         Args:
             block: One hop of n streams.
             ready_ns: When the audio was there.
             holder: Number of the driver thread that calls.
-            skip_optional: Leave out the plugins that allow it.
 
         Returns:
             Index of the stage that took longest, for charging an xrun; -1 without stages.
@@ -249,7 +206,8 @@ class Chain:
         for index, stage in enumerate(self.stages):
             start_ns = self._clock.now_ns()
             stage.remember(block)
-            if stage.is_bypassed or (skip_optional and stage.spec.is_optional):
+            if stage.is_bypassed or (stage.is_left_out and stage.is_out):
+                self.left_out_turns += 0 if stage.is_bypassed else block.n
                 stage.was_skipped = not stage.is_bypassed
                 stage.bypass(block)
                 stage.shift(block)
@@ -257,7 +215,12 @@ class Chain:
                 continue
             self._take(holder, index, start_ns)
             block.events = self.log.heard_by(index) if stage.spec.hears else ()
-            block.is_audio_wanted = self._is_wanted_by_all[: block.n] if stage.is_read else is_audio_wanted
+            block.thrift = stage.thrift
+            wanted = self._is_wanted_by_all[: block.n] if stage.is_read else is_audio_wanted
+            if stage.mix.is_plain:
+                self.left_out_turns += int(np.count_nonzero(wanted))
+                wanted = self._is_wanted_by_none[: block.n]
+            block.is_audio_wanted = wanted
             if stage.is_timing or self._selection.is_all:
                 problem = self._run(holder, index, block)
             else:
@@ -266,8 +229,8 @@ class Chain:
                 stage.is_bypassed = True
                 self._on_fault(stage.spec.name, problem)
                 stage.bypass(block)
-            elif stage.lanes and any(lane.is_down for lane in stage.lanes):
-                stage.forget_marks(block.n)
+            else:
+                stage.finish(block)
             stage.shift(block)
             self._known_audio = b"" if stage.spec.edits_audio else self._known_audio
             busy_ns = self._clock.now_ns() - start_ns
@@ -277,6 +240,24 @@ class Chain:
                 slowest, slowest_ns = index, busy_ns
         block.is_audio_wanted = is_audio_wanted
         return slowest
+
+    def leave_out(self, what: GivesWay) -> None:
+        """Do without a thing from the next hop on, in whatever plugin gives way in it."""
+        for stage in self.having(what):
+            stage.leave_out(what)
+
+    def take_back(self, what: GivesWay, holder: int) -> None:
+        """Have a thing again from the next hop on; whoever was not called meanwhile begins anew.
+
+        Raises:
+            TurnLost: The watchdog has passed the turn on meanwhile.
+        """
+        for index, stage in enumerate(self.stages):
+            was_out = stage.is_out
+            stage.take_back(what)
+            if was_out and not (stage.is_out or stage.is_bypassed):
+                rows = np.arange(self.n if stage.is_timing else self._selection.count)
+                self._let_speak(index, partial(stage.processor.reset, rows, ResetReason.DISCONTINUITY), holder)
 
     def tell(self, findings: Sequence[tuple[Lane, Finding]], holder: int) -> None:
         """Let plugins say what their lanes found; one that raises is bypassed.
@@ -298,12 +279,12 @@ class Chain:
         for index in sorted(self.log.late_hearers):
             processor: Any = self.stages[index].processor
             events = self.log.heard_by(index, late=True)
-            if events and not self.stages[index].is_bypassed:
+            if events and not (self.stages[index].is_bypassed or self.stages[index].is_out):
                 self._let_speak(index, partial(processor.hear, events, self._outlets[index]), holder)
         self.log.settle()
 
     def _let_speak(self, index: int, speak: Callable[[], None], holder: int) -> None:
-        """Have a stage say something between two ticks; one that raises is bypassed."""
+        """Have a stage say or do something between two ticks; one that raises is bypassed."""
         stage, outlet = self.stages[index], self._outlets[index]
         self.turn.is_telling = True
         self._take(holder, index, self._clock.now_ns())

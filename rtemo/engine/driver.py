@@ -14,7 +14,6 @@ from rtemo.api import (
     HopFlag,
     Payload,
     PluginError,
-    PluginTiming,
     ProcessedBlock,
     SourceCounts,
     StreamFacts,
@@ -25,10 +24,12 @@ from rtemo.engine.clock import Clock, Doorbell
 from rtemo.engine.demand import Demand
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
+from rtemo.engine.ladder import Ladder
 from rtemo.engine.lanes import Lanes
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.outbox import Outbox
 from rtemo.engine.pacer import Pacer, Verdict
+from rtemo.engine.relief import Relief
 from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
@@ -92,7 +93,8 @@ class Driver:
         self._stop = threading.Event()
         self._rang_ns = 0
         self.is_muted = self.has_failed = False
-        self.ticks = self.xruns = self.skipped_turns = 0
+        self.ticks = self.xruns = 0
+        self._relief: Relief | None = None
         self.source_counts: Callable[[], tuple[SourceCounts, ...]] = tuple
         self.tick_time, self.late = Histogram(), Histogram()
         self._health_due_ns = 0
@@ -106,6 +108,9 @@ class Driver:
         now_ns = self._clock.now_ns()
         self._pacer.start(now_ns)
         self._health_due_ns = now_ns + round(self._options.health_interval_s * 1e9)
+        if self._is_live:
+            ladder = Ladder(self._format.hop_ns, self._options.give_up_load)
+            self._relief = Relief(ladder, chain, self._lanes, self._report, now_ns)
 
     def leave_lanes_out(self) -> None:
         """Cut no window from now on, so that nothing but ticks is measured."""
@@ -138,6 +143,8 @@ class Driver:
         now_ns = self._clock.now_ns()
         if now_ns >= self._health_due_ns:
             self._report_health(now_ns)
+        if self._relief is not None and now_ns >= self._relief.ladder.due_ns:
+            self._relief.look(now_ns, holder)
         verdict, until_ns = self._decide(now_ns)
         if verdict is Verdict.WAIT and self._is_live and len(floor.rows) > _BELL_ROWS:
             self._bell.mute()
@@ -245,12 +252,10 @@ class Driver:
         np.add(block.start_sample, self._format.hop_samples, out=self._hop_end[:n])
         last = np.flatnonzero(block.flags & np.uint8(HopFlag.LAST))  # before any plugin can write over it
         is_late = self._is_live and start_ns - ready_ns > self._format.hop_ns
-        if is_late:
-            self.skipped_turns += n * chain.optional_stages
         lanes = self._lanes
         if lanes is not None and lanes.heard is not None:
             lanes.heard.append(floor.slots, block.samples, block.start_sample)
-        slowest = chain.process(block, ready_ns, holder, skip_optional=is_late)
+        slowest = chain.process(block, ready_ns, holder)
         if lanes is not None:
             if lanes.processed is not None:
                 lanes.processed.append(floor.slots, block.samples, block.start_sample)
@@ -261,6 +266,8 @@ class Driver:
         self.tick_time.add(end_ns - start_ns)
         self.late.add(start_ns - ready_ns)
         self.ticks += 1
+        if self._relief is not None:
+            self._relief.ladder.add(ready_ns, end_ns)
         if self._is_live and end_ns - ready_ns > self._format.hop_ns:
             self.xruns += 1
             if slowest >= 0:
@@ -337,7 +344,10 @@ class Driver:
 
     def report_fault(self, plugin: str, problem: str, action: str = "bypassed") -> None:
         """Say that a plugin has failed and is bypassed."""
-        self._outbox.post(None, "engine", Fault(where=plugin, problem=problem, action=action), 0, 0)
+        self._report(Fault(where=plugin, problem=problem, action=action))
+
+    def _report(self, data: Payload) -> None:
+        self._outbox.post(None, "engine", data, 0, 0)
 
     def pass_on(self) -> None:
         """Prepare for a new driver thread after a hang: fresh buffers, one lost hop per stream counted."""
@@ -353,6 +363,8 @@ class Driver:
         return msgspec.structs.replace(
             self._health,
             counters=self._floor.counters(self.xruns, self.skipped_turns),
+            given_up=self._given_up,
+            given_up_s=self._given_up_s,
             streams=len(self._floor.rows),
             ticks=self.ticks,
             sinks=tuple(sink.state() for sink in self._sinks),
@@ -381,19 +393,9 @@ class Driver:
             tick_p99_us=self.tick_time.percentile_ns(99) / 1e3,
             late_p99_us=self.late.percentile_ns(99) / 1e3,
             counters=self._floor.counters(self.xruns, self.skipped_turns),
-            plugins=tuple(
-                PluginTiming(
-                    name=stage.spec.name,
-                    busy_p50_us=stage.busy.percentile_ns(50) / 1e3,
-                    busy_p99_us=stage.busy.percentile_ns(99) / 1e3,
-                    busy_max_us=stage.busy.max_ns / 1e3,
-                    wait_p50_us=stage.wait.percentile_ns(50) / 1e3,
-                    load=stage.busy.mean_ns() / hop_ns,
-                    xruns=stage.xruns,
-                    state="bypassed" if stage.is_bypassed else "running",
-                )
-                for stage in self._stages
-            ),
+            given_up=self._given_up,
+            given_up_s=self._given_up_s,
+            plugins=tuple(stage.timing(hop_ns) for stage in self._stages),
             sinks=tuple(sink.state() for sink in self._sinks),
             lanes=() if self._lanes is None else self._lanes.states(),
             history_bytes_per_stream=0 if self._lanes is None else self._lanes.bytes_per_stream,
@@ -403,6 +405,20 @@ class Driver:
     @property
     def _stages(self) -> list[Stage]:
         return self.chain.stages if hasattr(self, "chain") else []  # none before the engine is open
+
+    @property
+    def skipped_turns(self) -> int:
+        """Turns of plugins that were left out, and hops whose audio was not made though somebody wanted it."""
+        return self.chain.left_out_turns if hasattr(self, "chain") else 0
+
+    @property
+    def _given_up(self) -> tuple[str, ...]:
+        return () if self._relief is None else self._relief.given_up
+
+    @property
+    def _given_up_s(self) -> float:
+        relief = self._relief
+        return 0.0 if relief is None or not relief.given_up else (self._clock.now_ns() - relief.since_ns) / 1e9
 
     def _new_buffers(self) -> None:
         capacity, hop = self._capacity, self._format.hop_samples

@@ -54,7 +54,8 @@ class LaneQueue:
         ring: Called when something has been done; any thread.
 
     Attributes:
-        skipped: Windows dropped: superseded by a newer one of their stream, too old, or one too many.
+        skipped: Windows dropped: superseded by a newer one of their stream, too old, one too many, or given up while
+            the engine could not carry its load.
         failed: Windows lost with a lane that raised, hung or died.
     """
 
@@ -193,6 +194,12 @@ class LaneQueue:
                 self.skipped += 1
             self._working = {job: None for job in self._working if job.stream is not stream}
             self._done = deque(job for job in self._done if job.stream is not stream)
+
+    def drop_waiting(self) -> None:
+        """Drop what waits, of every stream. Driver thread."""
+        with self._lock:
+            self.skipped += len(self._waiting)
+            self._clear()
 
     def wait(self, timeout_s: float = _WAIT_S) -> None:
         """Wait until something changes. Driver thread, in freewheel."""

@@ -72,6 +72,9 @@ class LentContext:
 class LaneWorker:
     """Runs the work of one lane; whatever befalls it, the driver goes on, and the lane comes back.
 
+    Attributes:
+        is_left_out: Whether it is given no windows, since the engine cannot carry its load. Driver thread.
+
     Args:
         where: Plugin and lane, for faults.
         spec: The lane's facts.
@@ -101,6 +104,7 @@ class LaneWorker:
         self.queue = queue
         self.state = "starting"
         self.restarts = 0
+        self.is_left_out = False
         self.batch = Histogram()
         self.busy = Histogram()
         self._open_work = open_work

@@ -5,117 +5,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtemo.api import Block, Emit, LaneState, LaneStatus, Payload, PluginError, StreamFormat
+from rtemo.api import Block, LaneState, LaneStatus, Payload, PluginError, StreamFormat
 from rtemo.api.lane import STRIDE, Finding, LaneSpec, OpenLane
-from rtemo.api.units import seconds_to_hops, seconds_to_samples
+from rtemo.api.units import seconds_to_hops
 from rtemo.engine.event_log import LoggedEvent
 from rtemo.engine.history import History
+from rtemo.engine.lane import Lane, Tell
 from rtemo.engine.lane_queue import LaneJob, LaneQueue
 from rtemo.engine.lane_worker import LaneWorker, ModelLender
-from rtemo.engine.stats import Histogram
 from rtemo.engine.stream import Stream
 
-Tell = Callable[[Finding, Emit], None]
-
 _QUEUE_PER_STREAM = 4
-_SPREAD_TICKS = 8
-"""Ticks over which a live driver spreads windows or findings that come at once, so that none of them is long."""
-_AT_ONCE = 4
-"""How many of them a tick takes in any case."""
-
-
-class Lane:
-    """One lane of one plugin, as the driver sees it.
-
-    What is due is counted per slot, so rows may move.
-
-    Args:
-        plugin: Who asked for it.
-        is_timing: Whether it may work on streams of which only the timing may be known.
-        spec: Its facts.
-        tell: What the plugin makes of a finding.
-        worker: Who works on it.
-        history: Where its audio lies.
-        slots: Streams held at once.
-        format: Of all audio.
-    """
-
-    def __init__(
-        self,
-        plugin: str,
-        is_timing: bool,
-        spec: LaneSpec,
-        tell: Tell,
-        worker: LaneWorker,
-        history: History,
-        slots: int,
-        format: StreamFormat,
-    ) -> None:
-        rate_hz, hop = format.sample_rate_hz, format.hop_samples
-        self.plugin = plugin
-        self.is_timing = is_timing
-        self.spec = spec
-        self.tell = tell
-        self.worker = worker
-        self.queue = worker.queue
-        self.history = history
-        self.age = Histogram()
-        self.window_samples = seconds_to_samples(spec.window_s, rate_hz)
-        self.least_samples = seconds_to_samples(spec.least_s, rate_hz)
-        self.stride_hops = max(1, seconds_to_hops(spec.stride_s, rate_hz, hop))
-        self.land_hops = seconds_to_hops(spec.land_s, rate_hz, hop)
-        self.waits_for = frozenset(spec.on) - {STRIDE}
-        self.has_strides = STRIDE in spec.on
-        self._since = np.zeros(slots, np.int64)
-        self._is_wanted = np.zeros(slots, np.bool_)
-
-    def clear(self, slot: int) -> None:
-        """Begin anew with the stream that has come into a slot."""
-        self._since[slot] = 0
-        self._is_wanted[slot] = False
-
-    def due(self, block: Block) -> NDArray[np.int64]:
-        """Count one hop of every row and give the rows whose stride is over.
-
-        Live, streams that began together do not stay together: some of their windows come a few hops later.
-        """
-        slots = block.rows
-        self._since[slots] += 1
-        if self.spec.while_mark:
-            self._is_wanted[slots] |= block.marks[self.spec.while_mark] != 0
-        else:
-            self._is_wanted[slots] = True
-        rows = np.flatnonzero(self._since[slots] >= self.stride_hops)
-        most = max(_AT_ONCE, 2 * len(slots) // self.stride_hops, len(slots) // _SPREAD_TICKS)
-        if self.queue.is_live and len(rows) > most:
-            rows = rows[np.argsort(-self._since[slots[rows]], kind="stable")[:most]]
-        self._since[slots[rows]] = 0
-        rows = rows[self._is_wanted[slots[rows]]]
-        self._is_wanted[slots[rows]] = False
-        return rows
-
-    def collect(self) -> list[LaneJob]:
-        """Take of what is done as much as one tick of a live driver should tell."""
-        return self.queue.collect(max(_AT_ONCE, self.queue.count_done // _SPREAD_TICKS))
-
-    def state(self) -> LaneState:
-        """Tell how it fares, ages since the last time."""
-        state = LaneState(
-            name=self.worker.where,
-            queue=len(self.queue),
-            batch_mean=self.worker.batch.mean_ns(),
-            age_p50_ms=self.age.percentile_ns(50) / 1e6,
-            age_p99_ms=self.age.percentile_ns(99) / 1e6,
-            lane_skipped=self.queue.skipped,
-            lane_failed=self.queue.failed,
-            restarts=self.worker.restarts,
-            state=self.worker.state,
-        )
-        self.age.clear()
-        self.worker.batch.clear()
-        return state
 
 
 class LaneLink:
@@ -133,8 +34,10 @@ class LaneLink:
     @property
     def is_up(self) -> bool:
         """Whether windows are worked on."""
-        state = "starting" if self.worker is None else self.worker.state
-        return state != "failed" if self.is_awaited else state == "running"
+        worker = self.worker
+        if self.is_awaited:
+            return worker is None or worker.state != "failed"
+        return worker is not None and worker.state == "running" and not worker.is_left_out
 
 
 class Lanes:
@@ -274,6 +177,21 @@ class Lanes:
         for lane in self.all:
             lane.clear(slot)
 
+    def relieve(self, plugin: str, *, is_left_out: bool, thrift: int) -> None:
+        """Give the lanes of a plugin no windows, or fewer of those that time cuts; what is left out is counted.
+
+        Args:
+            plugin: Its name.
+            is_left_out: Whether there are to be none; what waits is dropped.
+            thrift: Every how many strides cuts a window.
+        """
+        for lane in self.all:
+            if lane.plugin == plugin:
+                lane.thrift, was_left_out = thrift, lane.worker.is_left_out
+                lane.worker.is_left_out = is_left_out
+                if is_left_out and not was_left_out:
+                    lane.queue.drop_waiting()
+
     def cut(self, block: Block, streams: list[Stream], said: Sequence[LoggedEvent], is_late: bool = False) -> None:
         """Cut what is due after a tick; strides that come due while the driver is late are dropped and counted.
 
@@ -287,7 +205,8 @@ class Lanes:
             waiting = len(lane.queue)
             if lane.has_strides:
                 rows = lane.due(block).tolist()
-                if is_late:
+                lane.queue.skipped += (lane.thrift - 1) * len(rows)
+                if is_late or lane.worker.is_left_out:
                     lane.queue.skipped += len(rows)
                     rows = []
                 for row in rows:
@@ -295,7 +214,11 @@ class Lanes:
                     self._put(lane, streams[row], end - lane.window_samples, end, STRIDE)
             if lane.waits_for:
                 for event in said:
-                    if event.stream is not None and event.kind in lane.waits_for:
+                    if event.stream is None or event.kind not in lane.waits_for:
+                        continue
+                    if lane.worker.is_left_out:
+                        lane.queue.skipped += 1
+                    else:
                         start = max(event.start_sample, event.end_sample - lane.window_samples)
                         self._put(lane, event.stream, start, event.end_sample, event.kind)
             if len(lane.queue) > waiting:

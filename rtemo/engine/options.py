@@ -36,6 +36,15 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             gt=0, le=86_400, description="Window after which a hop of needless delay of a live stream is dropped, in s."
         ),
     ] = 10.0
+    give_up_load: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1_000,
+            description="Load, time of work per time of audio, above which a live engine gives up what it can do "
+            "without, a thing at a time; what leaves it below 85 % of that comes back. 1000: never.",
+        ),
+    ] = 0.9
     hang_s: Annotated[
         float,
         Meta(

@@ -13,6 +13,7 @@ from rtemo.api import (
     Emit,
     Fault,
     Health,
+    Overload,
     Payload,
     PluginError,
     PluginSpec,
@@ -30,7 +31,7 @@ from rtemo.engine.selection import Selection
 from rtemo.engine.stage import MarkTable, Stage
 from rtemo.engine.stream import Stream
 
-_ENGINE_ONLY = frozenset({SessionStart, SessionEnd, StreamStart, StreamEnd, Health})
+_ENGINE_ONLY = frozenset({SessionStart, SessionEnd, StreamStart, StreamEnd, Health, Overload})
 _FARTHEST_SAMPLE = 1 << 62
 _MOST_ITEMS = 10_000
 _LONGEST_CHARS = 100_000

@@ -15,7 +15,8 @@ from rtemo.api import (
     kind_of,
 )
 from rtemo.api.lane import OpenLane
-from rtemo.engine.lanes import Lanes, Tell
+from rtemo.engine.lane import Tell
+from rtemo.engine.lanes import Lanes
 
 
 class ChainContext(Protocol):

@@ -109,6 +109,7 @@ class Selection:
             np.take(block.heard, rows, axis=0, out=self._heard, mode="clip")
         part.is_audio_wanted = block.is_audio_wanted[rows]
         part.tick = block.tick
+        part.thrift = block.thrift
         part.events = block.events
         return part
 

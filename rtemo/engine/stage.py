@@ -5,12 +5,15 @@ from contextvars import Context
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import Block, HopFlag, Mark, PluginSpec, Processor, StreamFormat
+from rtemo.api import THRIFT, Block, GivesWay, HopFlag, Mark, PluginSpec, PluginTiming, Processor, StreamFormat
 from rtemo.engine.delay import AudioDelay, HopDelay, PositionDelay
 from rtemo.engine.lane_worker import LaneWorker
+from rtemo.engine.mix import Mix
 from rtemo.engine.stats import Histogram
 
 _LAST = np.uint8(HopFlag.LAST)
+_IN_PART: frozenset[GivesWay] = frozenset({"enhancement", "rate"})
+"""What a plugin gives up and goes on."""
 
 
 class MarkTable:
@@ -40,6 +43,9 @@ class Stage:
         is_read: Whether a plugin or a lane wants the audio it hands on, all of it.
         is_bypassed: Whether the processor is no longer called.
         is_hung: Whether it never returned from its last call, so that it cannot be closed either.
+        is_left_out: Whether it is given up as a whole for want of time.
+        thrift: How many times less often than usual it is to tell what it finds.
+        mix: What of the audio that it makes goes on.
         busy: Time spent in the processor, per tick.
         wait: Time between the tick being ready and the processor's start.
         xruns: Late ticks charged to this stage.
@@ -74,6 +80,10 @@ class Stage:
         self.is_bypassed = False
         self.is_hung = False
         self.was_skipped = False
+        self.is_left_out = False
+        self.thrift = 1
+        self.mix = Mix(format.hop_samples)
+        self._given_up: frozenset[GivesWay] = frozenset()
         self.busy = Histogram()
         self.wait = Histogram()
         self.xruns = 0
@@ -104,6 +114,42 @@ class Stage:
     def keep_no_audio(self) -> None:
         """Do without the delayed input: nobody will ever want what a bypass would play."""
         self._audio = None
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether somebody may hear the audio it makes."""
+        return self._audio is not None
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it is not called: it is left out, none of its audio is heard any more, and it has no lanes.
+
+        Who has lanes notes in the tick what their windows are about; what costs time is the lanes.
+        """
+        return self.is_left_out and not self.lanes and (self._audio is None or self.mix.is_plain)
+
+    def leave_out(self, what: GivesWay) -> None:
+        """Do without a thing from the next hop on."""
+        self._change(self._given_up | {what})
+
+    def take_back(self, what: GivesWay) -> None:
+        """Have a thing again from the next hop on."""
+        self._change(self._given_up - {what})
+
+    def _change(self, given_up: frozenset[GivesWay]) -> None:
+        was_plain, is_plain = (bool(ways - {"rate"}) for ways in (self._given_up, given_up))
+        self._given_up = given_up
+        self.is_left_out = bool(given_up - _IN_PART)
+        self.thrift = THRIFT if "rate" in given_up else 1
+        if self._audio is not None and is_plain != was_plain:
+            (self.mix.leave if is_plain else self.mix.come_back)()
+
+    def finish(self, block: Block) -> None:
+        """Let go on what may of what the processor has made: of its audio, and of marks that rest on its lanes."""
+        if not self.mix.is_idle and self._audio is not None:
+            self.mix.apply(block.samples, self._audio)
+        if self.lanes and (self.is_left_out or any(lane.is_down for lane in self.lanes)):
+            self.forget_marks(block.n)
 
     def remember(self, block: Block) -> None:
         """Keep the audio before the processor touches it, so that a bypass has something to play."""
@@ -163,3 +209,16 @@ class Stage:
         delays: list[AudioDelay | HopDelay | PositionDelay] = [delay for _, delay in self._late_marks]
         others = (self._audio, self._late_heard, self._late_flags, self._late_positions)
         return delays + [delay for delay in others if delay is not None]
+
+    def timing(self, hop_ns: int) -> PluginTiming:
+        """Tell how long it takes, over the ticks since the times were cleared."""
+        return PluginTiming(
+            name=self.spec.name,
+            busy_p50_us=self.busy.percentile_ns(50) / 1e3,
+            busy_p99_us=self.busy.percentile_ns(99) / 1e3,
+            busy_max_us=self.busy.max_ns / 1e3,
+            wait_p50_us=self.wait.percentile_ns(50) / 1e3,
+            load=self.busy.mean_ns() / hop_ns,
+            xruns=self.xruns,
+            state="bypassed" if self.is_bypassed else "left out" if self.is_left_out else "running",
+        )

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtemo.api import Block, Emit, Fault, HopFlag, Level, Mark, PluginError, PluginSpec
-from rtemo.engine.chain import check
+from rtemo.engine.chain_order import check
 from rtemo.engine.engine import Engine
 from tests.engine.plugins import (
     FailingProcessor,

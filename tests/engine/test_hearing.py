@@ -19,7 +19,7 @@ from rtemo.api import (
     PluginSpec,
     SpeechEnd,
 )
-from rtemo.engine.chain import check
+from rtemo.engine.chain_order import check
 from rtemo.engine.outlet import kinds_of
 from tests.engine.lane_work import WorkOptions, describe
 from tests.engine.plugins import FakePlugin, FakeProcessor, listener

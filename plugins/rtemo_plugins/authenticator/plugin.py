@@ -42,6 +42,7 @@ class AuthenticatorPlugin:
             reads_audio=False,
             requires=("vad.speech",),
             emits=(Spoof, Emotion) if self._options.emotion else (Spoof,),
+            gives_way=("rate",) if self._options.emotion else ("spoof",),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "AuthenticatorProcessor":

@@ -36,6 +36,7 @@ class GemPlugin:
             hears_input=True,
             provides=MARKS,
             emits=(Spoof,),
+            gives_way=() if self._options.policy == "mute" else ("spoof",),  # who mutes is not taken out
             requires=("vad.speech", "vad.voice", "emotion.posterior"),
         )
 

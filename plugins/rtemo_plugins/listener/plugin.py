@@ -55,6 +55,7 @@ class ListenerPlugin:
             requires=("vad.speech",),
             provides=(Mark(LISTENS, "uint8", (), _UNKNOWN, "1 in turns that it speaks of, else 0, 255 unknown"),),
             emits=(Emotion,),
+            gives_way=("rate",),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "ListenerProcessor":

@@ -48,6 +48,7 @@ class MeaningPlugin:
             requires=("vad.speech",),
             hears=("speech_start", "speech_end"),
             emits=(QueryScore, Alert),
+            gives_way=("queries",),
         )
 
     def open(self, context: PluginContext, capacity: int) -> TurnNoter:

@@ -47,7 +47,8 @@ class Listener:
         model: The network; its states named `pool_…` belong to a turn.
         mel_count: Bands of a hop.
         capacity: Most streams.
-        has_reader: Whether somebody reads the context, which then must be right at every hop.
+        has_reader: Whether somebody reads the context, which then must be right at every hop: unless the engine cannot
+            carry its load, since it does without what is made of it first.
 
     Attributes:
         context: float32 [capacity, …], what counts at the present hop of each stream.
@@ -84,7 +85,8 @@ class Listener:
         self.context: NDArray[np.float32] = table.add("context", context, np.float32)  # type: ignore[assignment]
         self._complete = np.zeros(capacity, np.int64)
         lasting = [name for name in card.states if not name.startswith(_POOLED)]
-        self._carrier = None if has_reader else carrier_of(model, lasting)
+        self._has_reader = has_reader
+        self._carrier = carrier_of(model, lasting)
         model.warm(self._network, {1, capacity})
         if self._carrier is not None:
             self._carrier.warm(self._network, {1, capacity})
@@ -120,7 +122,7 @@ class Listener:
         waited = np.where(flags[waiting] & _LAST, _SLACK_HOPS, self._hops[waiting] % STEP_HOPS)
         is_crowd = len(flags) > _CROWD_ROWS
         patience_hops = 1 if is_crowd else 0
-        if self._carrier is None:
+        if self._carrier is None or self._has_reader:
             return waiting[choose_steps(waited, _SLACK_HOPS, _BATCH_ROWS, patience_hops)], waiting[:0]
         is_quiet = self._is_quiet[waiting] & ~is_in_turn[waiting]
         told, quiet = waiting[~is_quiet], waiting[is_quiet]
@@ -129,13 +131,36 @@ class Listener:
         patience_hops = _SLACK_HOPS if is_crowd else 0
         return told, quiet[choose_steps(waited[is_quiet], _SLACK_HOPS, _QUIET_ROWS, patience_hops)]
 
-    def carry(self, rows: NDArray[np.int64], n: int) -> None:
-        """Bring the network past a step of some of n streams in which nobody speaks."""
+    def thin(
+        self, rows: NDArray[np.int64], thrift: int, is_in_turn: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Divide rows whose step is due where only every so many steps of a turn are to be computed whole.
+
+        The first step of a turn and the one in which it ends are always among them.
+
+        Args:
+            rows: int64 [k].
+            thrift: Every how many.
+            is_in_turn: bool [capacity], whether a turn is going on.
+
+        Returns:
+            Rows to `run`, and rows to `carry` within a turn; none of these where the runtime has no carriers.
+        """
+        if self._carrier is None:
+            return rows, rows[:0]
+        number = self._hops[rows] // STEP_HOPS - 1
+        goes_on = is_in_turn[rows] & self._is_speech[rows, number % _PAGES, -1]
+        is_thin = goes_on & (number % thrift != 0)
+        return rows[~is_thin], rows[is_thin]
+
+    def carry(self, rows: NDArray[np.int64], n: int) -> Step:
+        """Bring the network past a step of some of n streams without computing what it says of it."""
         assert self._carrier is not None
         step = self.step(rows)
         inputs = {"bands": step.bands, "weight": step.weight}
         self._carrier.run(inputs, self._network, n if len(rows) == n else rows)
         self._is_waiting[rows] = False
+        return step
 
     def step(self, rows: NDArray[np.int64]) -> Step:
         """Collect the complete step of each of `rows`."""

@@ -15,6 +15,7 @@ from rtemo_plugins.merit.listener import STEP_HOPS, Listener
 from rtemo_plugins.merit.on_demand import HELPED, OnDemand
 from rtemo_plugins.merit.options import MeritOptions
 from rtemo_plugins.merit.recall import Recall
+from rtemo_plugins.merit.step import Step
 from rtemo_plugins.merit.turns import Estimate, Turns
 from rtemo_plugins.merit.words import MARKS as WORDS
 from rtemo_plugins.merit.words import Words
@@ -47,6 +48,7 @@ class MeritPlugin:
             edits_audio=enhance,
             enhances=True,
             emits=(Emotion,),
+            gives_way=("enhancement", "rate") if enhance else ("rate",),
             provides=FINDINGS + WORDS,
             requires=("vad.speech", "vad.voice"),
         )
@@ -131,11 +133,11 @@ class MeritProcessor(RowParts):
 
     def process(self, block: Block, emit: Emit) -> None:
         """Enhance one hop, write the marks, compute the steps that are due and emit what they find."""
-        on_demand = self._on_demand
-        with_bins = on_demand is None or on_demand.ask(block.is_audio_wanted)
-        spectrum = self._front_end.process(block.samples, with_bins=with_bins)
+        on_demand, wanted = self._on_demand, block.is_audio_wanted
+        is_enhancing = self._enhancer is not None and bool(wanted.any() if on_demand is None else on_demand.ask(wanted))
+        spectrum = self._front_end.process(block.samples, with_bins=is_enhancing)
         complete = self._listener.hear(spectrum.bands, block)
-        if self._enhancer is not None:
+        if self._enhancer is not None and (is_enhancing or on_demand is not None):  # else the engine does without
             self._enhancer.process(spectrum, self._listener.context[: block.n], block.samples)
         self._publish(complete)
         self._findings.show(block)
@@ -147,6 +149,10 @@ class MeritProcessor(RowParts):
         if len(quiet):
             self._listener.carry(quiet, block.n)
             self._words.pass_over(quiet)
+        if block.thrift > 1 and len(rows):
+            rows, thin = self._listener.thin(rows, block.thrift, self._turns.is_open)
+            if len(thin):
+                self._advance(self._listener.carry(thin, block.n), block.thrift, emit)
         if len(rows):
             self._step(rows, block, emit)
         for row in np.flatnonzero(block.flags & _LAST).tolist():
@@ -168,7 +174,11 @@ class MeritProcessor(RowParts):
         heard = self._turns.is_open[rows]
         self._findings.settle(rows, outputs, heard)
         self._words.settle(rows, outputs, step.weight, heard)
-        estimates, renewed = self._turns.advance(step)
+        self._advance(step, block.thrift, emit)
+
+    def _advance(self, step: Step, thrift: int, emit: Emit) -> None:
+        """Count the speech of a step, and tell what is due of turns by it."""
+        estimates, renewed = self._turns.advance(step, thrift)
         self._tell(estimates, emit)
         for row in renewed:
             self._listener.forget_turn(row)

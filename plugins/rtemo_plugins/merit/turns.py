@@ -63,8 +63,12 @@ class Turns:
         self._open(rows, step.start_sample[is_new])
         return rows
 
-    def advance(self, step: Step) -> tuple[list[Estimate], list[int]]:
+    def advance(self, step: Step, thrift: int = 1) -> tuple[list[Estimate], list[int]]:
         """Count the speech of this step and close the turns that are over.
+
+        Args:
+            step: The step.
+            thrift: How many times longer than usual it is to the next estimate of a turn.
 
         Returns:
             The estimates that are due, and the rows whose turn was too long, so that the next has begun.
@@ -88,7 +92,7 @@ class Turns:
             elif why == _TURN_END:
                 self.is_open[row] = False
             else:
-                self._next[row] += self._refresh_hops
+                self._next[row] += thrift * self._refresh_hops
         return due, renewed
 
     def end_stream(self, row: int) -> list[Estimate]:

@@ -45,7 +45,7 @@ class ProsodyPlugin:
             name="prosody",
             summary="Pitch, pitch range, rate of speech and spectral tilt.",
             version="1",
-            is_optional=True,
+            gives_way=("extras",),
             emits=(Prosody,),
             provides=(
                 Mark("prosody.pitch_hz", meaning="fundamental frequency of the last 42 ms; 0 when unvoiced"),

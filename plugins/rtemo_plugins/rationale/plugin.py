@@ -57,6 +57,7 @@ class RationalePlugin:
             requires=("vad.speech", "vad.voice", "level.rms_dbfs", "prosody.pitch_hz"),
             hears=("speech_end", "prosody", "emotion", "transcript"),
             emits=(Rationale,),
+            gives_way=("extras",),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "RationaleProcessor":

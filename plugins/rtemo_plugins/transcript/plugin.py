@@ -46,6 +46,7 @@ class TranscriptPlugin:
             hears=("speech_start", "speech_end"),
             emits=(Transcript,),
             is_verbatim=True,
+            gives_way=("words",),
         )
 
     def open(self, context: PluginContext, capacity: int) -> TurnNoter:

@@ -54,6 +54,7 @@ class WindowedPlugin:
             ),
             requires=("vad.speech",),
             emits=(Emotion,),
+            gives_way=("rate",),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "WindowedProcessor":

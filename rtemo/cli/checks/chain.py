@@ -20,7 +20,7 @@ def configuration(path: Path | None) -> Iterator[Finding]:
 
 def plugins(config: Config) -> Iterator[Finding]:
     """Whether the chain's plugins load and fit together."""
-    from rtemo.engine.chain import check
+    from rtemo.engine.chain_order import check
     from rtemo.engine.registry import make
 
     check([make(name, config.plugin_options(name)).spec for name in config.chain])

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from rtemo.api import Counters, SinkState
+from rtemo.api import Counters, Health, SinkState
+from rtemo.api.text import plain
 
 
 def clock(duration_s: float) -> str:
@@ -89,3 +90,20 @@ def counted_sinks(sinks: Iterable[SinkState]) -> str:
 
 def _millis(duration_ms: float) -> str:
     return f"{duration_ms:.0f} ms" if duration_ms == 0 or duration_ms >= 1 else "< 1 ms"
+
+
+def overload_troubles(health: Health) -> list[tuple[str, str, bool]]:
+    """Say what the engine does without since it cannot carry its load, and for how long; nothing where it can.
+
+    >>> import msgspec
+    >>> nothing = Health(
+    ...     streams=1, capacity=1, ticks=1, load=1, tick_p50_us=1, tick_p99_us=1, late_p99_us=1, counters=Counters()
+    ... )
+    >>> overload_troubles(nothing)
+    []
+    >>> overload_troubles(msgspec.structs.replace(nothing, given_up=("extras", "words"), given_up_s=75.0))
+    [('overload', 'without extras, words for 1:15.0', True)]
+    """
+    if not health.given_up:
+        return []
+    return [("overload", f"without {plain(', '.join(health.given_up))} for {clock(health.given_up_s)}", True)]

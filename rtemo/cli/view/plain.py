@@ -10,6 +10,7 @@ from rtemo.api import (
     Fault,
     Health,
     Level,
+    Overload,
     Payload,
     Prosody,
     Quality,
@@ -30,7 +31,7 @@ from rtemo.api import (
 )
 from rtemo.api.emotions import as_told, committed
 from rtemo.api.text import plain
-from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, signed
+from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, overload_troubles, signed
 
 
 def sentence(event: Event, sample_rate_hz: int, name: str = "", said_sample: int = 0) -> str:
@@ -77,7 +78,8 @@ def _phrase(data: Payload) -> str:
             pitch = "unvoiced" if data.pitch_hz is None else f"{data.pitch_hz:.0f} Hz"
             return f"voice {pitch}  {data.rate_per_s:.1f} syllables/s  {data.tilt_db_per_octave:.1f} dB/octave"
         case Health():
-            trouble = ", ".join(filter(None, (counted(data.counters), counted_sinks(data.sinks))))
+            lacks = [f"{name} {value}" for name, value, _ in overload_troubles(data)]
+            trouble = ", ".join(filter(None, (*lacks, counted(data.counters), counted_sinks(data.sinks))))
             return (
                 f"health: {data.streams} of {data.capacity} streams, load {data.load:.1%}, "
                 f"tick p99 {micros(data.tick_p99_us)}{f'  ! {trouble}' if trouble else ''}"
@@ -125,6 +127,11 @@ def _phrase(data: Payload) -> str:
             return f"“{data.text}{'' if data.is_final else ' …'}”{language}" if data.text else "no words made out"
         case Fault():
             return f"! {clean(data.where)} {data.action}: {clean(data.problem)}"
+        case Overload():
+            where = f"{data.where} " if data.where else ""
+            what = f"{data.what} ({', '.join(data.plugins)})" if data.plugins else data.what
+            verb, sign = ("goes without", "! ") if data.state == "given_up" else ("takes back", "")
+            return f"{sign}overload: {where}{verb} {what}, load {data.load:.0%}"
         case SourceState():
             return f"! source {data.state}{': ' if data.detail else ''}{clean(data.detail)}"
         case StreamStart():

@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from rtemo.cli.view.line import Line, beside, spread
-from rtemo.cli.view.numbers import clock, micros, sink_troubles, troubles
+from rtemo.cli.view.numbers import clock, micros, overload_troubles, sink_troubles, troubles
 from rtemo.cli.view.palette import styles
 from rtemo.cli.view.panel import LEAST_CELLS, NARROW_LINES, WIDE_CELLS, WIDE_LINES, panel, row
 from rtemo.cli.view.state import StreamView, ViewState
@@ -144,7 +144,9 @@ class Screen:
     def _trouble(self, width: int) -> Line:
         found = troubles(self.state.counters, self.state.session.sample_rate_hz)
         if self.state.health is not None:
-            found = [*sink_troubles(self.state.health.sinks, self.state.session.sample_rate_hz), *found]
+            health = self.state.health
+            sinks = sink_troubles(health.sinks, self.state.session.sample_rate_hz)
+            found = [*overload_troubles(health), *sinks, *found]
         is_well = not any(is_trouble for *_, is_trouble in found)
         line = Line().put(" ✓ " if is_well else " ! ", "good" if is_well else "trouble")
         for index, (name, value, is_trouble) in enumerate(found):

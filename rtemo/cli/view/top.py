@@ -3,7 +3,7 @@
 from rtemo.api import Health, PluginTiming, WorkerState
 from rtemo.cli.view.bars import bar
 from rtemo.cli.view.line import Line, spread
-from rtemo.cli.view.numbers import micros, troubles
+from rtemo.cli.view.numbers import micros, overload_troubles, troubles
 
 _BAR_CELLS = 12
 _HEADS = ("WAIT", "BUSY p50", "p99", "max", "load", "xruns")
@@ -66,7 +66,7 @@ def _load(load: float) -> Line:
 
 def _trouble(health: Health) -> list[Line]:
     line = Line()
-    found = troubles(health.counters)
+    found = [*overload_troubles(health), *troubles(health.counters)]
     is_well = not any(is_trouble for *_, is_trouble in found)
     line.put(" ✓ " if is_well else " ! ", "good" if is_well else "trouble")
     for index, (name, value, is_trouble) in enumerate(found):

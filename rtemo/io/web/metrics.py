@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rtemo.api import Emotion, Health, Level
+from rtemo.api import OVERLOAD_ORDER, Emotion, Health, Level
 
 if TYPE_CHECKING:
     from rtemo.io.web.gate import Gate
@@ -106,13 +106,21 @@ def _of_health(health: Health) -> Iterator[Metric]:
     busy = GaugeMetricFamily(
         "rtemo_plugin_busy_seconds", "Time a plugin takes in a tick.", labels=["plugin", "quantile"]
     )
-    running = GaugeMetricFamily("rtemo_plugin_running", "Whether a plugin is not bypassed.", labels=["plugin"])
+    running = GaugeMetricFamily(
+        "rtemo_plugin_running", "Whether a plugin is neither bypassed nor left out.", labels=["plugin"]
+    )
     for plugin in health.plugins:
         busy.add_metric([plugin.name, "0.5"], plugin.busy_p50_us / 1e6)
         busy.add_metric([plugin.name, "0.99"], plugin.busy_p99_us / 1e6)
         running.add_metric([plugin.name], float(plugin.state == "running"))
     yield busy
     yield running
+    given_up = GaugeMetricFamily(
+        "rtemo_given_up", "Whether the engine does without it, since it cannot carry its load.", labels=["what"]
+    )
+    for what in OVERLOAD_ORDER:
+        given_up.add_metric([what], float(what in health.given_up))
+    yield given_up
     yield from _of_lanes(health)
     yield from _of_workers(health)
 
