@@ -67,8 +67,8 @@ def together(healths: Collection[Health], *, is_live: bool = False) -> Health:
     for name in ("plugins", "sinks", "lanes", "sources"):
         parts = [part for health in healths for part in getattr(health, name)]
         lists[name] = tuple(_merged(group, is_live) for group in _by_name(parts))
-    given_up = max((health.given_up for health in healths), key=len)  # of those that lack something the most
-    return msgspec.structs.replace(merged, given_up=given_up, **lists)
+    lacking = max(healths, key=lambda health: len(health.given_up))
+    return msgspec.structs.replace(merged, given_up=lacking.given_up, given_up_s=lacking.given_up_s, **lists)
 
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -89,7 +89,7 @@ def _joined(name: str, values: list[Any], is_live: bool) -> Any:
         return next((value for value in values if value != "running"), first)
     if isinstance(first, tuple):
         return first
-    is_extent = name.endswith(("_us", "_ms", "_mean", "_per_stream", "_up_s")) or (is_live and name == "load")
+    is_extent = name.endswith(("_us", "_ms", "_mean", "_per_stream")) or (is_live and name == "load")
     return max(values) if is_extent else sum(values)
 
 

@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bench.fakes.portaudio import HEADSET, FakePortAudio, RealClock
-from rtemo.api import Event, Fault, HopFlag, Quality, SourceState
+from rtemo.api import Event, Fault, GivesWay, HopFlag, Quality, SourceState
 from rtemo.engine.engine import Engine
 from rtemo.engine.options import EngineOptions
 from rtemo.engine.registry import make
 from rtemo.io.sources.capture import InputDevice
 from rtemo.io.sources.microphone import MicrophoneSource
 from tests.attack.fault_table import Promise
+from tests.engine.costly import costly
 from tests.engine.lane_work import WorkOptions
 from tests.engine.plugins import failing, hanging, teller, witness
 from tests.engine.rig import HOP, HOP_NS, RATE_HZ, Rig, Timetable, noise
@@ -278,6 +279,35 @@ def iter_write(write: Callable[[NDArray[np.float32]], int], sound: NDArray[np.fl
     return deliver
 
 
+def more_work_than_time(promise: Promise) -> None:
+    """A plugin of which nothing can be given up takes so long that all together take 11 ms a hop."""
+    clock = Timetable()
+    ways: tuple[GivesWay, ...] = ("extras", "words", "spoof")
+    load, parts = costly("load", clock, 0.0), [costly(way, clock, 1.0, way) for way in ways]
+    rig = Rig(load, *parts, clock=clock, health_interval_s=1e6)
+    for plugin in (load, *parts):
+        plugin.processor.begin()
+    rig.clock.every(HOP_NS, partial(rig.open().write, noise(HOP)), HOP_NS, 100 * S)
+    rig.run_until(2 * S)
+    load.processor.busy_ns = 8_000_000
+    rig.run_until(12 * S)
+    load.processor.busy_ns = 0
+    rig.run_until(round((12 + promise.whole_s) * S))
+    told = rig.all_events("overload")
+    assert [(event.data.state, event.data.what) for event in told] == [  # type: ignore[union-attr]
+        ("given_up", "extras"),
+        ("given_up", "words"),
+        ("taken_back", "words"),
+        ("taken_back", "extras"),
+    ]
+    assert told[0].emit_ns - 2 * S <= promise.told_s * S
+    before = rig.counters()
+    rig.run_until(round((15 + promise.whole_s) * S))
+    assert rig.counters() == before
+    position = rig.heard["a", "0"][-1][0]
+    assert abs(position / RATE_HZ - rig.clock.now_ns() / S) < 0.1
+
+
 def plugin_hangs(promise: Promise) -> None:
     """On real threads, with the time that is usual."""
     bad = hanging("bad")
@@ -366,6 +396,7 @@ FAULTS: dict[str, Callable[[Promise], None]] = {
     "input that clips": clipping,
     "plugin raises": plugin_raises,
     "plugin hangs": plugin_hangs,
+    "more work than time for 10 s": more_work_than_time,
     "lane raises": partial(lane_fails, kind="thread", misfortune="fails_at_call", problem="RuntimeError: bad window"),
     "lane hangs": partial(
         lane_fails, kind="thread", misfortune="hangs_at_call", problem="did not return within 0.5 s", hang_s=0.5

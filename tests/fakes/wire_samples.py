@@ -17,6 +17,7 @@ from rtemo.api import (
     Fault,
     Health,
     Level,
+    Overload,
     Payload,
     PluginTiming,
     Prosody,
@@ -110,6 +111,7 @@ PAYLOADS: tuple[Payload, ...] = (
         ),
     ),
     Fault(where="vad", problem="ValueError: got 3 rows", action="bypassed"),
+    Overload(state="given_up", what="words", plugins=("transcript",), given_up=("extras", "words"), load=1.125),
     SourceState(state="lost", detail="no audio for 2.0 s"),
     SessionStart(
         chain=("level", "vad"), latency_samples=320, sample_rate_hz=16_000, hop_samples=160, models={"m": "ab"}
@@ -157,7 +159,7 @@ PAYLOADS: tuple[Payload, ...] = (
 
 def sample(data: Payload) -> WireEvent[Any]:
     """Make the same event of a kind, every time."""
-    is_engine = isinstance(data, Health | SessionStart | SessionEnd | Fault | Board)
+    is_engine = isinstance(data, Health | SessionStart | SessionEnd | Fault | Overload | Board)
     return WireEvent(
         schema=EVENT_SCHEMA,
         epoch=EPOCH,

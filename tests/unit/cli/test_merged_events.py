@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from rtemo.api import (
@@ -108,6 +109,15 @@ def test_the_health_of_several_engines_is_told_as_one() -> None:
     both = together([health(3, 5.0), health(2, 7.0, "bypassed")])
     assert (both.capacity, both.load, both.tick_p99_us, both.counters.xruns) == (16, 0.5, 7.0, 4)
     assert [(plugin.state, plugin.busy_p99_us, plugin.xruns) for plugin in both.plugins] == [("bypassed", 7.0, 2)]
+
+
+def test_of_several_engines_that_lack_something_the_one_that_lacks_most_is_told() -> None:
+    parts = [
+        msgspec.structs.replace(health(1, 5.0), given_up=given_up, given_up_s=for_s)
+        for given_up, for_s in (((), 0.0), (("extras", "words"), 3.0), (("extras",), 8.0))
+    ]
+    both = together(parts)
+    assert (both.given_up, both.given_up_s) == (("extras", "words"), 3.0)
 
 
 def test_events_that_come_again_after_a_death_are_told_once() -> None:

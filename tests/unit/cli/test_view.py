@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from rtemo.api import EMOTIONS, Fault, Level, Rank, SourceState, Spoof, StreamStart
+from rtemo.api import EMOTIONS, Fault, Level, Overload, Rank, SourceState, Spoof, StreamStart
 from rtemo.cli.view.line import Line
 from rtemo.cli.view.picture import picture
 from rtemo.cli.view.screen import Lines, Screen
@@ -118,6 +118,20 @@ def test_trouble_shows_with_sign_and_number():
     state = view()
     state.add(event(health(xruns=3, source_lost_samples=1600, skipped_hops=2)))
     assert "! xruns 3   lost 100 ms   overrun 0 ms   skipped 2" in text_of(state, 80, 24)
+
+
+def test_what_an_overloaded_engine_does_without_shows_with_the_time_since_when():
+    state = view()
+    lacking = msgspec.structs.replace(health(), given_up=("extras", "words"), given_up_s=75.0)
+    state.add(event(lacking))
+    assert "! overload without extras, words for 1:15.0" in text_of(state, 80, 24)
+    assert any("! overload without extras, words" in line.text for line in table(lacking, "x", 80))
+    told = Overload(state="given_up", what="words", plugins=("a", "b"), given_up=("extras", "words"), load=1.25)
+    state.add(event(told, call="", channel=""))
+    assert "! overload: goes without words (a, b), load 125%" in text_of(state, 80, 24)
+    back = msgspec.structs.replace(told, state="taken_back", given_up=("extras",), load=0.5, where="worker 2")
+    state.add(event(back, call="", channel=""))
+    assert "overload: worker 2 takes back words (a, b), load 50%" in text_of(state, 80, 24)
 
 
 def test_clipping_a_lost_source_and_a_fault_show():

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from rtemo.api import (
@@ -9,6 +10,7 @@ from rtemo.api import (
     Event,
     Fault,
     Health,
+    Overload,
     Payload,
     PluginTiming,
     SessionEnd,
@@ -103,6 +105,13 @@ def test_health_is_of_all_together_with_a_line_for_each_and_counters_never_go_ba
     left = heard.events[-1].data
     assert isinstance(left, Health)
     assert (left.streams, left.counters.source_lost_samples) == (5, 11)
+
+
+def test_overload_of_a_worker_says_which_it_is() -> None:
+    heard = Heard()
+    told = Overload(state="given_up", what="extras", plugins=("a",), given_up=("extras",), load=1.5)
+    heard.live.take(2, [event(told, 1)], 0.0)
+    assert [one.data for one in heard.events] == [msgspec.structs.replace(told, where="worker 2")]
 
 
 def test_streams_of_a_lost_worker_are_broken_off_and_count_on_where_they_go_on() -> None:
