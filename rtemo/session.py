@@ -25,10 +25,10 @@ from rtemo.config import Config
 from rtemo.config.admission import Admission
 from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.dsp.warmup import compile_kernels
-from rtemo.engine.driver import AudioTap
 from rtemo.engine.engine import Engine
 from rtemo.engine.event_iterator import EventIterator
 from rtemo.engine.feed import EventHub
+from rtemo.engine.hand_out import AudioTap
 from rtemo.engine.publish_thread import PublishThread
 from rtemo.engine.registry import make
 from rtemo.engine.source_thread import SourceThread, counts_of

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from rtemo.api import (
     Block,
@@ -14,7 +14,6 @@ from rtemo.api import (
     HopFlag,
     Payload,
     PluginError,
-    ProcessedBlock,
     SourceCounts,
     StreamFacts,
     StreamFormat,
@@ -24,6 +23,7 @@ from rtemo.engine.clock import Clock, Doorbell
 from rtemo.engine.demand import Demand
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
+from rtemo.engine.hand_out import AudioTap, HandOut
 from rtemo.engine.ladder import Ladder
 from rtemo.engine.lanes import Lanes
 from rtemo.engine.options import EngineOptions
@@ -34,17 +34,10 @@ from rtemo.engine.sink_thread import SinkThread
 from rtemo.engine.stage import Stage
 from rtemo.engine.stats import Histogram
 from rtemo.engine.stream import Stream
-from rtemo.engine.trouble import describe, is_theirs
+from rtemo.engine.trouble import describe
 
 _BELL_ROWS = 8  # with more live streams some packet always rings; looking four times a hop costs less
 _CATCH_UP_NS = 1_000_000
-
-AudioTap = Callable[[str, str, int, NDArray[np.float32]], None]
-"""Called on the driver thread with call, channel, start_sample and the processed hop, float32 [hop_samples].
-
-The position is that of the input sample, however long the chain delays it; see `rtemo.api.ProcessedBlock`. The hop is
-a copy that may be kept. A tap that raises is called no more; one that takes long makes every stream late: whatever
-writes, sends or plays belongs into an `rtemo.api.AudioSink`, which has a thread of its own."""
 
 
 class Driver:
@@ -76,8 +69,8 @@ class Driver:
         self._floor = floor
         self._intake = intake
         self._outbox = outbox
-        self._on_audio = on_audio
         self._sinks = tuple(sinks)
+        self._hand_out = HandOut(format, floor, intake, self._sinks, on_audio, self.report_fault)
         self._demand = demand or Demand((), on_audio is not None, capacity)
         self._asked_lanes = lanes
         self._lanes: Lanes | None = None
@@ -150,7 +143,7 @@ class Driver:
             self._bell.mute()
             until_ns = min(until_ns, self._health_due_ns, now_ns + self._format.hop_ns // 4)
             if not self._stop.is_set():
-                self._clock.wait(self._bell, until_ns)
+                self._wait(now_ns, until_ns)
             self._rang_ns = 0
             return False
         if verdict is Verdict.WAIT:
@@ -161,13 +154,23 @@ class Driver:
             if verdict is Verdict.WAIT:
                 if self._stop.is_set():
                     return False
-                rang = self._clock.wait(self._bell, min(until_ns, self._health_due_ns))
+                rang = self._wait(now_ns, min(until_ns, self._health_due_ns))
                 self._rang_ns = self._bell.rang_ns if rang else 0
                 return False
             self._bell.is_armed = False
         self._rang_ns = 0
         self._tick(holder)
         return True
+
+    def _wait(self, now_ns: int, until_ns: int) -> bool:
+        """Wait for the bell; what passes meanwhile is no work."""
+        relief = self._relief
+        if relief is not None:
+            relief.ladder.work(now_ns)
+        rang = self._clock.wait(self._bell, until_ns)
+        if relief is not None:
+            relief.ladder.rest(self._clock.now_ns())
+        return rang
 
     def _admit_arrivals(self) -> None:
         came = self._floor.admit_arrivals(self.chain)
@@ -261,13 +264,13 @@ class Driver:
                 lanes.processed.append(floor.slots, block.samples, block.start_sample)
             lanes.cut(block, floor.rows, chain.log.events, is_late)
         chain.log.clear()
-        self._hand_out(block, last)
+        self._hand_out.give(block, last, self._hop_end, self._capture_ns)
         end_ns = clock.now_ns()
         self.tick_time.add(end_ns - start_ns)
         self.late.add(start_ns - ready_ns)
         self.ticks += 1
         if self._relief is not None:
-            self._relief.ladder.add(ready_ns, end_ns)
+            self._relief.ladder.work(end_ns, ticks=1)
         if self._is_live and end_ns - ready_ns > self._format.hop_ns:
             self.xruns += 1
             if slowest >= 0:
@@ -276,36 +279,6 @@ class Driver:
                 stream.xruns += 1
         for row in last[::-1]:
             self._retire(int(row))
-
-    def _hand_out(self, block: Block, last: NDArray[np.intp]) -> None:
-        """Give the processed audio to whoever wants it: one copy of the tick for all sinks together."""
-        if self._sinks:
-            is_last = np.zeros(block.n, np.bool_)
-            is_last[last] = True
-            start_sample = block.start_sample.copy()
-            # Capture times are those of the audio that came in; what comes out was captured earlier.
-            behind_ns = (self._hop_end[: block.n] - start_sample - self._format.hop_samples) * 1_000_000_000
-            capture_ns = self._capture_ns[: block.n]
-            processed = ProcessedBlock(
-                tuple(self._floor.rows),
-                block.samples.copy(),
-                start_sample,
-                self._intake.heard[block.rows],
-                np.where(capture_ns, capture_ns - behind_ns // self._format.sample_rate_hz, 0),
-                is_last,
-            )
-            for sink in self._sinks:
-                sink.outbox.put(processed)
-        if self._on_audio is None:
-            return
-        try:
-            for row, stream in enumerate(self._floor.rows):
-                self._on_audio(stream.call, stream.channel, int(block.start_sample[row]), block.samples[row].copy())
-        except BaseException as error:
-            if not is_theirs(error):
-                raise
-            self._on_audio = None
-            self.report_fault("on_audio", describe(error), action="closed")
 
     def emit(
         self, plugin: str, row: int | StreamFacts | None, data: Payload, start_sample: int, end_sample: int
@@ -360,16 +333,7 @@ class Driver:
         """Tell the state of the engine: as last reported, with counters as of now."""
         if self._health is None:
             return self._measure_health()
-        return msgspec.structs.replace(
-            self._health,
-            counters=self._floor.counters(self.xruns, self.skipped_turns),
-            given_up=self._given_up,
-            given_up_s=self._given_up_s,
-            streams=len(self._floor.rows),
-            ticks=self.ticks,
-            sinks=tuple(sink.state() for sink in self._sinks),
-            sources=self.source_counts(),
-        )
+        return msgspec.structs.replace(self._health, **self._present())
 
     def _report_health(self, now_ns: int) -> None:
         self._health = self._measure_health()
@@ -385,22 +349,29 @@ class Driver:
         # In freewheel hops are worked off faster than they last, so load is time spent per hop, not per second.
         hop_ns = self._format.hop_ns
         return Health(
-            streams=len(self._floor.rows),
             capacity=self._capacity,
-            ticks=self.ticks,
             load=self.tick_time.mean_ns() / hop_ns,
             tick_p50_us=self.tick_time.percentile_ns(50) / 1e3,
             tick_p99_us=self.tick_time.percentile_ns(99) / 1e3,
             late_p99_us=self.late.percentile_ns(99) / 1e3,
-            counters=self._floor.counters(self.xruns, self.skipped_turns),
-            given_up=self._given_up,
-            given_up_s=self._given_up_s,
             plugins=tuple(stage.timing(hop_ns) for stage in self._stages),
-            sinks=tuple(sink.state() for sink in self._sinks),
             lanes=() if self._lanes is None else self._lanes.states(),
             history_bytes_per_stream=0 if self._lanes is None else self._lanes.bytes_per_stream,
-            sources=self.source_counts(),
+            **self._present(),
         )
+
+    def _present(self) -> dict[str, Any]:
+        """What of the state is that of now, whenever it is asked for."""
+        relief = self._relief
+        return {
+            "streams": len(self._floor.rows),
+            "ticks": self.ticks,
+            "counters": self._floor.counters(self.xruns, self.skipped_turns),
+            "sinks": tuple(sink.state() for sink in self._sinks),
+            "sources": self.source_counts(),
+            "given_up": () if relief is None else relief.given_up,
+            "given_up_s": 0.0 if relief is None else relief.lasts_s(self._clock.now_ns()),
+        }
 
     @property
     def _stages(self) -> list[Stage]:
@@ -410,15 +381,6 @@ class Driver:
     def skipped_turns(self) -> int:
         """Turns of plugins that were left out, and hops whose audio was not made though somebody wanted it."""
         return self.chain.left_out_turns if hasattr(self, "chain") else 0
-
-    @property
-    def _given_up(self) -> tuple[str, ...]:
-        return () if self._relief is None else self._relief.given_up
-
-    @property
-    def _given_up_s(self) -> float:
-        relief = self._relief
-        return 0.0 if relief is None or not relief.given_up else (self._clock.now_ns() - relief.since_ns) / 1e9
 
     def _new_buffers(self) -> None:
         capacity, hop = self._capacity, self._format.hop_samples

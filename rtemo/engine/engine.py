@@ -31,9 +31,10 @@ from rtemo.dsp.voice import nonsense
 from rtemo.engine.chain import Chain
 from rtemo.engine.clock import Clock, Doorbell, SystemClock
 from rtemo.engine.demand import Demand
-from rtemo.engine.driver import AudioTap, Driver
+from rtemo.engine.driver import Driver
 from rtemo.engine.floor import Floor
 from rtemo.engine.gather import Intake
+from rtemo.engine.hand_out import AudioTap
 from rtemo.engine.lane_worker import LentContext, ModelLender
 from rtemo.engine.lanes import Lanes
 from rtemo.engine.options import EngineOptions

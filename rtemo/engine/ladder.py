@@ -18,10 +18,10 @@ _LEAST_KEPT = 0.5
 class Ladder:
     """Follows the load of a live driver in windows of a quarter of a second, and says when to go a step down or up.
 
-    The load is the time from the audio of a hop being there, or the hop before being done, until this one is done, per
-    time of audio: above 1 audio backs up, whoever takes the time, plugins, other threads, other programs. While a burst
-    is worked off it is as low as the work on a hop is, and while there is less audio than time it is the share of the
-    time in which the driver works.
+    The load is the time that the driver works, waiting left out, per time of audio that it works off. Above 1 audio
+    backs up, whoever takes the time while it works: plugins, other threads, other programs. While a burst is worked off
+    it is as low as the work on a hop is, and while there is less audio than time it is the share of the time in which
+    the driver works. How late it wakes is none of it: to do less would not help.
 
     A step down asks for a load above one threshold in several windows; a step up for one that would stay below a lower
     threshold, 85 % of it, with what comes back (by what its going has saved), throughout a time that doubles
@@ -47,21 +47,23 @@ class Ladder:
         self._calm_ns = 0
         self._patience_ns = _PATIENCE_NS
         self._taken_back_ns = -_HELD_NS
-        self._end_ns = 0
         self.load = 0.0
         self.start(0)
 
     def start(self, now_ns: int) -> None:
-        """Begin a window."""
-        self._since_ns = now_ns
-        self._busy_ns = self._ticks = 0
-        self.due_ns = now_ns + _WINDOW_NS
+        """Begin with a driver that starts to work now."""
+        self._seen_ns = now_ns
+        self._begin(now_ns)
 
-    def add(self, ready_ns: int, end_ns: int) -> None:
-        """Count a tick whose audio was there at `ready_ns`, and which was done at `end_ns`."""
-        self._busy_ns += end_ns - max(ready_ns, self._end_ns)
-        self._end_ns = end_ns
-        self._ticks += 1
+    def work(self, now_ns: int, ticks: int = 0) -> None:
+        """Count the time since the last call as work, by which so many ticks were done."""
+        self._busy_ns += now_ns - self._seen_ns
+        self._seen_ns = now_ns
+        self._ticks += ticks
+
+    def rest(self, now_ns: int) -> None:
+        """Leave the time since the last call out: the driver has waited."""
+        self._seen_ns = now_ns
 
     def look(self, now_ns: int, is_more: bool) -> int:
         """End a window; tell which way to go.
@@ -73,8 +75,9 @@ class Ladder:
         Returns:
             1 to give one thing more up, -1 to take the last one back, else 0.
         """
+        self.work(now_ns)
         load = self.load = self._measure(now_ns)
-        self.start(now_ns)
+        self._begin(now_ns)
         if self._is_fresh:
             self._is_fresh = False
             self._kept[-1] = min(1.0, max(_LEAST_KEPT, load / self._load_before))
@@ -86,6 +89,11 @@ class Ladder:
         if not self._kept or load / self._kept[-1] > self._below:
             self._calm_ns = now_ns
         return self._up(now_ns) if self._kept and now_ns - self._calm_ns >= self._patience_ns else 0
+
+    def _begin(self, now_ns: int) -> None:
+        self._since_ns = now_ns
+        self._busy_ns = self._ticks = 0
+        self.due_ns = now_ns + _WINDOW_NS
 
     @property
     def _enough(self) -> int:

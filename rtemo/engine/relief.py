@@ -52,6 +52,10 @@ class Relief:
         if way:
             self._tend_lanes()
 
+    def lasts_s(self, now_ns: int) -> float:
+        """Tell for how long what is given up has been; 0 while nothing is. Any thread."""
+        return (now_ns - self.since_ns) / 1e9 if self.given_up else 0.0
+
     def _next(self) -> GivesWay | None:
         """Give what is to go next: the first thing that is still there and that somebody has."""
         return next((what for what in OVERLOAD_ORDER if what not in self.given_up and self._chain.having(what)), None)

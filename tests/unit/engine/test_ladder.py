@@ -20,6 +20,7 @@ class Driver:
         self.ladder = Ladder(HOP_NS, above=0.9)
         self.cost_ms = cost_ms
         self.most = 6
+        self.wake_ms = 0.0
         self.depth = 0
         self.now_ns = 0
         self.changes: list[tuple[float, int]] = []
@@ -39,18 +40,20 @@ class Driver:
         while self.now_ns < end_ns:
             ready_ns = self._hops * HOP_NS
             self._hops += 1
-            self.now_ns = max(self.now_ns, ready_ns)
+            if self.now_ns < ready_ns:
+                self.ladder.work(self.now_ns)
+                self.now_ns = ready_ns + round(self.wake_ms * MS)
+                self.ladder.rest(self.now_ns)
             self.look()
             self.now_ns += round(self.cost_ms(self.depth) * MS)
-            self.ladder.add(ready_ns, self.now_ns)
+            self.ladder.work(self.now_ns, ticks=1)
         return self
 
     def hold(self, duration_s: float) -> None:
         """Stand still, with all that is due meanwhile."""
-        ready_ns = self._hops * HOP_NS
         self._hops += 1
         self.now_ns += round(duration_s * S)
-        self.ladder.add(ready_ns, self.now_ns)
+        self.ladder.work(self.now_ns, ticks=1)
 
 
 @pytest.mark.parametrize("cost_ms", [0.1, 5.0, 8.9])
@@ -112,12 +115,18 @@ def test_a_single_hold_gives_nothing_up_however_long_it_is() -> None:
         assert driver.changes == [], hold_s
 
 
+def test_driver_that_is_woken_late_and_works_little_gives_nothing_up() -> None:
+    driver = Driver(lambda depth: 1.0)
+    driver.wake_ms = 9.5
+    assert driver.run(30.0).changes == [], "to do less would not wake it sooner"
+
+
 def test_burst_that_is_worked_off_is_no_load() -> None:
     ladder = Ladder(HOP_NS, above=0.9)
     now_ns, looks = 0, []
     for _ in range(2_000):  # all of it was there at the beginning, so the driver never waits
         now_ns += 2 * MS
-        ladder.add(0, now_ns)
+        ladder.work(now_ns, ticks=1)
         if now_ns >= ladder.due_ns:
             looks.append(ladder.look(now_ns, True))
     assert set(looks) == {0}
@@ -128,9 +137,9 @@ def test_few_dear_ticks_of_an_engine_that_mostly_waits_are_no_overload() -> None
     ladder = Ladder(HOP_NS, above=0.9)
     now_ns, looks = 0, []
     for _ in range(100):  # one hop of audio now and then
-        now_ns += 100 * MS
-        ladder.add(now_ns, now_ns + 15 * MS)
-        now_ns += 15 * MS
+        ladder.rest(now_ns + 100 * MS)
+        now_ns += 115 * MS
+        ladder.work(now_ns, ticks=1)
         if now_ns >= ladder.due_ns:
             looks.append(ladder.look(now_ns, True))
     assert set(looks) == {0}
@@ -141,5 +150,6 @@ def test_without_audio_everything_comes_back() -> None:
     driver = Driver(lambda depth: 20.0).run(6.0)
     while driver.depth and driver.now_ns < 60 * S:
         driver.now_ns += 100 * MS
+        driver.ladder.rest(driver.now_ns)
         driver.look()
     assert driver.depth == 0
