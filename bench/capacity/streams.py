@@ -4,8 +4,9 @@ With `--web-clients 20` the wall is served besides, to so many clients and one t
 long they waited for updates, too.
 
 Every stream is fed 20 ms packets in real time by one feeder thread, as a network source would; the whole chain runs.
-The row says how long a tick took and how many missed their deadline, who told the emotion of how many turns, and how
-worker lanes fared. Of several chains, as `--chains default,small --rounds 3`, each is run in turn, so that what else
+The row says how long a tick took and how many missed their deadline, who told the emotion of how many turns, how
+worker lanes fared, and what was given up at the end because the load could not be carried (`--set
+engine.give_up_load=1000` keeps everything). Of several chains, as `--chains default,small --rounds 3`, each is run in turn, so that what else
 the machine does meets all of them.
 """
 
@@ -98,6 +99,7 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
             "concealed_hops": after.counters.concealed_hops - before.counters.concealed_hops,
             "skipped_hops": after.counters.skipped_hops - before.counters.skipped_hops,
             "overrun_samples": after.counters.overrun_samples - before.counters.overrun_samples,
+            "given_up": list(after.given_up),
             "events": events,
             "turns_ended": ended,
             "turns_told_by": dict(told),

@@ -4,18 +4,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtemo.cli.options import Number, configured
+from rtemo.cli.options import NamedPath, Number, configured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.table import Table
 
+    from rtemo.cli.comparison import Compared
     from rtemo.cli.cost import ChainCost
     from rtemo.config import Config
 
 
-@click.command("bench")
+@click.group("bench", invoke_without_command=True)
 @click.option("--streams", default="1,16,64,256", show_default=True, help="Numbers of streams to measure.")
 @click.option("--seconds", type=Number(min=1), default=10.0, show_default=True, help="Audio per stream.")
 @click.option("--audio", "with_audio", is_flag=True, help="As if somebody took the processed audio of every stream.")
@@ -30,8 +32,15 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per number of streams, and per lane.")
 @configured
+@click.pass_context
 def command(
-    config: "Config", streams: str, seconds: float, with_audio: bool, speech_share: float, as_json: bool
+    context: click.Context,
+    config: "Config",
+    streams: str,
+    seconds: float,
+    with_audio: bool,
+    speech_share: float,
+    as_json: bool,
 ) -> None:
     """Measure the cost of the chain: time per tick, per plugin and per stream, and streams per core.
 
@@ -40,6 +49,8 @@ def command(
     In a call each party speaks for half of the time or less: --speech 0.5. The last column is processor time.
     Worker lanes, whose work is done beside the ticks, are measured by themselves.
     """
+    if context.invoked_subcommand is not None:
+        return
     import msgspec
 
     from rtemo.cli.cost import measure, measure_lanes
@@ -61,6 +72,57 @@ def command(
             f"\nlane {lane.lane}, beside the ticks: {lane.ms_per_s:.1f} ms per second of speech and stream, "
             f"{lane.streams_per_core} streams a core that speak all the time"
         )
+
+
+@command.command("compare")
+@click.argument("before", metavar="A.json", type=NamedPath())
+@click.argument("after", metavar="B.json", type=NamedPath())
+@click.option(
+    "--tolerance",
+    type=Number(min=0.0),
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="By which a figure of B may exceed that of A.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
+def compare(before: "Path", after: "Path", tolerance: float, as_json: bool) -> int:
+    """Put two runs of `rtemo bench --json` beside each other: each figure of A and of B, and their ratio.
+
+    The exit status is 1 when B exceeds A by more than the tolerance in the median tick, the processor time of a tick,
+    the memory, or the work of a lane. The other figures hang on what else the machine does, and are only shown.
+    """
+    import msgspec
+
+    from rtemo.cli import comparison
+    from rtemo.cli.main import EXIT_FAILED
+
+    found = comparison.compare(comparison.read_run(before), comparison.read_run(after))
+    worse = [one for one in found if one.is_judged and one.ratio > 1.0 + tolerance]
+    if as_json:
+        for one in found:
+            is_worse = one in worse
+            click.echo(msgspec.json.encode({**one._asdict(), "ratio": one.ratio, "is_worse": is_worse}))
+    else:
+        _print_compared(found, worse, before.name, after.name)
+    return EXIT_FAILED if worse else 0
+
+
+def _print_compared(found: "list[Compared]", worse: "list[Compared]", before: str, after: str) -> None:
+    from rtemo.cli.view.console import plain_console
+
+    console = plain_console()
+    of = ""
+    table = _table(("", before, after, "ratio", ""))
+    for one in found:
+        if one.of != of:
+            of = one.of
+            table.add_row(of)
+        mark = "! worse" if one in worse else "" if one.is_judged else "shown only"
+        values = (f"{value:,.4g} {one.unit}" for value in (one.before, one.after))
+        table.add_row(f"  {one.name}", *values, f"{one.ratio:.2f}", mark)
+    table.columns[0].justify = "left"
+    console.print(table)
 
 
 def _counts(text: str) -> list[int]:
