@@ -24,7 +24,7 @@ Make = Callable[..., rtemo.Session]
 
 def heard_of(session: rtemo.Session, push: Callable[[Any], None], **options: Any) -> np.ndarray:
     heard: list[np.ndarray] = []
-    session.engine.driver._on_audio = lambda call, channel, start, hop: heard.append(hop)
+    session.engine.driver._hand_out._on_audio = lambda call, channel, start, hop: heard.append(hop)
     with session:
         stream = session.stream(**options)
         push(stream)

@@ -216,7 +216,7 @@ def test_full_outbox_drops_the_newest_audio_but_never_an_end() -> None:
     source = Rig(live=False)
     blocks: list[Any] = []
     collecting = SimpleNamespace(outbox=SimpleNamespace(put=blocks.append, is_half_full=False))
-    source.engine.driver._sinks = (collecting,)  # type: ignore[assignment]
+    source.engine.driver._hand_out._sinks = (collecting,)  # type: ignore[assignment]
     writer = source.open()
     writer.write(ramp(6 * HOP))
     writer.end("done")

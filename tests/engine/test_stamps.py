@@ -141,17 +141,16 @@ def test_policy_raises_skipped_alone() -> None:
     assert both(rig) == ({"skipped_hops"}, {"skipped_hops"})
 
 
-def test_optional_plugin_left_out_raises_skipped_of_the_run() -> None:
+def test_plugin_left_out_under_overload_raises_skipped_of_the_run() -> None:
     clock = Timetable()
-    optional, late = slow("optional", clock, is_optional=True), slow("late", clock)
-    rig = Rig(optional, late, clock=clock)
+    extra, late = slow("extra", clock, gives_way=("extras",)), slow("late", clock)
+    rig = Rig(extra, late, clock=clock, max_backlog_s=10.0)
     writer = rig.open()
-    late.processor.busy_ns = 25_000_000
-    writer.write(ramp(HOP))
-    rig.tick()
+    late.processor.busy_ns = 11_000_000
+    for _ in range(150):
+        writer.write(ramp(HOP))
+        rig.tick()
     late.processor.busy_ns = 0
-    writer.write(ramp(HOP))
-    rig.tick()
     writer.end("done")
     assert both(rig) == ({"xruns"}, {"xruns", "skipped_hops"})
 
