@@ -207,6 +207,9 @@ class Rig:
         capacity: Rows.
         spoil: Write garbage into every lent array after each tick.
         keep: Remember marks and audio, not only events.
+
+    Attributes:
+        thrift: How many times less often than usual the plugin is asked to tell what it finds.
     """
 
     def __init__(self, plugin: Plugin | str, capacity: int = 6, *, spoil: bool = True, keep: bool = True) -> None:
@@ -229,6 +232,7 @@ class Rig:
             for one in self.chain
             if one.spec.edits_audio
         }
+        self.thrift = 1
         self._spoil = spoil
         self._keep = keep
         self._position: dict[str, int] = {}
@@ -291,6 +295,7 @@ class Rig:
         entered = samples.copy()
         is_sane = bool((np.abs(samples) <= SANE).all())
         block = Block(self._tick, samples, np.arange(n)[::-1].copy(), position, flag_bits, marks, entered)
+        block.thrift = self.thrift
         self._tick += 1
         for index, (plugin, processor) in enumerate(zip(self.chain, self.processors, strict=True)):
             block.events = [

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import rtemo
-from rtemo.api import HopFlag, ModelError, Payload, Plugin, PluginSpec, ResetReason
+from rtemo.api import OVERLOAD_ORDER, THRIFT, HopFlag, ModelError, Payload, Plugin, PluginSpec, ResetReason
 from rtemo.config import Config
 from rtemo.engine import registry
 from rtemo.extensions import PLUGINS
@@ -108,6 +108,7 @@ def test_spec_says_what_the_entry_point_says(case: Case) -> None:
     assert plugin.spec.summary
     assert plugin.spec.cadence_hops >= 1
     assert plugin.spec.edits_audio or plugin.spec.latency_samples == 0
+    assert set(plugin.spec.gives_way) <= set(OVERLOAD_ORDER)
     assert all("." in mark.name for mark in plugin.spec.provides)  # topic.name; two plugins may know one topic
 
 
@@ -253,6 +254,17 @@ def test_concealed_and_broken_audio_is_survived(rig: MakeRig) -> None:
     made.tick({"a": np.zeros(HOP, np.float32)}, {"a": int(HopFlag.LAST)})
     for event in made.heard["a"].events:
         assert all(math.isfinite(x) for x in flat(event.data).values() if isinstance(x, float)), event
+
+
+def test_plugin_that_is_to_say_less_says_no_more_and_something(case: Case, rig: MakeRig) -> None:
+    if "rate" not in case.make().spec.gives_way:
+        pytest.skip("its rate cannot be given up")
+    sound = voice(9.0, 17)
+    usual = rig().play({"a": sound})["a"].events
+    made = rig()
+    made.thrift = THRIFT
+    thrifty = made.play({"a": sound})["a"].events
+    assert 0 < len(thrifty) <= len(usual)
 
 
 def test_no_array_is_kept_after_the_call(rig: MakeRig) -> None:

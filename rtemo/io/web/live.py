@@ -307,6 +307,7 @@ class Live:
             if health
             else {},
             faults=tuple(self._faults),
+            given_up=health.given_up if health else (),
         )
 
 

@@ -97,6 +97,9 @@ class EngineRow(msgspec.Struct, frozen=True, kw_only=True):
     unsure: Annotated[int | None, Meta(description="Streams that it cannot compare yet.")] = None
     trouble: Annotated[dict[str, int], Meta(description="Counters of trouble that are not zero.")] = {}
     faults: Annotated[tuple[str, ...], Meta(description="What broke last.")] = ()
+    given_up: Annotated[
+        tuple[str, ...], Meta(description="What the engine does without, since it cannot carry its load.")
+    ] = ()
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):

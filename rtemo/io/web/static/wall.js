@@ -198,6 +198,7 @@ function showFacts() {
   const facts = [["calls", [...rows.values()].filter((row) => row.is_open !== false).length]];
   if (engine.capacity) facts.push(["streams", `${engine.streams} / ${engine.capacity}`], ["load", `${Math.round(engine.load * 100)} %`]);
   if (engine.unsure) facts.push(["too little speech", engine.unsure]);
+  if ((engine.given_up || []).length) facts.push(["overload", `without ${engine.given_up.join(", ")}`]);
   const trouble = troubles(engine.trouble || {});
   if (trouble.length) facts.push(["trouble since the start", trouble.join(", ")]);
   const key = JSON.stringify(facts);
