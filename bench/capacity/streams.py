@@ -5,9 +5,9 @@ long they waited for updates, too.
 
 Every stream is fed 20 ms packets in real time by one feeder thread, as a network source would; the whole chain runs.
 The row says how long a tick took and how many missed their deadline, who told the emotion of how many turns, how
-worker lanes fared, and what was given up at the end because the load could not be carried (`--set
-engine.give_up_load=1000` keeps everything). Of several chains, as `--chains default,small --rounds 3`, each is run in turn, so that what else
-the machine does meets all of them.
+worker lanes fared, and what was given up at the end because the load could not be carried (with `--set
+engine.give_up_load=1000` nothing is). Of several chains, as `--chains default,small --rounds 3`, each is run in turn,
+so that what else the machine does meets all of them.
 """
 
 import argparse
