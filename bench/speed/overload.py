@@ -1,6 +1,6 @@
 """What giving things up saves, and what being ready to costs: `python -m bench.speed.overload --streams 64`.
 
-The chain runs back to back on one thread, and all audio is wanted. After each rung one thing more is given up, as an
+The chain runs back to back on one thread, and all audio is wanted, or none with `--events`. After each rung one thing more is given up, as an
 engine that cannot carry its load would do; the columns are processor time of a tick, per stream, and the share of the
 whole. Worker lanes are left out: they work beside the ticks. The last line is what following the load costs a tick.
 """
@@ -26,12 +26,12 @@ _CHUNK_HOPS = 16
 _APART_SAMPLES = 7919
 
 
-def measure(config: Config, streams: int, seconds: float) -> list[tuple[str, float]]:
+def measure(config: Config, streams: int, seconds: float, with_audio: bool) -> list[tuple[str, float]]:
     """Tell the processor time of a tick in us with all of the chain, and after each thing that is given up."""
     options = msgspec.structs.replace(config.engine, capacity=streams, health_interval_s=1e9, owns_process=True)
     plugins = [make(name, config.plugin_options(name)) for name in config.chain]
     store = partial(ModelStore, config.runtime)
-    engine = Engine(plugins, options, is_live=False, open_store=store, on_audio=take_all)
+    engine = Engine(plugins, options, is_live=False, open_store=store, on_audio=take_all if with_audio else None)
     engine.open()
     engine.driver.leave_lanes_out()
     writers = [engine.open_stream(f"call-{number}", "0") for number in range(streams)]
@@ -88,10 +88,11 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--chain", default="small")
+    parser.add_argument("--events", action="store_true", help="nobody wants the audio")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     config = load_config(None, arguments.settings, arguments.chain.split(","))
-    found = measure(config, arguments.streams, arguments.seconds)
+    found = measure(config, arguments.streams, arguments.seconds, not arguments.events)
     print(f"{'given up':<14}{'tick':>10}{'stream':>10}{'share':>8}")
     for what, tick_us in found:
         share = tick_us / found[0][1]
