@@ -1,6 +1,7 @@
 """Many Twilio calls at once through `rtemo serve`, live: what is lost, and how long after the audio events go out.
 
     python -m bench.capacity.telephony --calls 50 --duration 600
+    python -m bench.capacity.telephony --calls 50 --duration 600 --workers 2
 
 Each call has two tracks, the caller analysed and the agent only timed; another process sends them, a chunk of 20 ms
 at a time, the calls evenly spread over these 20 ms. It goes before other programs where the system permits
@@ -92,7 +93,7 @@ def report(path: Path, calls: int, duration_s: float) -> None:
         if kind == "stream_end":
             ends.append(event["data"])
         elif kind == "health":
-            counts = (event["data"].get("sources") or [{}])[0]
+            counts = next((one for one in event["data"].get("sources", ()) if one["name"] == "twilio"), {})
             healths.append(event["data"])
         elif "age_ms" in event and kind != "stream_start":
             ages_ms.setdefault(kind, []).append(event["age_ms"])
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=60.0, help="seconds")
     parser.add_argument("--chain", default="", help="plugins with commas; the usual chain when empty")
     parser.add_argument("--ordinary", action="store_true", help="neither end goes before other programs")
+    parser.add_argument("--workers", type=int, default=0, help="share the calls among so many; 0 for one engine")
     parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.send:
@@ -161,6 +163,8 @@ def main() -> None:
         command += ["--set", "sources.twilio.unsigned=true", "--set", f"sources.twilio.endpoint=tcp://127.0.0.1:{PORT}"]
         if options.chain:
             command += ["--set", f"chain={json.dumps(options.chain.split(','))}"]
+        if options.workers:
+            command += ["--workers", str(options.workers)]
         if options.ordinary:
             command += ["--set", "engine.realtime=false"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:

@@ -54,23 +54,28 @@ def with_options(config: "Config", table: str, name: str, **options: Any) -> "Co
 
 
 def sources(config: "Config", names: list[str]) -> "list[Source]":
-    """Make sources.
+    """Make sources, gateways in processes of their own; see `plain_sources`."""
+    from rtemo.io.gateways.gateway_process import in_own_process
+
+    return cast("list[Source]", [in_own_process(source) for source in plain_sources(config, names)])
+
+
+def plain_sources(config: "Config", names: list[str]) -> "list[Source]":
+    """Make sources, all of them in this process.
 
     Raises:
         RtemoError: One is unknown, or cannot be made.
     """
-    from rtemo.io.gateways.gateway_process import in_own_process
-
-    return cast("list[Source]", [in_own_process(source) for source in _made(config, "sources", names)])
+    return cast("list[Source]", _made(config, "sources", names))
 
 
 def publishers(config: "Config", names: list[str]) -> "list[Publisher]":
-    """Make publishers; see `sources`."""
+    """Make publishers; see `plain_sources`."""
     return cast("list[Publisher]", _made(config, "publishers", names))
 
 
 def sinks(config: "Config", names: list[str]) -> "list[AudioSink]":
-    """Make sinks of audio; see `sources`."""
+    """Make sinks of audio; see `plain_sources`."""
     return cast("list[AudioSink]", _made(config, "sinks", names))
 
 

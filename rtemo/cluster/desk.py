@@ -32,7 +32,7 @@ from rtemo.io.audio_wire import (
     names_in,
     stream_names,
 )
-from rtemo.io.relay_wire import BUNDLE_BYTES, Bundle, split
+from rtemo.io.relay_wire import BUNDLE_BYTES, Bundle, decode_relayed, is_own, split
 from rtemo.io.sources import refusals
 from rtemo.io.sources.client_limits import ClientLimits
 from rtemo.io.zmq_options import IngestOptions
@@ -181,7 +181,7 @@ class FrontDesk:
                 self._hold(key, route.request, now_s)
                 continue
             self._moved.note(key[1], now_s, route.end_sample)
-            self._say(key[0], _ended(route.request, "source closed"))
+            self._say(key[0], refusals.ended(route.request, "source closed"))
 
     def move(self, call: str, now_s: float) -> None:
         """End the streams of a call where they are, so that they go on elsewhere; may be asked for again."""
@@ -195,7 +195,15 @@ class FrontDesk:
         """Tell all clients that their streams have ended, whatever the workers say of it."""
         for key, route in list(self._routes.items()):
             self._forget(key)
-            self._say(key[0], _ended(route.request, reason))
+            self._say(key[0], refusals.ended(route.request, reason))
+
+    def end_source(self, prefix: bytes, reason: str) -> None:
+        """End the streams of a source of this server that has gone; their addresses begin with the prefix."""
+        self._pending = {key: held for key, held in self._pending.items() if not key[0].startswith(prefix)}
+        for key, route in self._routes.items():
+            if key[0].startswith(prefix):
+                end = End(call=route.request.call, channel=route.request.channel, reason=reason)
+                self._send(route.worker, key[0], encode_control(end))
 
     def _pass_on(self, route: Route, client: bytes, message: bytes) -> None:
         bundle = self._bundles.get(route.worker)
@@ -220,7 +228,7 @@ class FrontDesk:
         self._complain(client, refusals.audio_of_none(packet.names), now_s)
 
     def _take_request(self, client: bytes, message: bytes, now_s: float) -> None:
-        request = decode_request(message)
+        request = decode_relayed(message) if is_own(client) else decode_request(message)
         if isinstance(request, Hello):
             welcome = Welcome(schema=INGEST_SCHEMA, codecs=list(CODECS), max_message_bytes=MAX_MESSAGE_BYTES)
             self._say(client, welcome)
@@ -372,17 +380,3 @@ class FrontDesk:
         self.refused_messages += 1
         if self._clients.may_answer(client, now_s):
             self._say(client, error)
-
-
-def _ended(request: Open, reason: str) -> Ended:
-    """Say that a stream has ended, of which nobody is left who could give an account."""
-    return Ended(
-        call=request.call,
-        channel=request.channel,
-        reason=reason,
-        received_samples=0,
-        lost_samples=0,
-        late_packets=0,
-        duplicate_packets=0,
-        over_credit_packets=0,
-    )

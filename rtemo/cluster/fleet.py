@@ -13,7 +13,8 @@ import msgspec
 from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
-from rtemo.cluster.messages import Beat, Begin, FromWorker, Happened, Remark, Stop, from_worker
+from rtemo.cluster.messages import Asked, Beat, Begin, FromWorker, Happened, Remark, Stop, from_worker
+from rtemo.cluster.queries import FrontQueries
 from rtemo.cluster.room import Room
 from rtemo.cluster.worker_process import WorkerProcess
 from rtemo.config import Config
@@ -54,6 +55,7 @@ class _Seat:
         self.was_ready = False
         self.is_late = False
         self.is_told_to_stop = False
+        self.queries: tuple[str, ...] | None = None
 
     @property
     def state(self) -> str:
@@ -78,6 +80,7 @@ class Fleet:
         ingest: Passes audio to them.
         others: Who else has to know which workers there are.
         events: Takes what they tell.
+        queries: What they look for in words.
         rooms: Worker → what it has room for; the ingest reads it.
         folder: Private folder for their sockets.
         begin: Makes the first message to a worker of a configuration.
@@ -95,6 +98,7 @@ class Fleet:
         ingest: FrontIngest,
         others: Sequence[Joint],
         events: LiveEvents,
+        queries: FrontQueries,
         rooms: dict[int, Room],
         folder: Path,
         begin: Callable[[Config, str], Begin],
@@ -106,6 +110,7 @@ class Fleet:
         self._ingest = ingest
         self._joints: tuple[Joint, ...] = (ingest, *others)
         self._events = events
+        self._queries = queries
         self._rooms = rooms
         self._folder = folder
         self._begin = begin
@@ -214,6 +219,7 @@ class Fleet:
             if was_held and seat.process is not None:
                 seat.process.heard_s = max(seat.process.heard_s, now_s - timeout_s)
             self._look_after(seat, now_s)
+        self._queries.serve([seat.number for seat in self._seats.values() if seat.state == "running"], now_s)
 
     def stop(self, reason: str) -> None:
         """Tell all workers to end the streams they have, and to go; `turn` hears what they still say."""
@@ -237,6 +243,7 @@ class Fleet:
         cores = share(pinned, index % self._wanted, self._wanted) if pinned else []
         seat.room = Room(self._options, count_processors() / max(self._wanted, len(self._seats)))
         seat.is_late = seat.is_told_to_stop = False
+        seat.queries = None
         seat.process = WorkerProcess(self._begin(self._config, endpoint), cores)
         self._selector.register(seat.process.link, selectors.EVENT_READ, seat)
 
@@ -267,10 +274,17 @@ class Fleet:
                 pass
             case Ready():
                 process.is_ready = seat.was_ready = True
+                if seat.queries is not None:  # before it gets a call
+                    self._queries.join(seat.number, process.send, seat.queries)
                 self._rooms[seat.number] = seat.room
                 seat.room.is_open = not (seat.is_leaving or self._is_stopping)
                 for joint in self._joints:
                     joint.join(seat.number, self._endpoint(seat))
+            case Asked(queries):
+                seat.queries = queries
+                problem = self._queries.hear(seat.number, message) if process.is_ready else ""
+                if problem:
+                    self._tell(seat, f"does not look for what the others look for: {problem}")
             case Remark(text):
                 if text not in self._said:
                     self._said.add(text)
@@ -348,6 +362,7 @@ class Fleet:
         process = seat.process
         assert process is not None, "there is one to part from"
         self._rooms.pop(seat.number, None)
+        self._queries.leave(seat.number)
         seat.room.is_open = False
         self._selector.unregister(process.link)
         ending = process.end()

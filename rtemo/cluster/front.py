@@ -1,16 +1,19 @@
 """Front: one server whose calls are shared by several worker processes."""
 
 import os
+import queue
 import shutil
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtemo.api import (
+    AskingPublisher,
     EndpointError,
     Event,
     Fault,
@@ -23,10 +26,13 @@ from rtemo.cluster.audio_merge import AudioMerge, audio_beside
 from rtemo.cluster.control import Control
 from rtemo.cluster.event_queue import EventQueue
 from rtemo.cluster.fleet import Fleet
+from rtemo.cluster.gateways import FrontGateways
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Begin
+from rtemo.cluster.queries import FrontQueries
 from rtemo.cluster.room import Room
+from rtemo.cluster.source_line import SourceLine
 from rtemo.config import Config
 from rtemo.config.admission import Admission
 from rtemo.engine.precedence import Precedence
@@ -37,7 +43,11 @@ from rtemo.io.worker_wire import Compiling
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 from rtemo.processors import count_processors
 
+if TYPE_CHECKING:
+    from rtemo.io.gateways.gateway import Gateway
+
 _STOP_S = 3.0
+_GATEWAYS_S = 1.5  # of it, for gateways to hang up
 _KEPT_EVENTS = 1_000
 _SPARE = 2.0  # calls are hashed, so that workers are not equally full, and some take those of one that has died
 
@@ -51,6 +61,8 @@ class Front:
         config: Settings, of the workers' engines too; `engine.capacity` is that of all together.
         count: Workers.
         publishers: Where events go.
+        gateways: Telephone gateways, each of which gets a process of its own.
+        has_ingest: Whether clients may connect with audio.
         has_audio_out: Whether processed audio goes out, as `[sinks.zmq]` says.
         remark: Called with one sentence for whoever started it.
         on_compiling: Called with how far the first start is.
@@ -69,16 +81,32 @@ class Front:
         count: int,
         publishers: Sequence[Publisher],
         *,
+        gateways: "Sequence[Gateway]" = (),
+        has_ingest: bool = True,
         has_audio_out: bool = False,
         remark: Callable[[str], None] = lambda text: None,
         on_compiling: Callable[[Compiling], None] | None = None,
     ) -> None:
         self.config = config
         self._count = count
+        self._has_ingest = has_ingest
         self._folder = _private_folder()
         rooms: dict[int, Room] = {}
         options = config.edge("sources", "zmq", IngestOptions)
-        self.ingest = FrontIngest(options, Admission(config.policy), config.engine.capacity, rooms)
+        line = SourceLine(f"ipc://{self._folder}/sources")
+        self._reports: queue.SimpleQueue[Payload] = queue.SimpleQueue()
+        desk = _NoDesk(self._reports.put)
+        self._gateways = FrontGateways(gateways, line.endpoint, desk)
+        self.ingest = FrontIngest(
+            options,
+            Admission(config.policy),
+            config.engine.capacity,
+            rooms,
+            own=line if gateways else None,
+            is_public=has_ingest,
+        )
+        self._publishers = publishers
+        self.queries = FrontQueries()
         self._queue = EventQueue(config.engine.outbox_events)
         self._said: deque[Event] = deque(maxlen=_KEPT_EVENTS)
         self._events = LiveEvents(self._hand_on, config.engine.capacity, config.engine.health_interval_s)
@@ -91,6 +119,7 @@ class Front:
             self.ingest,
             () if self._audio is None else (self._audio,),
             self._events,
+            self.queries,
             rooms,
             self._folder,
             self._begin,
@@ -99,9 +128,17 @@ class Front:
         )
         self._control = Control(config.workers.control or f"ipc://{self._folder}/control", self.fleet, self.drain)
         self.edges: tuple[object, ...] = tuple(
-            edge for edge in (self.ingest, *publishers, self._audio, self._control) if edge is not None
+            edge
+            for edge in (
+                self.ingest if has_ingest else None,
+                *self._gateways.edges,
+                *publishers,
+                self._audio,
+                self._control,
+            )
+            if edge is not None
         )
-        self._source = SourceThread(self.ingest, _NoDesk())
+        self._source = SourceThread(self.ingest, desk)
         self._publishing = PublishThread(self._queue, publishers, lambda events: None)
         self._told_faults = 0
         self._precedence = Precedence()
@@ -113,10 +150,26 @@ class Front:
         """Why publishers were closed before the end, in order."""
         return self._publishing.faults
 
+    @property
+    def count_streams(self) -> int:
+        """Streams that are open."""
+        return self.ingest.count_streams
+
+    @property
+    def drain_s(self) -> float:
+        """How long calls may go on after `drain`, by the options of what they come from."""
+        return max(self.ingest.drain_s, self._gateways.drain_s)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nobody is left who could bring a call."""
+        return not self._has_ingest and self._gateways.have_gone
+
     def drain(self) -> None:
         """Take no new calls from now on. Any thread, and signal handlers."""
         self.is_draining = True
         self.ingest.drain()
+        self._gateways.drain()
 
     def start(self) -> None:
         """Bind everything, start the workers, and take calls once they are ready.
@@ -127,11 +180,13 @@ class Front:
         try:
             check_apart([edge.check() for edge in self.edges if hasattr(edge, "check")])
             self.fleet.start(self._count)  # before anybody is let in: kernels may have to be compiled
+            self._lend_queries()
             self._publishing.start()
             if self._audio is not None:
                 self._audio.start()
             self._control.open()
             self._source.start()
+            self._gateways.start()
             self._take_precedence()
         except BaseException:
             self.stop("failed to start")
@@ -152,6 +207,7 @@ class Front:
             return []
         self._is_stopped = True
         self.drain()
+        self._stop_gateways()
         deadline_s = time.monotonic() + _STOP_S
         self.fleet.stop(reason)
         while not self.fleet.is_over and time.monotonic() < deadline_s:
@@ -161,6 +217,7 @@ class Front:
         if self._audio is not None:
             self._audio.stop()
         self._control.close()
+        self.queries.close()
         self._events.close(reason)
         self._publishing.stop(1.0)
         self._precedence.give_back()
@@ -171,7 +228,29 @@ class Front:
         for fault in self.publisher_faults[self._told_faults :]:
             self._told_faults += 1
             self._events.tell(fault)
-        self._events.tick(time.monotonic(), self.fleet.states, self.ingest.source_counts(), self._queue.dropped_events)
+        self._tell_reports()
+        for name in self._gateways.newly_gone():
+            self.ingest.end_source(name, "source failed")
+        sources = (self.ingest.source_counts(), *self._gateways.source_counts())
+        self._events.tick(time.monotonic(), self.fleet.states, sources, self._queue.dropped_events)
+
+    def _lend_queries(self) -> None:
+        if self.queries.is_there:
+            for publisher in self._publishers:
+                if isinstance(publisher, AskingPublisher):
+                    publisher.lend_queries(self.queries)
+
+    def _tell_reports(self) -> None:
+        while not self._reports.empty():
+            self._events.tell(self._reports.get_nowait())
+
+    def _stop_gateways(self) -> None:
+        """Let gateways end their calls and hang up, within a bound, while there are workers that hear of it."""
+        self._gateways.stop()
+        deadline_s = time.monotonic() + _GATEWAYS_S
+        while self._gateways.are_running and time.monotonic() < deadline_s:
+            self.fleet.turn(0.02)
+        self._tell_reports()
 
     def _hand_on(self, events: Sequence[Event]) -> None:
         self._queue.pass_on(events)
@@ -195,10 +274,17 @@ class Front:
 
 
 class _NoDesk:
-    """What an ingest that opens no streams here is given."""
+    """What sources are given that open no streams here.
+
+    Args:
+        tell: Takes what they report; any thread.
+    """
 
     format = StreamFormat()
     is_live = True
+
+    def __init__(self, tell: Callable[[Payload], None]) -> None:
+        self._tell = tell
 
     def open_stream(
         self,
@@ -214,7 +300,8 @@ class _NoDesk:
         raise NotImplementedError
 
     def report(self, data: Payload) -> None:
-        """Leave it: the log has it."""
+        """Hand it on."""
+        self._tell(data)
 
 
 def _private_folder() -> Path:

@@ -11,11 +11,13 @@ import zmq
 from rtemo.api import SourceCounts, StreamDesk
 from rtemo.cluster.desk import FrontDesk
 from rtemo.cluster.room import Room
+from rtemo.cluster.source_line import SourceLine
 from rtemo.config.admission import Admission
 from rtemo.io.audio_wire import MAX_MESSAGE_BYTES
 from rtemo.io.bound_edge import BoundEdge
 from rtemo.io.endpoints import parse_endpoint
-from rtemo.io.sockets import Socket, connect, make_socket
+from rtemo.io.relay_wire import CONNECTED, is_own, own_prefix
+from rtemo.io.sockets import Socket, connect, make_socket, open_context
 from rtemo.io.wire import WireError
 from rtemo.io.zmq_options import IngestOptions
 
@@ -34,7 +36,7 @@ _MOST_SOCKETS = 1_024
 
 
 class FrontIngest(BoundEdge):
-    """Takes audio packets from any number of clients and passes them to the workers that have their streams.
+    """Takes audio packets of clients and of the server's own sources, and passes them to the workers that have them.
 
     To its clients it is what `rtemo.io.sources.ingest.IngestSource` is. It is run by a `SourceThread`; what others have
     to say to it goes through `tell`.
@@ -44,6 +46,8 @@ class FrontIngest(BoundEdge):
         admission: The policy.
         capacity: Most streams, of all workers together.
         rooms: Worker → what it has room for.
+        own: Where the server's own sources bring theirs.
+        is_public: Whether clients may connect at all.
 
     Attributes:
         desk: Who has which stream.
@@ -55,11 +59,24 @@ class FrontIngest(BoundEdge):
     section, reached_as = "sources.zmq", "audio in"
     options_type: ClassVar[type[IngestOptions]] = IngestOptions
 
-    def __init__(self, options: IngestOptions, admission: Admission, capacity: int, rooms: dict[int, Room]) -> None:
+    def __init__(
+        self,
+        options: IngestOptions,
+        admission: Admission,
+        capacity: int,
+        rooms: dict[int, Room],
+        *,
+        own: SourceLine | None = None,
+        is_public: bool = True,
+    ) -> None:
         super().__init__(options.endpoint, options)
         self.taken_messages = 0
         self.desk = FrontDesk(options, admission, capacity, rooms, self._answer, self._post)
         self._options = options
+        self._own = own
+        self._own_socket: Socket | None = None
+        self._is_public = is_public
+        self._is_open = False
         self._workers: dict[int, Socket] = {}
         self._numbers: dict[Socket, int] = {}
         self._poller = zmq.Poller()
@@ -88,16 +105,25 @@ class FrontIngest(BoundEdge):
         )
 
     def open(self, desk: StreamDesk) -> None:
-        """Bind the socket.
+        """Bind the sockets.
 
         Raises:
             EndpointError: The endpoint is in use, impossible, or open to the network without encryption.
         """
-        endpoint = self.check()
         try:
-            self._make(zmq.ROUTER, _MOST_SOCKETS).rcvhwm = _RECEIVE_QUEUE
-            self._bind(endpoint, MAX_MESSAGE_BYTES)
-            self._poller.register(self._socket, zmq.POLLIN)
+            if self._is_public:
+                endpoint = self.check()
+                self._make(zmq.ROUTER, _MOST_SOCKETS).rcvhwm = _RECEIVE_QUEUE
+                self._bind(endpoint, MAX_MESSAGE_BYTES)
+                self._poller.register(self._socket, zmq.POLLIN)
+            else:
+                self._context = open_context()
+                self._context.set(zmq.MAX_SOCKETS, _MOST_SOCKETS)
+            if self._own is not None:
+                assert self._context is not None, "just made"
+                self._own_socket = self._own.open(self._context)
+                self._poller.register(self._own_socket, zmq.POLLIN)
+            self._is_open = True
         except BaseException:
             self.close()
             raise
@@ -114,27 +140,37 @@ class FrontIngest(BoundEdge):
         """Have a call leave its worker. Any thread."""
         self._told.put(lambda: self.desk.move(call, time.monotonic()))
 
+    def end_source(self, name: str, reason: str) -> None:
+        """End the streams of one of the server's own sources, which has gone. Any thread."""
+        self._told.put(lambda: self.desk.end_source(own_prefix(name.encode()), reason))
+
     def drain(self) -> None:
         """Take no new calls from now on; those that are open go on. Any thread."""
         self.desk.is_draining = True
 
     def pump(self) -> float | None:
         """Pass on what has come, both ways; never ends by itself."""
-        self._let_in()
+        if self._is_public:
+            self._let_in()
         self._heed()
         ready = self._poller.poll(0)
         if not ready:
             ready = self._poller.poll(_PRESSED_POLL_MS if self.desk.is_pressed else _POLL_MS)
-            self._turn_away()
+            if self._is_public:
+                self._turn_away()
         now_s = time.monotonic()
         for socket, _ in ready:
             worker = self._numbers.get(socket)
-            if worker is None:
-                self.taken_messages += self._take(now_s)
-            else:
+            if worker is not None:
                 self._hear(worker, socket, now_s)
+            elif self._own is not None and socket is self._own_socket:
+                self.taken_messages += self._own.take(self.desk.take, now_s)
+            else:
+                self.taken_messages += self._take(now_s)
         now_s = time.monotonic()
         self.desk.serve(now_s)
+        if self._own is not None:
+            self._own.flush()
         if now_s - self._watched_s > _WATCH_S:
             self._watched_s = now_s
             self.desk.watch(now_s)
@@ -144,10 +180,12 @@ class FrontIngest(BoundEdge):
         """End all streams and free the sockets."""
         if self._context is None:
             return
-        if self.endpoint is not None:
+        if self._is_open:
             for worker, socket in self._workers.items():
                 self._hear(worker, socket, time.monotonic())  # the accounts of those that have stopped
             self.desk.end_all("source closed")
+            if self._own is not None:
+                self._own.flush()
         self._free(_LINGER_MS)
 
     def _heed(self) -> None:
@@ -187,11 +225,11 @@ class FrontIngest(BoundEdge):
                 return count
             message = receive(zmq.NOBLOCK)
             if not socket.getsockopt(zmq.RCVMORE):
-                take(client, message, now_s)
+                take(CONNECTED + client, message, now_s)
                 continue
             frames = 1 + len(socket.recv_multipart(zmq.NOBLOCK))
             error = WireError(f"got {frames} frames, expected 1", "use a DEALER socket, one frame each")
-            self.desk.complain(client, error, now_s)
+            self.desk.complain(CONNECTED + client, error, now_s)
         return _TAKE_MESSAGES
 
     def _hear(self, worker: int, socket: Socket, now_s: float) -> None:
@@ -203,8 +241,12 @@ class FrontIngest(BoundEdge):
             self.desk.hear(worker, frame, now_s)
 
     def _answer(self, client: bytes, message: bytes) -> None:
+        if is_own(client):
+            if self._own is not None:
+                self._own.answer(client, message)
+            return
         try:
-            self._socket.send_multipart([client, message], zmq.NOBLOCK)
+            self._socket.send_multipart([client[1:], message], zmq.NOBLOCK)
         except zmq.ZMQError:
             return  # the client is gone or does not read; its silence will be noticed
 

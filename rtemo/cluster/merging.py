@@ -124,7 +124,11 @@ class LiveEvents:
         return [call for call, is_quiet in quiet.items() if is_quiet]
 
     def tick(
-        self, now_s: float, workers: tuple[WorkerState, ...], source: SourceCounts, dropped_events: int = 0
+        self,
+        now_s: float,
+        workers: tuple[WorkerState, ...],
+        sources: tuple[SourceCounts, ...],
+        dropped_events: int = 0,
     ) -> None:
         """Tell health and board when they are due; `dropped_events` is how many found no room on the way from here."""
         if self._is_board_due and now_s - self._board_s >= _BOARD_S:
@@ -136,7 +140,7 @@ class LiveEvents:
             self.tell(boards_together([board for _, board in self._boards.values()], self._entries or _USUAL_ENTRIES))
         if self._start is not None and now_s - self._health_s >= self._health_interval_s:
             self._health_s = now_s
-            self.tell(self._health(workers, source, dropped_events))
+            self.tell(self._health(workers, sources, dropped_events))
 
     def close(self, reason: str) -> None:
         """Tell the end."""
@@ -198,7 +202,9 @@ class LiveEvents:
             return None
         return data
 
-    def _health(self, workers: tuple[WorkerState, ...], source: SourceCounts, dropped_events: int) -> Health:
+    def _health(
+        self, workers: tuple[WorkerState, ...], sources: tuple[SourceCounts, ...], dropped_events: int
+    ) -> Health:
         nothing = Health(
             streams=0,
             capacity=0,
@@ -211,7 +217,7 @@ class LiveEvents:
         )
         health = together([*self._healths.values(), nothing], is_live=True)
         return msgspec.structs.replace(
-            health, capacity=self._capacity, workers=workers, sources=(*health.sources, source)
+            health, capacity=self._capacity, workers=workers, sources=(*health.sources, *sources)
         )
 
     def _leave(self, worker: int) -> None:

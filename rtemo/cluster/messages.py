@@ -1,6 +1,6 @@
 """What a front and its workers tell each other besides audio: MessagePack, without pickle."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,6 +24,31 @@ class Stop(msgspec.Struct, tag="stop"):
     reason: str
 
 
+QueryOp = Literal["ask", "forget"]
+
+
+class Ask(msgspec.Struct, tag="ask"):
+    """Look for something in words from now on, or no more."""
+
+    op: QueryOp
+    text: str
+    number: int = 0
+    """Comes back in the answer; 0 for what another worker has done already."""
+
+
+class Asked(msgspec.Struct, tag="asked"):
+    """What a worker looks for in words: as it begins, and after each `Ask`."""
+
+    queries: tuple[str, ...]
+    number: int = 0
+    op: QueryOp = "ask"
+    text: str = ""
+    """The query as it is told."""
+    problem: str = ""
+    """Why it was not done; empty when it was."""
+    mend: str = ""
+
+
 class Remark(msgspec.Struct, tag="remark"):
     """A word for whoever started the server."""
 
@@ -44,11 +69,11 @@ class _RawHappened(msgspec.Struct, tag="happened"):
     events: list[RawEvent]
 
 
-ToWorker = Begin | Stop
-FromWorker = Compiling | Ready | Refused | Crashed | Remark | Beat | Happened
+ToWorker = Begin | Ask | Stop
+FromWorker = Compiling | Ready | Refused | Crashed | Remark | Asked | Beat | Happened
 
 _TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
-_FROM_WORKER = msgspec.msgpack.Decoder(Compiling | Ready | Refused | Crashed | Remark | Beat | _RawHappened)
+_FROM_WORKER = msgspec.msgpack.Decoder(Compiling | Ready | Refused | Crashed | Remark | Asked | Beat | _RawHappened)
 
 
 def to_worker(data: bytes) -> ToWorker:

@@ -7,7 +7,7 @@ little-endian; see docs/wire.md for the header byte by byte.
 import re
 import struct
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,12 @@ RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_00
 
 CODECS: tuple[SampleType, ...] = ("s16le", "f32le", "mulaw", "alaw")
 """Codec number in the header minus one → sample type."""
+
+PASSING_REFUSALS = ("in_use", "rate", "draining")
+"""Codes of refusals that pass by themselves."""
+
+PASSING_ENDS = ("source closed", "source failed", "idle", "no audio", "made room")
+"""Reasons of ends after which a call may go on when it is opened again."""
 
 _HEADER = struct.Struct("<4sBBBBIIQQI")
 HEADER_BYTES = _HEADER.size
@@ -102,7 +108,13 @@ def names_in(packet: bytes) -> bytes:
 
 
 def encode_packet(
-    names: bytes, codec: SampleType, rate_hz: int, sequence: int, start_sample: int, capture_ns: int, payload: bytes
+    names: bytes,
+    codec: SampleType,
+    rate_hz: int,
+    sequence: int,
+    start_sample: int,
+    capture_ns: int,
+    payload: bytes | memoryview,
 ) -> bytes:
     """Write a packet; `names` comes from `stream_names`, `payload` holds whole samples."""
     header = _HEADER.pack(
@@ -312,14 +324,14 @@ def encode_control(message: Request | Response) -> bytes:
     return _ENCODER.encode(message)
 
 
-def decode_request(message: bytes) -> Request:
-    """Read a control message of a client.
+def decode_request(message: bytes, decoder: "msgspec.json.Decoder[Any]" = _REQUEST) -> Request:
+    """Read a control message of a client; another decoder knows more of what it may say.
 
     Raises:
         WireError: It is none; the text is for whoever wrote the client.
     """
     try:
-        request: Request = _REQUEST.decode(message)
+        request: Request = decoder.decode(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"got {len(message)} bytes that are no request: {error}", "see docs/wire.md") from None
     if isinstance(request, Open):

@@ -1,7 +1,6 @@
 """SenderStream: the sending end of one stream."""
 
 import random
-from collections import deque
 from typing import Protocol
 
 import msgspec
@@ -10,6 +9,8 @@ from numpy.typing import NDArray
 
 from rtemo.api.errors import AudioInputError, CapacityError, EndpointError, PolicyError
 from rtemo.io.audio_wire import (
+    PASSING_ENDS,
+    PASSING_REFUSALS,
     Alive,
     Credit,
     End,
@@ -23,6 +24,7 @@ from rtemo.io.audio_wire import (
     encode_packet,
     stream_names,
 )
+from rtemo.io.credit_book import CreditBook
 from rtemo.io.pcm import BYTES_PER_SAMPLE, as_float, encode_pcm, is_untyped
 from rtemo.io.sender_link import Listener
 
@@ -33,8 +35,6 @@ _PACKET_S = 0.02
 _RETRY_S = 0.25
 _RETRY_MAX_S = 1.0
 _STARVED_S = 0.3  # without credit for this long a live sender asks whether its stream is still open
-_PASSING = ("in_use", "rate", "draining")  # refusals that pass by themselves
-_MOVES = ("source closed", "source failed", "idle", "no audio", "made room")  # ends after which a call may go on
 
 
 class Link(Protocol):
@@ -69,8 +69,6 @@ class SenderStream:
         call: Name of the call.
         channel: Channel within the call.
         dropped_samples: Samples given to `send` that were left out for want of credit.
-        lost_samples: Samples that were sent and that the server had not confirmed when it was lost; at most so many
-            were lost on the way.
         reopened: How often the stream had to be opened again because the server had forgotten or ended it.
         account: What the server says it got; None until it has said so.
         accounts: What servers said that ended the stream before it went on at the next.
@@ -80,7 +78,6 @@ class SenderStream:
         self.call = request.call
         self.channel = request.channel
         self.dropped_samples = 0
-        self.lost_samples = 0
         self.reopened = 0
         self.account: Ended | None = None
         self.accounts: list[Ended] = []
@@ -89,17 +86,10 @@ class SenderStream:
         self._names = stream_names(request.call, request.channel)
         self._width = BYTES_PER_SAMPLE[request.codec]
         self._packet_samples = round(request.sample_rate_hz * _PACKET_S)
-        self._limit_bytes = -1
-        self._opening = ""
-        self._sent_bytes = 0
-        self._arrived_bytes = 0
+        self._book = CreditBook()
         self._sequence = 0
         self._position = 0
-        self._sure_position = 0  # all audio before it has arrived
-        self._unsure: deque[tuple[int, int]] = deque()  # (bytes sent, position) at the end of each packet since
         self._asked_s = -1e9
-        self._asked_bytes: int | None = None  # sent when it asked; while no answer has come
-        self._due_bytes: int | None = None  # sent before a question that was answered: the next credit tells of them
         self._patience_s = _RETRY_S
         self._starved_s = 0.0
         self._trouble: Refused | Error | None = None
@@ -108,12 +98,17 @@ class SenderStream:
     @property
     def is_open(self) -> bool:
         """Whether the server takes audio of this stream."""
-        return self._limit_bytes >= 0 and self.account is None
+        return self._book.is_open and self.account is None
 
     @property
     def credit_bytes(self) -> int:
         """Samples, in bytes, that may be sent now."""
-        return max(0, self._limit_bytes - self._sent_bytes)
+        return self._book.credit_bytes
+
+    @property
+    def lost_samples(self) -> int:
+        """Samples sent that the server had not confirmed when it was lost: at most so many were lost on the way."""
+        return self._book.lost_bytes // self._width
 
     def send(self, pcm: Pcm, *, capture_ns: int = 0, wait: bool = True) -> None:
         """Send audio of any length, in packets of 20 ms.
@@ -140,8 +135,7 @@ class SenderStream:
 
     def pause(self, count_samples: int) -> None:
         """Say that this many samples were left out on purpose: silence, and no loss."""
-        if self._sure_position == self._position:
-            self._sure_position += count_samples
+        self._book.pause(self._position, self._position + count_samples)
         self._position += count_samples
         self._link.post(Alive(call=self.call, channel=self.channel))
 
@@ -153,7 +147,7 @@ class SenderStream:
         """
         if self.account is None:
             self._link.listen()
-        if self.account is None and self._limit_bytes < 0 and self.accounts:
+        if self.account is None and not self._book.is_open and self.accounts:
             self.account = self.accounts[-1]  # ended by the server, and there is nothing that was sent since
         deadline_s = self._link.now_s() + self._link.timeout_s
         self._asked_s = -1e9
@@ -172,7 +166,7 @@ class SenderStream:
                 self._asked_s = now_s
                 self._link.post(End(call=self.call, channel=self.channel, reason=reason))
             self._link.listen(_RETRY_S)
-            if self.account is None and self._limit_bytes < 0 and self.accounts:
+            if self.account is None and not self._book.is_open and self.accounts:
                 self.account = self.accounts[-1]
         self._link.listeners.pop((self.call, self.channel), None)
         return self.account
@@ -184,7 +178,7 @@ class SenderStream:
         while not self.is_open:
             now_s = self._link.now_s()
             trouble = self._trouble
-            if isinstance(trouble, Refused) and (trouble.code not in _PASSING or now_s > deadline_s):
+            if isinstance(trouble, Refused) and (trouble.code not in PASSING_REFUSALS or now_s > deadline_s):
                 refusal = PolicyError if trouble.code == "policy" else CapacityError
                 raise refusal(trouble.problem, trouble.mend)
             if now_s > deadline_s:
@@ -199,31 +193,24 @@ class SenderStream:
         if isinstance(response, Opened):
             self._trouble = None
             self._starved_s = 0.0
-            is_news = response.opening != self._opening or response.limit_bytes < self._limit_bytes
-            if self._limit_bytes < 0 or is_news:
-                self._begin(response)
-            else:
-                self._due_bytes = self._asked_bytes
-            self._asked_bytes = None
+            if self._book.open(response):
+                self.reopened += self._sequence > 0
+                self._patience_s = _RETRY_S
         elif isinstance(response, Credit):
-            self._confirm(response.received_bytes)
-            if self._due_bytes is not None and response.received_bytes:
-                self._write_off(self._due_bytes - response.received_bytes)
-            if response.limit_bytes > self._limit_bytes >= 0:
-                self._limit_bytes = response.limit_bytes
+            if self._book.grant(response):
                 self._starved_s = 0.0
         elif isinstance(response, Ended):
-            if response.reason in _MOVES:
+            if response.reason in PASSING_ENDS:
                 self.accounts.append(response)
-                self._limit_bytes = -1
+                self._book.close()
                 if response.received_samples:
-                    self._confirm(response.received_samples * self._width)
+                    self._book.confirm(response.received_samples * self._width)
             else:
                 self.account = response
         elif isinstance(response, Refused | Error):
             self._trouble = response
             if isinstance(response, Error) and response.code == "not_open":
-                self._limit_bytes = -1
+                self._book.close()
 
     def doubt(self) -> None:
         """Ask whether the stream is still open: the server has forgotten another one of this connection."""
@@ -231,40 +218,12 @@ class SenderStream:
             self._starved_s = -1e9
             self._patience_s = _RETRY_S
 
-    def _begin(self, opened: Opened) -> None:
-        """Go on at a server that knows nothing of what was sent before."""
-        if self._sequence > 0:
-            self.reopened += 1
-            self.lost_samples += (self._sent_bytes - self._arrived_bytes) // self._width
-        self._unsure.clear()
-        self._opening = opened.opening
-        self._sent_bytes = self._arrived_bytes = 0
-        self._due_bytes = None
-        self._limit_bytes = opened.limit_bytes
-        self._patience_s = _RETRY_S
-
-    def _confirm(self, received_bytes: int) -> None:
-        """Take note of what has arrived; a server of an earlier version does not tell, and is believed."""
-        self._arrived_bytes = min(received_bytes or self._sent_bytes, self._sent_bytes)
-        while self._unsure and self._unsure[0][0] <= self._arrived_bytes:
-            self._sure_position = self._unsure.popleft()[1]
-
-    def _write_off(self, lost_bytes: int) -> None:
-        """Count what was lost on the way, or what is granted for it would be missing for ever."""
-        self._due_bytes = None
-        if lost_bytes <= 0:
-            return
-        self.lost_samples += lost_bytes // self._width
-        self._sent_bytes -= lost_bytes
-        self._unsure = deque((max(0, sent - lost_bytes), position) for sent, position in self._unsure)
-        self._confirm(self._arrived_bytes)
-
     def _send_part(self, part: bytes, capture_ns: int, wait: bool) -> None:
         if self.account is None and self.credit_bytes < len(part):
             self._link.listen()
         if self.account is not None:
             raise CapacityError(f"the server has ended call {self.call!r}: {self.account.reason}", "open it again")
-        if self._limit_bytes < 0:
+        if not self._book.is_open:
             self._reopen(wait)
         if self.credit_bytes < len(part):
             if wait:
@@ -283,8 +242,7 @@ class SenderStream:
         if self.credit_bytes < len(part) or not self._link.send(packet, self._link.timeout_s if wait else 0.0):
             self.dropped_samples += count_samples
             return
-        self._sent_bytes += len(part)
-        self._unsure.append((self._sent_bytes, self._position))
+        self._book.send(len(part), self._position)
 
     def _reopen(self, wait: bool) -> None:
         if wait:
@@ -308,11 +266,10 @@ class SenderStream:
 
     def _ask(self, now_s: float) -> None:
         self._asked_s = now_s
-        if self._asked_bytes is None:
-            self._asked_bytes = self._sent_bytes
+        self._book.ask()
         request = self._request
         if self._sequence > 0:
-            request = msgspec.structs.replace(request, from_sample=self._sure_position)
+            request = msgspec.structs.replace(request, from_sample=self._book.sure_position)
         self._link.post(request)
 
     def _wait_credit(self, wanted_bytes: int) -> None:
@@ -320,7 +277,7 @@ class SenderStream:
         while self.credit_bytes < wanted_bytes:
             if self.account is not None:
                 raise CapacityError(f"the server has ended call {self.call!r}: {self.account.reason}", "open it again")
-            if self._limit_bytes < 0:
+            if not self._book.is_open:
                 self._reopen(wait=True)
             if self._link.now_s() > deadline_s:
                 raise self._link.unreachable()

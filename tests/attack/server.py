@@ -133,9 +133,9 @@ class Crowd:
         try:
             while not self._stop.is_set():
                 for index, stream in enumerate(self.streams):
-                    sent_bytes, reopened = stream._sent_bytes, stream.reopened
+                    sent_bytes, reopened = stream._book.sent_bytes, stream.reopened
                     stream.send(LOUD, capture_ns=time.time_ns(), wait=False)
-                    if reopened and stream._sent_bytes > sent_bytes and index not in self.back_s:
+                    if reopened and stream._book.sent_bytes > sent_bytes and index not in self.back_s:
                         self.back_s[index] = time.monotonic()
                 self.sent_packets += 1
                 due_s += 0.02

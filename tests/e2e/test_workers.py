@@ -379,10 +379,40 @@ def test_processed_audio_of_every_worker_comes_from_one_endpoint():
         talk.stop()
 
 
+def test_what_is_asked_in_words_all_workers_look_for_and_one_that_takes_the_place_of_another_too(capsys):
+    words = ("--chain", "level,vad,meaning", "--set", "plugins.meaning.takes_queries=true")
+    words += ("--set", 'plugins.meaning.queries=["tense"]')
+    with serving(chain=words) as server, Subscriber(server.events) as feed:
+        assert feed.queries() == ["tense"]
+        assert feed.queries(ask=["in  tears"]) == ["tense", "in tears"]
+        for text, problem in (("", "describes no voice"), ("x" * 2000, "2000 characters")):
+            with pytest.raises(EndpointError, match=problem):
+                feed.queries(ask=[text])
+        os.kill(server.processes[1], signal.SIGKILL)
+        until_s = time.monotonic() + 90.0
+        while server.workers[1].state != "running" or not server.workers[1].restarts:
+            assert time.monotonic() < until_s, server.workers
+            time.sleep(0.1)
+        # The first worker judges: it would not take back what it had not been asked.
+        done = call(capsys, "ask", "bored", "--forget", "in tears", "--at", server.events)
+        assert (done.code, done.out.splitlines()) == (0, ["tense", "bored"])
+        done = call(capsys, "ask", "--forget", "in tears", "--at", server.events)
+        assert done.code == 2
+        assert "the query 'in tears' is not asked" in done.complaint
+        assert feed.queries() == ["tense", "bored"]
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--source", "stdin"), "--source stdin cannot be shared among workers, zmq alone can; run a server without"),
+        (
+            ("--source", "stdin"),
+            "stdin cannot be shared among workers, zmq and telephone gateways alone can; run a server",
+        ),
+        (
+            ("--source", "twilio", "--set", "sources.twilio.enhanced=true"),
+            "sources.twilio.enhanced sends audio back, which a server with workers does not; take it out, or run",
+        ),
         (("--sink", "speaker"), "--sink speaker cannot be shared among workers"),
         (("--workers", "many"), "'many' is neither 'auto' nor a number from 1 to 256"),
         (("--chain", "level,unheard-of"), "'unheard-of', which is not installed"),

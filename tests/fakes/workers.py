@@ -29,11 +29,17 @@ class Served:
     """The server, and the words it has said."""
 
     def __init__(
-        self, *arguments: object, workers: int = 2, chain: Sequence[str] = CHAIN, has_audio: bool = False
+        self,
+        *arguments: object,
+        workers: int = 2,
+        chain: Sequence[str] = CHAIN,
+        has_audio: bool = False,
+        has_ingest: bool = True,
     ) -> None:
         first = free_ports(5)
         self.ingest, self.events, self.audio = (f"tcp://127.0.0.1:{first + at}" for at in (0, 1, 4))
-        words = ["--workers", workers, "--ingest", self.ingest, "--publish", self.events, *chain, *ROOMY, *arguments]
+        words = ["--workers", workers, "--publish", self.events, *chain, *ROOMY, *arguments]
+        words += ["--ingest", self.ingest] if has_ingest else []
         words += ["--audio-out", self.audio] if has_audio else []
         self.process = start("serve", *words)
         self.said: list[str] = []

@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from rtemo.api import RtemoError
 from rtemo.cli import edges
@@ -13,10 +14,15 @@ from rtemo.cli.starting import StartLine
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt, term_first
 from rtemo.cluster.front import Front
 from rtemo.config import Config
+from rtemo.extensions import SOURCES, load
 from rtemo.io.worker_wire import Compiling
+
+if TYPE_CHECKING:
+    from rtemo.io.gateways.gateway import Gateway
 
 _PERIOD_S = 0.05
 _RATE_HZ = 16_000
+_ALONE = "run a server without --workers for it, on endpoints of its own"
 
 
 def run(
@@ -35,13 +41,13 @@ def run(
     """
     from rtemo.cli.main import EXIT_FAILED
 
-    for names, option in ((sources, "--source"), (sinks, "--sink")):
-        others = [name for name in names if name != "zmq"]
-        if others:
-            raise RtemoError(
-                f"{option} {','.join(others)} cannot be shared among workers, zmq alone can",
-                "run a server without --workers for it, on endpoints of its own",
-            )
+    others = [name for name in sinks if name != "zmq"]
+    if others:
+        raise RtemoError(
+            f"--sink {','.join(others)} cannot be shared among workers, zmq alone can",
+            _ALONE,
+        )
+    gateways = _gateways(config, [name for name in sources if name != "zmq"])
     own_process(config)  # no copy of this memory is left behind either
     start_line = StartLine()
 
@@ -54,11 +60,13 @@ def run(
         config,
         count,
         edges.publishers(config, list(publishers)),
+        gateways=gateways,
+        has_ingest="zmq" in sources,
         has_audio_out="zmq" in sinks,
         remark=lambda text: print(f"rtemo: {text}", file=sys.stderr, flush=True),
         on_compiling=compiling,
     )
-    drain = Drain([front.ingest], drain_s)
+    drain = Drain([front], drain_s)
     read_keys_on_hangup(front.edges)
     sys.setswitchinterval(0.0005)  # audio waits for this long when another thread computes in Python
     with term_as_interrupt(), term_first(drain.begin):
@@ -76,8 +84,31 @@ def run(
     return EXIT_FAILED if front.publisher_faults else 0
 
 
+def _gateways(config: Config, names: list[str]) -> "list[Gateway]":
+    """Make telephone gateways.
+
+    Raises:
+        RtemoError: One of the names is that of something else, or of one that sends audio back.
+    """
+    if not names:
+        return []
+    from rtemo.io.gateways.gateway import Gateway  # brings along what compiles kernels, which is not needed otherwise
+
+    for name in names:
+        kind = load(SOURCES, name)
+        if not (isinstance(kind, type) and issubclass(kind, Gateway)):
+            problem = f"--source {name} cannot be shared among workers, zmq and telephone gateways alone can"
+            raise RtemoError(problem, _ALONE)
+    gateways = cast("list[Gateway]", edges.plain_sources(config, names))
+    for gateway in gateways:
+        if getattr(gateway, "sink", None) is not None:
+            problem = f"sources.{gateway.name}.enhanced sends audio back, which a server with workers does not"
+            raise RtemoError(problem, f"take it out, or {_ALONE}")
+    return gateways
+
+
 def _follow(front: Front, drain: Drain, quiet: bool) -> None:
-    while not drain.is_over:
+    while not (drain.is_over or front.is_finished):
         stop_if_told()
         say(front.turn(_PERIOD_S), _RATE_HZ, quiet)
         if front.is_draining and not drain.has_begun:  # asked for by `rtemo workers`

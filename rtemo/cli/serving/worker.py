@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rtemo.api import AudioSink, Event
+from rtemo.api import AudioSink, ConfigError, Event
 from rtemo.cli.options import own_process
 from rtemo.cli.serving.words import without_words
 from rtemo.cluster.link import Link
-from rtemo.cluster.messages import Beat, Begin, Happened, Remark, Stop, to_worker
+from rtemo.cluster.messages import Ask, Asked, Beat, Begin, Happened, Remark, Stop, to_worker
 from rtemo.config import Config
 from rtemo.io.connections import raise_file_limit
 from rtemo.io.sinks.zmq import ZmqAudioSink
@@ -112,6 +112,9 @@ class Worker:
         try:
             self._session.start()
             self._is_ready = True
+            queries = self._session.queries
+            if queries is not None:
+                self._link.send(Asked(queries.texts()))
             self._link.send(Ready())
             while not self._stop.is_set() and not self._session.is_finished and not self._session.publisher_faults:
                 self._stop.wait(_PERIOD_S)
@@ -123,13 +126,28 @@ class Worker:
         try:
             while True:
                 message = to_worker(self._link.receive())
-                if isinstance(message, Stop):
+                if isinstance(message, Ask):
+                    self._link.send(self._asked(message))
+                elif isinstance(message, Stop):
                     if not self._is_ready:
                         os._exit(0)  # it may be compiling, which cannot be broken off
                     self._reason = message.reason
                     self._stop.set()
         except (EOFError, OSError):
             os._exit(1)
+
+    def _asked(self, ask: Ask) -> Asked:
+        """Look for what is asked, or no more."""
+        queries, text, problem, mend = self._session.queries, ask.text, "", ""
+        assert queries is not None, "the front was told that there are some"
+        try:
+            if ask.op == "ask":
+                text = queries.ask(text)
+            else:
+                queries.forget(text)
+        except ConfigError as error:
+            problem, mend = error.problem, error.mend
+        return Asked(queries.texts(), ask.number, ask.op, text, problem, mend)
 
     def _compiling(self, progress: WarmProgress) -> None:
         self._link.send(Compiling(progress.ready, progress.total, progress.is_over))

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from rtemo.api import ConfigError, EndpointError, Fault, RtemoError, SourceCounts, StreamDesk
+from rtemo.api import ConfigError, EndpointError, Fault, RtemoError, SourceCounts
 from rtemo.api.text import plain
 from rtemo.api.trouble import describe
 from rtemo.io.allowance import Allowance
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.gateways.connection import Connection
 from rtemo.io.gateways.counts import GatewayCounts
-from rtemo.io.gateways.legs import Legs, why_not
+from rtemo.io.gateways.legs import LegDesk, Legs, why_not
 from rtemo.io.gateways.options import GatewayOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.return_path import ReturnPath
@@ -67,7 +67,7 @@ class Gateway:
         self._closing: set[asyncio.Task[None]] = set()
         self._returns: ReturnSink | None = None
         self.legs: Legs
-        self._desk: StreamDesk
+        self._desk: LegDesk
 
     @property
     def endpoints(self) -> Mapping[str, object]:
@@ -111,7 +111,7 @@ class Gateway:
         self._check_free(endpoint)
         return endpoint
 
-    def open(self, desk: StreamDesk) -> None:
+    def open(self, desk: LegDesk) -> None:
         """Bind the socket.
 
         Raises:

@@ -37,13 +37,15 @@ class GatewayProcess:
     Args:
         gateway: A gateway that was not opened; it tells what is wrong with its options, and is not used otherwise.
         options: Its options.
+        relay: Where a front takes the audio of its calls, past the desk; empty where the desk is an engine's.
     """
 
-    def __init__(self, gateway: Gateway, options: GatewayOptions) -> None:
+    def __init__(self, gateway: Gateway, options: GatewayOptions, relay: str = "") -> None:
         self.name: str = gateway.name
         self.drain_s = options.drain_s
         self._gateway = gateway
         self._options = options
+        self._relay = relay
         self._endpoints: dict[str, str] = {}
         self._counts = GatewayCounts()
         self._count_streams = 0
@@ -93,7 +95,11 @@ class GatewayProcess:
         format = desk.format
         options: dict[str, Any] = msgspec.to_builtins(self._options)
         opening = wire.Opening(
-            f"{cls.__module__}:{cls.__qualname__}", options, format.sample_rate_hz, format.hop_samples
+            f"{cls.__module__}:{cls.__qualname__}",
+            options,
+            format.sample_rate_hz,
+            format.hop_samples,
+            self._relay,
         )
         try:
             self._pipe.send_bytes(wire.encode(opening))

@@ -1,18 +1,60 @@
 """Leg: one party of a call, from a protocol's packets to a stream of the engine."""
 
 from collections.abc import Callable
+from typing import Protocol
 
-from rtemo.api import SourceState, StreamWriter
+from rtemo.api import Payload, SourceState
 from rtemo.io.allowance import Allowance
 from rtemo.io.audio_wire import MAX_PACKET_S, AudioPacket
 from rtemo.io.pcm import BYTES_PER_SAMPLE, SampleType
-from rtemo.io.sources.placement import Placement
 
 _PACE = 2.5
 """How much faster than real time a peer may send in the long run; some stand-ins for Twilio send at twice the speed."""
 
 _BURST_S = 20.0  # after a stall, all that was held up may come at once
 _WHOLE = 1 << 32
+
+
+class LegWriter(Protocol):
+    """What a leg needs of the stream that it brings; see `rtemo.api.StreamWriter`."""
+
+    @property
+    def call(self) -> str:
+        """Call the stream belongs to."""
+
+    @property
+    def channel(self) -> str:
+        """Channel within the call."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the engine has ended the stream itself."""
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about the stream."""
+
+    def end(self, reason: str) -> None:
+        """Say that no more audio follows."""
+
+
+class Placer(Protocol):
+    """Where the packets of a leg go; see `rtemo.io.sources.placement.Placement`."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is to be done without another packet."""
+
+    def take(self, packet: AudioPacket, now_s: float, now_ns: int) -> None:
+        """Take one packet."""
+
+    def settle(self, now_s: float, now_ns: int) -> None:
+        """Do what has become due."""
+
+    def finish(self, now_ns: int) -> None:
+        """Give what is still held back: no more packets follow."""
+
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class Leg:
@@ -23,7 +65,7 @@ class Leg:
 
     Args:
         writer: Where samples go.
-        placement: Puts packets where they belong.
+        placer: Puts packets where they belong.
         role: Who speaks, as opened.
         now_s: Monotonic time.
 
@@ -33,13 +75,13 @@ class Leg:
         surplus_packets: Packets dropped because they came far faster than real time.
     """
 
-    def __init__(self, writer: StreamWriter, placement: Placement, role: str, now_s: float) -> None:
+    def __init__(self, writer: LegWriter, placer: Placer, role: str, now_s: float) -> None:
         self.writer = writer
         self.role = role
         self.owner: object | None = None
         self.lost_since_s = now_s
         self.surplus_packets = 0
-        self._placement = placement
+        self._placer = placer
         self._audio_s = now_s
         self._has_audio = False
         self._is_new_numbering = False
@@ -54,12 +96,7 @@ class Leg:
     @property
     def is_waiting(self) -> bool:
         """Whether something is to be written without another packet."""
-        return self._placement.is_waiting
-
-    @property
-    def counts(self) -> object:
-        """What became of its packets; see `PlacementCounts`."""
-        return self._placement.counts
+        return self._placer.is_waiting
 
     def restart(self) -> None:
         """Take note that another connection goes on with it, with numbers of its own."""
@@ -109,7 +146,7 @@ class Leg:
             self._sequence, self._end_sample = sequence, start_sample + count_samples
         self._audio_s, self._has_audio = now_s, True
         view = memoryview(payload)
-        self._placement.take(
+        self._placer.take(
             AudioPacket(b"", codec, rate_hz, sequence % _WHOLE, start_sample, capture_ns, count_samples, view, decode),
             now_s,
             now_ns,
@@ -118,7 +155,7 @@ class Leg:
 
     def settle(self, now_s: float, now_ns: int) -> None:
         """Write what was held and has become due."""
-        self._placement.settle(now_s, now_ns)
+        self._placer.settle(now_s, now_ns)
 
     def watch(self, now_s: float, lost_s: float) -> None:
         """Report a stream whose audio stays away."""
@@ -130,8 +167,8 @@ class Leg:
     def end(self, reason: str, now_ns: int) -> None:
         """Write what is left and end the stream."""
         self._is_over = True
-        self._placement.finish(now_ns)
-        self._placement.close()
+        self._placer.finish(now_ns)
+        self._placer.close()
         self.writer.end(reason)
 
     def _go_on(self, sequence: int, start_sample: int, count_samples: int, rate_hz: int, now_s: float) -> None:

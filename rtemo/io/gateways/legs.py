@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from typing import Protocol
 
-from rtemo.api import FullError, NameTakenError, RtemoError, StreamDesk, canonical_role
+from rtemo.api import FullError, NameTakenError, Payload, RtemoError, StreamFormat, StreamWriter, canonical_role
 from rtemo.io.audio_wire import stream_names
-from rtemo.io.gateways.leg import Leg
+from rtemo.io.gateways.leg import Leg, Placer
 from rtemo.io.gateways.options import GatewayOptions
 from rtemo.io.gateways.peer import PeerError
+from rtemo.io.gateways.relay_stream import RelayStream
 from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
 from rtemo.io.wire import WireError
@@ -16,6 +18,26 @@ _ROOM_S = 1.0  # how long an opening waits for the engine to have worked off wha
 _LOOK_S = 0.02
 
 _Key = tuple[str, str]
+
+
+class LegDesk(Protocol):
+    """Where a gateway asks for streams: of the engine (`rtemo.api.StreamDesk`), or of a front."""
+
+    @property
+    def format(self) -> StreamFormat:
+        """Format of the engine."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the engine runs in real time."""
+
+    def open_stream(
+        self, call: str, channel: str, *, source: str = "", role: str = "", prefill_s: float = 0.0
+    ) -> StreamWriter | RelayStream:
+        """Admit a stream."""
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about the gateway."""
 
 
 class Legs:
@@ -28,7 +50,7 @@ class Legs:
         reorder_s: How long a packet is held while one before it is missing.
     """
 
-    def __init__(self, desk: StreamDesk, source: str, options: GatewayOptions, reorder_s: float) -> None:
+    def __init__(self, desk: LegDesk, source: str, options: GatewayOptions, reorder_s: float) -> None:
         self.lanes = Lanes(desk.format.sample_rate_hz)
         self._desk = desk
         self._source = source
@@ -69,17 +91,24 @@ class Legs:
                 writer = self._desk.open_stream(
                     call, channel, source=self._source, role=role, prefill_s=self._options.prefill_s
                 )
+                if isinstance(writer, RelayStream):
+                    await writer.open(rate_hz, self._reorder_s, self._options.lost_s)
                 break
             except (FullError, NameTakenError):
                 if time.monotonic() > until_s:
                     raise
             await asyncio.sleep(_LOOK_S)
-        placement = Placement(
-            writer, rate_hz, self.lanes, self._batch, is_live=self._desk.is_live, reorder_s=self._reorder_s
-        )
-        leg = self._legs[call, channel] = Leg(writer, placement, role, time.monotonic())
+        leg = self._legs[call, channel] = Leg(writer, self._placer(writer, rate_hz), role, time.monotonic())
         leg.owner = owner
         return leg, None
+
+    def _placer(self, writer: StreamWriter | RelayStream, rate_hz: int) -> Placer:
+        """Give what puts packets where they belong: here, or at the worker that they go to as they are."""
+        if isinstance(writer, RelayStream):
+            return writer
+        return Placement(
+            writer, rate_hz, self.lanes, self._batch, is_live=self._desk.is_live, reorder_s=self._reorder_s
+        )
 
     def _go_on(self, leg: Leg, role: str, owner: object) -> object | None:
         """Give a stream to another connection, and tell whose it was."""

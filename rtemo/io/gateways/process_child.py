@@ -12,6 +12,7 @@ from rtemo.api import RtemoError, StreamFormat
 from rtemo.io.gateways import process_wire as wire
 from rtemo.io.gateways.gateway import Gateway
 from rtemo.io.gateways.process_desk import ProcessDesk
+from rtemo.io.gateways.relay_desk import RelayDesk
 
 
 def main() -> int:
@@ -21,8 +22,8 @@ def main() -> int:
     pipe = Connection(int(sys.argv[1]))
     try:
         opening = wire.decode_opening(pipe.recv_bytes())
-        desk = ProcessDesk(pipe, StreamFormat(opening.sample_rate_hz, opening.hop_samples))
         gateway = _make(opening)
+        desk = _desk(pipe, opening, gateway.name)
         try:
             gateway.open(desk)
         except RtemoError as error:
@@ -34,6 +35,7 @@ def main() -> int:
         finally:
             gateway.close()
         desk.hand_over(gateway)
+        desk.close()
     except (EOFError, OSError):
         pass  # the session is gone, and so is whoever would want to know
     return 0
@@ -46,7 +48,14 @@ def _make(opening: wire.Opening) -> Gateway:
     return gateway
 
 
-def _serve(gateway: Gateway, desk: ProcessDesk) -> None:
+def _desk(pipe: Connection, opening: wire.Opening, name: str) -> ProcessDesk | RelayDesk:
+    format = StreamFormat(opening.sample_rate_hz, opening.hop_samples)
+    if opening.relay:
+        return RelayDesk(pipe, format, opening.relay, name)
+    return ProcessDesk(pipe, format)
+
+
+def _serve(gateway: Gateway, desk: ProcessDesk | RelayDesk) -> None:
     """Pump until the session says that it is over."""
     while not desk.state.is_over:
         began_s = time.monotonic()

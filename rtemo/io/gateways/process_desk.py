@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rtemo import api
 from rtemo.api import Fault, Payload, RtemoError, SourceState, StreamFormat
 from rtemo.io.gateways import process_wire as wire
+from rtemo.io.gateways.counts import GatewayCounts
 from rtemo.io.gateways.gateway import Gateway
 
 
@@ -79,8 +80,8 @@ class ProcessWriter:
         self._desk.forget(self)
 
 
-class ProcessDesk:
-    """Opens streams by asking the session, and hands it everything else once in a turn.
+class SessionLine:
+    """What the desk of a gateway in a process of its own and its session say to each other besides audio.
 
     Args:
         pipe: To the session.
@@ -91,13 +92,51 @@ class ProcessDesk:
         state: What the session has said last.
     """
 
-    is_live = True
-
     def __init__(self, pipe: Connection, format: StreamFormat) -> None:
         self.format = format
         self.items: list[wire.Item] = []
         self.state = wire.State()
         self._pipe = pipe
+
+    def report(self, data: Payload) -> None:
+        """Emit an event about the gateway."""
+        self.tell(0, data)
+
+    def tell(self, number: int, data: Payload) -> None:
+        """Hand an event on."""
+        if isinstance(data, Fault | SourceState):
+            self.items.append(wire.Report(number, data))
+
+    def close(self) -> None:
+        """Free what is open besides the pipe."""
+
+    def _tell_turn(self, counts: GatewayCounts, count_streams: int) -> None:
+        """Give the session what has happened."""
+        items, self.items = self.items, []
+        self._pipe.send_bytes(wire.encode(wire.Turn(items, counts, count_streams)))
+
+    def _listen(self) -> None:
+        """Take what the session has said; an EOFError when it is gone."""
+        while self._pipe.poll(0):
+            self._hear(wire.decode_for_gateway(self._pipe.recv_bytes()))
+
+    def _hear(self, said: wire.State | wire.Answer) -> None:
+        if isinstance(said, wire.State):
+            self.state = said
+
+
+class ProcessDesk(SessionLine):
+    """Opens streams by asking the session, and hands it everything else once in a turn.
+
+    Args:
+        pipe: To the session.
+        format: Of all audio.
+    """
+
+    is_live = True
+
+    def __init__(self, pipe: Connection, format: StreamFormat) -> None:
+        super().__init__(pipe, format)
         self._writers: dict[int, ProcessWriter] = {}
         self._count = 0
 
@@ -128,29 +167,18 @@ class ProcessDesk:
         self._writers[writer.number] = writer
         return writer
 
-    def report(self, data: Payload) -> None:
-        """Emit an event about the gateway."""
-        self.tell(0, data)
-
-    def tell(self, number: int, data: Payload) -> None:
-        """Hand an event on."""
-        if isinstance(data, Fault | SourceState):
-            self.items.append(wire.Report(number, data))
-
     def forget(self, writer: ProcessWriter) -> None:
         """Let a stream go that has ended."""
         self._writers.pop(writer.number, None)
 
     def hand_over(self, gateway: Gateway) -> None:
         """Give the session what has happened, and take what it has said; an EOFError when it is gone."""
-        items, self.items = self.items, []
-        self._pipe.send_bytes(wire.encode(wire.Turn(items, gateway.counts, gateway.count_streams)))
-        while self._pipe.poll(0):
-            self._hear(wire.decode_for_gateway(self._pipe.recv_bytes()))
+        self._tell_turn(gateway.counts, gateway.count_streams)
+        self._listen()
 
     def _hear(self, said: wire.State | wire.Answer) -> None:
+        super()._hear(said)
         if isinstance(said, wire.State):
-            self.state = said
             for number in said.closed:
                 if number in self._writers:
                     self._writers[number].is_closed = True

@@ -9,12 +9,17 @@ from rtemo.io.gateways.counts import GatewayCounts
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """First message to the process: which gateway, as `module:class`, and its options."""
+    """First message to the process: which gateway, as `module:class`, and its options.
+
+    Attributes:
+        relay: Where a front takes the audio; empty where the session does.
+    """
 
     source: str
     options: dict[str, Any]
     sample_rate_hz: int
     hop_samples: int
+    relay: str = ""
 
 
 class State(msgspec.Struct, frozen=True, tag="state"):

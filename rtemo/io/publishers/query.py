@@ -1,6 +1,9 @@
 """QueryDesk: answers what subscribers ask: last values, replays, lists, health, and queries in words."""
 
+import contextlib
 import time
+from concurrent.futures import Future
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import zmq
 
@@ -24,6 +27,20 @@ _SERVE_S = 0.005
 """Time given to queries in one turn: events come first."""
 
 
+@runtime_checkable
+class DistantQueries(Queries, Protocol):
+    """Queries of other processes: whether a change is made they tell later."""
+
+    def change(self, op: Literal["ask", "forget"], text: str) -> "Future[str]":
+        """Ask for a change; gives the query as it is told, or a ConfigError, within a bound."""
+
+
+class _Waiting(NamedTuple):
+    envelope: list[bytes]
+    request: QueryRequest
+    answer: "Future[str]"
+
+
 class QueryDesk:
     """Serves a ROUTER socket from the history; a client that does not read its answer loses it, nobody waits.
 
@@ -44,6 +61,7 @@ class QueryDesk:
         self._history = history
         self._numbering = numbering
         self._queries = queries
+        self._waiting: list[_Waiting] = []
         self._since_s = time.monotonic()
         self.is_beat_wanted = False
         self.published_bytes = 0
@@ -51,6 +69,9 @@ class QueryDesk:
 
     def serve(self) -> None:
         """Answer who is waiting, for a few milliseconds at most; never blocks."""
+        for waiting in [one for one in self._waiting if one.answer.done()]:
+            self._waiting.remove(waiting)
+            self._send(waiting.envelope, self._changed(waiting.request, waiting.answer))
         until_s = time.monotonic() + _SERVE_S
         while time.monotonic() < until_s:
             try:
@@ -59,12 +80,16 @@ class QueryDesk:
                 return
             # A REQ client puts an empty frame between its address and the request, and wants it back.
             envelope = frames[:2] if len(frames) > 2 and not frames[1] else frames[:1]
-            try:
-                self._socket.send_multipart(envelope + self._answer(frames[-1]), zmq.NOBLOCK)
-            except zmq.ZMQError:
-                continue  # the client is gone or does not read
+            answer = self._answer(envelope, frames[-1])
+            if answer:
+                self._send(envelope, answer)
 
-    def _answer(self, message: bytes) -> list[bytes]:
+    def _send(self, envelope: list[bytes], answer: list[bytes]) -> None:
+        with contextlib.suppress(zmq.ZMQError):  # the client is gone or does not read
+            self._socket.send_multipart(envelope + answer, zmq.NOBLOCK)
+
+    def _answer(self, envelope: list[bytes], message: bytes) -> list[bytes]:
+        """Give the answer; none yet where others have to be asked."""
         try:
             request = decode_request(message)
         except WireError as error:
@@ -78,12 +103,27 @@ class QueryDesk:
             self.is_beat_wanted = True
         elif request.op == "health":
             reply.health = self._health()
+        elif request.op in ("ask", "forget") and isinstance(self._queries, DistantQueries):
+            change = self._queries.change(request.op, request.text or "")
+            self._waiting.append(_Waiting(envelope, request, change))
+            return []
         elif request.op in ("queries", "ask", "forget"):
             reply.error = self._about_queries(request, reply)
             reply.ok = reply.error is None
         else:
             frames = self._about_calls(request, reply)
         return [encode(reply), *frames]
+
+    def _changed(self, request: QueryRequest, answer: "Future[str]") -> list[bytes]:
+        """Answer who has asked for a change that others were asked to make."""
+        assert self._queries is not None, "they were asked"
+        reply, error = self._reply(request.op), answer.exception()
+        reply.id = request.id
+        if isinstance(error, ConfigError):
+            reply.ok, reply.error = False, QueryProblem(problem=error.problem, mend=error.mend)
+        else:
+            reply.queries = list(self._queries.texts())
+        return [encode(reply)]
 
     def _about_queries(self, request: QueryRequest, reply: QueryReply) -> QueryProblem | None:
         queries = self._queries

@@ -7,7 +7,7 @@ import numpy as np
 import zmq
 
 from rtemo.api import StreamDesk
-from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Response, encode_control
+from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Request, Response, decode_request, encode_control
 from rtemo.io.bound_edge import BoundEdge
 from rtemo.io.sources.ingest_desk import IngestDesk
 from rtemo.io.sources.lanes import Lanes
@@ -76,7 +76,7 @@ class IngestSource(BoundEdge):
         """
         options = self._options
         endpoint = self.check()
-        self._desk = IngestDesk(desk, options, self._send)
+        self._desk = IngestDesk(desk, options, self._send, self._decode)
         self._desk.is_draining = self._is_draining
         _warm(self._desk.lanes)
         try:
@@ -141,6 +141,10 @@ class IngestSource(BoundEdge):
             error = WireError(f"got {len(frames) - 1} frames, expected 1", "use a DEALER socket, one frame each")
             self._desk.complain(frames[0], error, now_s)
         return _DRAIN_MESSAGES
+
+    def _decode(self, message: bytes) -> Request:
+        """Read a control message; raises a WireError if it is none."""
+        return decode_request(message)
 
     def _send(self, client: bytes, message: Response) -> None:
         try:

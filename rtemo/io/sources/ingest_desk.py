@@ -4,6 +4,8 @@ import secrets
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from rtemo.api import (
     CapacityError,
     FullError,
@@ -24,12 +26,14 @@ from rtemo.io.audio_wire import (
     Hello,
     Open,
     Refused,
+    Request,
     Response,
     Welcome,
     decode_packet,
     decode_request,
     stream_names,
 )
+from rtemo.io.relay_wire import OwnOpen
 from rtemo.io.sources import refusals
 from rtemo.io.sources.client_limits import ClientLimits
 from rtemo.io.sources.ingest_stream import IngestStream
@@ -40,6 +44,7 @@ from rtemo.io.zmq_options import IngestOptions
 _COMPLAINT_S = 1.0
 _PENDING_S = 1.0  # how long an opening may wait for the engine to have worked off what stands in its way
 _MAX_PENDING = 1024
+_OWN_WINDOW_S = 1.0  # of what is ahead by more the engine would drop the oldest anyway
 
 _Key = tuple[bytes, bytes]
 
@@ -53,6 +58,7 @@ class IngestDesk:
         desk: Where streams are opened.
         options: Window, limits and time-outs.
         send: Takes a message for a client; may drop it.
+        decode: Reads a control message.
 
     Attributes:
         lanes: Converters to the engine's rate.
@@ -60,13 +66,20 @@ class IngestDesk:
         is_draining: Whether no new calls are taken; may be set by any thread.
     """
 
-    def __init__(self, desk: StreamDesk, options: IngestOptions, send: Callable[[bytes, Response], None]) -> None:
+    def __init__(
+        self,
+        desk: StreamDesk,
+        options: IngestOptions,
+        send: Callable[[bytes, Response], None],
+        decode: Callable[[bytes], Request] = decode_request,
+    ) -> None:
         self.lanes = Lanes(desk.format.sample_rate_hz)
         self.refused_messages = 0
         self.is_draining = False
         self._desk = desk
         self._options = options
         self._send = send
+        self._decode = decode
         self._batch = Batch()
         self._streams: dict[_Key, IngestStream] = {}
         self._by_name: dict[bytes, _Key] = {}
@@ -164,7 +177,7 @@ class IngestDesk:
         self._send(stream.client, Error(code, problem, mend, stream.writer.call, stream.writer.channel))
 
     def _take_request(self, client: bytes, message: bytes, now_s: float, now_ns: int) -> None:
-        request = decode_request(message)
+        request = self._decode(message)
         if isinstance(request, Hello):
             self._send(client, Welcome(schema=INGEST_SCHEMA, codecs=list(CODECS), max_message_bytes=MAX_MESSAGE_BYTES))
             return
@@ -227,10 +240,16 @@ class IngestDesk:
                 return None
             problem = f"call {request.call!r} channel {request.channel!r} is open already"
             return Refused(request.call, request.channel, "in_use", problem, "try again in a second")
-        prefill_s = self._options.prefill_s if request.prefill_ms is None else request.prefill_ms / 1000.0
+        source, options, is_estimate = _terms(request, self._options)
+        prefill_s = options.prefill_s if request.prefill_ms is None else request.prefill_ms / 1000.0
         try:
             writer = self._desk.open_stream(
-                request.call, request.channel, source="ingest", role=request.role, prefill_s=prefill_s
+                request.call,
+                request.channel,
+                source=source,
+                role=request.role,
+                prefill_s=prefill_s,
+                is_estimate=is_estimate,
             )
         except RtemoError as error:
             if isinstance(error, NameTakenError) and not is_last:
@@ -247,10 +266,10 @@ class IngestDesk:
             self.lanes,
             self._batch,
             is_live=self._desk.is_live,
-            reorder_s=self._options.reorder_s,
+            reorder_s=options.reorder_s,
         )
         stream = IngestStream(
-            key[0], writer, placement, request.codec, self._options, now_s, secrets.token_hex(4), request.from_sample
+            key[0], writer, placement, request.codec, options, now_s, secrets.token_hex(4), request.from_sample
         )
         stream.role = canonical_role(request.role)
         self._streams[key] = stream
@@ -293,3 +312,20 @@ class IngestDesk:
         self.refused_messages += 1
         if self._clients.may_answer(client, now_s):
             self._send(client, error)
+
+
+def _terms(request: Open, options: IngestOptions) -> tuple[str, IngestOptions, bool]:
+    """Tell where a stream comes from, what holds for it, and whether it was told apart from others by its voice.
+
+    The server's own sources know by themselves who is there, and bring what was held up all at once.
+    """
+    if not isinstance(request, OwnOpen) or not request.source:
+        return "ingest", options, False
+    own = msgspec.structs.replace(
+        options,
+        reorder_s=request.reorder_s,
+        lost_s=request.lost_s,
+        window_s=max(_OWN_WINDOW_S, options.window_s),
+        first_audio_s=options.mute_s,
+    )
+    return request.source, own, request.is_estimate

@@ -1,6 +1,6 @@
 """What clients of an ingest are told when it does not do what they ask, in one place for an engine's and a front's."""
 
-from rtemo.io.audio_wire import Error, Open, Refused, split_names
+from rtemo.io.audio_wire import Ended, Error, Open, Refused, split_names
 from rtemo.io.sources.client_limits import Client
 from rtemo.io.zmq_options import IngestOptions
 
@@ -33,3 +33,17 @@ def audio_of_none(names: bytes) -> Error:
 def request_of_none(call: str, channel: str) -> Error:
     """Tell a client that what it asks is about a stream that is not open."""
     return Error("not_open", f"call {call!r} channel {channel!r} is not open", "send `open` first", call, channel)
+
+
+def ended(request: Open, reason: str) -> Ended:
+    """Tell a client that its stream has ended, of which nobody is left who could give an account."""
+    return Ended(
+        call=request.call,
+        channel=request.channel,
+        reason=reason,
+        received_samples=0,
+        lost_samples=0,
+        late_packets=0,
+        duplicate_packets=0,
+        over_credit_packets=0,
+    )

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import zmq
 
-from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Response, encode_control
-from rtemo.io.relay_wire import BUNDLE_BYTES, Bundle, split
+from rtemo.io.audio_wire import MAX_MESSAGE_BYTES, Request, Response, encode_control
+from rtemo.io.relay_wire import BUNDLE_BYTES, Bundle, decode_relayed, split
 from rtemo.io.sources.ingest import IngestSource
 from rtemo.io.zmq_options import IngestOptions
 
@@ -15,7 +15,7 @@ _TAKE_S = 0.02
 
 
 class RelayedIngest(IngestSource):
-    """Takes what clients send through a front, and answers through it.
+    """Takes what clients and the front's own sources send through a front, and answers through it.
 
     To each client it is what an `IngestSource` is: credit, limits and time-outs are those of its connection to the
     front, whose address stands before every message. Answers are gathered until the end of each turn.
@@ -48,6 +48,9 @@ class RelayedIngest(IngestSource):
             if time.monotonic() - now_s > _TAKE_S:
                 break
         return messages
+
+    def _decode(self, message: bytes) -> Request:
+        return decode_relayed(message)
 
     def _send(self, client: bytes, message: Response) -> None:
         self._answers.add(client, encode_control(message))

@@ -93,7 +93,7 @@ def test_health_is_of_all_together_with_a_line_for_each_and_counters_never_go_ba
     heard.live.take(1, [event(START, 1), event(health(3, 0.2, lost=10), 2)], 0.0)
     heard.live.take(2, [event(health(5, 0.4, lost=1), 1)], 0.0)
     workers = (WorkerState(name="1", state="running"), WorkerState(name="2", state="running"))
-    heard.live.tick(10.0, workers, NOTHING_LOST, dropped_events=2)
+    heard.live.tick(10.0, workers, (NOTHING_LOST,), dropped_events=2)
     both = heard.events[-1].data
     assert isinstance(both, Health)
     assert (both.streams, both.capacity, both.load, both.plugins[0].load) == (8, 40, 0.4, 0.4)
@@ -101,7 +101,7 @@ def test_health_is_of_all_together_with_a_line_for_each_and_counters_never_go_ba
     assert both.workers == workers
     assert both.sources == (NOTHING_LOST,)
     heard.live.lose(1, "process 7 died (signal 9)")
-    heard.live.tick(11.5, workers, NOTHING_LOST)
+    heard.live.tick(11.5, workers, (NOTHING_LOST,))
     left = heard.events[-1].data
     assert isinstance(left, Health)
     assert (left.streams, left.counters.source_lost_samples) == (5, 11)
@@ -185,13 +185,13 @@ def test_boards_become_one_by_urgency_and_streams_that_cannot_be_told_apart_shar
     heard.live.take(1, [event(one, 1)], 0.0)
     heard.live.take(2, [event(two, 1)], 0.1)
     assert heard.events == []
-    heard.live.tick(1.0, (), NOTHING_LOST)
+    heard.live.tick(1.0, (), (NOTHING_LOST,))
     (board,) = [one.data for one in heard.events if isinstance(one.data, Board)]
     assert [(entry.place, entry.call) for entry in board.entries] == [(1, "a"), (2, "c"), (3, "b")]
     assert (board.ranked, board.unsure) == (6, 3)
     heard.live.take(2, [event(Board(entries=two.entries, ranked=3, unsure=2), 2)], 1.1)
     heard.live.take(1, [event(Board(entries=(), ranked=0, unsure=0), 2)], 1.2)
-    heard.live.tick(2.0, (), NOTHING_LOST)
+    heard.live.tick(2.0, (), (NOTHING_LOST,))
     board = heard.events[-1].data
     assert isinstance(board, Board)
     assert [(entry.place, entry.call) for entry in board.entries] == [(1, "c"), (2, "d"), (3, "e")]
@@ -203,7 +203,7 @@ def test_who_cannot_be_told_from_the_first_of_a_group_shares_its_place() -> None
     heard.live.take(
         2, [event(Board(entries=(entry("b", 1, 0.9, 0.5), entry("c", 2, 0.1)), ranked=2, unsure=0), 1)], 0.0
     )
-    heard.live.tick(1.0, (), NOTHING_LOST)
+    heard.live.tick(1.0, (), (NOTHING_LOST,))
     board = heard.events[-1].data
     assert isinstance(board, Board)
     assert [(entry.place, entry.call) for entry in board.entries] == [(1, "a"), (1, "b"), (3, "c")]
