@@ -13,6 +13,7 @@ from rtemo.client import AudioReceiver, AudioSender, Subscriber
 from rtemo.io.audio_wire import Open, encode_control, encode_packet, stream_names
 from rtemo.io.curve import generate_keys
 from rtemo.io.publishers.store import rows
+from tests.fakes.meaning import meaning_bundles
 from tests.fakes.program import call, start
 from tests.fakes.voice import RATE_HZ
 from tests.fakes.workers import PACKET, Heard, Served, Talk, serving, strain
@@ -379,9 +380,12 @@ def test_processed_audio_of_every_worker_comes_from_one_endpoint():
         talk.stop()
 
 
-def test_what_is_asked_in_words_all_workers_look_for_and_one_that_takes_the_place_of_another_too(capsys):
-    words = ("--chain", "level,vad,meaning", "--set", "plugins.meaning.takes_queries=true")
-    words += ("--set", 'plugins.meaning.queries=["tense"]')
+def test_what_is_asked_in_words_all_workers_look_for_and_one_that_takes_the_place_of_another_too(tmp_path, capsys):
+    bundles = meaning_bundles(tmp_path)
+    settings = {"takes_queries": True, "queries": ["tense"], "sentence_bundle": bundles["bundle"], **bundles}
+    words = ["--chain", "level,vad,meaning"]
+    for key, value in settings.items():
+        words += ["--set", f"plugins.meaning.{key}={json.dumps(value)}"]
     with serving(chain=words) as server, Subscriber(server.events) as feed:
         assert feed.queries() == ["tense"]
         assert feed.queries(ask=["in  tears"]) == ["tense", "in tears"]
