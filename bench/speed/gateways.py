@@ -1,26 +1,36 @@
 """What a packet costs at each telephone gateway: processor time of its thread, decoding and placement included.
 
     python -m bench.speed.gateways
+    python -m bench.speed.gateways --relay      # as under `rtemo serve --workers`: packets go to a front as they came
 
 Another process sends 20 calls of 18 s as fast as the gateway takes them; nobody reads the streams. RTP is paced, since
 UDP has no way to slow a sender down.
 """
 
+import argparse
 import base64
 import json
 import multiprocessing
 import socket
 import struct
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable
 
+import zmq
+
 from bench.fakes.desk import FakeDesk
+from rtemo.api import StreamFormat
+from rtemo.io.audio_wire import MAGIC, Opened, decode_packet, encode_control
 from rtemo.io.gateways.audiosocket import AudioSocketSource
 from rtemo.io.gateways.gateway import Gateway
 from rtemo.io.gateways.options import AudioSocketOptions, RtpOptions, TwilioOptions
+from rtemo.io.gateways.relay_desk import RelayDesk
 from rtemo.io.gateways.rtp import RtpSource
 from rtemo.io.gateways.twilio import TwilioSource
+from rtemo.io.relay_wire import Bundle, OwnOpen, decode_relayed, split
 
 CALLS = 20
 PACKETS = 900
@@ -58,39 +68,106 @@ def send_rtp(ports: list[int]) -> None:
             time.sleep(0.002)
 
 
-def measure(source: Gateway, send: Callable[[list[int]], None]) -> None:
-    desk = FakeDesk(is_live=True)
-    source.open(desk)
+class Front:
+    """Opens every stream, grants everything, and counts samples."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.samples = 0
+        self.endpoint = endpoint
+        self._is_bound = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+        self._is_bound.wait()
+
+    def _run(self) -> None:
+        socket = zmq.Context().socket(zmq.ROUTER)
+        socket.bind(self.endpoint)
+        self._is_bound.set()
+        while True:
+            source, frame = socket.recv_multipart()
+            answers = Bundle()
+            for address, message in split(frame):
+                if message[:4] == MAGIC:
+                    self.samples += decode_packet(message).count_samples
+                elif isinstance(request := decode_relayed(message), OwnOpen):
+                    opened = Opened(request.call, request.channel, 1 << 40, "one")
+                    answers.add(address, encode_control(opened))
+            if len(answers):
+                socket.send_multipart([source, answers.take()])
+
+
+class Near:
+    """The engine in this process."""
+
+    def __init__(self) -> None:
+        self.desk = FakeDesk(is_live=True)
+
+    def turn(self, source: Gateway) -> None:
+        self.desk.drain()
+
+    @property
+    def samples(self) -> float:
+        return sum(writer.position_samples for writer in self.desk.writers.values()) / 2
+
+
+class Far:
+    """A front in another thread, behind a socket file."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._front = Front(f"ipc://{folder}/{name}")
+        self._session, pipe = multiprocessing.Pipe()
+        self.desk = RelayDesk(pipe, StreamFormat(), self._front.endpoint, name)
+
+    def turn(self, source: Gateway) -> None:
+        self.desk.hand_over(source)
+        while self._session.poll(0):
+            self._session.recv_bytes()
+
+    @property
+    def samples(self) -> float:
+        return self._front.samples
+
+
+def measure(source: Gateway, send: Callable[[list[int]], None], engine: Near | Far) -> None:
+    """Take what is sent, and print what a packet costs."""
+    source.open(engine.desk)
     assert source.endpoint is not None
     ports = [pair[0] for pair in source.ports] if isinstance(source, RtpSource) else [source.endpoint.port]
     sender = multiprocessing.get_context("spawn").Process(target=send, args=(ports,))
     sender.start()
     while not source.counts.messages:
         source.pump()
+        engine.turn(source)
     before, start_s = source.counts.messages, time.thread_time()
     quiet_s = time.monotonic() + 1.0
     seen = before
     while time.monotonic() < quiet_s:
         source.pump()
-        desk.drain()
+        engine.turn(source)
         if source.counts.messages > seen:
             seen, quiet_s, busy_s = source.counts.messages, time.monotonic() + 1.0, time.thread_time() - start_s
     sender.join()
     source.close()
-    whole = sum(writer.position_samples for writer in desk.writers.values()) / (2 * FRAME * CALLS * PACKETS)
+    engine.turn(source)
+    time.sleep(0.2)
+    whole = engine.samples / (FRAME * CALLS * PACKETS)
     packets = seen - before
     print(f"{source.name:<12} {packets:>7} packets  {busy_s / packets * 1e6:>6.1f} us each  {whole:.1%} arrived")
 
 
 def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--relay", action="store_true", help="to a front instead of an engine")
+    is_far = parser.parse_args().relay
     endpoint = "tcp://127.0.0.1:0"
     rows = (
         (TwilioSource(TwilioOptions(endpoint=endpoint, unsigned=True)), send_twilio),
         (AudioSocketSource(AudioSocketOptions(endpoint=endpoint)), send_audiosocket),
         (RtpSource(RtpOptions(first_port=0, lines=CALLS)), send_rtp),
     )
-    for source, send in rows:
-        measure(source, send)
+    with tempfile.TemporaryDirectory() as folder:
+        for source, send in rows:
+            measure(source, send, Far(folder, source.name) if is_far else Near())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rtemo.io.audio_wire import (
     encode_packet,
     stream_names,
 )
-from rtemo.io.relay_wire import Bundle, split
+from rtemo.io.relay_wire import CONNECTED, Bundle, OwnOpen, decode_relayed, own_client, own_prefix, split
 from rtemo.io.zmq_options import IngestOptions
 
 pytestmark = pytest.mark.unit
@@ -315,3 +315,31 @@ def test_while_draining_no_call_is_taken_and_those_that_run_go_on() -> None:
     assert refused.code == "draining"
     rig.send(packet("a", 0))
     assert [to for to, _, _ in rig.posted] == [worker]
+
+
+def test_own_sources_say_where_a_stream_comes_from_and_clients_that_claim_to_be_one_are_not_heard() -> None:
+    rig = Rig()
+    claimed = OwnOpen(call="a", source="twilio", is_estimate=True, reorder_s=0.2, lost_s=9.0)
+    for client in (own_client(b"twilio", b"1"), CONNECTED + CLIENT):
+        rig.send(claimed, client)
+    own, other = (decode_relayed(message) for _, _, message in rig.posted)
+    assert own == claimed
+    assert other == OwnOpen(call="a")
+
+
+def test_streams_of_an_own_source_that_has_gone_are_ended_where_they_are_and_none_of_another() -> None:
+    rig = Rig(workers=1, capacity=2)
+    clients = [own_client(source, b"1") for source in (b"twilio", b"rtp")]
+    for client, name in zip(clients, "ab", strict=True):
+        rig.open(name, client=client)
+    waiting = own_client(b"twilio", b"2")
+    rig.send(Open(call="c"), waiting)
+    rig.desk.end_source(own_prefix(b"twilio"), "source failed")
+    rig.desk.serve(rig.now_s)
+    assert rig.posted == [(1, clients[0], encode_control(End(call="a", reason="source failed")))]
+    rig.hear(1, ended("a", "source failed"), client=clients[0])
+    rig.posted.clear()
+    rig.now_s += 1.0
+    rig.desk.serve(rig.now_s)
+    assert rig.posted == []  # the one that waited for room has gone with its source
+    assert len(rig.desk) == 1
