@@ -35,8 +35,8 @@ class FrontGateways:
 
     @property
     def have_gone(self) -> bool:
-        """Whether none is left."""
-        return len(self._gone) == len(self.edges)
+        """Whether there were some, and none is left."""
+        return bool(self.edges) and len(self._gone) == len(self.edges)
 
     def start(self) -> None:
         """Start all, and wait until they are open.

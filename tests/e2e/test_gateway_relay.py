@@ -1,8 +1,10 @@
 """Gateways in front of several workers: real processes and sockets, and the workers' ingests without their engines."""
 
+import asyncio
 import base64
 import contextlib
 import json
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.fakes.desk import FakeDesk, FakeWriter
-from rtemo.api import Fault
+from rtemo.api import Fault, StreamFormat
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.room import Room
 from rtemo.cluster.source_line import SourceLine
@@ -20,6 +22,7 @@ from rtemo.config.policy import Policy
 from rtemo.config.workers import WorkersOptions
 from rtemo.io.gateways.gateway_process import GatewayProcess
 from rtemo.io.gateways.options import TwilioOptions
+from rtemo.io.gateways.relay_desk import RelayDesk
 from rtemo.io.gateways.twilio import TwilioSource
 from rtemo.io.pcm import encode_pcm
 from rtemo.io.sources.relayed import RelayedIngest
@@ -47,6 +50,7 @@ class Front:
         self.ingest = FrontIngest(options, Admission(Policy()), 100, self.rooms, own=line, is_public=False)
         stack.enter_context(pumping(self.ingest, self.desk))
         twilio = TwilioOptions(**{"endpoint": "tcp://127.0.0.1:0", "unsigned": True, "lost_s": 600.0, **changes})
+        self.endpoint = line.endpoint
         self.gateway = GatewayProcess(TwilioSource(twilio), twilio, line.endpoint)
 
     def open(self, workers: int = 2, capacity: int = 64) -> "Front":
@@ -208,3 +212,27 @@ def test_gateway_that_is_gone_leaves_no_stream_behind(tmp_path: Path) -> None:
         assert wait_until(lambda: len(desk.writers) == 2)
         made.ingest.end_source("twilio", "source failed")
         assert {ended(desk, "CA1", track).end_reason for track in TRACKS} == {"source failed"}
+
+
+def test_everything_that_a_gateway_knows_of_a_stream_comes_to_its_worker(tmp_path: Path) -> None:
+    session, pipe = multiprocessing.Pipe()
+    with front(tmp_path) as made:
+        made.join(1)
+        desk, source = RelayDesk(pipe, StreamFormat(), made.endpoint, "rtp"), TwilioSource()
+        stream = desk.open_stream("call", "0", source="rtp", role="caller", prefill_s=0.1, is_estimate=True)
+
+        async def run() -> None:
+            opening = asyncio.create_task(stream.open(48_000, 0.2, 5.0))
+            while not opening.done():
+                desk.hand_over(source)
+                await asyncio.sleep(0.01)
+            await opening
+
+        asyncio.run(run())
+        writer = made.desks[1].only()
+        assert (writer.call, writer.channel, writer.source, writer.role) == ("call", "0", "rtp", "caller")
+        assert (writer.prefill_s, writer.is_estimate) == (0.1, True)
+        stream.end("end")
+        desk.close()
+        assert ended(made.desks[1], "call", "0") is writer
+    session.close()

@@ -11,7 +11,8 @@ class GatewayCounts(msgspec.Struct, kw_only=True):
         refused: Peers turned away: no signature, no room, a wrong key.
         broken: Connections closed because of what the peer did.
         messages: Messages or packets taken.
-        dropped: Packets dropped: far faster than real time, or of a party that is not let in.
+        dropped: Packets dropped: far faster than real time, of a party that is not let in; where calls go to workers,
+            beyond the credit too, and while none has the call.
     """
 
     connections: int = 0

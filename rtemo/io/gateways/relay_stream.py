@@ -103,7 +103,7 @@ class RelayStream:
         until_s = time.monotonic() + _OPEN_S
         self._ask(time.monotonic())
         try:
-            while not self._book.is_open:
+            while not self._was_open:
                 is_late = time.monotonic() > until_s
                 if self._refused is not None and (is_late or self._refused.code not in PASSING_REFUSALS):
                     raise _error_of(self._refused)
