@@ -139,8 +139,9 @@ def test_calls_of_a_worker_that_is_to_go_move_and_those_of_a_gateway_that_dies_e
             os.kill(number, signal.SIGKILL)
         telephone.abandon()
         heard.wait_for(lambda heard: server.workers[2].streams == 1)
-        ended = [event for event in heard.events if event.kind == "stream_end" and event.data.reason == "source failed"]
-        assert {(event.call, event.channel) for event in ended} == {(call, track) for call in CALLS for track in TRACKS}
+        heard.wait_for(lambda heard: streams(heard, "stream_end") == streams(heard, "stream_start"))
+        last = {(event.call, event.channel): event.data.reason for event in heard.events if event.kind == "stream_end"}
+        assert last == {(call, track): "source failed" for call in CALLS for track in TRACKS}
         problems = " ".join(event.data.problem for event in heard.of("", "fault"))
         assert "the process of the source 'twilio' has died (signal 9)" in problems
         assert not heard.of("direct", "stream_end")  # it is served all the while
