@@ -89,14 +89,13 @@ class Front:
     ) -> None:
         self.config = config
         self._count = count
-        self._has_ingest = has_ingest
         self._folder = _private_folder()
         rooms: dict[int, Room] = {}
         options = config.edge("sources", "zmq", IngestOptions)
         line = SourceLine(f"ipc://{self._folder}/sources")
         self._reports: queue.SimpleQueue[Payload] = queue.SimpleQueue()
         desk = _NoDesk(self._reports.put)
-        self._gateways = FrontGateways(gateways, line.endpoint, desk)
+        self._gateways = FrontGateways(gateways, line.endpoint, desk, self._reports.put)
         self.ingest = FrontIngest(
             options,
             Admission(config.policy),
@@ -159,11 +158,6 @@ class Front:
     def drain_s(self) -> float:
         """How long calls may go on after `drain`, by the options of what they come from."""
         return max(self.ingest.drain_s, self._gateways.drain_s)
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nobody is left who could bring a call."""
-        return not self._has_ingest and self._gateways.have_gone
 
     def drain(self) -> None:
         """Take no new calls from now on. Any thread, and signal handlers."""
@@ -229,7 +223,7 @@ class Front:
             self._told_faults += 1
             self._events.tell(fault)
         self._tell_reports()
-        for name in self._gateways.newly_gone():
+        for name in self._gateways.serve(time.monotonic()):
             self.ingest.end_source(name, "source failed")
         sources = (self.ingest.source_counts(), *self._gateways.source_counts())
         self._events.tick(time.monotonic(), self.fleet.states, sources, self._queue.dropped_events)

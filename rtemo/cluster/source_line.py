@@ -37,6 +37,7 @@ class SourceLine:
         """
         self._socket = make_socket(context, zmq.ROUTER)
         self._socket.rcvhwm = _RECEIVE_QUEUE
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # to a process that takes the place of one that has died
         bind(self._socket, parse_endpoint(self.endpoint), MAX_MESSAGE_BYTES + 2 * BUNDLE_BYTES, None, "workers")
         return self._socket
 

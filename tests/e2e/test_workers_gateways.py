@@ -145,6 +145,10 @@ def test_calls_of_a_worker_that_is_to_go_move_and_those_of_a_gateway_that_dies_e
         problems = " ".join(event.data.problem for event in heard.of("", "fault"))
         assert "the process of the source 'twilio' has died (signal 9)" in problems
         assert not heard.of("direct", "stream_end")  # it is served all the while
+        # Others take their places, and calls come again.
+        heard.wait_for(lambda heard: len(heard.of("", "source")) == 2, 60.0)
+        with Twilio(lines.twilio, ["again"]):
+            heard.wait_for(all_of("speech_start", ["again"]), 60.0)
 
 
 def test_a_drained_server_turns_new_calls_away_at_the_gateway_and_ends_with_the_last() -> None:
@@ -177,7 +181,3 @@ def test_a_server_of_gateways_alone_opens_no_other_door_and_parties_that_the_pol
         assert (fault.where, fault.action) == ("twilio", "left out")
         assert "brings a party that is not taken" in fault.problem
         assert "agent" in fault.problem
-        for number in gateway_processes(server):  # nobody is left who could bring a call
-            os.kill(number, signal.SIGKILL)
-        server.process.wait(20.0)
-        assert server.process.returncode == 0

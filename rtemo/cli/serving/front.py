@@ -108,7 +108,7 @@ def _gateways(config: Config, names: list[str]) -> "list[Gateway]":
 
 
 def _follow(front: Front, drain: Drain, quiet: bool) -> None:
-    while not (drain.is_over or front.is_finished):
+    while not drain.is_over:
         stop_if_told()
         say(front.turn(_PERIOD_S), _RATE_HZ, quiet)
         if front.is_draining and not drain.has_begun:  # asked for by `rtemo workers`

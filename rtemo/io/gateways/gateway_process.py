@@ -86,7 +86,7 @@ class GatewayProcess:
         Raises:
             EndpointError: See `Gateway.open`; or the process did not start.
         """
-        self._desk = desk
+        self._desk, self._state = desk, wire.State()
         cls = type(self._gateway)
         ours, theirs = socket.socketpair()
         with theirs:

@@ -45,7 +45,7 @@ class RelayDesk(SessionLine):
         connect(self._socket, parse_endpoint(endpoint), None)
         self._bundle = Bundle()
         self._streams: dict[bytes, RelayStream] = {}
-        self._count = 0
+        self._count = time.time_ns()  # no stream of a process before this one had such a number
         self._left_out_packets = 0
         self._watched_s = self._told_s = 0.0
 
