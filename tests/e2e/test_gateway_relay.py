@@ -5,6 +5,10 @@ import base64
 import contextlib
 import json
 import multiprocessing
+import os
+import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,8 @@ import numpy as np
 import pytest
 
 from bench.fakes.desk import FakeDesk, FakeWriter
-from rtemo.api import Fault, StreamFormat
+from rtemo.api import Fault, Payload, SourceState, StreamFormat
+from rtemo.cluster.gateways import FrontGateways
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.room import Room
 from rtemo.cluster.source_line import SourceLine
@@ -28,7 +33,7 @@ from rtemo.io.pcm import encode_pcm
 from rtemo.io.sources.relayed import RelayedIngest
 from rtemo.io.zmq_options import IngestOptions
 from tests.fakes.gateways import expected, sound
-from tests.fakes.zmq_ends import pumping, wait_until
+from tests.fakes.zmq_ends import free_ports, pumping, wait_until
 
 client = pytest.importorskip("websockets.sync.client", reason="websockets is not installed: rtemo[telephony]")
 
@@ -236,3 +241,37 @@ def test_everything_that_a_gateway_knows_of_a_stream_comes_to_its_worker(tmp_pat
         desk.close()
         assert ended(made.desks[1], "call", "0") is writer
     session.close()
+
+
+def test_gateway_that_has_died_is_started_again_until_it_can_be(tmp_path: Path) -> None:
+    desk, told, gone = FakeDesk(is_live=True), list[Payload](), list[str]()
+    port = free_ports(1)
+    source = TwilioSource(TwilioOptions(endpoint=f"tcp://127.0.0.1:{port}", unsigned=True))
+    gateways = FrontGateways([source], f"ipc://{tmp_path}/sources", desk, told.append)
+    (edge,) = gateways.edges
+
+    def until(is_so: Any) -> bool:
+        def turn() -> object:
+            gone.extend(gateways.serve(time.monotonic()))
+            return is_so()
+
+        return wait_until(turn, 30.0)
+
+    gateways.start()
+    before = edge.process_id
+    os.kill(before, signal.SIGKILL)
+    with contextlib.ExitStack() as held:
+        assert until(lambda: gone)
+        held.enter_context(socket.create_server(("127.0.0.1", port)))
+        assert until(lambda: told)
+    assert told == [Fault(where="twilio", problem=f"port {port} on 127.0.0.1 is already in use", action="retrying")]
+    assert until(lambda: told[-1] == SourceState(state="recovered", detail="twilio takes calls again"))
+    assert edge.process_id not in (0, before)
+    assert set(gone) == {"twilio"}
+    assert [report.problem for report in desk.reports if isinstance(report, Fault)] == [
+        "the process of the source 'twilio' has died (signal 9)"
+    ]
+    with client.connect(f"ws://127.0.0.1:{port}/", compression=None):
+        pass
+    gateways.stop()
+    assert wait_until(lambda: not gateways.are_running, 10.0)
