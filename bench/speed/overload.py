@@ -1,8 +1,9 @@
 """What giving things up saves, and what being ready to costs: `python -m bench.speed.overload --streams 64`.
 
-The chain runs back to back on one thread, and all audio is wanted, or none with `--events`. After each rung one thing more is given up, as an
-engine that cannot carry its load would do; the columns are processor time of a tick, per stream, and the share of the
-whole. Worker lanes are left out: they work beside the ticks. The last line is what following the load costs a tick.
+The chain runs back to back on one thread, and all audio is wanted, or none with `--events`. After each rung one thing
+more is given up, as an engine that cannot carry its load would do; the columns are processor time of a tick, per
+stream, and the share of the whole. Worker lanes are left out: they work beside the ticks. The last line is what
+following the load costs a tick.
 """
 
 import argparse
