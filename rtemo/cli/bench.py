@@ -118,11 +118,12 @@ def _print_compared(found: "list[Compared]", worse: "list[Compared]", before: st
         if one.of != of:
             of = one.of
             table.add_row(of)
-        mark = "! worse" if one in worse else "" if one.is_judged else "shown only"
-        values = (f"{value:,.4g} {one.unit}" for value in (one.before, one.after))
-        table.add_row(f"  {one.name}", *values, f"{one.ratio:.2f}", mark)
+        values = (f"{value:,.0f} {one.unit}" if value >= 100 else f"{value:.3g} {one.unit}" for value in one.values)
+        ratio = f"{one.ratio:.2f} " if one.is_judged else f"({one.ratio:.2f})"
+        table.add_row(f"  {one.name}", *values, ratio, "! worse" if one in worse else "")
     table.columns[0].justify = "left"
     console.print(table)
+    console.print("\nin brackets: hangs on what else the machine does, and is not judged", style="dim", highlight=False)
 
 
 def _counts(text: str) -> list[int]:

@@ -31,6 +31,11 @@ class Compared(NamedTuple):
     is_judged: bool
 
     @property
+    def values(self) -> tuple[float, float]:
+        """What was, and what is now."""
+        return self.before, self.after
+
+    @property
     def ratio(self) -> float:
         """After by before; infinity where there was nothing before."""
         if self.before:

@@ -39,9 +39,9 @@ def test_figures_of_two_runs_stand_beside_each_other_with_their_ratio(capsys, tm
         "before.json after.json ratio",
         "64 streams",
         "tick p50 1,000 µs 1,050 µs 1.05",
-        "tick p99 3,000 µs 3,000 µs 1.00 shown only",
+        "tick p99 3,000 µs 3,000 µs (1.00)",
         "memory 200 MiB 200 MiB 1.00",
-        "level p50 50 µs 50 µs 1.00 shown only",
+        "level p50 50 µs 50 µs (1.00)",
         "lane listener.encode",
         "work per s of speech 40 ms 20 ms 0.50",
     } <= rows
