@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rtemo.corpus.settings import RATE_HZ
 from rtemo.corpus.speech import Stretch
+from rtemo.dsp.voice_path import best_path, frame_scores
 from rtemo.voice.speaker import SpeakerEmbedder
 
 WINDOW_SAMPLES = round(1.6 * RATE_HZ)
@@ -161,10 +162,7 @@ def clusters(vectors: Array, least_likeness: float) -> NDArray[np.int64]:
 def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> list[tuple[Piece, float]]:
     frames = max(1, (stretch.end - stretch.start) // _FRAME_SAMPLES)
     centres = stretch.start + (np.arange(frames) + 0.5) * _FRAME_SAMPLES
-    weight = np.maximum(1.0 - np.abs(centres[:, None] - middles[None, :]) / (WINDOW_SAMPLES / 2), 0.0)
-    nearest = np.abs(centres[:, None] - middles[None, :]).argmin(axis=1)
-    weight[np.arange(frames), nearest] += 1e-3
-    scores = weight @ likeness / weight.sum(axis=1, keepdims=True)
+    scores = frame_scores(centres, middles, likeness, WINDOW_SAMPLES)
     path = best_path(scores, _SWITCH_COST)
     changes = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), frames]
     found = []
@@ -178,22 +176,6 @@ def _pieces(stretch: Stretch, middles: NDArray[np.float64], likeness: Array) -> 
         )
         found.append((piece, float(mean[voice] - others.max()) if len(others) else 0.0))
     return found
-
-
-def best_path(scores: NDArray[np.floating], switch_cost: float) -> NDArray[np.int64]:
-    """Find the row of states with the highest sum of scores [frames, states], less a price for each change."""
-    best = scores[0].astype(np.float64)
-    came = np.zeros(scores.shape, np.int64)
-    for frame in range(1, len(scores)):
-        top = int(best.argmax())
-        stays = best >= best[top] - switch_cost
-        came[frame] = np.where(stays, np.arange(scores.shape[1]), top)
-        best = np.where(stays, best, best[top] - switch_cost) + scores[frame]
-    path = np.zeros(len(scores), np.int64)
-    path[-1] = int(best.argmax())
-    for frame in range(len(scores) - 1, 0, -1):
-        path[frame - 1] = came[frame, path[frame]]
-    return path
 
 
 def _renumbered(pieces: list[Piece], voices: Array) -> tuple[list[Piece], Array]:

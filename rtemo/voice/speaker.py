@@ -6,24 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import ModelHandle
-from rtemo.dsp.filterbank import triangular_filterbank
+from rtemo.dsp.speaker_mel import FRAMES, HOP_SAMPLES, MEL_COUNT, RATE_HZ, levelled, speaker_mel, window_mel
 from rtemo.voice.errors import VoiceError
 
-RATE_HZ = 16_000
 LEAST_S = 1.0
 """Speech below which a voice cannot be told."""
 
-_HOP_SAMPLES, _FRAME_SAMPLES = 160, 400
-_FRAMES, _BANDS = 160, 40
 _STEP_FRAMES = 77  # 1.3 partial windows a second, as Resemblyzer takes
-_LEVEL_DBFS = -30.0
 _QUIET_DB = 30.0
 _LONGEST_GAP_FRAMES = 20
 _BATCH = 16
-_BANK = triangular_filterbank(
-    _BANDS, rate_hz=RATE_HZ, fft_samples=_FRAME_SAMPLES, low_hz=0.0, high_hz=RATE_HZ / 2, area_normalised=True
-)
-_WINDOW = np.hanning(_FRAME_SAMPLES + 1)[:-1].astype(np.float32)
 
 
 class SpeakerEmbedder:
@@ -37,7 +29,6 @@ class SpeakerEmbedder:
         self._model = model
         self._state = model.new_state(1)
         self._batch_state = model.new_state(_BATCH)
-        self._matrix = _BANK.dense().T
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed a recording, float32 [k] at 16 kHz → float32 [256] of length 1.
@@ -58,14 +49,12 @@ class SpeakerEmbedder:
                 f"there is {len(speech) / RATE_HZ:.1f} s of sound, no voice can be told from less than {LEAST_S:.0f} s",
                 "give a longer recording",
             )
-        power = float(np.mean(speech.astype(np.float64) ** 2))
-        gain_db = _LEVEL_DBFS - 10.0 * np.log10(max(power, 1e-12))
-        mels = self._mels(speech * np.float32(10.0 ** (max(gain_db, 0.0) / 20.0)))
-        if len(mels) < _FRAMES:
-            mels = np.pad(mels, ((0, _FRAMES - len(mels)), (0, 0)))
-        starts = [*range(0, len(mels) - _FRAMES + 1, _STEP_FRAMES)]
+        mels = speaker_mel(levelled(speech))
+        if len(mels) < FRAMES:
+            mels = np.pad(mels, ((0, FRAMES - len(mels)), (0, 0)))
+        starts = [*range(0, len(mels) - FRAMES + 1, _STEP_FRAMES)]
         found = [
-            self._model.run({"mel": mels[None, start : start + _FRAMES]}, self._state, 1)["embedding"][0].copy()
+            self._model.run({"mel": mels[None, start : start + FRAMES]}, self._state, 1)["embedding"][0].copy()
             for start in starts
         ]
         return np.stack(found).astype(np.float32)
@@ -78,32 +67,22 @@ class SpeakerEmbedder:
         """
         found = np.zeros((len(stretches), self._model.card.outputs["embedding"].shape[0]), np.float32)
         for first in range(0, len(stretches), _BATCH):
-            mels = np.zeros((len(stretches[first : first + _BATCH]), _FRAMES, _BANDS), np.float32)
+            mels = np.zeros((len(stretches[first : first + _BATCH]), FRAMES, MEL_COUNT), np.float32)
             for row, samples in zip(mels, stretches[first : first + _BATCH], strict=True):
-                power = float(np.mean(samples.astype(np.float64) ** 2))
-                gain_db = _LEVEL_DBFS - 10.0 * np.log10(max(power, 1e-12))
-                made = self._mels(samples * np.float32(10.0 ** (max(gain_db, 0.0) / 20.0)))[:_FRAMES]
-                row[: len(made)] = made
+                row[:] = window_mel(samples)
             said = self._model.run({"mel": mels}, self._batch_state, len(mels))["embedding"]
             found[first : first + len(mels)] = said
         norm = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
         return np.asarray(found / norm, np.float32)
 
-    def _mels(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Power in mel bands, float32 [frames, bands], without a logarithm, as the network was trained."""
-        padded = np.pad(samples, _FRAME_SAMPLES // 2)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME_SAMPLES)[::_HOP_SAMPLES]
-        power = np.abs(np.fft.rfft(frames * _WINDOW, axis=1)) ** 2
-        return np.asarray(power @ self._matrix, np.float32)
-
 
 def without_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Leave out pauses of over .2 s: what is 30 dB and more below the loud frames."""
     x = np.asarray(samples, np.float32)
-    count = len(x) // _HOP_SAMPLES
+    count = len(x) // HOP_SAMPLES
     if not count:
         return x[:0]
-    hops = x[: count * _HOP_SAMPLES].reshape(count, _HOP_SAMPLES).astype(np.float64)
+    hops = x[: count * HOP_SAMPLES].reshape(count, HOP_SAMPLES).astype(np.float64)
     level = 10.0 * np.log10((hops**2).mean(axis=1) + 1e-12)
     is_loud = level > max(float(np.percentile(level, 95)) - _QUIET_DB, -70.0)
     width = _LONGEST_GAP_FRAMES // 2

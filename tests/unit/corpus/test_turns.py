@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from rtemo.corpus.diarisation import Diariser, Piece, best_path
+from rtemo.corpus.diarisation import Diariser, Piece
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.speech import Stretch, stretches
 from rtemo.corpus.turns import TOO_LONG, TOO_SHORT, cut_turns
+from rtemo.dsp.voice_path import best_path
 
 pytestmark = pytest.mark.unit
 
