@@ -122,6 +122,10 @@ class PluginContext(Protocol):
         """
 
     @property
+    def said_earlier(self) -> frozenset[str]:
+        """Kinds of events that earlier plugins of the chain say."""
+
+    @property
     def said_later(self) -> frozenset[str]:
         """Kinds of events that later plugins of the chain say: these may speak where this one does not."""
 

@@ -320,6 +320,37 @@ class QueryScore(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """Whether the turn is over."""
 
 
+class Party(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="party"):
+    """Which party of a line that several share spoke, by the voice alone: an estimate, however sure it looks.
+
+    A final one spans a piece of a turn; a later one with the trigger `correction` takes back what was told of its span.
+    """
+
+    party: int | None
+    """0 is who was heard first; null where it cannot be told."""
+    confidence: float
+    """Probability that the nearest voice is the right one, told or not."""
+    turn: int
+    """Counts the turns of the stream from 1; all pieces of one turn have the same."""
+    pieces: int = 1
+    """In how many pieces the turn is told: more than one where more than one voice was heard in it."""
+    speech_s: float = 0.0
+    """Length of the piece."""
+    known_s: tuple[float, ...] = ()
+    """Speech put to each party so far; as many as are known."""
+    unsure_s: float = 0.0
+    """Speech put to nobody so far."""
+    was: int | None = None
+    """Of a correction: what was told before."""
+    trigger: str = ""
+    """`first` or `change` (within a turn that goes on), `span` (of a long one), `turn_end`, `stream_end` or
+    `correction`."""
+    is_final: bool = False
+    """Whether the piece is over; what was told of a turn before its end is replaced by what is told then."""
+    is_estimate: bool = True
+    """Always true."""
+
+
 VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     SpeechStart,
     SpeechEnd,
@@ -336,6 +367,7 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     Rationale,
     EndOfTurn,
     QueryScore,
+    Party,
 )
 """All of them."""
 

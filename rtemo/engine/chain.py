@@ -124,7 +124,7 @@ class Chain:
             settings = Context()
             wanted = "always" if _is_audio_read(specs, index, lanes) else audio_demand
             try:
-                loan = PluginLoan(context, plugin.spec, lanes, wanted, specs[index + 1 :])
+                loan = PluginLoan(context, plugin.spec, lanes, wanted, specs[:index], specs[index + 1 :])
                 processor = settings.run(plugin.open, loan, capacity)
             except RtemoError:
                 self.close()

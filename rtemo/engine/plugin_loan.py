@@ -41,6 +41,7 @@ class PluginLoan:
         spec: Of the plugin.
         lanes: Where lanes are asked for, if anywhere.
         audio_demand: Whether anybody wants the audio that the plugin hands on.
+        earlier: Facts of the plugins before it.
         later: Facts of the plugins after it.
     """
 
@@ -50,10 +51,12 @@ class PluginLoan:
         spec: PluginSpec,
         lanes: Lanes | None,
         audio_demand: AudioDemand,
+        earlier: Sequence[PluginSpec],
         later: Sequence[PluginSpec],
     ) -> None:
         self.format = context.format
         self.audio_demand = audio_demand
+        self.said_earlier = frozenset(kind_of(cls) for other in earlier for cls in other.emits)
         self.said_later = frozenset(kind_of(cls) for other in later for cls in other.emits)
         self._context = context
         self._plugin = spec

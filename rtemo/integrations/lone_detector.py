@@ -91,6 +91,7 @@ class _Lending:
     """What the engine would lend."""
 
     audio_demand: AudioDemand = "never"
+    said_earlier: frozenset[str] = frozenset()
     said_later: frozenset[str] = frozenset()
 
     def __init__(self, format: StreamFormat) -> None:

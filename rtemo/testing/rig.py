@@ -121,6 +121,7 @@ class Context:
 
     format = FORMAT
     audio_demand: AudioDemand = "always"
+    said_earlier: frozenset[str] = frozenset()
     said_later: frozenset[str] = frozenset()
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ from rtemo.api import (
     Health,
     Level,
     Overload,
+    Party,
     Payload,
     PluginTiming,
     Prosody,
@@ -154,6 +155,17 @@ PAYLOADS: tuple[Payload, ...] = (
         is_final=True,
     ),
     EndOfTurn(p_end=0.75, silence_s=0.3, is_over=True, is_backchannel=False, rests_on=("silence", "voice")),
+    Party(
+        party=1,
+        confidence=0.875,
+        turn=4,
+        speech_s=2.5,
+        known_s=(12.5, 8.0),
+        unsure_s=1.5,
+        was=0,
+        trigger="correction",
+        is_final=True,
+    ),
 )
 
 
