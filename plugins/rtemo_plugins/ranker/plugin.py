@@ -15,6 +15,7 @@ from rtemo.api import (
     HopFlag,
     ModelCard,
     ModelError,
+    Party,
     PluginContext,
     PluginSpec,
     Rank,
@@ -51,7 +52,7 @@ class RankerPlugin:
             reads_audio=False,
             requires=("merit.words", "merit.voiced", "merit.is_fresh"),
             emits=(Rank, Board, Alert),
-            hears=(kind_of(Emotion),),
+            hears=(kind_of(Party), kind_of(Emotion)),
         )
 
     def open(self, context: PluginContext, capacity: int) -> "RankerProcessor":
@@ -106,7 +107,7 @@ class RankerProcessor(RowParts):
             sampled = self._course.advance(rows, block.start_sample[rows] + self._hop_samples)
             if len(sampled):
                 self._sample(sampled, emit)
-        for row in np.flatnonzero(block.flags & _LAST).tolist():
+        for row in np.flatnonzero((block.flags & _LAST != 0) & ~left_out).tolist():
             self._tell(self._course.end_stream(row), emit)
         self._board.show(block, left_out, emit)
 

@@ -1,12 +1,13 @@
 """The ranker plugin on a real graph whose scores are what the test puts into the words."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pytest
 
-from rtemo.api import Alert, Block, Board, ConfigError, HopFlag, ModelError, Rank, StreamFormat
+from rtemo.api import Alert, Block, BlockEvent, Board, ConfigError, HopFlag, ModelError, Party, Rank, StreamFormat
 from rtemo.runtime import ModelStore
 from rtemo_plugins.ranker.options import BoardOptions, RankerOptions
 from rtemo_plugins.ranker.plugin import RankerPlugin
@@ -48,6 +49,7 @@ class Bench:
             self.processor.admit(row)
         self.events: list[tuple[int | None, Any, int, int]] = []
         self.ticks = 0
+        self.said: Sequence[Any] = ()
 
     def hop(self, scores: Any = 0.0, voiced: float = 1.0, flags: int = 0, is_fresh: bool | None = None) -> None:
         n = len(self.streams)
@@ -69,12 +71,15 @@ class Bench:
             marks,
             streams=self.streams,
         )
+        block.events = self.said
         self.processor.process(block, lambda *event: self.events.append(event))
         self.ticks += 1
 
-    def hear(self, duration_s: float, scores: Any = 0.0, voiced: float = 1.0) -> "Bench":
+    def hear(self, duration_s: float, scores: Any = 0.0, voiced: float = 1.0, said: Sequence[Any] = ()) -> "Bench":
+        self.said = said
         for _ in range(round(duration_s * 100)):
             self.hop(scores, voiced)
+            self.said = ()
         return self
 
     def told(self, kind: type = Rank, row: int | None = 0) -> list[Any]:
@@ -211,6 +216,24 @@ def test_nobody_at_work_is_ranked_anywhere(bundles):
     for board in bench.told(Board, None):
         assert {entry.call for entry in board.entries} <= {"c1"}
         assert board.ranked + board.unsure <= 1
+
+
+def test_a_line_on_which_two_parties_are_told_apart_is_ranked_no_more(bundles):
+    bench = Bench(bundles, streams=2, refresh_s=0.5).hear(6.0)
+    assert bench.ranks(row=0)
+    assert bench.board().ranked == 2
+    alone = Party(party=0, confidence=0.9, turn=1, known_s=(4.0,))
+    bench.hear(2.0, said=[BlockEvent(0, bench.streams[0], "parties", alone, 0, HOP)])
+    assert bench.board().ranked == 2
+    before = len(bench.ranks(row=0))
+    both = Party(party=1, confidence=0.9, turn=2, known_s=(4.0, 3.0))
+    bench.hear(6.0, said=[BlockEvent(0, bench.streams[0], "parties", both, 0, HOP)])
+    bench.hop(flags=HopFlag.LAST)
+    assert len(bench.ranks(row=0)) == before
+    assert len(bench.ranks(row=1)) > before
+    boards = bench.told(Board, None)
+    assert {entry.call for entry in boards[-2].entries} == {"c1"}
+    assert boards[-2].ranked + boards[-2].unsure == 1
 
 
 def test_the_last_stream_leaves_an_empty_board(bundles):
