@@ -116,8 +116,9 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
         their voices;
         spoof (score and verdict at the end, alarms on the way), rank (attribute → what it was at the end), alerts
         (rule → how often), tones (name → how often), digits that were dialled, quality (what is wrong with the
-        sound → in words), queries (what was asked → where the voice was nearest to it), words (what was said in each
-        turn) and rationales (of every turn: start_s, end_s, label, text, verified_share) where a plugin provided them.
+        sound → in words), parties (speech put to each who shares the line, and to nobody: an estimate), queries (what
+        was asked → where the voice was nearest to it), words (what was said in each turn) and rationales (of every
+        turn: start_s, end_s, label, text, verified_share) where a plugin provided them.
     """
     report: dict[str, Any] = {
         "file": shown(track.path) if track else "",
@@ -153,6 +154,12 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
         report["digits"] = tally.digits
     if tally.quality:
         report["quality"] = tally.quality
+    if tally.party is not None:
+        report["parties"] = {
+            "speech_s": [round(value, _DIGITS) for value in tally.party.known_s],
+            "unsure_s": round(tally.party.unsure_s, _DIGITS),
+            "is_estimate": True,
+        }
     if tally.queries:
         report["queries"] = {
             query: {"score": round(score, _DIGITS), "at_s": round(at_sample / sample_rate_hz, _DIGITS)}

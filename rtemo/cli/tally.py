@@ -5,6 +5,7 @@ from rtemo.api import (
     Counters,
     Emotion,
     Event,
+    Party,
     Quality,
     QueryScore,
     Rank,
@@ -47,6 +48,7 @@ class Tally:
         self.digits = ""
         self.quality: dict[str, str] = {}
         self.queries: dict[str, tuple[float, int]] = {}
+        self.party: Party | None = None
         self.texts: list[tuple[int, int, Transcript]] = []
         self.rationales: dict[int, Event] = {}
         self._probabilities: dict[str, float] = {}
@@ -75,6 +77,8 @@ class Tally:
             self.digits += data.digit
         elif isinstance(data, Quality):
             self.quality[data.problem] = data.detail
+        elif isinstance(data, Party):
+            self.party = data
         elif isinstance(data, QueryScore):
             if data.score > self.queries.get(data.query, (-9.0, 0))[0]:
                 self.queries[data.query] = data.score, event.end_sample

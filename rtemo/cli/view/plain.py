@@ -11,6 +11,7 @@ from rtemo.api import (
     Health,
     Level,
     Overload,
+    Party,
     Payload,
     Prosody,
     Quality,
@@ -122,6 +123,11 @@ def _phrase(data: Payload) -> str:
         case QueryScore():
             place = "" if data.z is None else f"  z {signed(data.z)}"
             return f"“{clean(data.query)}” {signed(data.score)}{place}"
+        case Party():
+            who = "a voice that cannot be told" if data.party is None else f"party {data.party}"
+            mend = "" if data.trigger != "correction" else "correction: "
+            was = f", not {'open' if data.was is None else f'party {data.was}'}" if mend else ""
+            return f"≈ {mend}{who}{was}  {data.confidence:.0%}, {data.speech_s:.1f} s{'' if data.is_final else ' …'}"
         case Transcript():
             language = f"  ({clean(data.language)})" if data.language else ""
             return f"“{data.text}{'' if data.is_final else ' …'}”{language}" if data.text else "no words made out"
