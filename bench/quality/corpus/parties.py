@@ -33,6 +33,14 @@ Tracks = NDArray[np.bool_]
 """Whether each of two parties speaks, bool [2, frames] of 10 ms."""
 
 
+class Case(NamedTuple):
+    """A line of two people: its name, float32 [k] at 16 kHz, and who speaks when."""
+
+    name: str
+    samples: NDArray[np.float32]
+    truth: Tracks
+
+
 class Shares(NamedTuple):
     """Of the speech of one party alone: on its channel, on the other's, on neither; and of all speech: both at once."""
 
@@ -69,6 +77,27 @@ def shares(truth: Tracks, pieces: list[Piece]) -> Shares:
     )
 
 
+def dialogues(data: Path, split: str, minutes: float, seed: int, count_speakers: int = 2) -> list[Case]:
+    """String clips of speakers of a split to dialogues, by telephone; of one speaker to monologues."""
+    found = []
+    for one in string_recordings(data, split, minutes, seed, count_speakers=count_speakers):
+        names = sorted({span.speaker for span in one.spans})
+        spans = [(span.start, span.end, names.index(span.speaker)) for span in one.spans]
+        found.append(Case(one.name, telephone(one.samples), tracks_of(spans, len(one.samples))))
+    return found
+
+
+def call_case(data: Path, call: Path | None, models: CorpusModels) -> Case:
+    """Mix a recording with a channel for each party to one; who speaks is found on each by itself."""
+    call = call or data / "calls" / "two_party_8khz.flac"
+    sound, rate_hz = soundfile.read(call, dtype="float32", always_2d=True)
+    parties = [resample(np.ascontiguousarray(sound[:, channel]), rate_hz, RATE_HZ) for channel in range(2)]
+    found = [models.finder.find(party, 0.3) for party in parties]
+    spans = [(one.start, one.end, party) for party, stretches in enumerate(found) for one in stretches]
+    mixed = np.float32(0.5) * (parties[0] + parties[1])
+    return Case(f"the call {call.stem}", mixed, tracks_of(spans, len(parties[0])))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -78,19 +107,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11)
     options = parser.parse_args()
     models = CorpusModels()
-    cases: list[tuple[str, NDArray[np.float32], Tracks]] = []
-    for one in string_recordings(options.data, options.split, options.minutes, options.seed, count_speakers=2):
-        names = sorted({span.speaker for span in one.spans})
-        spans = [(span.start, span.end, names.index(span.speaker)) for span in one.spans]
-        cases.append((one.name, telephone(one.samples), tracks_of(spans, len(one.samples))))
-    call = options.call or options.data / "calls" / "two_party_8khz.flac"
-    sound, rate_hz = soundfile.read(call, dtype="float32", always_2d=True)
-    parties = [resample(np.ascontiguousarray(sound[:, channel]), rate_hz, RATE_HZ) for channel in range(2)]
-    found = [models.finder.find(party, 0.3) for party in parties]
-    spans = [(one.start, one.end, party) for party, stretches in enumerate(found) for one in stretches]
-    cases.append(
-        (f"the call {call.stem}", np.float32(0.5) * (parties[0] + parties[1]), tracks_of(spans, len(parties[0])))
-    )
+    cases = dialogues(options.data, options.split, options.minutes, options.seed)
+    cases.append(call_case(options.data, options.call, models))
     print("| recording | s | least margin | right | on the other's | on neither | both at once |")
     print("|---|---|---|---|---|---|---|")
     sums: dict[float, list[Shares]] = {margin: [] for margin in MARGINS}
