@@ -207,7 +207,8 @@ def _tell_delay(case: Case, seconds: float) -> None:
 
 
 def _row(name: str, seconds: float, how: str, values: NDArray[np.float64], corrections: str) -> str:
-    return f"| {name} | {seconds:.0f} | {how} | {' | '.join(f'{max(value, 0.0):.1%}' for value in values)} | {corrections} |"
+    shares_told = " | ".join(f"{max(value, 0.0):.1%}" for value in values)
+    return f"| {name} | {seconds:.0f} | {how} | {shares_told} | {corrections} |"
 
 
 if __name__ == "__main__":
