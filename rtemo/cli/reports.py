@@ -155,7 +155,7 @@ def report_of(tally: Tally, track: FileTrack | None, channel: str, sample_rate_h
     if tally.quality:
         report["quality"] = tally.quality
     if tally.party is not None:
-        report["parties"] = {
+        report["speech_by_party"] = {
             "speech_s": [round(value, _DIGITS) for value in tally.party.known_s],
             "unsure_s": round(tally.party.unsure_s, _DIGITS),
             "is_estimate": True,

@@ -31,5 +31,9 @@ def test_results_say_how_much_each_party_has_spoken_as_last_told() -> None:
     tally = Tally()
     for one in (told(0, known_s=(2.5,)), told(1, known_s=(2.5, 3.0), unsure_s=0.75)):
         tally.add(one)
-    assert report_of(tally, None, "0")["parties"] == {"speech_s": [2.5, 3.0], "unsure_s": 0.75, "is_estimate": True}
+    assert report_of(tally, None, "0")["speech_by_party"] == {
+        "speech_s": [2.5, 3.0],
+        "unsure_s": 0.75,
+        "is_estimate": True,
+    }
     assert "parties" not in report_of(Tally(), None, "0")
