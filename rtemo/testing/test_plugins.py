@@ -256,15 +256,16 @@ def test_concealed_and_broken_audio_is_survived(rig: MakeRig) -> None:
         assert all(math.isfinite(x) for x in flat(event.data).values() if isinstance(x, float)), event
 
 
-def test_plugin_that_is_to_say_less_says_no_more_and_something(case: Case, rig: MakeRig) -> None:
-    if "rate" not in case.make().spec.gives_way:
-        pytest.skip("its rate cannot be given up")
+def test_plugin_that_is_to_say_less_says_no_more_and_something_and_any_other_all(case: Case, rig: MakeRig) -> None:
     sound = voice(9.0, 17)
-    usual = rig().play({"a": sound})["a"].events
+    usual = rig().play({"a": sound})["a"]
     made = rig()
     made.thrift = THRIFT
-    thrifty = made.play({"a": sound})["a"].events
-    assert 0 < len(thrifty) <= len(usual)
+    thrifty = made.play({"a": sound})["a"]
+    if "rate" in case.make().spec.gives_way:
+        assert 0 < len(thrifty.events) <= len(usual.events)
+    else:
+        assert_same(thrifty, usual)
 
 
 def test_no_array_is_kept_after_the_call(rig: MakeRig) -> None:
@@ -303,6 +304,7 @@ def test_memory_is_flat_over_ten_thousand_ticks(rig: MakeRig) -> None:
 
     run(1500)
     gc.collect()
+    before_bytes = resident_bytes()
     tracemalloc.start()
     run(100)
     start_bytes = tracemalloc.get_traced_memory()[0]
@@ -311,12 +313,13 @@ def test_memory_is_flat_over_ten_thousand_ticks(rig: MakeRig) -> None:
     grown_bytes = tracemalloc.get_traced_memory()[0] - start_bytes
     tracemalloc.stop()
     assert grown_bytes < 20_000
-    resident = [resident_bytes()]
-    for _ in range(4):
-        run(1750)
-        resident.append(resident_bytes())
-    # What leaks does so all the time; the heap of a process that has done other work grows now and then.
-    assert min(np.diff(resident)) < 1 << 20
+    for _ in range(3):  # what leaks does so every time; a heap in which much else was done grows now and then
+        run(7000)
+        resident_grown_bytes = resident_bytes() - before_bytes
+        if resident_grown_bytes < 4 << 20:
+            break
+        before_bytes += resident_grown_bytes
+    assert resident_grown_bytes < 4 << 20
 
 
 def resident_bytes() -> int:

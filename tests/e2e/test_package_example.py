@@ -137,7 +137,7 @@ def test_contract_tests_prove_the_package_and_find_what_is_wrong(installed: dict
     )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
-    assert " 1 skipped" in done.stdout.splitlines()[-1]  # its rate cannot be given up
+    assert "skipped" not in done.stdout.splitlines()[-1]
     unknown = subprocess.run(
         command, env={**installed, "RTEMO_TEST": "clasp"}, cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
