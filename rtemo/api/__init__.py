@@ -61,7 +61,7 @@ from rtemo.api.queries import AskedPlugin, AskingPublisher, Queries
 from rtemo.api.roles import AGENT_ROLES, canonical_role, is_agent
 from rtemo.api.row_parts import RowPart, RowParts
 from rtemo.api.rows import StateTable
-from rtemo.api.seam import check_seam
+from rtemo.api.seam import check_rate, check_seam
 from rtemo.api.sink import AudioSink, ProcessedBlock, StreamFacts
 from rtemo.api.source import Source, StreamDesk, StreamWriter, TogetherWriter
 from rtemo.api.speech import SentenceHandle, SpeechHandle, SpokenText, SpokenWord, Utterance
@@ -218,6 +218,7 @@ __all__ = [
     "WorkerState",
     "canonical_role",
     "carrier_of",
+    "check_rate",
     "check_seam",
     "choose_steps",
     "emotion_of",

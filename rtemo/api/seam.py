@@ -55,5 +55,24 @@ def check_seam(
         )
 
 
+def check_rate(rate_hz: int, wanted_hz: int, bundle: str, plugin: str) -> None:
+    """Refuse an engine whose rate is none that a bundle hears.
+
+    Args:
+        rate_hz: Of the engine.
+        wanted_hz: What the bundle hears.
+        bundle: Its name, for the error.
+        plugin: Name of the plugin, for the error.
+
+    Raises:
+        ModelError: They differ.
+    """
+    if rate_hz != wanted_hz:
+        raise ModelError(
+            f"bundle {bundle!r} hears {wanted_hz} Hz, the engine gives {rate_hz} Hz",
+            f"take the {plugin} plugin out of `chain`",
+        )
+
+
 def _fits(tensor: TensorSpec, shape: Shape | None) -> bool:
     return tensor.dtype == "float32" and shape in (None, tensor.shape)

@@ -9,10 +9,10 @@ from rtemo.api import (
     LaneContext,
     LaneSpec,
     LaneWork,
-    ModelError,
     PluginContext,
     PluginSpec,
     Spoof,
+    check_rate,
 )
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import RATE_HZ
@@ -52,11 +52,7 @@ class AuthenticatorPlugin:
             ModelError: The bundle cannot be loaded, or does not fit the plugin or the engine.
         """
         options = self._options
-        if context.format.sample_rate_hz != RATE_HZ:
-            raise ModelError(
-                f"bundle {options.bundle!r} hears {RATE_HZ} Hz, the engine gives {context.format.sample_rate_hz} Hz",
-                "take the authenticator plugin out of `chain`",
-            )
+        check_rate(context.format.sample_rate_hz, RATE_HZ, options.bundle, "authenticator")
         model = context.model(options.bundle)
         window_s = window_frames(model, options.bundle) * FRAME_SAMPLES / RATE_HZ
         check_experts(model, options.bundle)

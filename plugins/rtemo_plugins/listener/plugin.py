@@ -21,6 +21,7 @@ from rtemo.api import (
     ResetReason,
     StateTable,
     StreamFacts,
+    check_rate,
     kind_of,
 )
 from rtemo.api.lane import STRIDE
@@ -67,11 +68,7 @@ class ListenerPlugin:
         """
         options = self._options
         has_other = kind_of(Emotion) in context.said_later
-        if context.format.sample_rate_hz != RATE_HZ:
-            raise ModelError(
-                f"bundle {options.bundle!r} hears {RATE_HZ} Hz, the engine gives {context.format.sample_rate_hz} Hz",
-                "take the listener plugin out of `chain`",
-            )
+        check_rate(context.format.sample_rate_hz, RATE_HZ, options.bundle, "listener")
         try:
             frames = frames_of(context.card(options.bundle), options.bundle)
         except ModelError:

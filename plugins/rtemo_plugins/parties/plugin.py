@@ -16,7 +16,6 @@ from rtemo.api import (
     LaneSpec,
     LaneStatus,
     LaneWork,
-    ModelError,
     Party,
     PluginContext,
     PluginSpec,
@@ -26,6 +25,7 @@ from rtemo.api import (
     ResetReason,
     SpeechEnd,
     StateTable,
+    check_rate,
     kind_of,
 )
 from rtemo.api.lane import STRIDE
@@ -74,11 +74,7 @@ class PartiesPlugin:
             ModelError: The bundle is missing or does not fit, or the engine's rate is another.
         """
         options = self._options
-        if context.format.sample_rate_hz != RATE_HZ:
-            raise ModelError(
-                f"bundle {options.bundle!r} hears {RATE_HZ} Hz, the engine gives {context.format.sample_rate_hz} Hz",
-                "take the parties plugin out of `chain`",
-            )
+        check_rate(context.format.sample_rate_hz, RATE_HZ, options.bundle, "parties")
         kinds = ", ".join(sorted(_MOOD & (context.said_earlier | context.said_later)))
         if kinds and options.emotion == "refuse":
             raise ConfigError(
