@@ -206,7 +206,7 @@ class Chain:
         for index, stage in enumerate(self.stages):
             start_ns = self._clock.now_ns()
             stage.remember(block)
-            if stage.is_bypassed or (stage.is_left_out and stage.is_out):
+            if stage.is_bypassed or stage.is_out:
                 self.left_out_turns += 0 if stage.is_bypassed else block.n
                 stage.was_skipped = not stage.is_bypassed
                 stage.bypass(block)
