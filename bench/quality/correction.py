@@ -16,7 +16,7 @@ import csv
 import importlib.util
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ import rtemo
 from bench.quality.phones import as_heard, heard_signs
 from bench.quality.speech_scores import Kept, Samples, heard_text, interval, word_error
 from rtemo.api import EMOTIONS, Consent
+from rtemo.api.emotions import committed
 from rtemo.config import load_config
 from rtemo.dsp.watermark import find_watermark
 from rtemo.runtime import ModelStore
@@ -86,14 +87,7 @@ class Judge:
         stream.push(np.concatenate([samples, np.zeros(RATE_HZ, np.float32)]))
         stream.end()
         said = [event.data for event in stream.events() if event.kind == "emotion"]
-        return (likeliest(said[-1].probabilities), said[-1].arousal) if said else ("", float("nan"))
-
-
-def likeliest(probabilities: Mapping[str, float]) -> str:
-    """Name the mood that is likeliest, calm and neutral as one."""
-    merged = dict(probabilities)
-    merged["neutral"] += merged.pop("calm", 0.0)
-    return max(merged, key=merged.__getitem__)
+        return (committed(said[-1].probabilities)[0], said[-1].arousal) if said else ("", float("nan"))
 
 
 def main() -> None:
@@ -135,7 +129,7 @@ class Bench:
 
     def told(self, samples: Samples) -> tuple[str, float, str]:
         """Label and arousal of the streaming chain, label of the large network (which also labels the store)."""
-        return *self.judge.tell(samples), likeliest(dict(zip(EMOTIONS, self.mood.hear(samples)[0], strict=True)))
+        return *self.judge.tell(samples), committed(dict(zip(EMOTIONS, self.mood.hear(samples)[0], strict=True)))[0]
 
     def centre(self, emotion: str) -> Mood:
         """Mean of the stored clips that were acted in a mood."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtemo.api import EMOTIONS, SpeechHandle
+from rtemo.api.emotions import as_told, committed
 from rtemo.voice.edits import matched_words, words_of
 from rtemo.voice.manner import MANNERS
 from rtemo.voice.speaker import SpeakerEmbedder, cosine
@@ -99,9 +100,8 @@ class TakeJudge:
         return cosine(self._speaker, self._voices.embed_stretches([new])[0])
 
     def _felt(self, new: NDArray[np.float32], emotion: NDArray[np.float64]) -> float:
-        wanted = _neutral_and_calm_alike(emotion)
-        told = _neutral_and_calm_alike(self._moods.hear(new).probabilities)
-        return float(told[int(np.argmax(wanted))])
+        wanted, _ = committed(dict(zip(EMOTIONS, emotion, strict=True)))
+        return float(as_told(dict(zip(EMOTIONS, self._moods.hear(new).probabilities, strict=True)))[wanted])
 
 
 def takes_of(delivery: Delivery, emotion: NDArray[np.float64], count: int) -> list[Delivery]:
@@ -128,11 +128,3 @@ def _is_heard(word: str, place: int | None, heard: Sequence[str]) -> bool:
 
 def _known(value: float) -> float:
     return 0.0 if np.isnan(value) else value
-
-
-def _neutral_and_calm_alike(emotion: NDArray[np.float64]) -> NDArray[np.float64]:
-    calm, neutral = EMOTIONS.index("calm"), EMOTIONS.index("neutral")
-    merged = emotion.copy()
-    merged[neutral] += merged[calm]
-    merged[calm] = 0.0
-    return merged
