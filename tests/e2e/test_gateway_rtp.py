@@ -42,17 +42,17 @@ def test_every_codec_arrives_to_the_sample_over_both_wraps(kind: int, codec: str
 def test_two_legs_are_one_call_in_their_roles_and_the_next_call_is_another() -> None:
     voices = sound(seed=1), sound(seed=2)
     with rtp() as made:
-        for _ in range(2):
+        for calls in (1, 2):
             phones = Phone(made, 0, ssrc=1), Phone(made, 1, ssrc=2)
             for number in range(20):
                 for phone, voice in zip(phones, voices, strict=True):
                     phone.send(voice, number)
-            calls = len({call for call, _ in made.desk.writers})
+            assert wait_until(lambda calls=calls: len(made.desk.writers) == 2 * calls)
             for phone in phones:
                 phone.bye()
             assert wait_until(lambda: all(writer.end_reason for writer in made.desk.writers.values()))
             time.sleep(0.05)
-        assert calls == 2
+        assert len({call for call, _ in made.desk.writers}) == 2
         roles = {(channel, writer.role) for (_, channel), writer in made.desk.writers.items()}
         assert roles == {("0", "caller"), ("1", "agent")}
         for (_, channel), writer in made.desk.writers.items():
