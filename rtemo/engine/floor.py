@@ -153,6 +153,7 @@ class Floor:
     def take_out(self, row: int, chain: Chain) -> Stream:
         """Take a row out; its stream keeps slot and name until `leave`."""
         stream = self.rows[row]
+        stream.is_doubted = bool(chain.doubts(chain.n)[row])
         chain.retire(row)
         stream.row = None
         last = self.rows.pop()

@@ -172,7 +172,7 @@ class Outlet:
                 return
             data = checked(data, self._emits, self._kinds)
             trusted = getattr(type(data), "trust_field", "")
-            if trusted and place is not None and self._doubts.values[place]:
+            if trusted and self._doubts_about(stream, place):
                 data = msgspec.structs.replace(data, **{trusted: False})
             self._emit(about, data, start, end)
         except PluginError as error:
@@ -186,6 +186,12 @@ class Outlet:
         problem = "" if self.budget.is_overdrawn else "it emits more events than there is room for; some are left out"
         self.budget.is_overdrawn = True
         self._drop(about, problem)
+
+    def _doubts_about(self, stream: Stream | None, place: int | None) -> bool:
+        """Whether a stream is doubted: by what its row says, or, once it has left, by what that said last."""
+        if place is not None:
+            return bool(self._doubts.values[place])
+        return stream is not None and stream.is_doubted
 
     def _place_of(self, stream: Stream) -> int | None:
         """Find the row of a stream, if it still has one: what is found later names the stream itself."""

@@ -7,7 +7,8 @@ class Stream:
     """A live stream: its names, its ring slot, and the number of its last event.
 
     The slot stays the same for the stream's life; its row in the block may change at every retirement, and is None
-    before it has one and after it has left; `end_sample` is how far it came, once it has left.
+    before it has one and after it has left; `end_sample` is how far it came and `is_doubted` whether it was, once it
+    has left.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class Stream:
         self.analysis = analysis
         self.seq = 0
         self.end_sample = 0
+        self.is_doubted = False
         self.end_reason = ""
         self.is_closed = False
         self.dropped_events = 0

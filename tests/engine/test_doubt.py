@@ -2,11 +2,22 @@
 
 import pytest
 
-from rtemo.api import EMOTIONS, Block, Emit, Emotion, Level
+from rtemo.api import EMOTIONS, Block, Emit, Emotion, Level, StreamFacts
 from tests.engine.plugins import FakeProcessor, listener
 from tests.engine.rig import HOP, Rig, noise
 
 pytestmark = pytest.mark.engine
+
+
+EMOTION = Emotion(
+    label="calm",
+    probabilities=dict.fromkeys(EMOTIONS, 0.125),
+    arousal=0.0,
+    valence=0.0,
+    confidence=0.125,
+    speech_s=1.0,
+    trigger="refresh",
+)
 
 
 class Feels(FakeProcessor):
@@ -15,16 +26,7 @@ class Feels(FakeProcessor):
     def process(self, block: Block, emit: Emit) -> None:
         for row in range(block.n):
             start = int(block.start_sample[row])
-            emotion = Emotion(
-                label="calm",
-                probabilities=dict.fromkeys(EMOTIONS, 0.125),
-                arousal=0.0,
-                valence=0.0,
-                confidence=0.125,
-                speech_s=1.0,
-                trigger="refresh",
-            )
-            emit(row, emotion, start, start + HOP)
+            emit(row, EMOTION, start, start + HOP)
             emit(row, Level(rms_dbfs=-20.0, peak_dbfs=-10.0, clipped_ratio=0.0), start, start + HOP)
 
 
@@ -33,6 +35,19 @@ class Guards(FakeProcessor):
 
     def process(self, block: Block, emit: Emit) -> None:
         block.is_doubted[(block.start_sample == 2 * HOP) & (block.rows != 1)] = True
+
+
+class Recalls(FakeProcessor):
+    """Emits an emotion about every stream that has left, once, as what a lane found late would be."""
+
+    def __init__(self) -> None:
+        self.here: dict[int, StreamFacts] = {}
+
+    def process(self, block: Block, emit: Emit) -> None:
+        here = {stream.id: stream for stream in block.streams}
+        for stream in [stream for id_, stream in self.here.items() if id_ not in here]:
+            emit(stream, EMOTION, 0, HOP)
+        self.here = here
 
 
 def test_doubt_counts_from_the_next_event_on_for_that_stream_alone_and_stays() -> None:
@@ -61,3 +76,15 @@ def test_a_stream_that_takes_the_row_of_a_doubted_one_begins_trusted() -> None:
         trusted = [event.data.is_trusted for event in rig.all_events("emotion", call)]
         assert trusted[:2] == [True, True]
         assert not any(trusted[2:])
+
+
+def test_what_is_found_late_about_a_stream_that_left_doubted_is_untrusted() -> None:
+    rig = Rig(listener("guard", Guards()), listener("late", Recalls()), live=False)
+    for call, hops in (("a", 5), ("b", 5), ("c", 9)):  # b has slot 1, which the guard lets pass
+        writer = rig.open(call)
+        writer.write(noise(hops * HOP))
+        writer.end("done")
+    rig.run_dry()
+    for call in "ab":
+        (late,) = rig.all_events("emotion", call)
+        assert late.data.is_trusted == (call == "b")
