@@ -14,6 +14,7 @@ pytest.importorskip("scipy")
 
 from rtemo_models.kit.audio.channel import Channel  # noqa: E402
 from rtemo_models.kit.audio.equalise import LEVEL_DBFS, active_blocks, equalise  # noqa: E402
+from rtemo_models.kit.audio.programs import MOODS, speak  # noqa: E402
 from rtemo_models.kit.audio.resynthesis import WAYS, resynthesise  # noqa: E402
 from rtemo_models.systems.gem.data.batches import SpoofBatches  # noqa: E402
 from rtemo_models.systems.gem.data.cache import TRACES, TraceCache, open_corpus, traces_of  # noqa: E402
@@ -30,7 +31,6 @@ from rtemo_models.systems.gem.data.clips import (  # noqa: E402
 from rtemo_models.systems.gem.data.gates import gate_matrix, label_gate  # noqa: E402
 from rtemo_models.systems.gem.data.imitations import imitate  # noqa: E402
 from rtemo_models.systems.gem.data.listing import write_listing  # noqa: E402
-from rtemo_models.systems.gem.data.packages import MOODS, speak  # noqa: E402
 from rtemo_models.systems.gem.data.plan import CorpusRecipe, Counts, plan  # noqa: E402
 from rtemo_models.systems.gem.data.trial_cache import BANDS, SECONDS, open_trials  # noqa: E402
 from rtemo_models.systems.gem.data.views import Views, open_views  # noqa: E402

@@ -13,12 +13,12 @@ from rtemo.dsp.residual import VALUES as RESIDUAL_VALUES
 from rtemo.dsp.residual import Residual
 from rtemo_models.kit.audio.cache import SAMPLE_RATE_HZ, AudioCache
 from rtemo_models.kit.audio.equalise import equalise, trimmed
+from rtemo_models.kit.audio.programs import read_16_khz, speak
 from rtemo_models.kit.audio.resynthesis import resynthesise
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.gem.data import neural
 from rtemo_models.systems.gem.data.clips import RESYNTHESISERS, SpoofClip
 from rtemo_models.systems.gem.data.imitations import imitate
-from rtemo_models.systems.gem.data.packages import read_16_khz, speak
 from rtemo_models.systems.gem.data.plan import CorpusRecipe, plan, seeded
 
 BAND_COUNT, FRAMES = 16, 2

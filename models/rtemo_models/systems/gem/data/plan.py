@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from rtemo_models.kit.audio.programs import MOODS, VOICES, is_installed
 from rtemo_models.kit.audio.resynthesis import WAYS
 from rtemo_models.systems.gem.data import neural
 from rtemo_models.systems.gem.data.clips import SpoofClip, human_clips, resynthesised, site_clips, spoken_clips
-from rtemo_models.systems.gem.data.packages import MOODS, VOICES, is_installed
 from rtemo_models.systems.gem.data.sentences import SENTENCES
 
 PACKAGE_DEV_SHARE = 0.2

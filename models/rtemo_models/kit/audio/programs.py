@@ -1,4 +1,4 @@
-"""Speech from synthesisers that come as packages: espeak-ng (formants), flite and festival (units and diphones).
+"""Speech from synthesisers that are programs: espeak-ng (formants), flite and festival (units and diphones).
 
 Moods are the few settings that such programs have: pitch, its range, rate and loudness. The directions are those that
 reviews of emotional speech agree on (Scherer 2003, "Vocal communication of emotion", Speech Communication 40): joy and
