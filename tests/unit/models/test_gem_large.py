@@ -1,5 +1,7 @@
 """The large GEM: what is trained on, how experts are grafted on the listener's graph, and what its scores mean."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,7 +11,14 @@ pytest.importorskip("onnx")
 
 from rtemo.runtime.graph import check_graph  # noqa: E402
 from rtemo_models.kit.corpora.made_up import voice  # noqa: E402
-from rtemo_models.systems.gem_large.clips import SpoofClip, copies, page_folds, plain_name, trained_on  # noqa: E402
+from rtemo_models.systems.gem_large.clips import (  # noqa: E402
+    SpoofClip,
+    copies,
+    page_folds,
+    plain_name,
+    said_clips,
+    trained_on,
+)
 from rtemo_models.systems.gem_large.export import graft_of, listener_graph, make_card  # noqa: E402
 from rtemo_models.systems.gem_large.features import VALUES, Encoder  # noqa: E402
 from rtemo_models.systems.gem_large.folds import equal_error  # noqa: E402
@@ -51,6 +60,23 @@ def test_a_copy_is_synthetic_stays_with_its_page_and_is_never_of_an_unseen_syste
     taken = trained_on(clips + made, {"a"})
     assert len([k for k in taken if k >= len(clips)]) == 12
     assert plain_name("VALL-E") == plain_name("VallE") == "valle"
+
+
+def test_what_was_said_is_read_from_its_folder_and_left_out_where_its_system_is_to_be_unheard(tmp_path: Path) -> None:
+    assert said_clips(tmp_path) == []
+    manifest = "path,source,system,family,bona_fide,emotion,speaker,language,pair,duration_s\n"
+    for k, system in enumerate(("x", "espeak-ng")):
+        manifest += f"{k}.flac,said-{system},{system},said,0,happy,voice-{k},en,,2.0\n"
+    (tmp_path / "manifest.csv").write_text(manifest)
+    said = said_clips(tmp_path)
+    assert [(c.system, c.emotion, c.is_synthetic, c.is_page, c.is_said) for c in said] == [
+        ("x", "happy", True, False, True),
+        ("espeakng", "happy", True, False, True),
+    ]
+    clips = pages() + said
+    assert set(page_folds(clips)) == {"a", "b", "c", "d", "e"}, "it is of no fold"
+    taken = [clips[k] for k in trained_on(clips, {"a"}) if clips[k].is_said]
+    assert [c.system for c in taken] == ["espeakng"], "page a holds speech of x"
 
 
 def test_the_joined_graph_says_what_the_networks_say_and_the_emotion_as_before() -> None:

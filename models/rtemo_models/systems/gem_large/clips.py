@@ -36,6 +36,7 @@ class SpoofClip:
         pair: What a genuine clip and its synthetic twins have in common; empty where it has none.
         way: How the recording at `path` is made anew, one of `WAYS`; empty if it is heard as it is.
         is_page: Whether it is of a demonstration page, and so of a fold.
+        is_said: Whether a synthesiser at hand has said it for this; its file lies under the work folder.
     """
 
     path: str
@@ -47,6 +48,7 @@ class SpoofClip:
     pair: str = ""
     way: str = ""
     is_page: bool = True
+    is_said: bool = False
 
     @property
     def is_synthetic(self) -> bool:
@@ -98,6 +100,16 @@ def _page_clip(row: dict[str, str]) -> SpoofClip:
         speaker=row.get("speaker") or "",
         pair=row.get("pair") or "",
     )
+
+
+def said_clips(folder: Path) -> list[SpoofClip]:
+    """Clips that synthesisers at hand have said, of `bench.quality.spoof.said`; none where it did not run."""
+    manifest = folder / "manifest.csv"
+    if not manifest.exists():
+        return []
+    with manifest.open(newline="", encoding="utf-8") as file:
+        clips = [_page_clip(row) for row in csv.DictReader(file)]
+    return [replace(clip, is_page=False, is_said=True) for clip in clips]
 
 
 def corpus_clips(data: Path) -> list[SpoofClip]:

@@ -28,7 +28,7 @@ from rtemo_models.systems.gem_large.net_of_all import read_nets
 from rtemo_models.systems.gem_large.project import Projection
 from rtemo_models.systems.gem_large.train import RECIPE, TEMPERATURE, Settings
 
-NAME, VERSION = "gem-large", "0.1.1"
+NAME, VERSION = "gem-large", "0.2.0"
 GRAFT = "gem-large.graft"
 WEIGHTS = "gem-large.onnx"
 PACKAGE = "rtemo_weights.gem_large"
@@ -40,6 +40,7 @@ LICENCE = (
 TRAINING_DATA = (
     "Synthetic speech and genuine speech of the same voices that authors published on 79 demonstration pages (terms "
     "mixed; research only): Tortoise, StyleTTS 2, VITS, AutoVC, and 190 more systems",
+    "speech of espeak-ng, flite, festival and Kokoro, made by the recipe",
     "noises (research; CC)",
     "the encoder and the emotion recogniser of the bundle merit-large; see its card",
 )

@@ -22,16 +22,18 @@ NARROW = ("gsm", "g721", "opus-narrow", "a-law", "g723-40", "nms-adpcm")
 """Codecs of the telephone that a view may go through."""
 
 
-def read(data: Path, clip: SpoofClip) -> Samples:
+def read(folder: Path, clip: SpoofClip) -> Samples:
     """A clip without the silence around it, at one level, at most 4 s; made anew where it is a copy."""
     import soundfile
 
-    samples, rate_hz = soundfile.read(data / clip.path, dtype="float32", always_2d=True)
+    samples, rate_hz = soundfile.read(folder / clip.path, dtype="float32", always_2d=True)
     if rate_hz != RATE_HZ:
         raise ValueError(f"{clip.path} has {rate_hz} Hz; expected {RATE_HZ}: resample it first")
     spoken = levelled_active(trimmed(samples.mean(1))[:LONGEST_SAMPLES])
     if len(spoken) < RATE_HZ // 4:
         return np.zeros(RATE_HZ // 2, np.float32)
+    if clip.is_said:  # coded as the others came
+        return levelled_active(codec_round_trip(spoken, "opus", OPUS_LEVEL))
     if not clip.way:
         return spoken
     maker, _, way = clip.way.partition("/")

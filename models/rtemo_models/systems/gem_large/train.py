@@ -32,13 +32,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         gate: What the experts are mixed by in training: `emotion`, `uniform` or `random`.
         floor: Share of every clip that each expert is trained on whatever its emotion.
         pairs: Weight of the loss that asks synthetic windows of a source to score above its genuine ones.
-        corpora, alone, plain: See `Drawer`.
+        corpora, alone, plain, said: See `Drawer`.
         sources: Sources in a batch.
         steps, rate, decay: Of the optimiser.
         seeds: Networks that are averaged.
     """
 
-    sets: tuple[str, ...] = ("pages",)
+    sets: tuple[str, ...] = ("pages", "said")
     net: NetConfig = NetConfig()
     gate: str = "emotion"
     floor: float = 0.15
@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     corpora: float = 0.5
     alone: float = 0.3
     plain: float = 0.5
+    said: float = 1.0
     sources: int = 32
     steps: int = 500
     rate: float = 1e-3
@@ -81,7 +82,7 @@ def train(material: Material, clips: Sequence[int], settings: Settings, seed: in
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     windows = material.windows
-    drawer = Drawer(windows, clips, settings.plain, settings.alone, settings.corpora, random)
+    drawer = Drawer(windows, clips, settings.plain, settings.alone, settings.corpora, settings.said, random)
     net = GemLarge(settings.net)
     optimiser = torch.optim.AdamW(net.parameters(), settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, total_steps=settings.steps, pct_start=0.1)

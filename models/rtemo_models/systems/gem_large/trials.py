@@ -127,7 +127,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequen
 @task(__doc__, data_option, work_option)
 def main(data: Path, work: Path) -> None:
     """Join what the networks of all folds said, as log-odds."""
-    clips = listed(data)["pages"]
+    clips = listed(data, work)["pages"]
     rows: list[dict[str, object]] = []
     for arm in ARMS:
         scored = {view: joined([read_fold(work, fold)[arm, view] for fold in range(FOLDS)]) for view in BANDS.values()}

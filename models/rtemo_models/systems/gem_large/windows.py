@@ -106,6 +106,7 @@ class Drawer:
         plain: Share of windows that are heard as they are.
         alone: How often to draw a source of one class, for once that another of its size is drawn.
         corpora: How often to draw a corpus, likewise.
+        said: How often to draw what a synthesiser at hand has said, likewise.
         random: Where it is drawn from.
     """
 
@@ -116,6 +117,7 @@ class Drawer:
         plain: float,
         alone: float,
         corpora: float,
+        said: float,
         random: np.random.Generator,
     ) -> None:
         self._random, self._plain = random, plain
@@ -129,10 +131,11 @@ class Drawer:
             clip_ = windows.clips[k]
             groups = self._of.setdefault(clip_.source, ({}, {}))[int(clip_.is_synthetic)]
             groups.setdefault(clip_.system or clip_.speaker, []).append(k)
-            share[clip_.source] = share.get(clip_.source, 0.0) + (1.0 if clip_.is_page else corpora**2)
+            share[clip_.source] = share.get(clip_.source, 0.0) + (1.0 if clip_.is_page or clip_.is_said else corpora**2)
         self._sources = sorted(share)
         weight = np.sqrt([share[s] for s in self._sources])
-        weight *= [1.0 if all(self._of[s]) else alone for s in self._sources]
+        is_said = {windows.clips[k].source for k in clips if windows.clips[k].is_said}
+        weight *= [said if s in is_said else 1.0 if all(self._of[s]) else alone for s in self._sources]
         self._share = weight / weight.sum()
 
     def draw(self, sources: int) -> Batch:
