@@ -1,4 +1,4 @@
-"""Whether what rtemo says is caught: by the watermark, and by gem and authenticator with and without it.
+"""Whether what rtemo says is caught: by the watermark, and by gem and listener with and without it.
 
     python -m bench.quality.own_speech --data DIR [--voices 5] [--sentences 3] [--speakers 2] [--tries 20]
 
@@ -34,7 +34,7 @@ from rtemo.voice.style import Style, read_style
 from rtemo_models.systems.chiressd.reconstruct import reconstruct
 from rtemo_models.systems.emo_corrector.correct import correct, transcribed
 
-CHAINS = {"gem": ["vad", "merit", "gem"], "authenticator": ["vad", "authenticator"]}
+CHAINS = {"gem": ["vad", "merit", "gem"], "listener": ["vad", "listener"]}
 HEARD_THROUGH = ("as it is", "mu-law 8 kHz", "MP3 low rate")
 
 

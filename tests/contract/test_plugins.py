@@ -14,7 +14,7 @@ from rtemo.testing.test_plugins import Case, assert_same, measured_latency
 __all__ = ["CASES", "Case", "assert_same", "measured_latency"]
 pytestmark = pytest.mark.contract
 
-ELSEWHERE = {"authenticator", "gates", "gem", "listener", "meaning", "parties", "ranker", "transcript", "windowed"}
+ELSEWHERE = {"gates", "gem", "listener", "meaning", "parties", "ranker", "transcript", "windowed"}
 """Tested beside this file: behind the real listener the same checks would take minutes, and lanes need an engine."""
 CASES = [Case(name, {}) for name in registry.installed() if name not in ELSEWHERE] + [
     Case("vad", {"back_end": "webrtc"})

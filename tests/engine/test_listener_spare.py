@@ -75,8 +75,8 @@ class Bare(ModelStore):
     """What lends all models but the large one, as where its file is spoilt."""
 
     def load(self, name: str) -> Any:
-        if name == "merit-large":
-            raise ModelError("the weights of 'merit-large' are spoilt", "reinstall the bundle")
+        if name == "gem-large":
+            raise ModelError("the weights of 'gem-large' are spoilt", "reinstall the bundle")
         return super().load(name)
 
 
@@ -93,7 +93,7 @@ def test_without_the_large_network_merit_speaks_of_everything_and_it_is_said_onc
     alone = play({"a": voice(6.0, 1), "b": voice(6.0, 2)}, store)
     (fault,) = faults(events)
     assert (fault.where, fault.action) == ("listener.encode", "given up")
-    assert "'merit-large' are spoilt" in fault.problem
+    assert "'gem-large' are spoilt" in fault.problem
     ends = [(e.call, e.end_sample) for e in events if isinstance(e.data, SpeechEnd)]
     finals = [e for e in emotions(events) if e.data.is_final]
     assert len(finals) == len(ends) >= 4

@@ -39,7 +39,7 @@ def main() -> None:
         "--seen", action="store_true", help="without a manifest: the detector was trained on the systems of DATA/spoof"
     )
     parser.add_argument("--clips", type=int, help="of each system and speaker at most; default: all")
-    parser.add_argument("--system", default="gem", help="gem, authenticator, or module:function")
+    parser.add_argument("--system", default="gem", help="gem, listener, default (both) or module:function")
     parser.add_argument("--arm", default="gem", help="name of what is scored")
     parser.add_argument("--config", type=Path, help="configuration of gem")
     parser.add_argument("--bands", nargs="+", choices=BANDS, default=BANDS)

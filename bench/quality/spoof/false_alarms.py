@@ -103,7 +103,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("RTEMO_DATA"), help="default: RTEMO_DATA")
-    parser.add_argument("--system", default="gem", help="gem, authenticator, or module:function")
+    parser.add_argument("--system", default="gem", help="gem, listener, default (both) or module:function")
     parser.add_argument("--config", type=Path, help="configuration of gem")
     parser.add_argument("--band", choices=BANDS, default="full")
     parser.add_argument("--trials", type=Path, nargs="*", default=[], help="scored trials, for what is caught")

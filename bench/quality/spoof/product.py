@@ -15,17 +15,18 @@ from rtemo.config import Config, load_config
 from rtemo.engine import registry
 from rtemo.session import Session
 
-CHAINS = {"gem": ("vad", "merit", "gem"), "authenticator": ("vad", "authenticator")}
-"""Plugin that tells of spoofing → what it needs, and nothing else."""
-LEAST = {"gem": "least_s", "authenticator": "heard_s"}
+CHAINS = {
+    "gem": ("vad", "merit", "gem"),
+    "listener": ("vad", "listener"),
+    "default": ("vad", "listener", "merit", "gem"),
+}
+"""What is measured → the plugins that it needs, and nothing else; `default` is both, as in the chain that ships."""
+TELLERS = {"gem": ("gem",), "listener": ("listener",), "default": ("gem", "listener")}
+"""What is measured → its plugins that tell of synthesis."""
+LEAST = {"gem": "least_s", "listener": "heard_s"}
 """Plugin → its option for the speech before the first verdict."""
 EVERY_DECISION = {"refresh_s": 0.5}
-"""Options of the plugin with which it tells of every decision; what it decides stays as configured."""
-
-
-def from_one_second(plugin: str) -> dict[str, object]:
-    """The same from one second of speech on."""
-    return {**EVERY_DECISION, LEAST[plugin]: 1.0}
+"""Options of a plugin with which it tells of every decision; what it decides stays as configured."""
 
 
 _PATIENCE_S = 60.0  # of the engine with a plugin, on a machine that does something else as well
@@ -37,13 +38,14 @@ class Product:
     Args:
         config: A configuration; by default the chain is what the plugin needs.
         parallel: Clips in the engine at once.
-        options: Options of the plugin that are set whatever the configuration says; by default it speaks from one
-            second of speech on, of every decision.
-        plugin: `gem` or `authenticator`.
+        options: Options of what tells of synthesis that are set whatever the configuration says; by default it speaks
+            of every decision, from one second of speech on.
+        system: One of `CHAINS`.
 
     Attributes:
         parallel: Clips in the engine at once.
-        busy_us: Time of the plugin per stream and hop over the last run, the median of its reports; NaN before.
+        busy_us: Time of these plugins in the tick per stream and hop over the last run, the median of its reports; NaN
+            before.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class Product:
         config: Path | None = None,
         parallel: int = 16,
         options: Mapping[str, object] | None = None,
-        plugin: str = "gem",
+        system: str = "gem",
     ) -> None:
-        chosen = from_one_second(plugin) if options is None else options
-        self._config = config_of(plugin, config, parallel, chosen)
-        self._plugin = plugin
+        tellers = TELLERS[system]
+        chosen = {name: {**EVERY_DECISION, LEAST[name]: 1.0} if options is None else dict(options) for name in tellers}
+        self._config = config_of(system, config, parallel, chosen)
+        self._tellers = tellers
         self.parallel = parallel
         self.busy_us = float("nan")
 
@@ -65,7 +68,7 @@ class Product:
         Raises:
             RtemoError: Something broke on the way.
         """
-        source, tally = ClipSource(clips, self.parallel), _Tally(self._plugin)
+        source, tally = ClipSource(clips, self.parallel), _Tally(self._tellers)
         session = Session(self._config, sources=[source], publishers=[tally], mode="freewheel")
         session.start()
         try:
@@ -88,8 +91,8 @@ class _Tally:
 
     name = "tally"
 
-    def __init__(self, plugin: str) -> None:
-        self._plugin = plugin
+    def __init__(self, tellers: Sequence[str]) -> None:
+        self._tellers = tellers
         self.faults: list[Fault] = []
         self._busy_us: list[float] = []
         self._lock = threading.Lock()
@@ -112,12 +115,13 @@ class _Tally:
                     self.faults.append(data)
                 elif isinstance(data, Health):
                     timings = {timing.name: timing.busy_p50_us for timing in data.plugins}
-                    if data.streams and timings.get(self._plugin):
-                        self._busy_us.append(timings[self._plugin] / data.streams)
+                    busy_us = sum(timings.get(name, 0.0) for name in self._tellers)
+                    if data.streams and busy_us:
+                        self._busy_us.append(busy_us / data.streams)
 
     @property
     def busy_us(self) -> float:
-        """Time of the plugin per stream and hop: the median of what health reports say."""
+        """Time in the tick per stream and hop: the median of what health reports say."""
         return float(np.median(self._busy_us)) if self._busy_us else float("nan")
 
     def heard(self, call: str) -> Heard:
@@ -136,20 +140,25 @@ class _Tally:
             )
 
 
-def config_of(plugin: str, path: Path | None, parallel: int, options: Mapping[str, object]) -> Config:
-    """Give a configuration with the plugin in its chain, its options and room for the clips.
+def config_of(system: str, path: Path | None, parallel: int, options: Mapping[str, Mapping[str, object]]) -> Config:
+    """Give a configuration with the plugins in its chain, their options and room for the clips.
 
     Raises:
-        RtemoError: The plugin is not installed, or not in the chain of the file.
+        RtemoError: A plugin is not installed, or not in the chain of the file.
     """
-    if plugin not in registry.installed():
-        raise RtemoError(f"the plugin {plugin} is not installed", "install rtemo again, or give module:function")
-    chain = CHAINS[plugin]
+    chain, tellers = CHAINS[system], TELLERS[system]
+    for name in tellers:
+        if name not in registry.installed():
+            raise RtemoError(f"the plugin {name} is not installed", "install rtemo again, or give module:function")
     config = load_config(path) if path else msgspec.structs.replace(Config(), chain=chain)
-    if plugin not in config.chain and config.chain == Config().chain:
+    if config.chain == Config().chain:
         config = msgspec.structs.replace(config, chain=chain)  # the file says nothing of the chain
-    if plugin not in config.chain:
-        raise RtemoError(f"{path} has no {plugin} in its chain", f"add it after what it needs: {', '.join(chain)}")
+    if not set(tellers) <= set(config.chain):
+        raise RtemoError(
+            f"{path} has no {' and '.join(tellers)} in its chain", f"add what is needed: {', '.join(chain)}"
+        )
     engine = msgspec.structs.replace(config.engine, capacity=max(parallel, config.engine.capacity), hang_s=_PATIENCE_S)
-    plugins = config.plugins | {plugin: {**config.plugin_options(plugin), **options}}
+    plugins = config.plugins | {name: {**config.plugin_options(name), **chosen} for name, chosen in options.items()}
+    if system == "listener":
+        plugins["listener"] = {**plugins["listener"], "emotion": False}
     return msgspec.structs.replace(config, engine=engine, plugins=plugins)

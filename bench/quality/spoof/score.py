@@ -65,7 +65,7 @@ def open_detector(
     """Open a detector.
 
     Args:
-        name: `gem`, `authenticator`, or `module:function`.
+        name: `gem`, `listener`, `default` (both), or `module:function`.
         config: Configuration of the plugin.
         parallel: Clips in the engine at once.
         plugin_options: Options of the plugin that are set whatever the configuration says; see `Product`.

@@ -1,7 +1,7 @@
 """Calls strung together of scored clips: `python -m bench.quality.spoof.strung --trials FILE --data DIR --card CARD`.
 
 Clips of one system and page, or of the genuine speech of one page, are strung together to calls, and the verdicts of
-the plugin `authenticator` are run over their scores with the calibration of a card: how many calls of unseen systems
+the plugin `listener` are run over their scores with the calibration of a card: how many calls of unseen systems
 are told within 20 s of speech, and how often genuine speech raises a false alarm. Every decision within a clip takes
 the score of the whole clip, from networks that never saw the page; so the encoder need not run again.
 """
@@ -19,11 +19,11 @@ import numpy as np
 
 from bench.quality.spoof.operating_points import poisson_interval
 from bench.quality.spoof.trials import BANDS, Trials, read_trials
-from rtemo.api import EXPERTS, Finding, ModelCard, RtemoError, Spoof
+from rtemo.api import EXPERTS, ModelCard, RtemoError, Spoof
 from rtemo.scoring.bootstrap import draw_counts, interval
-from rtemo_plugins.authenticator.options import AuthenticatorOptions
-from rtemo_plugins.authenticator.verdicts import Verdicts
-from rtemo_plugins.authenticator.work import LEAST_S, Judgement
+from rtemo_plugins.listener.judgement import LEAST_S, Judgement
+from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.verdicts import Verdicts
 
 RATE_HZ = 16_000
 TOLD_WITHIN_S = 20.0
@@ -84,8 +84,7 @@ def hear(trials: Trials, rows: Sequence[int], duration_s: dict[str, float], verd
         shares = (score / len(EXPERTS),) * len(EXPERTS)
         length = int(min(MOST_CLIP_S, duration_s.get(str(trials.clip[row]), 0.0)) * RATE_HZ)
         for end in range(int(LEAST_S * RATE_HZ), length + 1, int(STRIDE_S * RATE_HZ)):
-            judgement = Judgement(at, score, shares, None)
-            verdicts.tell(Finding(stream, max(at, at + end - 3 * RATE_HZ), at + end, "stride", 0, judgement), emit)
+            verdicts.tell(stream, Judgement(score, shares), at, at + end, emit)
         at += length + RATE_HZ // 2
     spoof_s = min((s.speech_s for s in said if s.verdict == "spoof"), default=float("inf"))
     alarmed = [s.speech_s for s in said if s.trigger == "alarm"]
@@ -134,7 +133,7 @@ def main() -> None:
     for per_hour in options.per_hour:
         for band in BANDS:
             own = trials.where((trials.arm == options.arm) & (trials.band == band) & (trials.seconds == "4"))
-            verdicts = Verdicts(card, AuthenticatorOptions(false_alarms_per_hour=per_hour, refresh_s=0.5), RATE_HZ)
+            verdicts = Verdicts(card, ListenerOptions(false_alarms_per_hour=per_hour, refresh_s=0.5), RATE_HZ)
             calls = string(own, duration_s, options.call_s)
             results = [hear(own, rows, duration_s, verdicts, k) for k, rows in enumerate(calls)]
             genuine = [r for r in results if not r.is_synthetic]

@@ -86,13 +86,20 @@ class Ensemble:
         if self._carrier is not None:
             self._carrier.warm(self._network, {1, capacity})
 
-    def hear(self, traces: NDArray[np.float32], block: Block) -> NDArray[np.int64]:
-        """Take one hop of each stream, traces float32 [n, trace_count]; give the rows whose step is now complete."""
+    def hear(self, traces: NDArray[np.float32], block: Block, spared_hops: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take one hop of each stream; give the rows whose step is now complete.
+
+        Args:
+            traces: float32 [n, trace_count].
+            block: The hop.
+            spared_hops: int64 [capacity], hops with voice of each stream that are to count as if they had none; those
+                that are taken are counted off.
+        """
         marks = block.marks
         count = _take_in(
             traces, marks["vad.speech"], marks["vad.voice"], marks["emotion.posterior"], block.flags,
-            block.start_sample, self._reach_hops, self._hops, self._unsound, self._is_waiting, self._is_quiet,
-            self._gate, self._traces, self._weight, self._page_gate, self._position, self._complete,
+            block.start_sample, spared_hops, self._reach_hops, self._hops, self._unsound, self._is_waiting,
+            self._is_quiet, self._gate, self._traces, self._weight, self._page_gate, self._position, self._complete,
         )  # fmt: skip
         return self._complete[:count]
 
@@ -174,6 +181,7 @@ def _take_in(
     posterior_mark: NDArray[np.float32],
     flags: NDArray[np.uint8],
     start_sample: NDArray[np.int64],
+    spared_hops: NDArray[np.int64],
     reach_hops: int,
     hops: NDArray[np.int64],
     unsound: NDArray[np.int64],
@@ -194,6 +202,9 @@ def _take_in(
             held_traces[row, page, hop, trace] = traces[row, trace]
         unsound[row] = reach_hops if flags[row] & _UNSOUND else max(unsound[row] - 1, 0)
         has_voice = speech_mark[row] == _YES and voice_mark[row] == _YES and unsound[row] == 0
+        if has_voice and spared_hops[row] > 0:
+            spared_hops[row] -= 1
+            has_voice = False
         held_weight[row, page, hop] = np.float32(1.0 if has_voice else 0.0)
         held_position[row, page, hop] = start_sample[row]
         hops[row] += 1

@@ -29,4 +29,10 @@ class GemOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cool_down_s: Annotated[
         float, Meta(ge=0, le=3600, description="Speech without new evidence after which an alarm is over, in s.")
     ] = 30.0
+    verdicts_of: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Plugins whose verdicts on a voice count in the place of its own, for 30 s of speech; none: []."
+        ),
+    ] = ("listener",)
     bundle: Annotated[str, Meta(description="Name of the bundle that holds the ensemble.")] = "gem"

@@ -24,6 +24,7 @@ _OVERLAP = 8  # decisions whose scores rest on the same four seconds of speech
 _LEAST_LIMIT = 1e-3
 _KEEP = 0.98
 _WORDS = {BONA_FIDE: "bona_fide", SPOOF: "spoof", UNKNOWN: "unknown"}
+_VALUES = {word: value for value, word in _WORDS.items()}
 _TRIGGERS = ("", "refresh", "change", "first", "alarm", "stream_end")
 _NONE, _REFRESH, _CHANGE, _FIRST, _ALARM, _STREAM_END = range(len(_TRIGGERS))
 
@@ -129,6 +130,12 @@ class Verdicts:
         self._shown_score[rows] = self._decided_score[rows]
         self.verdict[rows] = self._decided[rows]
         self.is_alarmed[rows] = self._cusum.is_alarmed[rows]
+
+    def believe(self, row: int, spoof: Spoof) -> None:
+        """Let what another plugin decided about `row` count from this hop on."""
+        self._shown_score[row] = spoof.score
+        self.verdict[row] = _VALUES.get(spoof.verdict, UNKNOWN)
+        self.is_alarmed[row] = spoof.is_alarmed
 
     def show(self, block: Block) -> None:
         """Write the marks."""

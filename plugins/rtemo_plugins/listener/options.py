@@ -7,7 +7,15 @@ from msgspec import Meta
 
 
 class ListenerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When to estimate, when to say that one is not sure, and which network listens."""
+    """What to tell, when to estimate, when to say that one is not sure, and which network listens."""
+
+    emotion: Annotated[bool, Meta(description="Whether the emotion is told.")] = True
+    spoof: Annotated[
+        bool,
+        Meta(
+            description="Whether signs of a synthetic voice are told, from the same pass, where the bundle knows any."
+        ),
+    ] = True
 
     when: Annotated[
         Literal["always", "spare"],
@@ -34,4 +42,27 @@ class ListenerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_age_s: Annotated[
         float, Meta(gt=0, le=30, description="A window that waited longer is dropped and counted, in s.")
     ] = 3.0
-    bundle: Annotated[str, Meta(description="Name of the bundle that listens.")] = "merit-large"
+    bundle: Annotated[str, Meta(description="Name of the bundle that listens.")] = "gem-large"
+    false_alarms_per_hour: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="False alarms about synthetic voices to put up with, per hour of genuine speech: the operating "
+            "point.",
+        ),
+    ] = 1.0
+    policy: Annotated[
+        Literal["warn", "tag"],
+        Meta(
+            description="What follows from a verdict: 'warn' (events only) or 'tag' (emotion events of a voice judged "
+            "synthetic are tagged untrusted)."
+        ),
+    ] = "warn"
+    heard_s: Annotated[
+        float, Meta(ge=0.5, le=30, description="Speech heard before the first verdict on a voice, in s.")
+    ] = 2.0
+    refresh_s: Annotated[float, Meta(gt=0, le=60, description="Speech between two events about a voice, in s.")] = 1.0
+    cool_down_s: Annotated[
+        float, Meta(ge=0, le=3600, description="Speech without new evidence after which an alarm is over, in s.")
+    ] = 30.0

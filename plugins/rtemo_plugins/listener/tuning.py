@@ -17,7 +17,7 @@ class ListenerTuner:
 
     plugin = "listener"
     option = "bundle"
-    bundle = ListenerOptions().bundle
+    bundle = "merit-large"
 
     def windows(self, card: ModelCard, samples: NDArray[np.float32], turn: TunedTurn) -> list[TunedWindow]:
         """Cut a turn into windows."""

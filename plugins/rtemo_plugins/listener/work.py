@@ -1,7 +1,7 @@
 """Work: encodes the newest seconds of every stream and says what they express; runs on the lane's own thread."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from rtemo.api import Emotion, LaneContext, ModelCard, ModelError, ModelHandle, 
 from rtemo.api.emotions import committed
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
+from rtemo_plugins.listener.judgement import LEAST_S, Judgement, check_judges, judges
 from rtemo_plugins.listener.memory import Heard, Memory
 from rtemo_plugins.listener.options import ListenerOptions
 from rtemo_plugins.listener.room import Room
@@ -24,11 +25,18 @@ LEAST_FRAMES = 5
 """A window of fewer is not worth a run."""
 
 
-class Estimate(NamedTuple):
-    """What is to be said of a turn."""
+class Told(NamedTuple):
+    """What one window says of the turn so far.
+
+    Attributes:
+        start_sample: Where the turn began.
+        emotion: None where too little was heard, or it is not asked for.
+        judgement: Of the voice; None likewise.
+    """
 
     start_sample: int
-    emotion: Emotion
+    emotion: Emotion | None
+    judgement: Judgement | None
 
 
 class Job(NamedTuple):
@@ -83,6 +91,9 @@ class Work:
         options: Of the plugin.
         stretches: When each stream spoke.
         room: Told of windows that did not come, and how long work takes.
+
+    Raises:
+        ModelError: The bundle is not one that this plugin can run, or says nothing of what is asked for.
     """
 
     def __init__(
@@ -97,6 +108,10 @@ class Work:
         self._memory = Memory(stretches)
         self._state = model.new_state(options.max_batch)
         card = model.card
+        if not options.emotion:
+            check_judges(card)
+        self._says_emotion = options.emotion
+        self._judges = options.spoof and judges(card)
         self._labels = tuple(card.labels)
         self._loudest = float(card.front_end["loudest"])
         self._temperature = card.calibration.get("temperature", 1.0)
@@ -176,20 +191,14 @@ class Work:
         outputs = self._model.run(inputs, self._state, len(jobs))
         said = np.column_stack([outputs["logits"], outputs["arousal"], outputs["valence"]]).astype(np.float64)
         for row, (job, one) in enumerate(zip(jobs, said, strict=True)):
-            estimate = self._estimate(job, job.heard.add(one, job.window_samples, job.turn_samples, job.is_final))
-            results[job.number] = self.result(job, estimate, {name: values[row] for name, values in outputs.items()})
+            pooled = job.heard.add(one, job.window_samples, job.turn_samples, job.is_final)
+            emotion = self._emotion(job, pooled) if self._says_emotion else None
+            is_enough = self._judges and job.frames * FRAME_SAMPLES >= LEAST_S * RATE_HZ
+            judgement = Judgement.of({name: values[row] for name, values in outputs.items()}) if is_enough else None
+            if emotion is not None or judgement is not None:
+                results[job.number] = Told(job.heard.turn_start, emotion, judgement)
 
-    def result(self, job: Job, estimate: Estimate | None, said: Mapping[str, Any]) -> Any:
-        """What becomes of a window: here, what is to be told of the emotion.
-
-        Args:
-            job: The window.
-            estimate: Of the emotion; None while there is too little speech.
-            said: All that the network gave for it, by name.
-        """
-        return estimate
-
-    def _estimate(self, job: Job, said: NDArray[np.float64]) -> Estimate | None:
+    def _emotion(self, job: Job, said: NDArray[np.float64]) -> Emotion | None:
         heard, options = job.heard, self._options
         speech_s = job.turn_samples / RATE_HZ
         if speech_s < (options.least_s if job.is_final else options.first_s):
@@ -202,7 +211,7 @@ class Work:
         posterior = (odds / odds.sum()).tolist()
         probabilities = dict(zip(self._labels, posterior, strict=True))
         label, confidence = committed(probabilities)
-        emotion = Emotion(
+        return Emotion(
             label=label if confidence >= self._unsure_below else "unsure",
             probabilities={name: round(p, 4) for name, p in probabilities.items()},
             arousal=round(float(said[-2]), 4),
@@ -212,4 +221,3 @@ class Work:
             trigger=trigger,
             is_final=job.is_final,
         )
-        return Estimate(heard.turn_start, emotion)

@@ -10,6 +10,7 @@ from rtemo.api import (
     EMOTIONS,
     EXPERTS,
     Block,
+    BlockEvent,
     HopFlag,
     ModelCard,
     ModelError,
@@ -89,7 +90,14 @@ class Bench:
         return self
 
     def hop(
-        self, heard: np.ndarray, *, flags: Any = 0, voice: Any = 1, posterior: Any = np.nan, samples: Any = None
+        self,
+        heard: np.ndarray,
+        *,
+        flags: Any = 0,
+        voice: Any = 1,
+        posterior: Any = np.nan,
+        samples: Any = None,
+        events: Any = (),
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run float32 [n, hop]; give the samples that leave, and the marks score and verdict."""
         n = self.n
@@ -104,6 +112,7 @@ class Bench:
         start = np.full(n, self.ticks * HOP)
         bits = np.full(n, flags, np.uint8)
         block = Block(self.ticks, out, np.arange(n), start, bits, marks, heard.copy())
+        block.events = events
         self.processor.process(block, lambda *event: self.events.append(event))
         self.ticks += 1
         self.doubted = block.is_doubted.copy()
@@ -188,6 +197,41 @@ def test_between_the_thresholds_the_verdict_is_unknown(tmp_path):
     assert -5.0 < told.score < 2.0
     assert told.verdict == "unknown"
     assert bench.hop(np.zeros((1, HOP), np.float32))[2][0] == 255
+
+
+def test_what_the_listener_said_counts_for_thirty_seconds_of_speech_and_pauses_do_not_use_it_up(loudness):
+    bench = Bench(loudness, policy="tag").admit(2)
+    bench.play(hiss(2.0, QUIET))
+    said = Spoof(score=1.5, verdict="spoof", speech_s=4.0, is_alarmed=True)
+    before = len(bench.told(0))
+    _, score, verdict = bench.hop(
+        hiss(0.01, QUIET)[None].repeat(2, 0), events=[BlockEvent(0, None, "listener", said, 0, HOP)]
+    )
+    assert (score[0], verdict.tolist(), bench.doubted.tolist()) == (1.5, [1, 0], [True, False])
+    bench.play(hiss(20.0, QUIET))
+    bench.play(hiss(15.0, QUIET), voice=0)
+    bench.play(hiss(9.0, QUIET))
+    assert len(bench.told(0)) == before
+    assert len(bench.told(1)) > 20
+    assert bench.doubted.tolist() == [True, False]
+    bench.play(hiss(2.0, QUIET))
+    assert bench.told(0)[before:]
+    assert {event.verdict for event in bench.told(0)[before:]} == {"bona_fide"}
+    assert bench.doubted.tolist() == [False, False]
+
+
+def test_of_a_voice_that_the_listener_judges_nothing_is_heard_as_speech(random_bundle):
+    bench = Bench(random_bundle).admit(2)
+    bench.play(hiss(0.5, LOUD))
+    said = Spoof(score=-3.0, verdict="bona_fide", speech_s=4.0)
+    bench.hop(hiss(0.01, LOUD)[None].repeat(2, 0), events=[BlockEvent(1, None, "listener", said, 0, HOP)])
+    bench.play(hiss(0.08, LOUD))
+    bench.model_seen.calls.clear()
+    bench.play(hiss(1.0, LOUD))
+    assert bench.model_seen.calls
+    for rows, given, _ in bench.model_seen.calls:
+        assert (given["weight"][rows == 0] == 1).all()
+        assert not given["weight"][rows == 1].any(), "so that no run of the experts is needed for it"
 
 
 @pytest.mark.parametrize(("per_hour", "verdict"), [(1.0, "spoof"), (0.01, "unknown")])

@@ -1,14 +1,13 @@
-"""Verdicts of the authenticator: from what windows say to events, verdict and alarm."""
+"""Verdicts of the listener on voices: from what windows say to events, verdict and alarm."""
 
 from typing import NamedTuple
 
 import pytest
 
-from rtemo.api import EMOTIONS, Emotion, Finding, ModelCard, ModelError, Spoof, TensorSpec
-from rtemo_plugins.authenticator.options import AuthenticatorOptions
-from rtemo_plugins.authenticator.verdicts import Verdicts
-from rtemo_plugins.authenticator.work import Judgement, check_experts
-from rtemo_plugins.listener.work import Estimate
+from rtemo.api import EMOTIONS, ModelCard, ModelError, Spoof, TensorSpec
+from rtemo_plugins.listener.judgement import Judgement, check_judges, judges
+from rtemo_plugins.listener.options import ListenerOptions
+from rtemo_plugins.listener.verdicts import Verdicts
 
 pytestmark = pytest.mark.unit
 
@@ -39,10 +38,10 @@ def card(**changes: object) -> ModelCard:
 
 
 class Calls:
-    """Findings in, events out."""
+    """What windows say in, events out."""
 
-    def __init__(self, **options: object) -> None:
-        self.verdicts = Verdicts(card(), AuthenticatorOptions(**options), RATE_HZ)
+    def __init__(self, has_other: bool = False, **options: object) -> None:
+        self.verdicts = Verdicts(card(), ListenerOptions(**options), RATE_HZ, has_other)
         self.said: list[tuple[int, object, int, int]] = []
 
     def emit(self, stream: Facts, payload: object, start_sample: int, end_sample: int) -> None:
@@ -53,10 +52,9 @@ class Calls:
         before = len(self.said)
         facts = Facts(stream)
         for k, score in enumerate(scores):
-            end = begin + (k + 1) * STRIDE
-            shares = tuple((score or 0.0) * share for share in (0.7, 0.1, 0.1, 0.1))
-            judgement = Judgement(begin, score, shares, None)
-            self.verdicts.tell(Finding(facts, max(begin, end - 3 * RATE_HZ), end, "stride", 0, judgement), self.emit)
+            if score is not None:  # else the window was too short
+                judgement = Judgement(score, tuple(score * share for share in (0.7, 0.1, 0.1, 0.1)))
+                self.verdicts.tell(facts, judgement, begin, begin + (k + 1) * STRIDE, self.emit)
         return [payload for _, payload, *_ in self.said[before:] if isinstance(payload, Spoof)]
 
 
@@ -99,30 +97,23 @@ def test_a_call_of_genuine_scores_is_never_alarmed_and_streams_do_not_mix() -> N
     assert by[2][-1].is_alarmed
 
 
-def test_a_turn_shorter_than_a_second_says_nothing_and_counts_as_nothing() -> None:
-    calls = Calls()
-    for turn in range(20):
-        assert calls.speak([None], begin=turn * 2 * STRIDE) == []
+def test_where_another_speaks_of_the_undecided_it_says_what_it_has_decided_and_when_it_no_longer_has() -> None:
+    calls = Calls(has_other=True, refresh_s=0.5)
+    assert calls.speak([None, *[0.5] * 8]) == []
+    said = calls.speak([None, *[-4.0] * 8], begin=10 * STRIDE)
+    assert [s.trigger for s in said] == ["first"] + ["refresh"] * (len(said) - 1)
+    assert {s.verdict for s in said} == {"bona_fide"}
+    back = calls.speak([None, *[1.0] * 20], begin=20 * STRIDE)
+    assert [s.trigger for s in back if s.verdict == "unknown"] == ["change"]
+    assert back[-1].verdict == "unknown"
 
 
 def test_the_end_of_a_turn_that_was_heard_already_counts_once() -> None:
     calls = Calls(heard_s=0.5)
     facts = Facts(1)
-    judgement = Judgement(0, 1.0, (1.0, 0.0, 0.0, 0.0), None)
-    for trigger in ("stride", "speech_end"):
-        calls.verdicts.tell(Finding(facts, 0, RATE_HZ, trigger, 0, judgement), calls.emit)
+    for _ in ("stride", "speech_end"):
+        calls.verdicts.tell(facts, Judgement(1.0, (1.0, 0.0, 0.0, 0.0)), 0, RATE_HZ, calls.emit)
     assert [p.speech_s for _, p, *_ in calls.said] == [1.0]
-
-
-def test_the_emotion_is_told_beside_it_where_it_is_asked_for() -> None:
-    calls = Calls()
-    emotion = Emotion(
-        label="sad", probabilities={}, arousal=0.0, valence=0.0, confidence=0.9, speech_s=1.0, trigger="first"
-    )
-    facts = Facts(1)
-    judgement = Judgement(100, None, (0.0,) * 4, Estimate(100, emotion))
-    calls.verdicts.tell(Finding(facts, 0, RATE_HZ, "stride", 0, judgement), calls.emit)
-    assert calls.said == [(1, emotion, 100, RATE_HZ)]
 
 
 def test_streams_that_left_long_ago_are_forgotten() -> None:
@@ -133,9 +124,9 @@ def test_streams_that_left_long_ago_are_forgotten() -> None:
     assert len(calls.verdicts.doubted) <= 64
 
 
-def test_a_bundle_that_says_nothing_of_synthesis_is_refused_in_one_line() -> None:
-    class Model:
-        card = card(outputs={"logits": TensorSpec((8,))})
-
+def test_a_bundle_that_says_nothing_of_synthesis_is_refused_in_one_line_where_nothing_else_is_asked() -> None:
+    assert judges(card())
+    emotion_alone = card(outputs={"logits": TensorSpec((8,))})
+    assert not judges(emotion_alone)
     with pytest.raises(ModelError, match="does not tell a score of synthesis"):
-        check_experts(Model(), "merit-large")
+        check_judges(emotion_alone)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rtemo.api import EXPERTS, Emit, Finding, ModelCard, Spoof
-from rtemo_plugins.authenticator.options import AuthenticatorOptions
-from rtemo_plugins.authenticator.work import Judgement
+from rtemo.api import EXPERTS, Emit, ModelCard, Spoof, StreamFacts
 from rtemo_plugins.gem.cusum import Cusum
 from rtemo_plugins.gem.operating_point import level_at
+from rtemo_plugins.listener.judgement import Judgement
+from rtemo_plugins.listener.options import ListenerOptions
 
 REMEMBERED_S = 4.0
 """Speech over which the score fades: that of a call is a mean over about so much."""
@@ -36,6 +36,12 @@ class Call:
     due_samples: int = 0
     told_samples: int = -1
     is_alarmed: bool = False
+    was_decided: bool = False
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is more to say than that nobody knows."""
+        return self.is_alarmed or self.verdict != "unknown"
 
 
 class Verdicts:
@@ -45,16 +51,19 @@ class Verdicts:
         card: Of the network; its calibration gives the thresholds.
         options: Operating point and times.
         rate_hz: Of the audio.
+        has_other: Whether another plugin speaks of the voices about which this one cannot decide; then it is silent
+            about them.
 
     Attributes:
         doubted: Streams whose verdict is `spoof`.
         threshold: Score from which the verdict is `spoof`.
     """
 
-    def __init__(self, card: ModelCard, options: AuthenticatorOptions, rate_hz: int) -> None:
+    def __init__(self, card: ModelCard, options: ListenerOptions, rate_hz: int, has_other: bool = False) -> None:
         calibration, per_hour = card.calibration, options.false_alarms_per_hour
         self._options = options
         self._rate_hz = rate_hz
+        self._has_other = has_other
         self.threshold = level_at(calibration, "threshold", per_hour, fall=1.0)
         self._bona_fide_below = min(calibration.get("bona_fide_below", 0.0), self.threshold)
         self._limit = max(level_at(calibration, "alarm_limit", per_hour, fall=_OVERLAP), _LEAST_LIMIT)
@@ -74,24 +83,29 @@ class Verdicts:
             self._of.pop(gone, None)
             self.doubted.discard(gone)
 
-    def tell(self, finding: Finding, emit: Emit) -> None:
-        """Take what a window said, and say what follows from it."""
-        judgement: Judgement = finding.result
-        if judgement.estimate is not None:
-            emit(finding.stream, judgement.estimate.emotion, judgement.estimate.start_sample, finding.end_sample)
-        if judgement.score is None:
-            return
-        call = self._call(finding.stream.id, judgement.start_sample)
-        fresh = finding.end_sample - max(call.heard_to, judgement.start_sample)
+    def tell(self, stream: StreamFacts, judgement: Judgement, start_sample: int, end_sample: int, emit: Emit) -> None:
+        """Take what a window of a turn said, and say what follows from it.
+
+        Args:
+            stream: Whose it is.
+            judgement: Of the window.
+            start_sample: Where the turn began.
+            end_sample: One past the last sample of the window.
+            emit: Of the plugin.
+        """
+        call = self._call(stream.id, start_sample)
+        fresh = end_sample - max(call.heard_to, start_sample)
         if fresh <= 0:
             return  # the end of a turn whose last stride was heard already
         self._add(call, judgement, fresh)
-        call.heard_to = finding.end_sample
+        call.heard_to = end_sample
         if call.speech_samples >= max(call.due_samples, self._options.heard_s * self._rate_hz):
             call.due_samples = call.speech_samples + round(0.9 * _DECISION_S * self._rate_hz)
-            trigger = self._decide(finding.stream.id, call)
-            if trigger:
-                emit(finding.stream, self._describe(call, trigger), call.start_sample, finding.end_sample)
+            trigger = self._decide(stream.id, call)
+            if trigger and (call.is_decided or call.was_decided or not self._has_other):
+                call.told_samples = call.speech_samples
+                call.was_decided = call.is_decided
+                emit(stream, self._describe(call, trigger), call.start_sample, end_sample)
 
     def _call(self, stream: int, start_sample: int) -> Call:
         if stream not in self._of:
@@ -101,7 +115,6 @@ class Verdicts:
 
     def _add(self, call: Call, judgement: Judgement, fresh: int) -> None:
         """Fade the mean by the speech that is new, and take the window in for as much."""
-        assert judgement.score is not None
         kept = call.weight * np.exp(-fresh / (REMEMBERED_S * self._rate_hz))
         call.weight = kept + fresh
         share = fresh / call.weight
@@ -121,10 +134,7 @@ class Verdicts:
         (self.doubted.add if verdict == "spoof" else self.doubted.discard)(stream)
         is_first = call.told_samples < 0
         is_due = call.speech_samples - call.told_samples >= (self._options.refresh_s - 0.05) * self._rate_hz
-        trigger = "alarm" if begins else "first" if is_first else "change" if has_changed else "refresh" * is_due
-        if trigger:
-            call.told_samples = call.speech_samples
-        return trigger
+        return "alarm" if begins else "first" if is_first else "change" if has_changed else "refresh" * is_due
 
     def _describe(self, call: Call, trigger: str) -> Spoof:
         return Spoof(
