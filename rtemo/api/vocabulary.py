@@ -70,6 +70,11 @@ class Spoof(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="sp
     is_alarmed: bool = False
     """Whether an alarm over the call stands: evidence has gathered over many scores."""
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is more to say than that nobody knows."""
+        return self.is_alarmed or self.verdict != "unknown"
+
 
 class Rank(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rank"):
     """Ordinal position of the present moment, per attribute: within the call, and among voices at large."""

@@ -57,6 +57,13 @@ def test_a_voice_is_judged_from_two_seconds_on_with_shares_of_the_experts(events
             assert np.isfinite(event.data.score)
 
 
+def test_a_turn_shorter_than_two_seconds_says_nothing_of_the_voice() -> None:
+    short = np.concatenate([voice(1.4, 1), np.zeros(RATE_HZ, np.float32)])
+    events = play({"short": short}, heard_s=0.5, refresh_s=0.5)
+    assert [e for e in events if isinstance(e.data, Emotion)]
+    assert not spoofs(events, "short")
+
+
 def test_a_stream_is_judged_alike_alone_and_beside_another(events: list[Event], sounds: dict[str, np.ndarray]) -> None:
     alone = play({"b": sounds["b"]}, emotion=False, refresh_s=0.5)
     assert [e.data for e in spoofs(alone, "b")] == [e.data for e in spoofs(events, "b")]

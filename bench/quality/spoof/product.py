@@ -159,6 +159,4 @@ def config_of(system: str, path: Path | None, parallel: int, options: Mapping[st
         )
     engine = msgspec.structs.replace(config.engine, capacity=max(parallel, config.engine.capacity), hang_s=_PATIENCE_S)
     plugins = config.plugins | {name: {**config.plugin_options(name), **chosen} for name, chosen in options.items()}
-    if system == "listener":
-        plugins["listener"] = {**plugins["listener"], "emotion": False}
     return msgspec.structs.replace(config, engine=engine, plugins=plugins)

@@ -39,9 +39,8 @@ class Others:
         heard = []
         for event in events:
             if event.row is not None and event.plugin in self._plugins and isinstance(event.data, Spoof):
-                is_decided = event.data.is_alarmed or event.data.verdict != "unknown"
-                self.left_hops[event.row] = self._hold_hops if is_decided else 0
-                if is_decided:
+                self.left_hops[event.row] = self._hold_hops if event.data.is_decided else 0
+                if event.data.is_decided:
                     heard.append((event.row, event.data))
         return heard
 

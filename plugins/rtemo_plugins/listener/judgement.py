@@ -21,9 +21,9 @@ class Judgement(NamedTuple):
     shares: tuple[float, ...]
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> "Judgement":
-        """Take it from the outputs of the network for one window."""
-        return cls(float(said["score"]), tuple(said["shares"].tolist()))
+    def of(cls, outputs: Mapping[str, Any], row: int) -> "Judgement":
+        """Take it from the outputs of the network, of one window of the batch."""
+        return cls(float(outputs["score"][row]), tuple(outputs["shares"][row].tolist()))
 
 
 def judges(card: ModelCard) -> bool:

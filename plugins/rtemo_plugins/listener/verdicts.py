@@ -38,11 +38,6 @@ class Call:
     is_alarmed: bool = False
     was_decided: bool = False
 
-    @property
-    def is_decided(self) -> bool:
-        """Whether there is more to say than that nobody knows."""
-        return self.is_alarmed or self.verdict != "unknown"
-
 
 class Verdicts:
     """Decides about each stream every half second of its speech. Driver thread.
@@ -102,10 +97,13 @@ class Verdicts:
         if call.speech_samples >= max(call.due_samples, self._options.heard_s * self._rate_hz):
             call.due_samples = call.speech_samples + round(0.9 * _DECISION_S * self._rate_hz)
             trigger = self._decide(stream.id, call)
-            if trigger and (call.is_decided or call.was_decided or not self._has_other):
+            if not trigger:
+                return
+            spoof = self._describe(call, trigger)
+            if spoof.is_decided or call.was_decided or not self._has_other:
                 call.told_samples = call.speech_samples
-                call.was_decided = call.is_decided
-                emit(stream, self._describe(call, trigger), call.start_sample, end_sample)
+                call.was_decided = spoof.is_decided
+                emit(stream, spoof, call.start_sample, end_sample)
 
     def _call(self, stream: int, start_sample: int) -> Call:
         if stream not in self._of:

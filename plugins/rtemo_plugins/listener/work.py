@@ -11,7 +11,7 @@ from rtemo.api import Emotion, LaneContext, ModelCard, ModelError, ModelHandle, 
 from rtemo.api.emotions import committed
 from rtemo.api.lane import STRIDE
 from rtemo.dsp.whisper_mel import MEL_COUNT, RATE_HZ, as_whisper_hears, log_mel_power
-from rtemo_plugins.listener.judgement import LEAST_S, Judgement, check_judges, judges
+from rtemo_plugins.listener.judgement import LEAST_S, Judgement, judges
 from rtemo_plugins.listener.memory import Heard, Memory
 from rtemo_plugins.listener.options import ListenerOptions
 from rtemo_plugins.listener.room import Room
@@ -93,7 +93,7 @@ class Work:
         room: Told of windows that did not come, and how long work takes.
 
     Raises:
-        ModelError: The bundle is not one that this plugin can run, or says nothing of what is asked for.
+        ModelError: The bundle is not one that this plugin can run.
     """
 
     def __init__(
@@ -108,8 +108,6 @@ class Work:
         self._memory = Memory(stretches)
         self._state = model.new_state(options.max_batch)
         card = model.card
-        if not options.emotion:
-            check_judges(card)
         self._says_emotion = options.emotion
         self._judges = options.spoof and judges(card)
         self._labels = tuple(card.labels)
@@ -194,7 +192,7 @@ class Work:
             pooled = job.heard.add(one, job.window_samples, job.turn_samples, job.is_final)
             emotion = self._emotion(job, pooled) if self._says_emotion else None
             is_enough = self._judges and job.frames * FRAME_SAMPLES >= LEAST_S * RATE_HZ
-            judgement = Judgement.of({name: values[row] for name, values in outputs.items()}) if is_enough else None
+            judgement = Judgement.of(outputs, row) if is_enough else None
             if emotion is not None or judgement is not None:
                 results[job.number] = Told(job.heard.turn_start, emotion, judgement)
 
