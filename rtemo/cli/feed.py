@@ -1,12 +1,13 @@
 """What `subscribe`, `top` and `board` share: connecting to a publisher, and its events as the engine made them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rtemo.cli.options import Number
+from rtemo.cli.stopping import stop_if_told
 
 if TYPE_CHECKING:
     from rtemo.api import Event
@@ -15,9 +16,27 @@ if TYPE_CHECKING:
     from rtemo.io.wire import WireEvent
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Item = TypeVar("Item")
+
+_TURN_S = 0.05
 
 _LATEST_MS = 1e13  # the year 2286
 _FARTHEST_SAMPLE = 1 << 62
+
+
+def heard(receive: Callable[[float], list[Item]]) -> Iterator[Item]:
+    """Iterate over what comes until the user stops it, inside `term_as_interrupt`; a quiet feed can be stopped, too.
+
+    Args:
+        receive: Of a subscriber or a receiver of audio: what is there, at the latest after so many seconds.
+
+    Raises:
+        EndpointError: Nobody was heard in time.
+        KeyboardInterrupt: The user has stopped it.
+    """
+    while True:
+        stop_if_told()
+        yield from receive(_TURN_S)
 
 
 def connected(command: Command) -> Command:

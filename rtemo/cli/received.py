@@ -10,6 +10,7 @@ import numpy as np
 
 from rtemo.api import ConfigError
 from rtemo.cli.edges import tenant_of
+from rtemo.cli.feed import heard
 from rtemo.cli.main import say
 from rtemo.cli.stopping import shielded, term_as_interrupt
 from rtemo.cli.view.numbers import clock
@@ -54,7 +55,7 @@ def save(
         )
         with receiver:
             try:
-                for audio in receiver:
+                for audio in heard(receiver.receive):
                     received.add(audio)
             except KeyboardInterrupt:
                 pass  # the usual way to end

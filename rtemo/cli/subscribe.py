@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtemo.cli.feed import as_event, connect, connected
+from rtemo.cli.feed import as_event, connect, connected, heard
 from rtemo.cli.options import configured
-from rtemo.cli.stopping import term_as_interrupt
+from rtemo.cli.stopping import stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
     from rtemo.api import Event
@@ -139,6 +139,7 @@ def _line(narrator: "Narrator", event: "Event") -> str:
 def _show(feed: "Subscriber", show: "Show", count: int | None) -> None:
     seen = 0
     while count is None or seen < count:
+        stop_if_told()
         for wire in feed.receive(_TURN_S):
             seen += 1
             event = as_event(wire)
@@ -148,7 +149,7 @@ def _show(feed: "Subscriber", show: "Show", count: int | None) -> None:
 
 
 def _limited(feed: "Subscriber", count: int | None) -> "Iterator[WireEvent[Any]]":
-    for number, wire in enumerate(feed, 1):
+    for number, wire in enumerate(heard(feed.receive), 1):
         yield wire
         if number == count:
             return

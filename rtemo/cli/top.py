@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtemo.cli.feed import as_event, connect, connected
+from rtemo.cli.feed import as_event, connect, connected, heard
 from rtemo.cli.options import configured
 from rtemo.cli.stopping import term_as_interrupt
 
@@ -41,7 +41,7 @@ def command(config: "Config", endpoint: str | None, once: bool, as_json: bool, *
         try:
             if live is not None:
                 live.start()
-            for wire in feed:
+            for wire in heard(feed.receive):
                 event = as_event(wire)
                 if event is None or not isinstance(event.data, Health):
                     continue

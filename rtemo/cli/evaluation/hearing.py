@@ -122,7 +122,7 @@ def hear(config: Config, paths: Sequence[Path], jobs: int, is_quiet: bool) -> He
         RtemoError: The chain cannot be opened.
     """
     from rtemo.cli.starting import StartLine
-    from rtemo.cli.stopping import shielded, term_as_interrupt
+    from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
     from rtemo.session import Session
 
     failures: list[FileFailure] = []
@@ -141,6 +141,7 @@ def hear(config: Config, paths: Sequence[Path], jobs: int, is_quiet: bool) -> He
             session.start()
             with _progress(is_quiet) as show:
                 while not session.wait(_PERIOD_S):
+                    stop_if_told()
                     show(source.progress)
                 show(source.progress)
         except KeyboardInterrupt:

@@ -102,7 +102,7 @@ def find_turns(config: Config, chain: tuple[str, ...], paths: Sequence[Path], jo
         KeyboardInterrupt: The user has stopped it.
     """
     from rtemo.cli.starting import StartLine
-    from rtemo.cli.stopping import shielded, term_as_interrupt
+    from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
     from rtemo.session import Session
 
     failures: list[FileFailure] = []
@@ -119,7 +119,7 @@ def find_turns(config: Config, chain: tuple[str, ...], paths: Sequence[Path], jo
         try:
             session.start()
             while not session.wait(_PERIOD_S):
-                pass
+                stop_if_told()
         finally:
             with shielded():
                 session.stop("end")

@@ -63,8 +63,14 @@ def serve_page(
         raise EndpointError(f"cannot listen at {_ADDRESS}:{port} ({error.strerror})", "give another --port") from None
     with listening:
         origin = f"http://{_ADDRESS}:{listening.getsockname()[1]}"
-        on_open({name: f"{origin}/#{token}" for name, token in tokens.items()})
-        server = uvicorn.Server(
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                # Not before: a Ctrl-C that strikes while modules are read can be lost; from here on uvicorn notes it.
+                on_open({name: f"{origin}/#{token}" for name, token in tokens.items()})
+
+        server = Server(
             uvicorn.Config(
                 application,
                 lifespan="off",
