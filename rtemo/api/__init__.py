@@ -2,6 +2,7 @@
 
 from rtemo.api.block import Block, BlockEvent, HopFlag
 from rtemo.api.consent import Consent, ConsentError, read_consent
+from rtemo.api.dialogue import DeadAir, Interruption, Talk
 from rtemo.api.emotions import CIRCUMPLEX, emotion_of
 from rtemo.api.errors import (
     AudioInputError,
@@ -127,6 +128,7 @@ __all__ = [
     "ConsentError",
     "Counters",
     "Cue",
+    "DeadAir",
     "DeviceError",
     "Emit",
     "Emotion",
@@ -143,6 +145,7 @@ __all__ = [
     "GivesWay",
     "Health",
     "HopFlag",
+    "Interruption",
     "LaneContext",
     "LaneSpec",
     "LaneState",
@@ -201,6 +204,7 @@ __all__ = [
     "StreamProcessor",
     "StreamStart",
     "StreamWriter",
+    "Talk",
     "TensorSpec",
     "TogetherWriter",
     "Tone",

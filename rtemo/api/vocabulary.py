@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from rtemo.api.dialogue import DeadAir, Interruption, Talk
 from rtemo.api.events import ENGINE_EVENTS, Payload, kind_of
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -373,6 +374,9 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     EndOfTurn,
     QueryScore,
     Party,
+    Talk,
+    DeadAir,
+    Interruption,
 )
 """All of them."""
 

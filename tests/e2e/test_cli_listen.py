@@ -30,7 +30,7 @@ def test_a_file_is_told_line_by_line_and_summed_up(capsys, speech):
     assert done.code == 0
     assert done.err == ""
     for words in (
-        "ready: level → vad → prosody → listener → merit",
+        "ready: level → vad → dialogue → prosody → listener → merit",
         "speech/0  stream opens from file:speech.wav",
         "speech/0  speech begins",
         "turn end",

@@ -14,6 +14,7 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Talk,
     Transcript,
     kind_of,
 )
@@ -64,6 +65,8 @@ class Narrator:
             return True
         if isinstance(data, Rank):
             return data.change is not None
+        if isinstance(data, Talk):
+            return data.is_final
         if isinstance(data, Transcript):
             return data.is_final and bool(data.text)
         if not isinstance(data, Emotion | Spoof):

@@ -5,10 +5,12 @@ import time
 from rtemo.api import (
     Alert,
     Board,
+    DeadAir,
     Emotion,
     Event,
     Fault,
     Health,
+    Interruption,
     Level,
     Overload,
     Party,
@@ -26,6 +28,7 @@ from rtemo.api import (
     Spoof,
     StreamEnd,
     StreamStart,
+    Talk,
     Tone,
     Transcript,
     kind_of,
@@ -128,6 +131,20 @@ def _phrase(data: Payload) -> str:
             mend = "" if data.trigger != "correction" else "correction: "
             was = f", not {'open' if data.was is None else f'party {data.was}'}" if mend else ""
             return f"≈ {mend}{who}{was}  {data.confidence:.0%}, {data.speech_s:.1f} s{'' if data.is_final else ' …'}"
+        case Talk():
+            share = "" if data.share is None else f", {data.share:.0%} of all speech"
+            return (
+                f"talk {data.speech_s:.1f} s{share}, over others {data.overlap_s:.1f} s, "
+                f"interruptions {data.interruptions}, nobody {data.silence_s:.1f} s{', in all' * data.is_final}"
+            )
+        case DeadAir():
+            if not data.is_over:
+                return f"! nobody has spoken for {data.silence_s:.1f} s"
+            return (
+                f"nobody spoke for {data.silence_s:.1f} s{f', until {clean(data.ended_by)}' if data.ended_by else ''}"
+            )
+        case Interruption():
+            return f"interrupts {clean(data.interrupted)} after {data.overlap_s:.1f} s together"
         case Transcript():
             language = f"  ({clean(data.language)})" if data.language else ""
             return f"“{data.text}{'' if data.is_final else ' …'}”{language}" if data.text else "no words made out"
