@@ -90,7 +90,7 @@ def test_a_report_begins_with_what_it_is_not_and_lists_the_worst_first():
     told = report_of(phrases, "Jane Doe, 2026-11-30")
     assert told.index(WARNING) < told.index("| phrase |")
     assert "no diagnosis" in WARNING
-    assert "| k | 4 | 50% | t |" in told
+    assert "| k | 4 | 50% | 0% of 2 | 100% of 2 | t |" in told
     assert told.index("| k | 4") < told.index("| t | 4")
     assert "First half of the session 50% of consonants right, second half 100%." in told
 

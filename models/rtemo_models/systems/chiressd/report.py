@@ -11,6 +11,8 @@ WARNING = (
     "from their context, so that it misses errors and makes up others. Listen yourself."
 )
 _LEAST_TIMES = 2
+_LEAST_PHRASES = 4
+"""Fewer have no halves worth comparing."""
 
 
 class Phrase(NamedTuple):
@@ -36,7 +38,7 @@ class Phrase(NamedTuple):
 
 
 def report_of(phrases: Sequence[Phrase], consent: str) -> str:
-    """Write the report in Markdown: the warning, phrases, consonants from the worst to the best, trend."""
+    """Write the report in Markdown: the warning, phrases, consonants from the worst, each with its trend."""
     lines = ["# Session", "", f"**{WARNING}**", "", f"Consent: {consent}", ""]
     lines += ["| phrase | heard | consonants right | similarity | pitch, semitones |", "|---|---|---|---|---|"]
     lines += [
@@ -44,20 +46,35 @@ def report_of(phrases: Sequence[Phrase], consent: str) -> str:
         f"| {one.similarity:.2f} | {one.semitones:+.1f} |"
         for one in phrases
     ]
-    by_sign: dict[str, list[Consonant]] = defaultdict(list)
-    for phrase in phrases:
-        for one in phrase.consonants:
-            by_sign[one.sign].append(one)
-    lines += ["", "| consonant | times | right | most often heard instead |", "|---|---|---|---|"]
+    halves = (phrases[: len(phrases) // 2], phrases[len(phrases) // 2 :]) if len(phrases) >= _LEAST_PHRASES else ()
+    by_sign = _by_sign(phrases)
+    early, late = (_by_sign(part) for part in halves) if halves else ({}, {})
+    lines += [
+        "",
+        "| consonant | times | right | first half | second half | most often heard instead |",
+        "|---" * 6 + "|",
+    ]
     for sign, all_of in sorted(by_sign.items(), key=lambda item: (share_right(item[1]), item[0])):
         if len(all_of) < _LEAST_TIMES:
             continue
         wrong = Counter(one.heard or "nothing" for one in all_of if not one.is_right)
         instead = wrong.most_common(1)[0][0] if wrong else ""
-        lines.append(f"| {sign} | {len(all_of)} | {share_right(all_of):.0%} | {instead} |")
-    if len(phrases) >= 4:
-        half = len(phrases) // 2
-        halves = (phrases[:half], phrases[half:])
+        trend = " | ".join(_share(part.get(sign, [])) for part in (early, late))
+        lines.append(f"| {sign} | {len(all_of)} | {share_right(all_of):.0%} | {trend} | {instead} |")
+    if halves:
         first, second = (share_right([one for phrase in part for one in phrase.consonants]) for part in halves)
         lines += ["", f"First half of the session {first:.0%} of consonants right, second half {second:.0%}."]
     return "\n".join(lines) + "\n"
+
+
+def _by_sign(phrases: Sequence[Phrase]) -> dict[str, list[Consonant]]:
+    found: dict[str, list[Consonant]] = defaultdict(list)
+    for phrase in phrases:
+        for one in phrase.consonants:
+            found[one.sign].append(one)
+    return found
+
+
+def _share(consonants: Sequence[Consonant]) -> str:
+    """Say how many were right, of how many; a half in which one does not occur says nothing of it."""
+    return f"{share_right(consonants):.0%} of {len(consonants)}" if consonants else ""
