@@ -119,12 +119,14 @@ class DialogueProcessor:
         if self._is_changed:
             self._is_changed = False
             self._sort(block.streams)
+        if not self._members:
+            return  # nobody has company
         for event in block.events:
             member = self._members.get(event.stream.id) if event.stream is not None and event.row is not None else None
             if member is not None:
                 member.ahead = int(block.start_sample[event.row]) + self._hop - self._now
                 self._hear(member, event, emit)
-        if self._calls and block.tick % self._look_hops == 0:
+        if block.tick % self._look_hops == 0:
             self._place(block)
             for call in self._calls.values():
                 self._look(call, emit)
