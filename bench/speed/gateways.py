@@ -24,9 +24,19 @@ import zmq
 from bench.fakes.desk import FakeDesk
 from rtemo.api import StreamFormat
 from rtemo.io.audio_wire import MAGIC, Opened, decode_packet, encode_control
+from rtemo.io.gateways.asterisk import AsteriskSource
+from rtemo.io.gateways.audiohook import AudioHookSource
 from rtemo.io.gateways.audiosocket import AudioSocketSource
+from rtemo.io.gateways.freeswitch import FreeSwitchSource
 from rtemo.io.gateways.gateway import Gateway
-from rtemo.io.gateways.options import AudioSocketOptions, RtpOptions, TwilioOptions
+from rtemo.io.gateways.options import (
+    AsteriskOptions,
+    AudioHookOptions,
+    AudioSocketOptions,
+    FreeSwitchOptions,
+    RtpOptions,
+    TwilioOptions,
+)
 from rtemo.io.gateways.relay_desk import RelayDesk
 from rtemo.io.gateways.rtp import RtpSource
 from rtemo.io.gateways.twilio import TwilioSource
@@ -49,6 +59,46 @@ def send_twilio(ports: list[int]) -> None:
                 media = {**place, "payload": payload}
                 peer.send(json.dumps({"event": "media", "sequenceNumber": str(number), "media": media}))
             peer.send(json.dumps({"event": "stop"}))
+
+
+def send_audiohook(ports: list[int]) -> None:
+    from websockets.sync.client import connect
+
+    for call in range(CALLS):
+        with connect(f"ws://127.0.0.1:{ports[0]}/", compression=None) as peer:
+            media = [{"type": "audio", "format": "PCMU", "channels": ["external"], "rate": 8000}]
+            who = {"id": "p1", "ani": "", "aniName": "", "dnis": ""}
+            opening = {"organizationId": "o", "conversationId": str(uuid.uuid4()), "participant": who, "media": media}
+            session = {"version": "2", "id": str(uuid.UUID(int=call)), "position": "PT0S"}
+            peer.send(json.dumps({**session, "type": "open", "seq": 1, "serverseq": 0, "parameters": opening}))
+            peer.recv()
+            for _ in range(PACKETS):
+                peer.send(bytes(FRAME))
+            peer.send(
+                json.dumps({**session, "type": "close", "seq": 2, "serverseq": 1, "parameters": {"reason": "end"}})
+            )
+            peer.recv()
+
+
+def send_freeswitch(ports: list[int]) -> None:
+    from websockets.sync.client import connect
+
+    for call in range(CALLS):
+        with connect(f"ws://127.0.0.1:{ports[0]}/call-{call}?rate=8000&channels=1", compression=None) as peer:
+            for _ in range(PACKETS):
+                peer.send(bytes(2 * FRAME))
+
+
+def send_asterisk(ports: list[int]) -> None:
+    from websockets.sync.client import connect
+
+    for call in range(CALLS):
+        with connect(f"ws://127.0.0.1:{ports[0]}/", compression=None, subprotocols=["media"]) as peer:
+            facts = {"connection_id": f"c{call}", "channel": f"WebSocket/c{call}/0x7f", "channel_id": f"{call}.7"}
+            start = {**facts, "format": "ulaw", "optimal_frame_size": FRAME, "ptime": 20, "channel_variables": {}}
+            peer.send(json.dumps({"event": "MEDIA_START", **start}))
+            for _ in range(PACKETS):
+                peer.send(bytes(FRAME))
 
 
 def send_audiosocket(ports: list[int]) -> None:
@@ -127,6 +177,14 @@ class Far:
         return self._front.samples
 
 
+def turn(source: Gateway, engine: Near | Far) -> None:
+    """One turn, at the pace at which a gateway's process takes them."""
+    began_s = time.monotonic()
+    delay_s = source.pump() or 0.0
+    engine.turn(source)
+    time.sleep(max(0.0, began_s + delay_s - time.monotonic()))
+
+
 def measure(source: Gateway, send: Callable[[list[int]], None], engine: Near | Far) -> None:
     """Take what is sent, and print what a packet costs."""
     source.open(engine.desk)
@@ -135,14 +193,12 @@ def measure(source: Gateway, send: Callable[[list[int]], None], engine: Near | F
     sender = multiprocessing.get_context("spawn").Process(target=send, args=(ports,))
     sender.start()
     while not source.counts.messages:
-        source.pump()
-        engine.turn(source)
+        turn(source, engine)
     before, start_s = source.counts.messages, time.thread_time()
     quiet_s = time.monotonic() + 1.0
     seen = before
     while time.monotonic() < quiet_s:
-        source.pump()
-        engine.turn(source)
+        turn(source, engine)
         if source.counts.messages > seen:
             seen, quiet_s, busy_s = source.counts.messages, time.monotonic() + 1.0, time.thread_time() - start_s
     sender.join()
@@ -162,6 +218,9 @@ def main() -> None:
     endpoint = "tcp://127.0.0.1:0"
     rows = (
         (TwilioSource(TwilioOptions(endpoint=endpoint, unsigned=True)), send_twilio),
+        (AudioHookSource(AudioHookOptions(endpoint=endpoint, unsigned=True)), send_audiohook),
+        (FreeSwitchSource(FreeSwitchOptions(endpoint=endpoint)), send_freeswitch),
+        (AsteriskSource(AsteriskOptions(endpoint=endpoint)), send_asterisk),
         (AudioSocketSource(AudioSocketOptions(endpoint=endpoint)), send_audiosocket),
         (RtpSource(RtpOptions(first_port=0, lines=CALLS)), send_rtp),
     )
