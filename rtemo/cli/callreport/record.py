@@ -75,6 +75,8 @@ class Party:
 
     Attributes:
         is_namesake: Whether another party that came before has its role.
+        is_person: Whether the policy was seen to let it be analysed; else nothing but its timing is told of it.
+        is_estimate: Whether its channel was made of one that others speak on, by the voices.
         turns: When it speaks.
         estimates: How it sounds, in order.
         ranks: Attribute → (t in s, score, spread) in order.
@@ -86,6 +88,8 @@ class Party:
         self.role = ""
         self.is_namesake = False
         self.is_timed_only = False
+        self.is_person = False
+        self.is_estimate = False
         self.duration_s = 0.0
         self.turns: list[Span] = []
         self.estimates: list[Estimate] = []
@@ -168,6 +172,7 @@ class CallRecord:
         if isinstance(data, StreamStart):
             party.is_namesake = any(other.role == data.role for other in self.parties.values() if other is not party)
             party.role, party.is_timed_only = data.role, data.analysis == "timing"
+            party.is_person, party.is_estimate = data.analysis == "person", data.is_estimate is True
         elif isinstance(data, StreamEnd):
             party.duration_s = max(party.duration_s, data.duration_s)
         elif isinstance(data, SpeechEnd):
