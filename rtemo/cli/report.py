@@ -24,7 +24,9 @@ _PERIOD_S = 0.1
 @click.command("report")
 @click.argument("source", metavar="FILE", type=NamedPath())
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The page.  [FILE's name with .html, here]"
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page, or as .png a picture of it.  [FILE's name with .html, here]",
 )
 @click.option("--call", "call", metavar="NAME", default="", help="Which call of a file of events, if not the first.")
 @click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
@@ -48,14 +50,16 @@ def command(
     publisher 'store' does (.db; of the call that began last, if --call names none). The page needs nothing else and can
     be read on a phone, printed and forwarded. It holds no audio, unless --with-audio (of events: --audio) asks for the
     tensest stretches; only those are heard in them whom the policy lets be analysed. Only its owner can read the file.
+    A picture is drawn by Chromium or Chrome, where one is installed.
     """
     from datetime import datetime
 
     from rtemo.api import AudioInputError
     from rtemo.api.text import shown
     from rtemo.cli.callreport.page import page
+    from rtemo.cli.callreport.picture import browser_path, is_cut, picture
     from rtemo.cli.callreport.record import CallRecord
-    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
+    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
     from rtemo.cli.outputs import check_outputs
     from rtemo.io.recorded import EVENT_FILES
 
@@ -67,6 +71,11 @@ def command(
     if audio is not None and not is_of_events:
         raise click.UsageError("--audio is for events; a sound file is its own, with --with-audio")
     target = out or Path(source.stem + ".html")
+    browser = ""
+    if target.suffix.lower() == ".png":
+        if with_audio or audio is not None:
+            raise click.UsageError("a picture holds no sound; name the page --out PAGE.html")
+        browser = browser_path()
     check_outputs([source] if audio is None else [source, audio], {"--out": target})
     record = CallRecord(call)
     is_clean = True
@@ -83,7 +92,10 @@ def command(
     sound = audio or (source if with_audio else None)
     excerpts = None if sound is None else _excerpts(config, record, sound)
     text = page(record, shown(source.name), datetime.now(), excerpts)
-    _write(target, text.encode())
+    content = picture(text, browser) if browser else text.encode()
+    _write(target, content)
+    if browser and is_cut(content):
+        say(f"! {shown(target)} ends before the call's page does, which is too long for a picture; see it as .html")
     return 0 if is_clean else EXIT_FAILED
 
 

@@ -80,13 +80,13 @@ def _is_rated(record: CallRecord) -> bool:
 
 def _shares(record: CallRecord) -> str:
     shares = shares_of(record)
-    bars = [f'<i style="flex:{share:.4f}"></i>' for share in shares.by_party.values()]
-    figures = [(name, share) for name, share in shares.by_party.items()]
+    bars = [f'<i class="share" style="flex:{share:.4f}"></i>' for share in shares.by_party.values()]
+    figures = [(name, share, ' class="share"') for name, share in shares.by_party.items()]
     if len(record.parties) > 1:
-        figures.append(("both at once" if len(record.parties) == 2 else "several at once", shares.overlap))
-    figures.append(("silence", shares.silence))
+        figures.append(("both at once" if len(record.parties) == 2 else "several at once", shares.overlap, ""))
+    figures.append(("silence", shares.silence, ""))
     rest = max(0.0, 1 - sum(shares.by_party.values()))
-    cells = "".join(f"<div><dt>{_text(name)}</dt><dd>{share:.0%}</dd></div>" for name, share in figures)
+    cells = "".join(f"<div{kind}><dt>{_text(name)}</dt><dd>{share:.0%}</dd></div>" for name, share, kind in figures)
     return (
         f'<h2>Who speaks</h2><div class="shares" aria-hidden="true">{"".join(bars)}'
         f'<span style="flex:{rest:.4f}"></span></div><dl class="figures">{cells}</dl>'
@@ -184,7 +184,7 @@ def _tense(record: CallRecord, excerpts: "Excerpts | None") -> str:
     )
     head = "<tr><th>when</th><th>who</th><th>sounds mostly</th><th>tension</th></tr>"
     said = "" if excerpts is None else f'<p class="heard">{_text(_who_is_heard(excerpts))}</p>'
-    return f'<h2>Tensest</h2><div class="panel"><table>{head}{rows}</table>{said}</div>'
+    return f'<h2>Tensest</h2><div class="panel"><table class="tense">{head}{rows}</table>{said}</div>'
 
 
 def _player(span: Span, mp3: bytes) -> str:

@@ -126,6 +126,7 @@ def test_a_recording_that_does_not_fit_is_refused_in_one_line(tmp_path, recordin
     assert "channel_names" in done.complaint
     assert "--audio FILE" in call(capsys, "report", events, "--with-audio", "--out", out).err
     assert "--audio is for events" in call(capsys, "report", recording, "--audio", mono, "--out", out).err
+    assert "holds no sound" in call(capsys, "report", events, "--audio", mono, "--out", tmp_path / "x.png").err
     assert "does not exist" in call(capsys, "report", events, "--audio", tmp_path / "no.wav", "--out", out).complaint
     assert "would write over" in call(capsys, "report", events, "--audio", mono, "--out", mono).complaint
     assert not out.exists()
