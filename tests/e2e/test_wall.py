@@ -79,10 +79,11 @@ def test_unsure_has_a_look_and_a_word_of_its_own(page):
     assert style == "dashed"
 
 
-@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("width", [390, 641, 768, 1440])
 def test_nothing_sticks_out_to_the_side_at_any_width(page, width):
     page.size(width, 900)
     page.wait_for(f"innerWidth === {width} && document.documentElement.scrollWidth <= {width}", 3.0)
+    assert page.tell("(facts => facts.scrollWidth <= facts.clientWidth)(document.querySelector('#facts'))")
     page.size(1440, 900)
 
 

@@ -1,6 +1,8 @@
 """CallRecord: everything a report needs of one call, gathered from its events."""
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from rtemo.api import (
@@ -178,9 +180,8 @@ class CallRecord:
         elif isinstance(data, SpeechEnd):
             party.turns.append(Span(event.start_s, at_s))
         elif isinstance(data, Emotion):
-            party.estimates.append(
-                Estimate(at_s, data.label, data.confidence, data.arousal, data.valence, data.is_trusted)
-            )
+            estimate = Estimate(at_s, data.label, data.confidence, data.arousal, data.valence, data.is_trusted)
+            insort(party.estimates, estimate, key=attrgetter("at_s"))  # a slower plugin speaks later of the same turn
         elif isinstance(data, Rank):
             party.ranks.setdefault(data.attribute, []).append((at_s, data.score, data.spread or 0.0))
             if data.change is not None:

@@ -38,6 +38,11 @@ def test_the_tensest_stretch_is_where_the_customer_gets_angry():
     assert (first.party, first.label, first.span.start_s) == ("customer", "angry", 60.0)
 
 
+def test_estimates_are_in_order_of_time_although_a_slower_plugin_speaks_late():
+    record = recorded([told("0", mood("angry", at_s / 10, 0.0), 0, at_s) for at_s in (1, 3, 2)])
+    assert [estimate.at_s for estimate in record.parties["0"].estimates] == [1, 2, 3]
+
+
 def test_the_summary_tells_who_speaks_how_it_sounds_and_what_was_raised():
     text = summary(recorded())
     assert text.startswith(
