@@ -1,4 +1,4 @@
-"""Take the picture of the wall that the docs show, or measure what it costs a browser: `python tools/wall_picture.py`.
+"""Take the pictures of the wall that the docs show, or measure what it costs a browser: `python tools/wall_picture.py`.
 
 The example call goes through the chain, the other calls are made up; nobody spoke them. Needs the extras web and test,
 and Chromium.
@@ -40,6 +40,7 @@ WORDS = (
     "my account is blocked again",
 )
 EXAMPLE_UNTIL_S = 34.0
+SIZES = ((1440, 860), (768, 1024), (390, 844))
 _SLICE = 5000
 _FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 
@@ -87,22 +88,32 @@ def invented(count: int, dice: random.Random) -> list[Event]:
     return events
 
 
-def picture(out: Path) -> None:
-    """Write the picture."""
+def pictures(folder: Path) -> None:
+    """Write the pictures: the wall at a width each of a desk, a tablet and a phone, in the dark and in the light."""
     served = made.Served()
-    browser = None
     try:
         served.say(*example(), *invented(60, random.Random(12)))
-        browser = Browser(served.url + "/", 1440, 860)
+        for is_dark in (True, False):
+            for width, height in SIZES:
+                tone = "" if is_dark else "-light"
+                of_width = "" if width == SIZES[0][0] else f"-{width}"
+                _picture(served.url + "/", folder / f"wall{of_width}{tone}.png", width, height, is_dark)
+    finally:
+        served.close()
+
+
+def _picture(url: str, out: Path, width: int, height: int, is_dark: bool) -> None:
+    browser = Browser(url, width, height, is_dark)
+    try:
         browser.wait_for("document.querySelector('#facts')?.innerText.includes('61')", 60)
-        browser.tell("document.querySelector('#find').blur(), document.querySelector('[data-call=example]').click(), 1")
+        browser.tell("document.querySelector('#find').blur(), 1")
+        if width == SIZES[0][0]:  # elsewhere what is known of one call would hide the list
+            browser.tell("document.querySelector('[data-call=example]').click(), 1")
         time.sleep(2.0)
         browser.picture(out)
     finally:
-        if browser is not None:
-            browser.close()
-        served.close()
-    Image.open(out).convert("RGB").quantize(192).save(out, optimize=True)
+        browser.close()
+    Image.open(out).convert("RGB").quantize(256, kmeans=4, dither=Image.Dither.NONE).save(out, optimize=True)
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
 
 
@@ -174,7 +185,7 @@ def _busy_s(browser: Browser) -> float:
 def main() -> None:
     """Do what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/wall.png")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of the pictures")
     parser.add_argument("--cost", type=int, metavar="CALLS", help="measure instead, with so many calls")
     parser.add_argument("--clients", type=int, default=20, help="that follow besides the browser while it is measured")
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -182,7 +193,7 @@ def main() -> None:
     if given.cost:
         cost(given.cost, given.clients, given.seconds)
     else:
-        picture(given.out)
+        pictures(given.out)
 
 
 if __name__ == "__main__":

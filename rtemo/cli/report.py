@@ -12,6 +12,7 @@ from rtemo.cli.options import NamedPath, configured, names, note_misspelt_roles,
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
 
 if TYPE_CHECKING:
+    from rtemo.cli.callreport.excerpts import Excerpts
     from rtemo.cli.callreport.record import CallRecord
     from rtemo.config import Config
     from rtemo.io.sources.file import FileSource
@@ -23,37 +24,62 @@ _PERIOD_S = 0.1
 @click.command("report")
 @click.argument("source", metavar="FILE", type=NamedPath())
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The page.  [FILE's name with .html, here]"
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page, or as .png a picture of it.  [FILE's name with .html, here]",
 )
 @click.option("--call", "call", metavar="NAME", default="", help="Which call of a file of events, if not the first.")
 @click.option("--roles", metavar="NAMES", help="Who speaks on each channel, as customer,agent.")
+@click.option("--with-audio", is_flag=True, help="Put the tensest stretches into the page as sound.")
+@click.option("--audio", type=NamedPath(), metavar="FILE", help="The recording of a call of which FILE has the events.")
 @configured
 @writing
 @without_chatter
-def command(config: "Config", source: Path, out: Path | None, call: str, roles: str | None) -> int:
+def command(
+    config: "Config",
+    source: Path,
+    out: Path | None,
+    call: str,
+    roles: str | None,
+    with_audio: bool,
+    audio: Path | None,
+) -> int:
     """Write a report of one call as one HTML file: who speaks when, how it sounds, what was unsure.
 
     FILE is a sound file, or the events of calls as --jsonl and rtemo analyze --events write them (.jsonl), or as the
-    publisher 'store' does (.db; of the call that began last, if --call names none). The page needs nothing else, holds
-    no audio, and can be read on a phone, printed and forwarded.
+    publisher 'store' does (.db; of the call that began last, if --call names none). The page needs nothing else and can
+    be read on a phone, printed and forwarded. It holds no audio, unless --with-audio (of events: --audio) asks for the
+    tensest stretches; only those are heard in them whom the policy lets be analysed. Only its owner can read the file.
+    A picture is drawn by Chromium or Chrome, where one is installed.
     """
     from datetime import datetime
 
-    from rtemo.api import AudioInputError, ConfigError
+    from rtemo.api import AudioInputError
     from rtemo.api.text import shown
     from rtemo.cli.callreport.page import page
+    from rtemo.cli.callreport.picture import browser_path, is_cut, picture
     from rtemo.cli.callreport.record import CallRecord
-    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
+    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
     from rtemo.cli.outputs import check_outputs
     from rtemo.io.recorded import EVENT_FILES
 
+    is_of_events = source.suffix.lower() in EVENT_FILES
+    if is_of_events and with_audio and audio is None:
+        raise click.UsageError("events hold no sound; name the recording of the call as --audio FILE")
+    if is_of_events and roles is not None:
+        raise click.UsageError("--roles is for sound; events have theirs")
+    if audio is not None and not is_of_events:
+        raise click.UsageError("--audio is for events; a sound file is its own, with --with-audio")
     target = out or Path(source.stem + ".html")
-    check_outputs([source], {"--out": target})
+    browser = ""
+    if target.suffix.lower() == ".png":
+        if with_audio or audio is not None:
+            raise click.UsageError("a picture holds no sound; name the page --out PAGE.html")
+        browser = browser_path()
+    check_outputs([source] if audio is None else [source, audio], {"--out": target})
     record = CallRecord(call)
     is_clean = True
-    if source.suffix.lower() in EVENT_FILES:
-        if roles is not None:
-            raise click.UsageError("--roles is for sound; events have theirs")
+    if is_of_events:
         _read_events(source, record)
     else:
         done = _listen(config, source, roles, record)
@@ -63,13 +89,47 @@ def command(config: "Config", source: Path, out: Path | None, call: str, roles: 
     if not record.parties:
         what = f"call {call!r}" if call else "call"
         raise AudioInputError(f"there is no {what} in {shown(source)}", "name another file or --call")
-    text = page(record, shown(source.name), datetime.now())
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--out {target} cannot be written ({error.strerror})", "choose another place") from None
-    print(f"{shown(target)}: {len(text.encode()) / 1000:.0f} kB", file=sys.stdout)
+    sound = audio or (source if with_audio else None)
+    excerpts = None if sound is None else _excerpts(config, record, sound)
+    text = page(record, shown(source.name), datetime.now(), excerpts)
+    content = picture(text, browser) if browser else text.encode()
+    _write(target, content)
+    if browser and is_cut(content):
+        say(f"! {shown(target)} ends before the call's page does, which is too long for a picture; see it as .html")
     return 0 if is_clean else EXIT_FAILED
+
+
+def _excerpts(config: "Config", record: "CallRecord", sound: Path) -> "Excerpts":
+    """Cut the tensest stretches out of the recording."""
+    from rtemo.cli.callreport.excerpts import excerpts_of
+    from rtemo.cli.callreport.story import tensest
+    from rtemo.io.sources.options import FileOptions
+
+    names_of_channels = config.edge("sources", "file", FileOptions).channel_names
+    return excerpts_of(record, sound, {one.span for one in tensest(record)}, names_of_channels)
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write the report, readable by its owner alone: it tells of people, and may hold their voices.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    import os
+
+    from rtemo.api import ConfigError
+    from rtemo.api.text import shown
+
+    try:
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            if target.is_file():  # /dev/stdout keeps its own
+                os.fchmod(file.fileno(), 0o600)
+            file.write(content)
+    except OSError as error:
+        raise ConfigError(
+            f"--out {shown(target)} cannot be written ({error.strerror})", "choose another place"
+        ) from None
+    print(f"{shown(target)}: {len(content) / 1000:.0f} kB", file=sys.stdout)
 
 
 def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord") -> bool | None:

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -17,21 +15,11 @@ import numpy as np
 
 from rtemo.client import AudioSender, SenderStream
 from tests.fakes.program import ROOT, command
+from tests.fakes.zmq_ends import free_ports_anywhere
 
 RATE_HZ = 8_000
 PACKET = RATE_HZ // 50
 LOUD = (8_000 * np.sin(np.arange(PACKET) * 0.3)).astype(np.int16)
-
-
-def _free_ports(count: int) -> int:
-    """Find consecutive free ports, anywhere: other servers of ours may be about to start."""
-    for _ in range(1_000):
-        first = random.randrange(20_000, 32_000)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
-    raise AssertionError("no free ports")
 
 
 class Server:
@@ -45,7 +33,7 @@ class Server:
         limits: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        port = _free_ports(5)
+        port = free_ports_anywhere(5)
         self.events = f"tcp://127.0.0.1:{port}"
         self.state = f"tcp://127.0.0.1:{port + 1}"
         self.query = f"tcp://127.0.0.1:{port + 2}"

@@ -5,12 +5,16 @@ import os
 import signal
 import urllib.request
 
+import numpy as np
 import pytest
+
+from rtemo.client import AudioSender
 
 for needed in ("starlette", "uvicorn", "websockets", "prometheus_client"):
     pytest.importorskip(needed, reason="the extra `web` is not installed")
 browsers = pytest.importorskip("tests.fakes.browser")
 
+from tests.fakes.served import WebServer  # noqa: E402
 from tests.fakes.web_events import Served, alert, board, call_events  # noqa: E402
 
 pytestmark = [
@@ -79,10 +83,11 @@ def test_unsure_has_a_look_and_a_word_of_its_own(page):
     assert style == "dashed"
 
 
-@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("width", [390, 641, 768, 1440])
 def test_nothing_sticks_out_to_the_side_at_any_width(page, width):
     page.size(width, 900)
     page.wait_for(f"innerWidth === {width} && document.documentElement.scrollWidth <= {width}", 3.0)
+    assert page.tell("(facts => facts.scrollWidth <= facts.clientWidth)(document.querySelector('#facts'))")
     page.size(1440, 900)
 
 
@@ -107,6 +112,31 @@ def test_a_lost_connection_is_shown_within_two_seconds_and_comes_back_by_itself(
     finally:
         browser.close()
         first.close()
+
+
+def test_a_server_that_is_killed_is_missed_within_two_seconds_and_the_same_wall_goes_on_with_the_next(tmp_path):
+    with WebServer(tmp_path / "log") as server:
+        browser = browsers.Browser(server.url + "/")
+        try:
+            browser.wait_for("document.querySelector('#link')?.dataset.state === 'live'")
+            browser.tell("window.isSamePage = true")
+            with AudioSender(server.ingest) as sender:
+                sender.open("before", sample_rate_hz=8_000, role="customer").send(np.zeros(8_000, np.int16))
+                browser.wait_for("document.querySelector('[data-call=before]') !== null")
+                server.kill()
+                took_s = browser.wait_for("document.querySelector('#link').dataset.state === 'lost'", 5.0)
+            assert took_s < 2.0
+            assert not browser.tell("document.querySelector('#lost').hidden")
+            server.start()
+            browser.wait_for("document.querySelector('#link').dataset.state === 'live'")
+            assert browser.tell("document.querySelector('#lost').hidden")
+            with AudioSender(server.ingest) as sender:
+                sender.open("after", sample_rate_hz=8_000, role="customer").send(np.zeros(8_000, np.int16))
+                browser.wait_for("document.querySelector('[data-call=after]') !== null")
+            assert browser.tell("document.querySelector('[data-call=before]') === null")  # the next knows nothing of it
+            assert browser.tell("window.isSamePage")
+        finally:
+            browser.close()
 
 
 def test_a_wall_without_a_token_asks_for_one_and_goes_on_with_it(tmp_path):

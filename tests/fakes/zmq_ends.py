@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import random
 import socket
 import threading
 import time
@@ -60,6 +61,17 @@ def free_ports(count: int = 3) -> int:
                     stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
+            return first
+    raise AssertionError("no free ports")
+
+
+def free_ports_anywhere(count: int) -> int:
+    """Find consecutive free ports, anywhere: other servers of ours may be about to start."""
+    for _ in range(1_000):
+        first = random.randrange(20_000, 32_000)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return first
     raise AssertionError("no free ports")
 

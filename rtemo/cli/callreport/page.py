@@ -1,16 +1,21 @@
-"""Page: a report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
+"""Page: a report as one HTML file that needs nothing else: no script, no font, no picture or sound from elsewhere."""
 
+import base64
 import html
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rtemo
 from rtemo.api import EMOTIONS
 from rtemo.api.text import plain
 from rtemo.cli.callreport.charts import course, hue_of, lane, moods_of, rank_course
-from rtemo.cli.callreport.record import CallRecord, Line, Party, overlaps
+from rtemo.cli.callreport.record import CallRecord, Line, Party, Span, overlaps
 from rtemo.cli.callreport.story import clock, shares_of, summary, tensest, unsure
+
+if TYPE_CHECKING:
+    from rtemo.cli.callreport.excerpts import Excerpts
 
 _TICKS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _MOST_TICKS = 9
@@ -23,13 +28,14 @@ _FOOT = (
 )
 
 
-def page(record: CallRecord, source: str, made: datetime) -> str:
+def page(record: CallRecord, source: str, made: datetime, excerpts: "Excerpts | None" = None) -> str:
     """Write the report of a call.
 
     Args:
         record: What was gathered.
         source: Where it comes from, for the head.
         made: When.
+        excerpts: Sound of the tensest stretches, if the page is to hold any.
     """
     total_s = record.duration_s or 1.0
     title = plain(record.call) or "call"
@@ -43,7 +49,7 @@ def page(record: CallRecord, source: str, made: datetime) -> str:
         "<h2>The call</h2>",
         *(_party(party, record, total_s) for party in record.parties.values()),
         _key(record),
-        _tense(record),
+        _tense(record, excerpts),
         _table("Alerts", record.alerts, "No rule was met." if _is_rated(record) else ""),
         _table("Changes", record.changes, ""),
         _table("Words", record.words, ""),
@@ -53,6 +59,8 @@ def page(record: CallRecord, source: str, made: datetime) -> str:
     ]
     style = (Path(__file__).parent / "report.css").read_text()
     policy = "default-src 'none'; style-src 'unsafe-inline'"
+    if excerpts is not None and excerpts.sounds:
+        policy += "; media-src data:"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -72,13 +80,13 @@ def _is_rated(record: CallRecord) -> bool:
 
 def _shares(record: CallRecord) -> str:
     shares = shares_of(record)
-    bars = [f'<i style="flex:{share:.4f}"></i>' for share in shares.by_party.values()]
-    figures = [(name, share) for name, share in shares.by_party.items()]
+    bars = [f'<i class="share" style="flex:{share:.4f}"></i>' for share in shares.by_party.values()]
+    figures = [(name, share, ' class="share"') for name, share in shares.by_party.items()]
     if len(record.parties) > 1:
-        figures.append(("both at once" if len(record.parties) == 2 else "several at once", shares.overlap))
-    figures.append(("silence", shares.silence))
+        figures.append(("both at once" if len(record.parties) == 2 else "several at once", shares.overlap, ""))
+    figures.append(("silence", shares.silence, ""))
     rest = max(0.0, 1 - sum(shares.by_party.values()))
-    cells = "".join(f"<div><dt>{_text(name)}</dt><dd>{share:.0%}</dd></div>" for name, share in figures)
+    cells = "".join(f"<div{kind}><dt>{_text(name)}</dt><dd>{share:.0%}</dd></div>" for name, share, kind in figures)
     return (
         f'<h2>Who speaks</h2><div class="shares" aria-hidden="true">{"".join(bars)}'
         f'<span style="flex:{rest:.4f}"></span></div><dl class="figures">{cells}</dl>'
@@ -163,17 +171,40 @@ def _key(record: CallRecord) -> str:
     return f'<p class="key">{spans}</p>'
 
 
-def _tense(record: CallRecord) -> str:
+def _tense(record: CallRecord, excerpts: "Excerpts | None") -> str:
     found = tensest(record)
     if not found:
         return ""
+    sounds = {} if excerpts is None else dict(excerpts.sounds)
     rows = "".join(
         f"<tr><td>{clock(one.span.start_s)}\u2013{clock(one.span.end_s)}</td><td>{_text(one.party)}</td>"
         f"<td>{_text(one.label)}</td><td>{_signed(one.tension)}</td></tr>"
+        f"{_player(one.span, sounds.pop(one.span, b''))}"  # of a stretch in which two are tense, once
         for one in found
     )
     head = "<tr><th>when</th><th>who</th><th>sounds mostly</th><th>tension</th></tr>"
-    return f'<h2>Tensest</h2><div class="panel"><table>{head}{rows}</table></div>'
+    said = "" if excerpts is None else f'<p class="heard">{_text(_who_is_heard(excerpts))}</p>'
+    return f'<h2>Tensest</h2><div class="panel"><table class="tense">{head}{rows}</table>{said}</div>'
+
+
+def _player(span: Span, mp3: bytes) -> str:
+    if not mp3:
+        return ""
+    what = f"{clock(span.start_s)} to {clock(span.end_s)}, as sound"
+    data = base64.b64encode(mp3).decode()
+    return (
+        f'<tr class="sound"><td colspan="4"><audio controls preload="metadata" aria-label="{what}" '
+        f'src="data:audio/mpeg;base64,{data}"></audio></td></tr>'
+    )
+
+
+def _who_is_heard(excerpts: "Excerpts") -> str:
+    if not excerpts.heard:
+        return "Nothing of it can be heard: the policy lets nobody on these channels be more than timed."
+    if not excerpts.sounds:
+        return "Nothing of it can be heard: the recording ends before."
+    left_out = f"; left out: {', '.join(excerpts.unheard)}, by policy" if excerpts.unheard else ""
+    return f"Whoever has this page hears {', '.join(excerpts.heard)}{left_out}."
 
 
 def _table(title: str, lines: Sequence[Line], otherwise: str) -> str:

@@ -1,6 +1,8 @@
 """CallRecord: everything a report needs of one call, gathered from its events."""
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from rtemo.api import (
@@ -75,6 +77,8 @@ class Party:
 
     Attributes:
         is_namesake: Whether another party that came before has its role.
+        is_person: Whether the policy was seen to let it be analysed; else nothing but its timing is told of it.
+        is_estimate: Whether its channel was made of one that others speak on, by the voices.
         turns: When it speaks.
         estimates: How it sounds, in order.
         ranks: Attribute → (t in s, score, spread) in order.
@@ -86,6 +90,8 @@ class Party:
         self.role = ""
         self.is_namesake = False
         self.is_timed_only = False
+        self.is_person = False
+        self.is_estimate = False
         self.duration_s = 0.0
         self.turns: list[Span] = []
         self.estimates: list[Estimate] = []
@@ -168,14 +174,14 @@ class CallRecord:
         if isinstance(data, StreamStart):
             party.is_namesake = any(other.role == data.role for other in self.parties.values() if other is not party)
             party.role, party.is_timed_only = data.role, data.analysis == "timing"
+            party.is_person, party.is_estimate = data.analysis == "person", data.is_estimate is True
         elif isinstance(data, StreamEnd):
             party.duration_s = max(party.duration_s, data.duration_s)
         elif isinstance(data, SpeechEnd):
             party.turns.append(Span(event.start_s, at_s))
         elif isinstance(data, Emotion):
-            party.estimates.append(
-                Estimate(at_s, data.label, data.confidence, data.arousal, data.valence, data.is_trusted)
-            )
+            estimate = Estimate(at_s, data.label, data.confidence, data.arousal, data.valence, data.is_trusted)
+            insort(party.estimates, estimate, key=attrgetter("at_s"))  # a slower plugin speaks later of the same turn
         elif isinstance(data, Rank):
             party.ranks.setdefault(data.attribute, []).append((at_s, data.score, data.spread or 0.0))
             if data.change is not None:

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,6 +72,10 @@ class _Channel:
         self.latest: dict[str, LatestEvent[Any]] = {}
         self.trend: deque[tuple[float, float, float, float | None, float | None]] = deque(maxlen=_TREND_POINTS)
         self.quality: dict[str, tuple[str, float]] = {}
+
+    def course(self) -> list[tuple[float, float, float, float | None, float | None]]:
+        """Give the trend in order of time: a slower plugin speaks later of a moment that has passed."""
+        return sorted(self.trend, key=itemgetter(0))
 
 
 class _Call:
@@ -267,7 +272,7 @@ class Live:
             alerts=tuple(call.alerts),
             urgency=call.urgency,
             spread=call.spread,
-            trend={key: list(channel.trend) for key, channel in call.channels.items() if channel.trend}
+            trend={key: channel.course() for key, channel in call.channels.items() if channel.trend}
             if with_trend
             else {},
         )

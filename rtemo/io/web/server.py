@@ -8,6 +8,7 @@ import time
 import msgspec
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import WebSocketException
 
 from rtemo.io.web.access import Tokens
 from rtemo.io.web.app import Application
@@ -25,7 +26,15 @@ _LOOK_S = 0.5
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """Answers pings as long as the client takes the answers: they would pile up without a bound."""
+    """Gives up who breaks the protocol; answers pings as long as they are taken: they would pile up without a bound."""
+
+    def data_received(self, data: bytes) -> None:
+        # What comes in one piece with a frame that ends the connection finds it closing, and raises: a stranger could
+        # fill the log with tracebacks.
+        try:
+            super().data_received(data)
+        except (WebSocketException, ValueError, AssertionError):
+            self.transport.abort()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

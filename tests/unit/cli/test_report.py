@@ -5,72 +5,16 @@ from html.parser import HTMLParser
 
 import pytest
 
-from rtemo.api import Alert, Emotion, Event, Rationale, SpeechEnd, Spoof, StreamEnd, StreamStart, Transcript
+from rtemo.api import Alert, SpeechEnd, Spoof, StreamEnd, StreamStart
 from rtemo.api.events import Counters
 from rtemo.cli.callreport.page import page
 from rtemo.cli.callreport.record import CallRecord, length_s, overlaps
 from rtemo.cli.callreport.story import shares_of, summary, tensest, unsure
-from rtemo.io.publishers.numbering import Numbering
-from rtemo.io.wire import encode
 from tests.fakes.program import call
+from tests.fakes.report_calls import an_hour, mood, recorded, told, write_events
 
 pytestmark = pytest.mark.unit
 MADE = datetime(2026, 1, 2, 3, 4)
-
-
-def told(channel, data, start_s, end_s):
-    return Event(
-        call="c <1>",
-        channel=channel,
-        plugin="testing",
-        seq=1,
-        start_sample=round(start_s * 16_000),
-        end_sample=round(end_s * 16_000),
-        capture_ns=0,
-        emit_ns=0,
-        data=data,
-    )
-
-
-def mood(label, arousal, valence, **more):
-    probabilities = {label: 1.0} if label != "unsure" else {"angry": 0.5, "sad": 0.5}
-    known = {"confidence": 0.8, "speech_s": 4.0, "trigger": "refresh", **more}
-    return Emotion(label=label, probabilities=probabilities, arousal=arousal, valence=valence, **known)
-
-
-def a_call(duration_s=100.0):
-    """A customer who gets angry in the second half, and an agent who is timed only and cuts in once."""
-    events = [
-        told("0", StreamStart(role="customer"), 0, 0),
-        told("1", StreamStart(role="agent", analysis="timing"), 0, 0),
-        told("0", SpeechEnd(speech_s=20.0), 0, 20),
-        told("0", mood("calm", -0.5, 0.4), 0, 10),
-        told("0", mood("unsure", 0.0, 0.0, is_final=True), 0, 20),
-        told("1", SpeechEnd(speech_s=20.0), 30, 50),
-        told("0", SpeechEnd(speech_s=25.0), 45, 70),
-        told("0", mood("angry", 0.8, -0.7), 45, 60),
-        told("0", mood("angry", 0.9, -0.8, is_final=True), 45, 70),
-        told("0", Alert(rule="<b>heated</b>", values={"arousal.score": 1.5}), 45, 66),
-        told("0", Spoof(score=0.0, verdict="unknown"), 0, 70),
-        told("0", Transcript(text="this is & was <too> late", is_final=True), 45, 70),
-        told(
-            "0",
-            Rationale(label="angry", text="The pitch is high.", language="en", verified_share=1.0, is_final=True),
-            45,
-            70,
-        ),
-    ]
-    ends = [
-        told(channel, StreamEnd(reason="end", duration_s=duration_s, counters=Counters()), 0, duration_s)
-        for channel in "01"
-    ]
-    return [*events, *ends]
-
-
-def recorded(events=None):
-    record = CallRecord()
-    record.publish(a_call() if events is None else events)
-    return record
 
 
 def test_shares_of_talk_silence_and_overlap_are_of_the_whole_call():
@@ -92,6 +36,11 @@ def test_overlap_is_where_two_of_three_or_more_speak():
 def test_the_tensest_stretch_is_where_the_customer_gets_angry():
     first = tensest(recorded())[0]
     assert (first.party, first.label, first.span.start_s) == ("customer", "angry", 60.0)
+
+
+def test_estimates_are_in_order_of_time_although_a_slower_plugin_speaks_late():
+    record = recorded([told("0", mood("angry", at_s / 10, 0.0), 0, at_s) for at_s in (1, 3, 2)])
+    assert [estimate.at_s for estimate in record.parties["0"].estimates] == [1, 2, 3]
 
 
 def test_the_summary_tells_who_speaks_how_it_sounds_and_what_was_raised():
@@ -140,13 +89,7 @@ def test_the_page_needs_nothing_else_and_what_callers_say_stays_text():
 
 
 def test_an_hour_with_an_estimate_every_second_stays_below_three_megabytes():
-    events = a_call(3600.0)
-    for at_s in range(3, 3600, 1):
-        events.append(told("0", mood("angry", 0.5, -0.5), at_s - 1, at_s))
-        if at_s % 4 == 0:
-            events.append(told("0", SpeechEnd(speech_s=2.0), at_s - 3, at_s - 1))
-            events.append(told("0", Transcript(text="word " * 12, is_final=True), at_s - 3, at_s - 1))
-    assert len(page(recorded(events), "call.flac", MADE).encode()) < 3_000_000
+    assert len(page(recorded(an_hour()), "call.flac", MADE).encode()) < 3_000_000
 
 
 def test_a_call_in_which_nobody_speaks_is_told_as_that():
@@ -159,9 +102,7 @@ def test_a_call_in_which_nobody_speaks_is_told_as_that():
 
 
 def test_a_report_is_written_from_a_file_of_events(tmp_path, capsys):
-    numbering = Numbering("main")
-    lines = tmp_path / "events.jsonl"
-    lines.write_bytes(b"\n".join(encode(numbering.number(event)[1]) for event in a_call()))
+    lines = write_events(tmp_path / "events.jsonl")
     out = tmp_path / "out.html"
     done = call(capsys, "report", lines, "--out", out)
     assert done.code == 0

@@ -206,3 +206,10 @@ def test_of_too_many_that_ask_nothing_the_first_is_cut_off():
         waiting.append(Conn())
         patience.look([one for one in waiting if not one.is_cut], second / 10)
     assert [one.is_cut for one in waiting] == [True, True, False, False]
+
+
+def test_the_trend_is_in_order_of_time_although_a_slower_plugin_speaks_late():
+    hub, feed = fed(start())
+    feed(*(event("a", emotion(arousal=at_s / 10), at_s) for at_s in (1.0, 3.0, 2.0, 4.0)))
+    trend = hub.live.row("a", with_trend=True).trend["0"]
+    assert [point[:2] for point in trend] == [(1.0, 0.1), (2.0, 0.2), (3.0, 0.3), (4.0, 0.4)]

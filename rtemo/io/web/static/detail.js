@@ -110,7 +110,7 @@ class Party {
     this.number("arousal", channel.emotion ? signed(channel.emotion.arousal) : null);
     this.number("valence", channel.emotion ? signed(channel.emotion.valence) : null);
     for (const [name, rank] of Object.entries(channel.ranks || {})) {
-      const spread = rank.spread ? ` ± ${rank.spread}` : "";
+      const spread = rank.spread ? ` ± ${rank.spread.toFixed(2)}` : "";
       this.number(`rank of ${name}`, `${signed(rank.score)}${spread}`);
     }
     put(this.words, channel.words || "");

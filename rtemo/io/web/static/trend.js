@@ -1,4 +1,5 @@
 // Trends: arousal, valence and rank of a party over the last minutes, on a canvas; each line has its own dashes too.
+// By ourselves: three lines and a band need no chart library with axes, cursor and legend, nor its DOM in every row.
 
 const SPAN_S = 180;
 const POINTS = 240;
