@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
+from rtemo.back_off import BackOff
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Asked, Beat, Begin, FromWorker, Happened, Remark, Stop, from_worker
@@ -25,8 +26,6 @@ from rtemo.processors import count_processors, processors, share
 _LATE_S = 0.5
 _QUIET_S = 1.0
 _HELD_S = 0.3  # this program itself was held for so long: what it has not heard it could not hear
-_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.25, 30.0
-_STEADY_S = 60.0  # a worker that has lived for so long is started again at once
 _MOST_WORKERS = 256
 
 
@@ -48,7 +47,7 @@ class _Seat:
         self.room = Room(options, part)
         self.process: WorkerProcess | None = None
         self.lives = 0
-        self.back_off_s = _BACK_OFF_S
+        self.back_off = BackOff()
         self.start_at_s = 0.0
         self.is_leaving = False
         self.leave_by_s = 0.0
@@ -318,8 +317,6 @@ class Fleet:
             return
         seat.is_late = silent_s > _LATE_S
         seat.room.is_open = not (seat.is_late or seat.is_leaving or self._is_stopping)
-        if now_s - process.started_s > _STEADY_S:
-            seat.back_off_s = _BACK_OFF_S
         if seat.is_leaving and not seat.is_told_to_stop:
             self._empty(seat, now_s)
 
@@ -352,8 +349,8 @@ class Fleet:
             self._events.lose(seat.number, problem)
         else:
             self._tell(seat, f"{problem} before it could begin")
-        seat.start_at_s = time.monotonic() + seat.back_off_s
-        seat.back_off_s = min(_LONGEST_BACK_OFF_S, 2 * seat.back_off_s)
+        now_s = time.monotonic()
+        seat.start_at_s = now_s + seat.back_off.wait_s(now_s - process.started_s)
 
     def _tell(self, seat: _Seat, problem: str) -> None:
         self._events.tell(Fault(where=f"worker {seat.number}", problem=problem, action="retrying"))
