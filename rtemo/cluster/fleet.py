@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
 from rtemo.back_off import BackOff
 from rtemo.cluster.ingest import FrontIngest
@@ -20,6 +18,7 @@ from rtemo.cluster.room import Room
 from rtemo.cluster.worker_process import WorkerProcess
 from rtemo.config import Config
 from rtemo.config.workers import WorkersOptions
+from rtemo.io.wire import WireError
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 from rtemo.processors import count_processors, processors, share
 
@@ -257,7 +256,7 @@ class Fleet:
             for data in process.link.arrived():
                 process.heard_s = time.monotonic()
                 self._take(seat, process, from_worker(data))
-        except (EOFError, OSError, msgspec.DecodeError) as error:
+        except (EOFError, OSError, WireError) as error:
             broken = "" if isinstance(error, EOFError | ConnectionError) else f" ({error})"
             self._lose(seat, f"died{broken}")
 
