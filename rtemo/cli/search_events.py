@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtemo.api import ConfigError, QueryScore, RtemoError, Transcript
+from rtemo.api import ConfigError, QueryScore, RtemoError, Transcript, kind_of
 from rtemo.api.text import shown
 from rtemo.cli.moment import Moment
 from rtemo.io.recorded import recorded
@@ -14,7 +14,8 @@ from rtemo.io.recorded import recorded
 if TYPE_CHECKING:
     from rtemo.config import Config
 
-_KINDS = ("query_score", "transcript")
+_KINDS = (kind_of(QueryScore), kind_of(Transcript))
+_USUAL_ENCODER = "minilm"
 
 
 def moments_in(config: "Config", path: Path, query: str) -> list[Moment]:
@@ -25,7 +26,7 @@ def moments_in(config: "Config", path: Path, query: str) -> list[Moment]:
     that to the opposite where the query has one.
 
     Args:
-        config: Names the encoder of sentences, as the plugin `meaning` does.
+        config: Where a plugin has a `sentence_bundle`, that is the encoder of sentences.
         path: A store, or a file of lines.
         query: With single spaces, as the plugin tells it.
 
@@ -61,7 +62,8 @@ def _scores(config: "Config", texts: Sequence[str], query: str) -> list[float]:
     wanted, _, opposite = query.partition(" | ")
     if not wanted or query.count("|") > 1:
         raise ConfigError(f"the query {query[:40]!r} describes nothing", "write it as 'tense', or 'tense | relaxed'")
-    encoder = ModelStore().sentence(config.plugins.get("meaning", {}).get("sentence_bundle", "minilm"))
+    named = (options["sentence_bundle"] for options in config.plugins.values() if "sentence_bundle" in options)
+    encoder = ModelStore().sentence(next(named, _USUAL_ENCODER))
     points = encoder.embed([wanted, opposite] if opposite else [wanted])
     direction = points[0] - points[1] if opposite else points[0]
     return [float(score) for score in np.asarray(encoder.embed(list(texts)) @ direction)]
