@@ -79,7 +79,7 @@ $(FRAMEWORKS)/.test: requirements/frameworks.txt requirements/torch.txt $(PROJEC
 	@touch $@
 
 test-frameworks: $(FRAMEWORKS)/.test ## inside pipecat, LiveKit and Wyoming, in an environment of its own
-	$(FRAMEWORKS)/bin/python -m pytest tests/integrations
+	$(FRAMEWORKS)/bin/python -m pytest tests/integrations tests/attack/test_privacy_outbound.py
 
 schema: $(VENV)/.base ## write the JSON Schema of every event anew
 	$(BIN)/python -m rtemo.io.schema --out docs/schema

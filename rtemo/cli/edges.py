@@ -55,7 +55,7 @@ def with_options(config: "Config", table: str, name: str, **options: Any) -> "Co
 
 def sources(config: "Config", names: list[str]) -> "list[Source]":
     """Make sources, gateways in processes of their own; see `plain_sources`."""
-    from rtemo.io.gateways.gateway_process import in_own_process
+    from rtemo.io.gateways.gateway_keeper import in_own_process
 
     return cast("list[Source]", [in_own_process(source) for source in plain_sources(config, names)])
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
+from rtemo.back_off import BackOff
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Asked, Beat, Begin, FromWorker, Happened, Remark, Stop, from_worker
@@ -19,14 +18,13 @@ from rtemo.cluster.room import Room
 from rtemo.cluster.worker_process import WorkerProcess
 from rtemo.config import Config
 from rtemo.config.workers import WorkersOptions
+from rtemo.io.wire import WireError
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 from rtemo.processors import count_processors, processors, share
 
 _LATE_S = 0.5
 _QUIET_S = 1.0
 _HELD_S = 0.3  # this program itself was held for so long: what it has not heard it could not hear
-_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.25, 30.0
-_STEADY_S = 60.0  # a worker that has lived for so long is started again at once
 _MOST_WORKERS = 256
 
 
@@ -48,7 +46,7 @@ class _Seat:
         self.room = Room(options, part)
         self.process: WorkerProcess | None = None
         self.lives = 0
-        self.back_off_s = _BACK_OFF_S
+        self.back_off = BackOff()
         self.start_at_s = 0.0
         self.is_leaving = False
         self.leave_by_s = 0.0
@@ -258,7 +256,7 @@ class Fleet:
             for data in process.link.arrived():
                 process.heard_s = time.monotonic()
                 self._take(seat, process, from_worker(data))
-        except (EOFError, OSError, msgspec.DecodeError) as error:
+        except (EOFError, OSError, WireError) as error:
             broken = "" if isinstance(error, EOFError | ConnectionError) else f" ({error})"
             self._lose(seat, f"died{broken}")
 
@@ -318,8 +316,6 @@ class Fleet:
             return
         seat.is_late = silent_s > _LATE_S
         seat.room.is_open = not (seat.is_late or seat.is_leaving or self._is_stopping)
-        if now_s - process.started_s > _STEADY_S:
-            seat.back_off_s = _BACK_OFF_S
         if seat.is_leaving and not seat.is_told_to_stop:
             self._empty(seat, now_s)
 
@@ -352,8 +348,8 @@ class Fleet:
             self._events.lose(seat.number, problem)
         else:
             self._tell(seat, f"{problem} before it could begin")
-        seat.start_at_s = time.monotonic() + seat.back_off_s
-        seat.back_off_s = min(_LONGEST_BACK_OFF_S, 2 * seat.back_off_s)
+        now_s = time.monotonic()
+        seat.start_at_s = now_s + seat.back_off.wait_s(now_s - process.started_s)
 
     def _tell(self, seat: _Seat, problem: str) -> None:
         self._events.tell(Fault(where=f"worker {seat.number}", problem=problem, action="retrying"))

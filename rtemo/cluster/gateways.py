@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtemo.api import Fault, Payload, RtemoError, SourceCounts, SourceState, StreamDesk
+from rtemo.back_off import BackOff
 from rtemo.engine.source_thread import SourceThread
 
 if TYPE_CHECKING:
     from rtemo.io.gateways.gateway import Gateway
     from rtemo.io.gateways.gateway_process import GatewayProcess
-
-_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.25, 30.0
-_STEADY_S = 60.0  # one that has lived for so long is started again at once
 
 
 class _Post:
@@ -24,7 +22,7 @@ class _Post:
         self.thread = SourceThread(edge, desk)
         self.since_s = 0.0
         self.again_s: float | None = None
-        self.back_off_s = _BACK_OFF_S
+        self.back_off = BackOff()
         self.problem = ""
         self._desk = desk
         self._opening: threading.Thread | None = None
@@ -110,10 +108,7 @@ class FrontGateways:
             elif post.again_s is None:
                 if was_opened:
                     self._tell(Fault(where=post.edge.name, problem=post.problem, action="retrying"))
-                if now_s - post.since_s > _STEADY_S:
-                    post.back_off_s = _BACK_OFF_S
-                post.again_s = now_s + post.back_off_s
-                post.back_off_s = min(_LONGEST_BACK_OFF_S, 2 * post.back_off_s)
+                post.again_s = now_s + post.back_off.wait_s(now_s - post.since_s)
                 yield post.edge.name
             elif now_s >= post.again_s and not self._is_stopping:
                 post.open_again(now_s)

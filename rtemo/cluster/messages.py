@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from rtemo.io.raw_event import RawEvent
+from rtemo.io.wire import WireError
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 
 
@@ -72,19 +73,38 @@ class _RawHappened(msgspec.Struct, tag="happened"):
 ToWorker = Begin | Ask | Stop
 FromWorker = Compiling | Ready | Refused | Crashed | Remark | Asked | Beat | Happened
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
 _FROM_WORKER = msgspec.msgpack.Decoder(Compiling | Ready | Refused | Crashed | Remark | Asked | Beat | _RawHappened)
 
 
 def to_worker(data: bytes) -> ToWorker:
-    """Read a message to a worker."""
-    message: ToWorker = _TO_WORKER.decode(data)
+    """Read a message to a worker.
+
+    Raises:
+        WireError: It is none.
+    """
+    try:
+        message: ToWorker = _TO_WORKER.decode(data)
+    except _UNREADABLE as error:
+        raise _strange("the front", error) from None
     return message
 
 
 def from_worker(data: bytes) -> FromWorker:
-    """Read a message of a worker; its events are whole again."""
-    message: FromWorker | _RawHappened = _FROM_WORKER.decode(data)
-    if isinstance(message, _RawHappened):
-        return Happened([event.whole() for event in message.events])
+    """Read a message of a worker; its events are whole again.
+
+    Raises:
+        WireError: It is none.
+    """
+    try:
+        message: FromWorker | _RawHappened = _FROM_WORKER.decode(data)
+        if isinstance(message, _RawHappened):
+            return Happened([event.whole() for event in message.events])
+    except _UNREADABLE as error:
+        raise _strange("a worker", error) from None
     return message
+
+
+def _strange(sender: str, error: Exception) -> WireError:
+    return WireError(f"{sender} said what cannot be read ({error})", "all processes must be of one release")

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import msgspec
 
 from rtemo.io.audio_wire import Alive, End, Hello, Open, Request, decode_request
+from rtemo.io.wire import WireError
 
 _HEAD = struct.Struct("<HI")
 
@@ -74,18 +75,25 @@ class Bundle:
 
 
 def split(frame: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give the clients and messages of a frame; it comes from a process of ours and is not checked.
+    """Give the clients and messages of a frame, which comes from a process of ours.
 
     >>> bundle = Bundle()
     >>> bundle.add(b"a", b"audio")
     >>> list(split(bundle.take()))
     [(b'a', b'audio')]
+
+    Raises:
+        WireError: It ends within a message; those before it have been given.
     """
     unpack, head_bytes, at, end = _HEAD.unpack_from, _HEAD.size, 0, len(frame)
     while at < end:
-        client_bytes, message_bytes = unpack(frame, at)
-        begin = at + head_bytes + client_bytes
-        at = begin + message_bytes
+        begin = at + head_bytes
+        if begin <= end:
+            client_bytes, message_bytes = unpack(frame, at)
+            begin += client_bytes
+            at = begin + message_bytes
+        if max(begin, at) > end:
+            raise WireError(f"a bundle of {end} bytes ends within a message", "all processes must be of one release")
         yield frame[begin - client_bytes : begin], frame[begin:at]
 
 

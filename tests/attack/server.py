@@ -32,6 +32,7 @@ class Server:
         audio: bool = False,
         limits: str = "",
         environment: Mapping[str, str] | None = None,
+        publishers: str = "",
     ) -> None:
         port = free_ports_anywhere(5)
         self.events = f"tcp://127.0.0.1:{port}"
@@ -46,11 +47,12 @@ class Server:
             self._arguments += ("--audio-out", self.audio)
         self._limits = limits
         self._environment = environment
+        self._publish = ",".join(filter(None, (self.events, publishers)))
         self.process: subprocess.Popen[str]
         self.start()
 
     def start(self) -> None:
-        words: tuple[str, ...] = ("serve", "--ingest", self.ingest, "--publish", self.events, *self._arguments)
+        words: tuple[str, ...] = ("serve", "--ingest", self.ingest, "--publish", self._publish, *self._arguments)
         if self._limits:
             words = ("bash", "-c", f'ulimit {self._limits} && exec "$@"', "--", *command(*words))
         else:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from rtemo.io.sources.lanes import Batch, Lanes
 from rtemo.io.sources.placement import Placement
 from rtemo.io.topics import unescape
 from rtemo.io.wire import decode_event, decode_heartbeat, decode_state, encode
+from tests.attack.edge_decoders import EDGES, Decoder
 from tests.fakes.wire_samples import sample
 from tests.fakes.zmq_ends import emotion
 
@@ -50,8 +50,6 @@ _STATE = {"schema": "rtemo.state/1", "epoch": "e", "pub_seq": 1, "t_pub_ms": 1.0
 _REPLY = {"schema": "rtemo.reply/1", "op": "list", "ok": True, "epoch": "e", "pub_seq": 1, "t_pub_ms": 1.0, "calls": []}
 _PACKET = encode_packet(stream_names("call", "0"), "s16le", 8_000, 7, 1_120, 1_700_000_000 * 10**9, bytes(range(80)))
 
-Decoder = Callable[[bytes], object]
-
 DECODERS: dict[str, tuple[Decoder, list[bytes]]] = {
     "packet": (
         decode_packet,
@@ -69,6 +67,7 @@ DECODERS: dict[str, tuple[Decoder, list[bytes]]] = {
         [encode_note(AudioEnd(schema="rtemo.audio/1", epoch="e", call="a", channel="0", sequence=7, end_sample=1_120))],
     ),
     "topic": (lambda message: unescape(message.decode("utf-8", "replace")), [b"call%20%C3%A9", b"%", b"_%5f"]),
+    **EDGES,
 }
 
 TOKENS = (
@@ -137,7 +136,7 @@ def test_decoder_gives_a_message_or_one_clear_error(name: str) -> None:
 
 def test_inputs_that_once_broke_a_decoder_are_taken_or_refused() -> None:
     for line in KEPT.read_text().splitlines():
-        name, digits = line.split()
+        name, digits = line.rsplit(maxsplit=1)
         with contextlib.suppress(RtemoError):
             DECODERS[name][0](bytes.fromhex(digits))
 

@@ -2,11 +2,15 @@
 
 import importlib.metadata
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
+import soundfile
 
+from rtemo.runtime.places import MissingFileError
+from rtemo.runtime.store import find
 from tests.attack.guard import Guard, make_guard
 
 pytestmark = pytest.mark.e2e
@@ -32,6 +36,8 @@ if importlib.util.find_spec("transformers"):
         pass
 """
 
+_WEIGHTS = re.compile(r"/\.cache(/rtemo(/models(/[\w-]+-[0-9a-f]{12}(/.*)?)?)?)?$")
+"""Weights that a package brings in parts are put together there, once."""
 _FONTS = re.compile(r"(^|/)\.(config|cache)(/matplotlib|$)|/matplotlib-")
 
 
@@ -42,7 +48,11 @@ def guard(tmp_path_factory) -> Guard:
 
 def undeclared(written: list[str], *declared: Path) -> list[str]:
     allowed = [*map(str, declared), "/dev/null"]
-    return [path for path in written if path not in allowed and not _KERNELS.search(path)]
+    return [path for path in written if path not in allowed and not _KERNELS.search(path) and not _WEIGHTS.search(path)]
+
+
+def left_behind(left: list[str]) -> list[str]:
+    return [path for path in left if not _WEIGHTS.search(f"/{path}")]
 
 
 def test_guard_sees_a_file_a_folder_a_lookup_and_a_packet(guard) -> None:
@@ -58,16 +68,59 @@ def test_guard_sees_a_file_a_folder_a_lookup_and_a_packet(guard) -> None:
 
 def test_analysing_a_file_sends_nothing_and_writes_the_results_alone(guard, tmp_path) -> None:
     out = tmp_path / "results.jsonl"
-    chain = ["--chain", "level,vad,prosody,merit"]
-    seen = guard.run("-m", "rtemo.cli.main", "analyze", ROOT / "examples/call.flac", "--out", out, *chain)
+    seen = guard.run("-m", "rtemo.cli.main", "analyze", ROOT / "examples/call.flac", "--out", out)
     assert seen.code == 0, seen.err
-    assert out.stat().st_size > 0
+    told = json.loads(out.read_text().splitlines()[0])
+    assert told["emotion"], "by the `listener` of the default chain"
     assert seen.network == []
-    assert (
-        undeclared(seen.written, out, out.parent) == []
-    )  # that the folder can be written is tried by a file without a name
+    # That the folder can be written is tried by a file without a name.
+    assert undeclared(seen.written, out, out.parent) == []
     assert {path.name for path in tmp_path.iterdir()} == {out.name}
-    assert seen.left == []
+    assert left_behind(seen.left) == []
+
+
+@pytest.fixture(scope="module")
+def short_call(tmp_path_factory) -> Path:
+    """Six seconds in which somebody speaks."""
+    path = tmp_path_factory.mktemp("short") / "call.wav"
+    sound, rate_hz = soundfile.read(ROOT / "examples/call.flac", dtype="float32", always_2d=True, stop=9 * 8_000)
+    soundfile.write(path, sound[3 * rate_hz :, 0], rate_hz)
+    return path
+
+
+_WORDS = {
+    "whisper-base": ("analyze", "{sound}", "--chain", "vad", "--words", "--roles", "caller", "--out", "{out}"),
+    "kokoro": ("say", "The birch canoe slid on the smooth planks.", "--out", "{out}"),
+    "minilm": ("search", "{sound}", "somebody who is cheerful"),
+}
+"""Bundle whose weights packages bring → what has it work."""
+
+
+@pytest.mark.parametrize("bundle", _WORDS)
+def test_models_of_extras_send_nothing_and_write_what_was_asked_for_and_their_weights_alone(
+    guard, bundle, short_call, tmp_path, monkeypatch
+) -> None:
+    need_weights(bundle, tmp_path / "cache", monkeypatch)
+    out = tmp_path / "made.wav"
+    seen = guard.run("-m", "rtemo.cli.main", *(word.format(sound=short_call, out=out) for word in _WORDS[bundle]))
+    assert seen.code == 0, seen.err
+    assert seen.network == []
+    assert undeclared(seen.written, out, out.parent, out.with_name(f".{out.name}.part")) == []
+    assert bundle == "minilm" or out.stat().st_size > 0
+    assert left_behind(seen.left) == []
+
+
+def need_weights(bundle: str, cache: Path, patch: pytest.MonkeyPatch) -> None:
+    """Go on where a program with an empty cache has them."""
+    patch.setenv("XDG_CACHE_HOME", str(cache))
+    if bundle == "kokoro":
+        pytest.importorskip("espeakng_loader", reason="the extra rtemo[voice] is not installed")
+    if bundle == "whisper-base":
+        pytest.importorskip("faster_whisper", reason="the extra rtemo[words] is not installed")
+    try:
+        find(bundle).read_files()
+    except MissingFileError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("package", ["rtemo", "rtemo_models", "bench"])
@@ -98,6 +151,7 @@ def test_no_extra_that_is_installed_sends_or_writes_anything_when_it_is_imported
     modules = sorted(extras())
     if not modules:
         pytest.skip("no extra is installed")
+    modules += [f"rtemo.integrations.{name}" for name in ("pipecat", "livekit") if importlib.util.find_spec(name)]
     seen = guard.run("-c", _USES.format(modules=modules))
     assert seen.code == 0, seen.err
     assert seen.network == []

@@ -4,11 +4,12 @@ import os
 
 import pytest
 
-from tests.attack import audio_faults, process_faults
+from tests.attack import audio_faults, part_faults, process_faults
 from tests.attack.fault_table import count_lines, on_this_machine, promises
 
 PAGE = "reliability-machine.md"
-FAULTS = audio_faults.FAULTS | process_faults.FAULTS
+OF_PROCESSES = process_faults.FAULTS | part_faults.FAULTS
+FAULTS = audio_faults.FAULTS | OF_PROCESSES
 
 
 def test_every_line_of_the_table_is_tried_and_every_fault_tried_stands_there() -> None:
@@ -20,7 +21,7 @@ def test_every_line_of_the_table_is_tried_and_every_fault_tried_stands_there() -
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_told_and_mended_as_the_table_says(fault: str) -> None:
     promise = promises(PAGE)[fault]
-    FAULTS[fault](on_this_machine(promise) if fault in process_faults.FAULTS else promise)
+    FAULTS[fault](on_this_machine(promise) if fault in OF_PROCESSES else promise)
 
 
 @pytest.mark.attack

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,11 @@ import pytest
 
 import rtemo
 from bench.fakes.desk import FakeDesk
-from rtemo.api import EndpointError, Fault
+from rtemo.api import EndpointError, Fault, PolicyError
 from rtemo.cli.edges import sources
 from rtemo.config import Config
-from rtemo.io.gateways.gateway_process import GatewayProcess, in_own_process
+from rtemo.io.gateways.gateway_keeper import GatewayKeeper, in_own_process
+from rtemo.io.gateways.gateway_process import GatewayProcess
 from rtemo.io.gateways.options import AudioSocketOptions, TwilioOptions
 from rtemo.io.gateways.twilio import TwilioSource
 from rtemo.io.pcm import encode_pcm
@@ -30,22 +31,26 @@ client = pytest.importorskip("websockets.sync.client", reason="websockets is not
 pytestmark = pytest.mark.e2e
 
 
-def apart(**changes: Any) -> GatewayProcess:
+def apart(**changes: Any) -> GatewayKeeper:
     options = TwilioOptions(**{"endpoint": "tcp://127.0.0.1:0", "unsigned": True, "lost_s": 600.0, **changes})
     source = in_own_process(TwilioSource(options))
-    assert isinstance(source, GatewayProcess)
+    assert isinstance(source, GatewayKeeper)
     return source
 
 
 @contextmanager
-def running(desk: FakeDesk, **changes: Any) -> Iterator[GatewayProcess]:
+def running(desk: FakeDesk, **changes: Any) -> Iterator[GatewayKeeper]:
     source = apart(**changes)
     with pumping(source, desk, desk.drain):
         yield source
 
 
-def port_of(source: GatewayProcess) -> int:
+def port_of(source: GatewayKeeper) -> int:
     return int(str(source.endpoints["twilio"]).rpartition(":")[2])
+
+
+def of(events: list[Any], kind: str) -> list[Any]:
+    return [event for event in events if event.kind == kind]
 
 
 @contextmanager
@@ -85,28 +90,71 @@ def test_audio_comes_through_to_the_sample_and_holes_and_ends_in_their_places() 
         assert (source.source_counts().name, source.count_streams) == ("twilio", 0)
 
 
-def test_engine_hears_it_as_from_a_gateway_of_its_own_and_ends_when_it_dies() -> None:
+def test_engine_hears_it_as_from_a_gateway_of_its_own_and_calls_that_come_back_after_its_death_go_on() -> None:
     source = apart()
     samples = np.tile(sound(0.4), 4)
-    with rtemo.Session(Config(chain=("level",)), sources=[source]) as session, call(port_of(source)) as peer:
-        for chunk in range(1, 61):
-            send(peer, samples, chunk)
-            time.sleep(0.01)
-        events: list[Any] = []
-        for event in session.events(5.0):
-            events.append(event)
-            if event.kind == "level":
-                break
+    events: list[Any] = []
+    with rtemo.Session(Config(chain=("level",)), sources=[source]) as session:
+
+        def hears(is_there: Callable[[], object]) -> bool:
+            events.extend(session.events(0.05))
+            return bool(is_there())
+
+        port, before = port_of(source), source.process_id
+        with call(port) as peer:
+            for chunk in range(1, 61):
+                send(peer, samples, chunk)
+                time.sleep(0.01)
+            assert wait_until(lambda: hears(lambda: of(events, "level")), 10.0)
+            os.kill(before, signal.SIGKILL)
+            assert wait_until(lambda: hears(lambda: of(events, "source")[2:]), 20.0)
+        assert source.process_id not in (0, before)
+        assert port_of(source) == port
+        with call(port) as peer:
+            send(peer, samples, *range(1, 11))
+            peer.send('{"event": "stop"}')
+            assert wait_until(lambda: hears(lambda: of(events, "stream_end")[1:]), 20.0)
+    assert {event.channel: event.data.analysis for event in of(events, "stream_start")} == {
+        "inbound": "person",
+        "outbound": "timing",
+    }
+    assert len(of(events, "stream_start")) == 2
+    assert [event.data.reason for event in of(events, "stream_end")] == ["end", "end"]
+    assert all(event.data.counters.source_lost_samples > 1_600 for event in of(events, "stream_end"))
+    assert [(event.data.problem, event.data.action) for event in of(events, "fault")] == [
+        ("the process of the source 'twilio' has died (signal 9)", "retrying")
+    ]
+    states = [(event.call, event.data.state) for event in of(events, "source")]
+    assert states == [("CA1", "lost")] * 2 + [("", "recovered")] + [("CA1", "recovered")] * 2
+
+
+def test_calls_that_do_not_come_back_end_and_one_that_comes_under_another_role_is_not_let_in() -> None:
+    desk = FakeDesk(is_live=True)
+    with running(desk, resume_s=2.0) as source:
+        with call(port_of(source)) as peer:
+            send(peer, sound(), 1, 2)
+            assert wait_until(lambda: source.count_streams == 2, 10.0)
+            os.kill(source.process_id, signal.SIGKILL)
+            assert wait_until(lambda: any(isinstance(report, Fault) for report in desk.reports), 10.0)
+        assert source.count_streams == 2  # they wait
+        with pytest.raises(PolicyError, match="is open as 'agent'"):
+            source._desk.open_stream("CA1", "outbound", role="caller")
+        assert wait_until(lambda: all(writer.end_reason for writer in desk.writers.values()), 10.0)
+        assert {writer.end_reason for writer in desk.writers.values()} == {"source failed"}
+        assert wait_until(lambda: source.process_id and source.count_streams == 0, 20.0)
+
+
+def test_no_other_process_takes_the_place_of_one_that_dies_before_a_planned_stop() -> None:
+    desk = FakeDesk(is_live=True)
+    with running(desk) as source, call(port_of(source)) as peer:
+        send(peer, sound(), 1)
+        assert wait_until(lambda: source.count_streams == 2, 10.0)
+        source.drain()
         os.kill(source.process_id, signal.SIGKILL)
-        until_s = time.monotonic() + 10.0
-        while time.monotonic() < until_s and sum(event.kind == "stream_end" for event in events) < 2:
-            events += list(session.events(0.2))
-        assert session.engine.driver.health().streams == 0  # the engine goes on
-    starts = {event.channel: event.data.analysis for event in events if event.kind == "stream_start"}
-    assert starts == {"inbound": "person", "outbound": "timing"}
-    assert {event.data.reason for event in events if event.kind == "stream_end"} == {"source failed"}
-    faults = [event.data.problem for event in events if event.kind == "fault"]
-    assert faults == ["the process of the source 'twilio' has died (signal 9)"]
+        assert wait_until(lambda: source.count_streams == 0, 5.0)
+        time.sleep(0.5)
+        assert source.process_id == 0
+        assert {writer.end_reason for writer in desk.writers.values()} == {"source failed"}
 
 
 def test_party_that_is_not_taken_is_told_of_and_the_others_go_on() -> None:
@@ -169,17 +217,18 @@ def test_process_ends_with_its_session_however_that_ends() -> None:
     os.kill(number, signal.SIGTERM)  # it is for the session to end it
     time.sleep(0.2)
     source.pump()
-    source._pipe.close()  # as when the session is killed
-    child = source._child
+    edge = source._edge
+    edge._pipe.close()  # as when the session is killed
+    child = edge._child
     assert child is not None
     assert child.wait(10.0) == 0
-    source._child = None
+    edge._child = None
 
 
 def test_gateway_that_sends_audio_back_stays_with_the_engine() -> None:
     port = free_ports(1)
     table = {"endpoint": f"tcp://127.0.0.1:{port}", "unsigned": True}
-    assert isinstance(sources(Config(sources={"twilio": table}), ["twilio"])[0], GatewayProcess)
+    assert isinstance(sources(Config(sources={"twilio": table}), ["twilio"])[0], GatewayKeeper)
     for more in ({"enhanced": True}, {"own_process": False}):
         assert isinstance(sources(Config(sources={"twilio": {**table, **more}}), ["twilio"])[0], TwilioSource)
     assert AudioSocketOptions().own_process

@@ -56,3 +56,12 @@ def start(*arguments: object, environment: Mapping[str, str] | None = None) -> "
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def child_of(process: int, module: str) -> int:
+    """The number of the one process that a program has started to run a module."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    children = {int(word) for task in tasks for word in (task / "children").read_text().split()}
+    words = {child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
+    (number,) = (child for child, said in words.items() if module.encode() in said)
+    return number

@@ -99,6 +99,18 @@ class Twilio:
             peer.send('{"event": "stop"}')
 
 
+def come_back(stack: contextlib.ExitStack, port: int, call: str) -> None:
+    """Let a telephone system try until it is let in."""
+    until_s = time.monotonic() + 60.0
+    while True:
+        try:
+            stack.enter_context(Twilio(port, [call]))
+            return
+        except OSError:
+            assert time.monotonic() < until_s
+            time.sleep(0.02)
+
+
 class AudioSocket:
     """One call of Asterisk, from the UUID on."""
 

@@ -26,7 +26,7 @@ PACKET = RATE_HZ // 50
 
 
 class Served:
-    """The server, and the words it has said."""
+    """The server, with one engine where there are no workers, and the words it has said."""
 
     def __init__(
         self,
@@ -38,7 +38,8 @@ class Served:
     ) -> None:
         first = free_ports(5)
         self.ingest, self.events, self.audio = (f"tcp://127.0.0.1:{first + at}" for at in (0, 1, 4))
-        words = ["--workers", workers, "--publish", self.events, *chain, *ROOMY, *arguments]
+        words = ["--publish", self.events, *chain, *ROOMY, *arguments]
+        words += ["--workers", workers] if workers else []
         words += ["--ingest", self.ingest] if has_ingest else []
         words += ["--audio-out", self.audio] if has_audio else []
         self.process = start("serve", *words)

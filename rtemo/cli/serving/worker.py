@@ -19,6 +19,7 @@ from rtemo.config import Config
 from rtemo.io.connections import raise_file_limit
 from rtemo.io.sinks.zmq import ZmqAudioSink
 from rtemo.io.sources.relayed import RelayedIngest
+from rtemo.io.wire import WireError
 from rtemo.io.worker_wire import Compiling, Ready, run_told
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
 from rtemo.session import Session
@@ -133,7 +134,7 @@ class Worker:
                         os._exit(0)  # it may be compiling, which cannot be broken off
                     self._reason = message.reason
                     self._stop.set()
-        except (EOFError, OSError):
+        except (EOFError, OSError, WireError):
             os._exit(1)
 
     def _asked(self, ask: Ask) -> Asked:

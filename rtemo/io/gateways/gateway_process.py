@@ -32,7 +32,7 @@ class GatewayProcess:
     """Runs a gateway beside the interpreter of the engine, which would have to wait for it 5,000 times a second.
 
     What comes in the 10 ms of a turn, of all calls, is one message and one call of the engine's ring. The process ends
-    with this side's socket; when it dies by itself its streams end, and the session goes on.
+    with this side's socket; when it dies by itself `pump` raises; see `GatewayKeeper`.
 
     Args:
         gateway: A gateway that was not opened; it tells what is wrong with its options, and is not used otherwise.
@@ -232,15 +232,3 @@ class GatewayProcess:
         except subprocess.TimeoutExpired:
             return "its pipe broke"
         return ending(code)
-
-
-def in_own_process(source: object) -> object:
-    """Put a gateway whose options ask for it into a process of its own; anything else stays what it is.
-
-    One that sends audio back, or tells its peers what was found, is here with what it sends.
-    """
-    if not isinstance(source, Gateway) or not source.options.own_process:
-        return source
-    if any(getattr(source, end, None) is not None for end in ("sink", "publisher")):
-        return source
-    return GatewayProcess(source, source.options)
