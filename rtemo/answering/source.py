@@ -45,9 +45,10 @@ class VoiceSource:
     """A voice that answers turns, each answer a stream of its own in the call of whom it answers.
 
     It is two ends of one connection: what the session publishes it hears (`publisher`), and what it says enters the
-    engine as audio, from where loudspeaker, ZeroMQ feed and gateways take it. A turn is answered when its transcript is
-    final, or, where nobody writes words down, when its emotion is. While somebody whom it answers begins to speak it
-    falls silent: no more than 50 ms of an answer are in hand. The tone follows the mood of the turn.
+    engine as audio, from where loudspeaker, ZeroMQ feed and telephone gateways (`sources.NAME.assistant_role`) take it.
+    A turn is answered when its transcript is final, or, where nobody writes words down, when its emotion is. In a call
+    one answer is said after the other. When somebody whom it answers begins to speak it falls silent: no more than
+    50 ms of an answer are in hand. The tone follows the mood of the turn.
 
     Args:
         options: Model, voice, rule.
@@ -91,10 +92,15 @@ class VoiceSource:
         """Write what is due; see `rtemo.api.Source`."""
         with self._lock:
             phrases = list(self._saying)
+        speaking: set[str] = set()
         for phrase in phrases:
+            if phrase.turn.call in speaking and not phrase.is_broken_off:
+                continue  # two answers at once are understood by nobody
             if self._write(phrase):
                 with self._lock:
                     self._saying.remove(phrase)
+            else:
+                speaking.add(phrase.turn.call)
         return _POLL_S
 
     def close(self) -> None:

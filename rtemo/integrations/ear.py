@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from rtemo.aio.turn import Turn
 from rtemo.aio.turn_builder import TurnBuilder
-from rtemo.api import Event
-from rtemo.dsp.resample import PolyphaseResampler
-from rtemo.io.pcm import as_int16
+from rtemo.api import AudioInputError, Event, NameTakenError
+from rtemo.dsp.resample import PolyphaseResampler, resample
+from rtemo.io.pcm import as_float, as_int16
 from rtemo.push_stream import PushStream
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CONVERTED_S = 0.015  # what two conversions of the rate keep back
 _MOST_KEPT_S = 4.0
 _MOST_ANCHORS = 15
+_MOST_CHANGES = 8
+_CHANGING_S = 1.0  # how long the engine may take to work off what came at the rate before
 _LATE_NS = 200_000_000  # a caller who is silent for longer was muted: its clock is set anew
 
 
@@ -68,6 +70,8 @@ class Ear:
         self._offset: int | None = None
         self._skip_hops = 0
         self._is_over = False
+        self._changes = 0
+        self._patient_until_s = 0.0
         self._builder = TurnBuilder(hearing.session.emits)
 
     @property
@@ -84,6 +88,30 @@ class Ear:
     def is_open(self) -> bool:
         """Whether the engine hears the caller."""
         return self._stream is not None
+
+    def at_rate(self, sample_rate_hz: int) -> "Ear":
+        """Give the ear for audio of a rate: this one, or where the rate has changed one that goes on with the call.
+
+        Then this one ends. What it held back is handed on by the other, at the new rate.
+
+        Raises:
+            AudioInputError: The rate changes again and again.
+        """
+        if sample_rate_hz == self.sample_rate_hz:
+            return self
+        if self._changes >= _MOST_CHANGES:
+            raise AudioInputError(
+                f"the rate of the audio has changed {self._changes} times, now to {sample_rate_hz} Hz",
+                "have the transport send one rate, as sources of different rates in one pipeline do not",
+            )
+        ear = Ear(self._hearing, self.call, self.channel, sample_rate_hz, self._role)
+        ear._changes = self._changes + 1
+        ear._patient_until_s = time.monotonic() + _CHANGING_S
+        held = self.drain()
+        if held.shape[0]:
+            ear._keep(as_int16(resample(as_float(held), self.sample_rate_hz, sample_rate_hz)))
+        self.end("rate changed")
+        return ear
 
     def exchange(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
         """Give a packet, int16 [k], to the engine and take one, int16 [k], of `latency_s` ago; never waits."""
@@ -187,13 +215,8 @@ class Ear:
         if self._is_over or not self._hearing.is_ready:
             return
         if self._stream is None:
-            self._opened_at = self._position
-            if self.enhances:
-                self._hearing.listen_in(self, True)
-            self._stream = self._hearing.session.stream(
-                self.call, self.channel, sample_rate_hz=self._rate_hz, role=self._role
-            )
-        if self._stream.is_closed:
+            self._stream = self._open()
+        if self._stream is None or self._stream.is_closed:
             return
         samples = self._stream.convert(pcm)
         count, now_ns = samples.shape[0], time.time_ns()
@@ -206,6 +229,19 @@ class Ear:
             capture_ns = now_ns
         self._converted += count
         self._stream.offer(samples, capture_ns)
+
+    def _open(self) -> PushStream | None:
+        """Open the stream; None while the engine still works on what came at the rate before."""
+        self._opened_at = self._position
+        if self.enhances:
+            self._hearing.listen_in(self, True)
+        try:
+            return self._hearing.session.stream(self.call, self.channel, sample_rate_hz=self._rate_hz, role=self._role)
+        except NameTakenError:
+            self._hearing.listen_in(self, False)
+            if time.monotonic() > self._patient_until_s:
+                raise
+            return None
 
     def _ns(self, samples: int) -> int:
         return samples * 1_000_000_000 // self._engine_hz

@@ -229,6 +229,6 @@ def test_gateway_that_sends_audio_back_stays_with_the_engine() -> None:
     port = free_ports(1)
     table = {"endpoint": f"tcp://127.0.0.1:{port}", "unsigned": True}
     assert isinstance(sources(Config(sources={"twilio": table}), ["twilio"])[0], GatewayKeeper)
-    for more in ({"enhanced": True}, {"own_process": False}):
+    for more in ({"enhanced": True}, {"assistant_role": "assistant"}, {"own_process": False}):
         assert isinstance(sources(Config(sources={"twilio": {**table, **more}}), ["twilio"])[0], TwilioSource)
     assert AudioSocketOptions().own_process

@@ -417,6 +417,10 @@ def test_what_is_asked_in_words_all_workers_look_for_and_one_that_takes_the_plac
             ("--source", "twilio", "--set", "sources.twilio.enhanced=true"),
             "sources.twilio.enhanced sends audio back, which a server with workers does not; take it out, or run",
         ),
+        (
+            ("--source", "twilio", "--set", "sources.twilio.assistant_role=assistant"),
+            "sources.twilio.assistant_role sends audio back, which a server with workers does not",
+        ),
         (("--sink", "speaker"), "--sink speaker cannot be shared among workers"),
         (("--workers", "many"), "'many' is neither 'auto' nor a number from 1 to 256"),
         (("--chain", "level,unheard-of"), "'unheard-of', which is not installed"),

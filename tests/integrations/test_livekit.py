@@ -77,6 +77,37 @@ def test_noise_cancellation_gives_frames_back_as_the_chain_made_them(chain_of: C
     assert is_half.mean() > 0.5
 
 
+def test_two_channels_are_heard_as_their_mean_and_come_back_as_two(chain_of: Callable[..., Config]) -> None:
+    hearing = ours.Hearing(chain_of(delay("late", 320), gain("half", 0.5)))
+    problems: list[Any] = []
+
+    async def main() -> tuple[np.ndarray, np.ndarray, ours.RtemoListener]:
+        await hearing.ready()
+        listener = ours.RtemoListener(hearing)
+        listener.on("problem", problems.append)
+        out: dict[int, list[np.ndarray]] = {16_000: [], 8_000: []}
+        begun_s = time.monotonic()
+        for index in range(150):
+            rate_hz = 16_000 if index < 75 else 8_000  # and the rate changes on the way
+            size = rate_hz // 50
+            pcm = np.stack([np.full(size, 3_000), np.full(size, 1_000)], axis=1).astype(np.int16)
+            given = listener.hear(rtc.AudioFrame(pcm.tobytes(), rate_hz, 2, size))
+            assert (given.sample_rate, given.num_channels, given.samples_per_channel) == (rate_hz, 2, size)
+            out[rate_hz].append(np.frombuffer(given.data, np.int16).reshape(-1, 2))
+            await asyncio.sleep(max(0.0, begun_s + (index + 1) * 0.02 - time.monotonic()))
+        await listener.aclose()
+        await hearing.close()
+        return np.concatenate(out[16_000]), np.concatenate(out[8_000]), listener
+
+    first, second, listener = asyncio.run(main())
+    assert not problems
+    assert listener.problem is None
+    for heard in (first, second):
+        assert np.array_equal(heard[:, 0], heard[:, 1])
+        end = heard[-len(heard) // 3 :, 0]
+        assert (np.abs(end - 1_000) <= 60).mean() > 0.5  # the mean of both, made half as loud
+
+
 def test_speech_begins_and_ends_for_livekit_with_its_frames() -> None:
     sound = caller(6.0, 12.0)
 

@@ -22,6 +22,7 @@ from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADParams, VADState
 from pipecat.frames.frames import (
     EndFrame,
+    ErrorFrame,
     Frame,
     InputAudioRawFrame,
     InterruptionFrame,
@@ -217,6 +218,137 @@ def test_another_rate_keeps_its_place_too(chain_of: Callable[..., Config]) -> No
     out, late = asyncio.run(main())
     heard = out[late : late + len(sound)].astype(np.float64)
     assert np.abs(heard[2_400:-2_400] - sound[2_400:-2_400]).max() < 400  # 5 %
+
+
+def test_of_two_channels_the_mean_is_heard_and_comes_back_on_both(chain_of: Callable[..., Config]) -> None:
+    hearing = ours.Hearing(chain_of(delay("late", 320), gain("half", 0.5)))
+    left, right = ramp(75 * FRAME), np.full(75 * FRAME, 400, np.int16)
+    both = np.stack([left, right], axis=1)
+
+    async def main() -> tuple[Collector, ours.RtemoProcessor]:
+        end, processor = Collector(), ours.RtemoProcessor(hearing)
+        await hearing.ready()
+
+        async def feed(worker: PipelineWorker) -> None:
+            begun_s = time.monotonic()
+            for index in range(75):
+                pcm = both[index * FRAME : (index + 1) * FRAME]
+                await worker.queue_frame(InputAudioRawFrame(audio=pcm.tobytes(), sample_rate=16_000, num_channels=2))
+                await asyncio.sleep(max(0.0, begun_s + (index + 1) * 0.02 - time.monotonic()))
+
+        try:
+            await run([processor, end], feed)
+        finally:
+            await hearing.close()
+        return end, processor
+
+    end, processor = asyncio.run(main())
+    assert processor.problem is None
+    assert {frame.num_channels for frame in end.of(InputAudioRawFrame)} == {2}
+    out = end.audio.reshape(-1, 2)
+    assert np.array_equal(out[:, 0], out[:, 1])
+    late = round(processor.latency_s * 16_000)
+    heard, mean = out[late:, 0].astype(int), both.mean(axis=1)
+    is_half = np.abs(heard - mean / 2) <= 1
+    assert (is_half | (np.abs(heard - mean) <= 1)).all()
+    assert is_half.mean() > 0.5
+
+
+def test_a_rate_that_changes_within_a_call_is_heard_on_at_the_new_one(chain_of: Callable[..., Config]) -> None:
+    hearing = ours.Hearing(chain_of(delay("late", 320), gain("half", 0.5)))
+
+    def tone(rate_hz: int) -> np.ndarray:
+        return (8_000 * np.sin(2 * np.pi * 200 * np.arange(rate_hz * 2) / rate_hz)).astype(np.int16)
+
+    async def main() -> tuple[Collector, ours.RtemoProcessor, list[int]]:
+        end, processor = Collector(), ours.RtemoProcessor(hearing, call="c1")
+        await hearing.ready()
+        open_s: list[int] = []
+
+        async def feed(worker: PipelineWorker) -> None:
+            await at_pace(worker, tone(16_000))
+            await at_pace(worker, tone(8_000), 8_000)
+            assert processor.ear is not None
+            open_s.append(int(processor.ear.is_open))
+
+        try:
+            await run([processor, end], feed)
+        finally:
+            await hearing.close()
+        return end, processor, open_s
+
+    end, processor, is_open = asyncio.run(main())
+    assert processor.problem is None
+    assert is_open == [1]
+    frames = end.of(InputAudioRawFrame)
+    after = [np.frombuffer(frame.audio, np.int16) for frame in frames if frame.sample_rate == 8_000]
+    assert [len(part) for part in after[:100]] == [160] * 100
+    heard = np.concatenate(after)
+    first = heard[: 8_000 // 20]
+    assert np.abs(first).max() > 3_500  # what was held back goes on, without silence between
+    level = np.sqrt(np.mean(heard[8_000:15_000].astype(float) ** 2))
+    assert level == pytest.approx(4_000 / np.sqrt(2), rel=0.1)  # heard and made half as loud
+    spectrum = np.abs(np.fft.rfft(heard[8_000:16_000].astype(float)))
+    assert np.argmax(spectrum) == 200
+
+
+def test_a_rate_that_changes_again_and_again_is_told_once_in_one_line() -> None:
+    hearing = ours.Hearing(Config(chain=("level",)))
+
+    async def main() -> tuple[ours.RtemoProcessor, Collector]:
+        end, processor = Collector(), ours.RtemoProcessor(hearing)
+        await hearing.ready()
+
+        async def feed(worker: PipelineWorker) -> None:
+            for index in range(40):
+                rate_hz = (16_000, 8_000)[index % 2]
+                await worker.queue_frame(audio_frame(ramp(rate_hz // 50), rate_hz))
+                await asyncio.sleep(0.005)
+
+        try:
+            await run([processor, end], feed)
+        finally:
+            await hearing.close()
+        return processor, end
+
+    processor, end = asyncio.run(main())
+    assert "the rate of the audio has changed 8 times" in str(processor.problem)
+    assert len(end.of(InputAudioRawFrame)) == 40  # and goes on as it came
+
+
+def test_a_frame_that_holds_no_whole_samples_of_its_channels_is_told_and_goes_on() -> None:
+    hearing = ours.Hearing(Config(chain=("level",)))
+    errors: list[str] = []
+
+    class Watcher(FrameProcessor):
+        """Hears the errors that go upstream."""
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            if isinstance(frame, ErrorFrame):
+                errors.append(frame.error)
+            await self.push_frame(frame, direction)
+
+    async def main() -> Collector:
+        end = Collector()
+        await hearing.ready()
+
+        async def feed(worker: PipelineWorker) -> None:
+            for _ in range(3):
+                frame = InputAudioRawFrame(audio=bytes(642), sample_rate=16_000, num_channels=2)
+                await worker.queue_frame(frame)
+            await asyncio.sleep(0.2)
+
+        try:
+            await run([Watcher(), ours.RtemoProcessor(hearing), end], feed)
+        finally:
+            await hearing.close()
+        return end
+
+    end = asyncio.run(main())
+    assert len(end.audio) == 3 * 321
+    (error,) = errors
+    assert "a frame of 642 bytes does not hold 16-bit samples of 2 channels" in error
 
 
 def test_frames_tell_mood_rank_turn_and_its_end_and_a_colleague_is_only_timed() -> None:

@@ -102,7 +102,8 @@ def _gateways(config: Config, names: list[str]) -> "list[Gateway]":
     gateways = cast("list[Gateway]", edges.plain_sources(config, names))
     for gateway in gateways:
         if getattr(gateway, "sink", None) is not None:
-            problem = f"sources.{gateway.name}.enhanced sends audio back, which a server with workers does not"
+            option = "enhanced" if getattr(gateway.options, "enhanced", False) else "assistant_role"
+            problem = f"sources.{gateway.name}.{option} sends audio back, which a server with workers does not"
             raise RtemoError(problem, f"take it out, or {_ALONE}")
     return gateways
 

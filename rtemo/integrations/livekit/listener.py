@@ -3,7 +3,6 @@
 import asyncio
 import logging
 
-import numpy as np
 from livekit import rtc
 
 from rtemo.aio.turn import Turn
@@ -12,6 +11,7 @@ from rtemo.api.events import kind_of
 from rtemo.integrations.annotation import annotate
 from rtemo.integrations.ear import Ear
 from rtemo.integrations.hearing import Hearing
+from rtemo.integrations.mixing import mixed, spread
 from rtemo.integrations.spoof_gate import Ruling, SpoofGate
 
 _TOLD: tuple[type[Payload], ...] = (Emotion, Rank, Spoof, EndOfTurn, Transcript, Rationale)
@@ -26,6 +26,9 @@ class RtemoListener(rtc.EventEmitter[str]):
 
     `hear` never waits: the engine warms up in a thread, and until it is ready frames come back as they were, equally
     late. It is made in a running event loop, or started in one by the first frame.
+
+    Of frames with several channels the mean is heard; a chain that enhances puts that on all of them. Where the rate of
+    the frames changes, the stream of the participant ends and another one of the same name begins.
 
     Args:
         hearing: The engine; several sessions of a process share one. One of its own with the defaults when None, which
@@ -74,20 +77,22 @@ class RtemoListener(rtc.EventEmitter[str]):
 
     def hear(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
         """Give a frame to the engine and take one that is as long, enhanced, of `latency_s` ago."""
-        if self._is_over or self.problem is not None or frame.num_channels != 1:
+        if self._is_over or self.problem is not None:
             return frame
-        if self._ear is None:
-            self._ear = self.hearing.ear(self._call, sample_rate_hz=frame.sample_rate, role=self._role)
-            self._task = asyncio.get_running_loop().create_task(self._listen(self._ear))
-        pcm = np.frombuffer(frame.data, np.dtype("<i2"))
+        rate_hz, count = frame.sample_rate, frame.num_channels
         try:
-            given = self._ear.exchange(pcm)
-        except RtemoError as error:  # refused by the policy, or there is no room
+            pcm = mixed(frame.data.cast("B"), count)
+            if self._ear is None:
+                self._ear = self.hearing.ear(self._call, sample_rate_hz=rate_hz, role=self._role)
+                self._task = asyncio.get_running_loop().create_task(self._listen())
+            ear = self._ear = self._ear.at_rate(rate_hz)
+            given = ear.exchange(pcm)
+        except RtemoError as error:  # refused by the policy, there is no room, or it is no audio
             self._fail(error)
             return frame
         if given is pcm:
             return frame
-        return rtc.AudioFrame(given.tobytes(), frame.sample_rate, 1, frame.samples_per_channel, userdata=frame.userdata)
+        return rtc.AudioFrame(spread(given, count), rate_hz, count, frame.samples_per_channel, userdata=frame.userdata)
 
     def end(self) -> None:
         """Say that the participant has gone; may be called twice."""
@@ -107,12 +112,15 @@ class RtemoListener(rtc.EventEmitter[str]):
     def _latest(self) -> Turn | None:
         return None if self._ear is None else self._ear.latest()
 
-    async def _listen(self, ear: Ear) -> None:
+    async def _listen(self) -> None:
+        heard: Ear | None = None
         try:
-            async for found in ear.findings():
-                kind = "turn" if isinstance(found, Turn) else found.kind
-                if kind in _KINDS:
-                    self._tell(kind, found)
+            while (ear := self._ear) is not None and ear is not heard:  # another one where the rate has changed
+                heard = ear
+                async for found in ear.findings():
+                    kind = "turn" if isinstance(found, Turn) else found.kind
+                    if kind in _KINDS:
+                        self._tell(kind, found)
         except RtemoError as error:
             self._fail(error)
 

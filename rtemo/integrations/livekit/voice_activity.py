@@ -10,7 +10,8 @@ from livekit.agents.vad import VAD, VADCapabilities, VADEvent, VADEventType, VAD
 
 from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.integrations.lone_detector import LoneDetector
-from rtemo.io.pcm import decode_pcm
+from rtemo.integrations.mixing import mixed
+from rtemo.io.pcm import as_float
 
 _RATE_HZ = 16_000
 _MOST_SPEECH_S = 60.0
@@ -91,7 +92,7 @@ class RtemoVADStream(VADStream):
         if frame.sample_rate != self._rate_hz:
             self._rate_hz = frame.sample_rate
             self._resampler = None if self._rate_hz == _RATE_HZ else PolyphaseResampler(self._rate_hz, _RATE_HZ)
-        pcm = decode_pcm(bytes(frame.data), "s16le")[:: frame.num_channels].copy()
+        pcm = as_float(mixed(frame.data.cast("B"), frame.num_channels))
         samples = pcm if self._resampler is None else self._resampler.process(pcm[None, :])[0]
         self._heard_samples += samples.shape[0]
         probability = self._detector.probability(samples)

@@ -20,6 +20,7 @@ from rtemo.api import Emotion, EndOfTurn, Event, Rank, RtemoError, Spoof
 from rtemo.integrations.annotation import annotate
 from rtemo.integrations.ear import Ear
 from rtemo.integrations.hearing import Hearing
+from rtemo.integrations.mixing import mixed, spread
 from rtemo.integrations.pipecat.frames import EmotionFrame, EndOfTurnFrame, RankFrame, SpoofFrame, TurnFrame
 from rtemo.integrations.pipecat.metrics import RtemoMetricsData
 from rtemo.integrations.spoof_gate import Ruling, SpoofGate
@@ -35,6 +36,9 @@ class RtemoProcessor(FrameProcessor):
     It never holds the `StartFrame` up: the engine warms up in a thread, and until it is ready audio goes on as it came,
     equally late, so that nothing jumps when it is.
 
+    Of frames with several channels the mean is heard; a chain that enhances puts that on all of them. Where the rate of
+    the frames changes, the stream of the caller ends and another one of the same name begins.
+
     Args:
         hearing: The engine; several pipelines of a process share one. One of its own with the defaults when None,
             which ends with the pipeline.
@@ -44,9 +48,9 @@ class RtemoProcessor(FrameProcessor):
         name: Of the processor.
 
     Attributes:
-        ear: The caller's; None until the pipeline starts.
+        ear: The caller's; None until audio comes, and another one where its rate changes.
         is_proven: Set it once the caller has given the proof that the gate asked for.
-        problem: Why nothing is found out: a role that the policy refuses, an engine that is full.
+        problem: Why nothing is found out: a role that the policy refuses, an engine that is full, audio that is none.
         exchange_times_us: How long the last frames of audio took in it.
         last_end_of_turn: The last that was said of an end of turn, with the number of its event.
     """
@@ -74,6 +78,8 @@ class RtemoProcessor(FrameProcessor):
         self._listening: asyncio.Task[None] | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._is_over = False
+        self._count_channels = 1
+        self._is_problem_told = False
 
     def can_generate_metrics(self) -> bool:
         """Whether it sends metrics."""
@@ -106,6 +112,8 @@ class RtemoProcessor(FrameProcessor):
                 self._measuring = self.create_task(self._measure())
         elif isinstance(frame, InputAudioRawFrame) and direction == FrameDirection.DOWNSTREAM:
             self._exchange(frame)
+            if self.problem is not None:
+                await self._tell_problem()
         elif isinstance(frame, EndFrame):
             await self._finish("end", flushes=True)
         elif isinstance(frame, CancelFrame):
@@ -122,18 +130,21 @@ class RtemoProcessor(FrameProcessor):
     def _exchange(self, frame: InputAudioRawFrame) -> None:
         """Put the audio that is due in the place of a frame's audio."""
         begun_ns = time.perf_counter_ns()
-        if self._is_over or self.problem is not None or frame.num_channels != 1:
+        if self._is_over or self.problem is not None:
             return
-        if self.ear is None:
-            self.ear = self.hearing.ear(self._call or self.name, sample_rate_hz=frame.sample_rate, role=self._role)
-        pcm = np.frombuffer(frame.audio, np.dtype("<i2"))
+        rate_hz = frame.sample_rate
         try:
-            given = self.ear.exchange(pcm)
-        except RtemoError as error:  # refused by the policy, or there is no room
+            pcm = mixed(frame.audio, frame.num_channels)
+            if self.ear is None:
+                self.ear = self.hearing.ear(self._call or self.name, sample_rate_hz=rate_hz, role=self._role)
+            ear = self.ear = self.ear.at_rate(rate_hz)
+            given = ear.exchange(pcm)
+        except RtemoError as error:  # refused by the policy, there is no room, or it is no audio
             self.problem = error
             return
+        self._count_channels = frame.num_channels
         if given is not pcm:
-            frame.audio = given.tobytes()
+            frame.audio = spread(given, frame.num_channels)
         self.exchange_times_us.append((time.perf_counter_ns() - begun_ns) / 1e3)
 
     async def _listen(self) -> None:
@@ -145,16 +156,22 @@ class RtemoProcessor(FrameProcessor):
         while self.ear is None and not self._is_over and self.problem is None:
             await asyncio.sleep(0.02)
         if self.problem is not None:
+            await self._tell_problem()
+            return
+        heard: Ear | None = None
+        while (ear := self.ear) is not None and ear is not heard:  # another one where the rate has changed
+            heard = ear
+            async for found in ear.findings():
+                if isinstance(found, Turn):
+                    ruling = self.gate.judge(found.spoof, is_proven=self.is_proven)
+                    await self.push_frame(TurnFrame(turn=found, note=annotate(found, ruling)))
+                else:
+                    await self._tell(found)
+
+    async def _tell_problem(self) -> None:
+        if not self._is_problem_told:
+            self._is_problem_told = True
             await self.push_error(f"rtemo finds nothing out: {self.problem}")
-            return
-        if self.ear is None:
-            return
-        async for found in self.ear.findings():
-            if isinstance(found, Turn):
-                ruling = self.gate.judge(found.spoof, is_proven=self.is_proven)
-                await self.push_frame(TurnFrame(turn=found, note=annotate(found, ruling)))
-            else:
-                await self._tell(found)
 
     async def _tell(self, event: Event) -> None:
         data = event.data
@@ -208,5 +225,6 @@ class RtemoProcessor(FrameProcessor):
     async def _flush(self, ear: Ear) -> None:
         held = ear.drain()
         if held.shape[0]:
-            frame = InputAudioRawFrame(audio=held.tobytes(), sample_rate=ear.sample_rate_hz, num_channels=1)
+            count = self._count_channels
+            frame = InputAudioRawFrame(audio=spread(held, count), sample_rate=ear.sample_rate_hz, num_channels=count)
             await self.push_frame(frame)

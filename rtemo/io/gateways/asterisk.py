@@ -9,7 +9,7 @@ from rtemo.io.gateways import asterisk_wire as wire
 from rtemo.io.gateways.options import AsteriskOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.return_path import ReturnPath
-from rtemo.io.gateways.return_sink import ReturnSink
+from rtemo.io.gateways.return_sink import return_sink
 from rtemo.io.gateways.sample_run import SampleRun
 from rtemo.io.gateways.web import WebConnection, WebGateway
 from rtemo.io.pcm import BYTES_PER_SAMPLE
@@ -50,7 +50,7 @@ class AsteriskReturn(ReturnPath):
         elif said.event == "STATUS":
             queued = said.facts.get("queue_length", "0")
             if queued.isdecimal() and int(queued) * self._frame_s > _MOST_BEHIND_S:
-                self.connection.post(wire.command("FLUSH_MEDIA", self._is_json))
+                self.flush()
 
     def send(self, payload: bytes) -> None:
         """See `ReturnPath.send`."""
@@ -59,6 +59,10 @@ class AsteriskReturn(ReturnPath):
         if self._asked_frames >= _ASK_FRAMES:
             self._asked_frames = 0
             self.connection.post(wire.command("GET_STATUS", self._is_json))
+
+    def flush(self) -> None:
+        """See `ReturnPath.flush`."""
+        self.connection.post(wire.command("FLUSH_MEDIA", self._is_json))
 
 
 class AsteriskSource(WebGateway):
@@ -79,7 +83,9 @@ class AsteriskSource(WebGateway):
         options = options or AsteriskOptions()
         super().__init__(options, options.endpoint)
         self._roles = {"0": options.first_role, "1": options.second_role}
-        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
+        self.sink = self._returns = return_sink(
+            self.name, options.enhanced, options.assistant_role, self._roles.values()
+        )
 
     async def converse(self, connection: WebConnection) -> None:
         """Take the audio of one channel from MEDIA_START on."""
@@ -111,7 +117,7 @@ class AsteriskSource(WebGateway):
                     raise PeerError(f"brings call {call[:80]}, of which no party is taken")
                 connection.has_call = True
                 back = AsteriskReturn(connection, party, start, said.is_json)
-                self.send_back(call, back)
+                self.send_back(call, back, hears_assistant=party == "0")
             elif said.event == "ERROR":
                 self.complain(
                     connection.peer, f"tells an error: {plain(said.facts.get('error_text', ''), 200)}", "reported"

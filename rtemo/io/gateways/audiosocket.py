@@ -11,7 +11,7 @@ from rtemo.io.gateways.connection import Connection
 from rtemo.io.gateways.options import AudioSocketOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.return_path import ReturnPath
-from rtemo.io.gateways.return_sink import ReturnSink
+from rtemo.io.gateways.return_sink import return_sink
 from rtemo.io.gateways.sample_run import SampleRun
 from rtemo.io.gateways.tcp_gateway import TcpGateway
 
@@ -79,7 +79,7 @@ class AudioSocketReturn(ReturnPath):
 class AudioSocketSource(TcpGateway):
     """Calls from Asterisk's AudioSocket (dialplan application or channel driver), named by their UUID.
 
-    Nothing is sent back but a hang-up at the end, and the party's audio where that is asked for. The protocol numbers
+    Nothing is sent back but a hang-up at the end, and where that is asked for audio. The protocol numbers
     nothing: samples follow on each other.
 
     Args:
@@ -92,7 +92,7 @@ class AudioSocketSource(TcpGateway):
     def __init__(self, options: AudioSocketOptions | None = None) -> None:
         self._options = options = options or AudioSocketOptions()
         super().__init__(options, options.endpoint)
-        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
+        self.sink = self._returns = return_sink(self.name, options.enhanced, options.assistant_role, (options.role,))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """See `TcpGateway.serve`."""

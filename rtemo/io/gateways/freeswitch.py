@@ -10,7 +10,7 @@ from rtemo.io.audio_wire import RATES_HZ
 from rtemo.io.gateways.options import FreeSwitchOptions
 from rtemo.io.gateways.peer import PeerError
 from rtemo.io.gateways.return_path import ReturnPath
-from rtemo.io.gateways.return_sink import ReturnSink
+from rtemo.io.gateways.return_sink import return_sink
 from rtemo.io.gateways.sample_run import SampleRun
 from rtemo.io.gateways.web import WebConnection, WebGateway
 
@@ -47,8 +47,8 @@ class FreeSwitchSource(WebGateway):
     """Calls from FreeSWITCH's mod_audio_fork or mod_audio_stream (WebSocket).
 
     Audio is 16-bit linear PCM, little-endian, of one or two interleaved channels, and numbers nothing: samples follow
-    on each other. The end of the connection is that of the call. What goes back is the first party's audio, as binary
-    messages of 20 ms of one channel at the same rate.
+    on each other. The end of the connection is that of the call. What goes back to the first party are binary messages
+    of 20 ms of one channel at the same rate.
 
     Args:
         options: Endpoint, roles, times and limits.
@@ -61,7 +61,7 @@ class FreeSwitchSource(WebGateway):
         options = options or FreeSwitchOptions()
         super().__init__(options, options.endpoint)
         self._roles = (options.first_role, options.second_role)
-        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
+        self.sink = self._returns = return_sink(self.name, options.enhanced, options.assistant_role, self._roles)
 
     async def converse(self, connection: WebConnection) -> None:
         """Take the audio of one call."""

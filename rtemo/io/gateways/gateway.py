@@ -258,13 +258,19 @@ class Gateway:
             if not before.legs:
                 self._close_soon(before, "taken up by another connection", is_broken=False)
 
-    def send_back(self, call: str, path: ReturnPath) -> None:
-        """Let the processed audio of a party go back to who brings it, where that is asked for and it was let in."""
+    def send_back(self, call: str, path: ReturnPath, *, hears_assistant: bool = True) -> None:
+        """Let audio go back to who brings a party, where that is asked for and the party was let in.
+
+        Args:
+            call: Name of the call.
+            path: The way back.
+            hears_assistant: Whether the party is the one that an assistant speaks to.
+        """
         if self._returns is not None and path.connection.legs.get(path.channel) is not None:
             paths = path.connection.paths
             paths[:] = [(of, other) for of, other in paths if other.channel != path.channel]
             paths.append((call, path))
-            self._returns.give(call, path)
+            self._returns.give(call, path, hears_assistant)
 
     def drop(self, connection: Connection) -> None:
         """Count a packet of a peer that sends far too fast, and say so once."""

@@ -9,6 +9,13 @@ Role = Annotated[str, Meta(max_length=64)]
 Enhanced = Annotated[
     bool, Meta(description="Send the audio of a party back with its noise taken off; only of one that may be analysed.")
 ]
+AssistantRole = Annotated[
+    Role,
+    Meta(
+        description="Send the caller what streams of this role say in his call, as 'assistant' (the source `voice`); "
+        "while one is open, instead of his own audio. Nobody when empty."
+    ),
+]
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +86,7 @@ class TwilioOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields
     inbound_role: Annotated[Role, Meta(description="Who speaks on the inbound track.")] = "caller"
     outbound_role: Annotated[Role, Meta(description="Who speaks on the outbound track.")] = "agent"
     enhanced: Enhanced = False
+    assistant_role: AssistantRole = ""
 
 
 class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,6 +100,7 @@ class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unkno
     )
     role: Annotated[Role, Meta(description="Who speaks on the line that Asterisk connects.")] = "caller"
     enhanced: Enhanced = False
+    assistant_role: AssistantRole = ""
 
 
 class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,6 +168,7 @@ class FreeSwitchOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fi
     first_role: Annotated[Role, Meta(description="Who speaks on the leg that the module runs on.")] = "caller"
     second_role: Annotated[Role, Meta(description="Who speaks on the other leg; sent with `stereo`.")] = "agent"
     enhanced: Enhanced = False
+    assistant_role: AssistantRole = ""
 
 
 class AsteriskOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,3 +180,4 @@ class AsteriskOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     first_role: Annotated[Role, Meta(description="Who speaks on a channel that says party=0, or nothing.")] = "caller"
     second_role: Annotated[Role, Meta(description="Who speaks on a channel that says party=1.")] = "agent"
     enhanced: Enhanced = False
+    assistant_role: AssistantRole = ""

@@ -52,6 +52,15 @@ class ReturnPath:
         self.sent_samples += len(payload) // BYTES_PER_SAMPLE[self.codec]
         return True
 
+    def break_off(self) -> None:
+        """Let the peer play nothing more of what it has, if it brings the party."""
+        leg = self.connection.legs.get(self.channel)
+        if leg is not None and leg.owner is self.connection:
+            self.flush()
+
     def send(self, payload: bytes) -> None:
         """Write one frame as the protocol has it."""
         self.connection.post(payload)
+
+    def flush(self) -> None:
+        """Have the peer throw away what it has not played, where the protocol has a word for that."""

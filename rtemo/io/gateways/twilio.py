@@ -11,7 +11,7 @@ from rtemo.io.gateways import twilio_wire as wire
 from rtemo.io.gateways.gateway import need
 from rtemo.io.gateways.options import TwilioOptions
 from rtemo.io.gateways.peer import PeerError
-from rtemo.io.gateways.return_sink import ReturnSink
+from rtemo.io.gateways.return_sink import return_sink
 from rtemo.io.gateways.sender_clock import SenderClock
 from rtemo.io.gateways.twilio_return import TwilioReturn
 from rtemo.io.gateways.web import WebConnection, WebGateway
@@ -63,7 +63,9 @@ class TwilioSource(WebGateway):
         super().__init__(options, options.endpoint, options.reorder_s)
         self._roles = {"inbound": options.inbound_role, "outbound": options.outbound_role}
         self._validator: Any = None
-        self.sink = self._returns = ReturnSink(self.name) if options.enhanced else None
+        self.sink = self._returns = return_sink(
+            self.name, options.enhanced, options.assistant_role, self._roles.values()
+        )
 
     def check(self) -> Endpoint:
         """See `Gateway.check`; the signature of Twilio must be checkable too."""
@@ -128,7 +130,7 @@ class TwilioSource(WebGateway):
                 return
 
     def _open_back(self, connection: WebConnection, message: wire.Start) -> TwilioReturn | None:
-        """Let the inbound party's audio go back, where that is asked for and the stream goes both ways."""
+        """Let audio go back to the inbound party, where that is asked for and the stream goes both ways."""
         if self.sink is None or "inbound" not in connection.legs:
             return None
         if len(connection.legs) > 1:

@@ -25,7 +25,7 @@ class TwilioReturn(ReturnPath):
         stream_sid: Name of the stream, as its `start` had it.
 
     Attributes:
-        cleared_samples: Thrown away by `clear`, at 8 kHz.
+        cleared_samples: Thrown away by `clear`, at 8 kHz; at most, since marks are a second apart.
     """
 
     def __init__(self, connection: WebConnection, channel: str, stream_sid: str) -> None:
@@ -52,11 +52,18 @@ class TwilioReturn(ReturnPath):
         if end_samples // _MARK_SAMPLES == self.sent_samples // _MARK_SAMPLES:
             return
         if self._answers_marks and end_samples - self._played_samples > _MOST_BEHIND_SAMPLES:
-            self.connection.post(wire.clear(self._stream_sid))
-            self.cleared_samples += end_samples - self._played_samples
-            self._marks.clear()
-            self._played_samples = end_samples
+            self._clear(end_samples)
             return
         name = f"rtemo-{end_samples}"
         self._marks.append((name, end_samples))
         self.connection.post(wire.mark(self._stream_sid, name))
+
+    def flush(self) -> None:
+        """See `ReturnPath.flush`."""
+        self._clear(self.sent_samples)
+
+    def _clear(self, end_samples: int) -> None:
+        self.connection.post(wire.clear(self._stream_sid))
+        self.cleared_samples += end_samples - self._played_samples
+        self._marks.clear()
+        self._played_samples = end_samples

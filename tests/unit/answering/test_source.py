@@ -152,6 +152,16 @@ def test_another_call_does_not_break_an_answer_off():
     source.close()
 
 
+def test_answers_of_a_call_are_said_one_after_the_other():
+    source, desk = started(Said(duration_s=0.3))
+    source.publisher.publish([event(mood()), event(mood("sad"))])
+    assert pump_until(source, lambda: len(desk.writers) == 2 and desk.writers[1].ended)
+    first, second = desk.writers
+    assert second.ended_s - first.ended_s > 0.2
+    assert sum(map(len, first.samples)) == sum(map(len, second.samples))
+    source.close()
+
+
 def test_a_rule_that_fails_is_logged_and_the_next_turn_is_answered(caplog):
     source, desk = started(Said())
     rules = [lambda turn: 1 / 0, lambda turn: "yes"]
