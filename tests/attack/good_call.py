@@ -71,7 +71,7 @@ def main(ingest: str, audio_out: str, duration_s: float, name: str) -> None:
                     if audio.is_last:
                         return
 
-    listener = threading.Thread(target=listen)
+    listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     ready.wait(20.0)
     tone = (8_000 * np.sin(np.arange(PACKET) * 0.2)).astype(np.int16)

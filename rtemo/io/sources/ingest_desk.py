@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -49,6 +50,20 @@ _OWN_WINDOW_S = 1.0  # of what is ahead by more the engine would drop the oldest
 _Key = tuple[bytes, bytes]
 
 
+class _Waiting(NamedTuple):
+    """An opening that waits for the engine.
+
+    Attributes:
+        request: What was asked for.
+        until_s: Monotonic time at which it is given up.
+        streams: How many there were when it came: as many again, and somebody has taken the room that was made for it.
+    """
+
+    request: Open
+    until_s: float
+    streams: int
+
+
 class IngestDesk:
     """Opens, feeds and ends the streams of any number of clients.
 
@@ -85,7 +100,7 @@ class IngestDesk:
         self._by_name: dict[bytes, _Key] = {}
         self._waiting: set[_Key] = set()
         self._hungry: set[_Key] = set()
-        self._pending: dict[_Key, tuple[Open, float]] = {}
+        self._pending: dict[_Key, _Waiting] = {}
         self._clients = ClientLimits(options.opens_per_s, options.open_burst)
 
     def __len__(self) -> int:
@@ -127,8 +142,8 @@ class IngestDesk:
                 self._send(key[0], stream.credit)
             if not stream.is_hungry:
                 self._hungry.discard(key)
-        for key, (request, until_s) in list(self._pending.items()):
-            answer = self._try_open(key, request, now_s, is_last=now_s > until_s)
+        for key, waiting in list(self._pending.items()):
+            answer = self._try_open(key, waiting.request, now_s, is_last=now_s > waiting.until_s)
             if answer is not None:
                 del self._pending[key]
                 self._send(key[0], answer)
@@ -227,9 +242,10 @@ class IngestDesk:
         elif record.streams >= self._options.max_streams_per_client:
             self._send(client, refusals.too_many(request, record))
         else:
+            streams = len(self._streams)
             answer = self._try_open(key, request, now_s, is_last=len(self._pending) >= _MAX_PENDING)
             if answer is None:
-                self._pending[key] = (request, now_s + _PENDING_S)
+                self._pending[key] = _Waiting(request, now_s + _PENDING_S, streams)
             else:
                 self._send(client, answer)
 
@@ -254,7 +270,7 @@ class IngestDesk:
         except RtemoError as error:
             if isinstance(error, NameTakenError) and not is_last:
                 return None
-            if isinstance(error, FullError) and not is_last and (key in self._pending or self._make_room(key, now_s)):
+            if isinstance(error, FullError) and not is_last and (self._has_room(key) or self._make_room(key, now_s)):
                 return None
             code = "policy" if isinstance(error, PolicyError) else "bad_request"
             if isinstance(error, CapacityError):
@@ -276,6 +292,11 @@ class IngestDesk:
         self._by_name[key[1]] = key
         self._clients.of(key[0], now_s).streams += 1
         return stream.opened
+
+    def _has_room(self, key: _Key) -> bool:
+        """Tell whether room was made for an opening that waits, and is still to be had."""
+        waiting = self._pending.get(key)
+        return waiting is not None and len(self._streams) < waiting.streams
 
     def _make_room(self, key: _Key, now_s: float) -> bool:
         """End a stream without audio of the client that holds the most, if it holds more than its share.
