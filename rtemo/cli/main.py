@@ -123,6 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(EXIT_USER)
         say(f"{type(error).__name__}: {error}; this is a fault of rtemo: run again with --debug and report it")
         sys.exit(EXIT_CRASH)
+    finally:
+        # An interrupt that struck inside an `exec` of a text, as imports do them, has `python -m` end by SIGINT instead
+        # of with its exit status, however it was dealt with, until the next such `exec`.
+        exec("")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -102,6 +102,17 @@ def test_the_time_of_a_call_is_shared_out_among_its_parties() -> None:
     assert last["0"].interruptions == last["1"].interruptions == 0
 
 
+def test_when_it_is_told_does_not_depend_on_when_the_engine_began() -> None:
+    found = []
+    for ticks in (0, 3, 7):
+        rig = Rig(LoudIsSpeech(), DialoguePlugin(DialogueOptions()), live=False, capacity=8, ring_s=1.0)
+        say(rig, {"0": sound(0.01 * ticks)}, call="before")
+        say(rig, {"0": sound(21, (1, 2)), "1": sound(21, (3, 4))})
+        found.append([event for event in told(rig, "talk") + told(rig, "dead_air") if event[0] in ("0", "1")])
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 8, "after 10 s, 20 s and at the end; dead air that goes on to the end"
+
+
 def test_who_talks_over_another_until_he_stops_has_interrupted() -> None:
     rig = play({"0": sound(12, (1, 5)), "1": sound(12, (2, 2.4), (4, 8))})
     [(channel, start_s, end_s, data)] = told(rig, "interruption")

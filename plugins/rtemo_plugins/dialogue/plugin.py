@@ -60,13 +60,14 @@ class DialoguePlugin:
 
 
 class _Member:
-    """A stream of a call, and where it is in its own time and in that of the call."""
+    """A stream of a call, its row, and where it is in its own time and in that of the call."""
 
-    __slots__ = ("ahead", "call", "facts")
+    __slots__ = ("ahead", "call", "facts", "row")
 
     def __init__(self, facts: StreamFacts, call: "_Call") -> None:
         self.facts = facts
         self.call = call
+        self.row = 0
         self.ahead = 0  # position in the stream less the call's time
 
 
@@ -74,14 +75,16 @@ class _Call:
     """A call with two parties or more.
 
     Attributes:
+        phase: Ticks from a multiple of the time between two looks to its begin: its looks are timed from there.
         said_of: The stream of which dead air has been told that is not over; None while there is none.
         last: Number of the stream that spoke last.
     """
 
-    __slots__ = ("conversation", "last", "members", "said_of")
+    __slots__ = ("conversation", "last", "members", "phase", "said_of")
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, phase: int) -> None:
         self.conversation = conversation
+        self.phase = phase
         self.members: dict[int, _Member] = {}
         self.said_of: _Member | None = None
         self.last = 0
@@ -108,6 +111,7 @@ class DialogueProcessor:
         self._look_hops = seconds_to_hops(_LOOK_S, rate_hz, format.hop_samples)
         self._calls: dict[str, _Call] = {}
         self._members: dict[int, _Member] = {}
+        self._by_phase: list[list[_Call]] = [[] for _ in range(self._look_hops)]
         self._is_changed = False
         self._now = 0
 
@@ -118,7 +122,7 @@ class DialogueProcessor:
         self._now = (block.tick + 1) * self._hop
         if self._is_changed:
             self._is_changed = False
-            self._sort(block.streams)
+            self._sort(block.streams, block.tick % self._look_hops)
         if not self._members:
             return  # nobody has company
         for event in block.events:
@@ -126,10 +130,10 @@ class DialogueProcessor:
             if member is not None:
                 member.ahead = int(block.start_sample[event.row]) + self._hop - self._now
                 self._hear(member, event, emit)
-        if block.tick % self._look_hops == 0:
-            self._place(block)
-            for call in self._calls.values():
-                self._look(call, emit)
+        for call in self._by_phase[block.tick % self._look_hops]:
+            for member in call.members.values():
+                member.ahead = int(block.start_sample[member.row]) + self._hop - self._now
+            self._look(call, emit)
         for row in np.flatnonzero(block.flags & np.uint8(HopFlag.LAST)).tolist():
             member = self._members.get(block.streams[row].id)
             if member is not None:
@@ -150,7 +154,7 @@ class DialogueProcessor:
     def close(self) -> None:
         """Nothing to free."""
 
-    def _sort(self, streams: tuple[StreamFacts, ...]) -> None:
+    def _sort(self, streams: tuple[StreamFacts, ...], phase: int) -> None:
         """Find who has come and who has gone."""
         by_call: dict[str, list[StreamFacts]] = defaultdict(list)
         for stream in streams:
@@ -165,19 +169,19 @@ class DialogueProcessor:
         for name, ours in by_call.items():
             known = self._calls.get(name)
             if known is None and len(ours) > 1:
-                known = self._calls[name] = _Call(Conversation(self._now, self._latest))
+                known = self._calls[name] = _Call(Conversation(self._now, self._latest), phase)
             for stream in ours if known is not None else ():
                 if stream.id not in self._members:
                     self._members[stream.id] = known.members[stream.id] = _Member(stream, known)
                     known.conversation.join(stream.id, self._now)
-
-    def _place(self, block: Block) -> None:
-        """Take note where every stream is by now."""
-        ahead = (block.start_sample + (self._hop - self._now)).tolist()
-        for stream, one in zip(block.streams, ahead, strict=True):
+        for row, stream in enumerate(streams):
             member = self._members.get(stream.id)
             if member is not None:
-                member.ahead = one
+                member.row = row
+        for calls in self._by_phase:
+            calls.clear()
+        for call in self._calls.values():
+            self._by_phase[call.phase].append(call)
 
     def _hear(self, member: _Member, event: BlockEvent, emit: Emit) -> None:
         call, number = member.call, member.facts.id

@@ -127,7 +127,9 @@ class Playback:
             if not self._pending.shape[1] and not self._decode():
                 self._finish()
                 return None
-            self._write(min(room, self._pending.shape[1]))
+            # The first hop by itself: the channels come into the engine together only while none has much in hand.
+            most_samples = room if self._written_samples else self._hop_samples
+            self._write(min(room, most_samples, self._pending.shape[1]))
             if time.perf_counter_ns() - started_ns > _TURN_NS:
                 return 0.0
         return None

@@ -139,7 +139,9 @@ class StdinSource:
                 room = self._room_samples()
                 if room < min(self._hop_samples, self._pending.shape[1]):
                     return 0.005 if self._is_live else 0.001
-                self._write(min(room, self._pending.shape[1]))
+                # The first hop by itself: the channels come into the engine together only while none has much in hand.
+                most_samples = room if self._written_samples else self._hop_samples
+                self._write(min(room, most_samples, self._pending.shape[1]))
             elif self._is_at_end:
                 self._end("end_of_input")
                 return None

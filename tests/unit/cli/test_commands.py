@@ -5,11 +5,12 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rtemo.cli.checks.chain import tick
-from rtemo.cli.main import VERBS, cli
+from rtemo.cli.main import EXIT_INTERRUPTED, VERBS, cli
 from rtemo.cli.options import note_misspelt_roles
 from rtemo.config import Config
 from tests.fakes.program import call, command, start
@@ -295,3 +296,18 @@ def test_bench_measures_every_plugin(capsys):
         assert cost["streams_per_core"] == pytest.approx(cost["streams"] * cost["hop_us"] / cost["tick_mean_us"], abs=1)
     table = call(capsys, "bench", "--chain", "level", "--streams", "2", "--seconds", "1").out
     assert "streams/core" in table
+
+
+def test_an_interrupt_inside_a_generated_class_does_not_change_how_the_process_ends(tmp_path: Path) -> None:
+    (tmp_path / "told.py").write_text(
+        "from rtemo.cli import main as program\n"
+        "def told(**_):\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')  # as in the import of a named tuple\n"
+        "    except KeyboardInterrupt:\n"
+        "        return program.EXIT_INTERRUPTED\n"
+        "program.cli.main = told\n"
+        "program.main([])\n"
+    )
+    ended = subprocess.run([sys.executable, "-m", "told"], cwd=tmp_path, check=False)
+    assert ended.returncode == EXIT_INTERRUPTED, "and not by the signal"
