@@ -15,7 +15,7 @@ for needed in ("starlette", "uvicorn", "websockets", "prometheus_client"):
 browsers = pytest.importorskip("tests.fakes.browser")
 
 from tests.fakes.served import WebServer  # noqa: E402
-from tests.fakes.web_events import Served, alert, board, call_events  # noqa: E402
+from tests.fakes.web_events import Served, alert, board, call_events, query_score  # noqa: E402
 
 pytestmark = [
     pytest.mark.e2e,
@@ -81,6 +81,29 @@ def test_unsure_has_a_look_and_a_word_of_its_own(page):
     assert page.tell("document.querySelector('.row:not([hidden]) .mood b').textContent") == "unsure"
     style = page.tell("getComputedStyle(document.querySelector('.row:not([hidden]) .mood i')).borderStyle")
     assert style == "dashed"
+
+
+def test_calls_are_ordered_by_words_that_somebody_has_asked_for(page, served):
+    words = "a caller losing <b>patience</b>"
+    for name, z in (("other-7", 2.5), ("quiet", 1.0), ("cross", -1.0)):
+        served.say(query_score(name, words, z))
+    page.wait_for("document.querySelector('#by').options.length === 2 && !document.querySelector('#by-label').hidden")
+    fill = "(field => { field.%s; field.dispatchEvent(new Event('%s')); return 1 })(document.querySelector('%s'))"
+    page.tell(fill % ("value = ''", "input", "#find"))
+    page.tell(fill % ("selectedIndex = 1", "change", "#by"))
+    page.wait_for(NAMES + ".slice(0, 3).join() === 'other-7,quiet,cross'")
+    first = "document.querySelector('[data-call=\"other-7\"]')"
+    assert page.tell(first + ".querySelector('[data-kind=like]').textContent") == "≈+2.5 like it"
+    assert "+2.5 like it" in page.tell(first + ".ariaLabel")
+    assert page.tell("document.querySelector('#by').options[1].text") == words
+    assert page.tell("document.querySelector('#board-title').textContent") == "Most like the words"
+    for _ in range(5):
+        served.say(query_score("cross", words, 4.0))
+    page.wait_for(NAMES + "[0] === 'cross'")
+    page.tell(fill % ("selectedIndex = 0", "change", "#by"))
+    page.wait_for("document.querySelector('.badge[data-kind=like]') === null")
+    page.wait_for(NAMES + ".slice(0, 2).join() === 'cross,quiet'")
+    assert not page.complaints
 
 
 @pytest.mark.parametrize("width", [390, 641, 768, 1440])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -10,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from rtemo.api import EndpointError, SpeechStart, StreamStart
+from rtemo.api import EndpointError, QueryScore, SpeechStart, StreamStart
 from rtemo.cli.main import main
 from rtemo.client import Notice, Subscriber
 from rtemo.config import Config
 from rtemo.io.publishers.zmq import ZmqPublisher
 from rtemo.session import Session
+from tests.fakes.program import call
 from tests.fakes.zmq_ends import Publishing, emotion, event, free_ports, options, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -24,6 +26,12 @@ pytestmark = pytest.mark.e2e
 def subscriber(publishing: Publishing, notices: list[Notice] | None = None, **changes: Any) -> Subscriber:
     keep = (notices if notices is not None else []).append
     return Subscriber(publishing.events, query=publishing.query, on_notice=keep, **changes)
+
+
+def at(publishing: Publishing) -> list[str]:
+    """The words that lead a command there."""
+    ends = {"query": publishing.query, "events": publishing.events}
+    return [word for name, end in ends.items() for word in ("--set", f"publishers.zmq.{name}={end}")]
 
 
 def test_late_joiner_gets_last_values_first_and_misses_nothing_after() -> None:
@@ -78,18 +86,36 @@ def test_queries_are_listed_asked_and_taken_back_over_the_query_socket(capfd: py
             with pytest.raises(EndpointError, match="2000 characters"):
                 reader.queries(ask=["x" * 2000])
         assert session.queries.texts() == ("in tears", "calm | tense")
-        where = [
-            "--set",
-            f"publishers.zmq.query={publishing.query}",
-            "--set",
-            f"publishers.zmq.events={publishing.events}",
-        ]
+        where = at(publishing)
         with pytest.raises(SystemExit, match="0"):
             main(["ask", "bored", "--forget", "in tears", *where])
         assert capfd.readouterr().out.splitlines() == ["calm | tense", "bored"]
         with pytest.raises(SystemExit, match="2"):
             main(["ask", "--forget", "nothing", *where])
         assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_the_floor_is_ordered_by_words_that_somebody_has_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "losing patience"
+    session = Session(Config(chain=("meaning",), plugins={"meaning": {"queries": [words]}}))
+    publisher = ZmqPublisher(options())
+    assert session.queries is not None
+    publisher.lend_queries(session.queries)
+    with Publishing(publisher) as publishing:
+        for name, z in (("calm", -1.0), ("cross", 2.0), ("new", None)):
+            publishing.send(event(name, 1, QueryScore(query=words, score=0.1, z=z)))
+        publishing.flush()
+        where = at(publishing)
+        board = json.loads(call(capsys, "board", "--by", " losing  patience", "--once", "--json", *where).out)
+        assert [entry["call"] for entry in board["entries"]] == ["cross", "calm"]
+        assert (board["ranked"], board["unsure"]) == (2, 1)
+        assert f"most like  {words}" in call(capsys, "board", "--by", words, "--once", *where).out
+        done = call(capsys, "board", "--by", "in tears", "--once", *where)
+        assert done.code == 2
+        assert "that is 'losing patience'; have it asked first: rtemo ask" in done.complaint
+    with Publishing(ZmqPublisher(options())) as publishing:
+        where = at(publishing)
+        assert "looks for nothing in words" in call(capsys, "board", "--by", words, "--once", *where).complaint
 
 
 def test_a_chain_that_looks_for_nothing_in_words_says_so_to_who_asks() -> None:
@@ -210,8 +236,8 @@ def test_killed_publisher_comes_back_with_a_new_epoch_and_its_values_are_fetched
             assert time.monotonic() - start_s < 5.0
             assert reader.restarts == 1
             assert reader.epoch == after[0].epoch
-    for call in range(3):
-        mine = [wire for wire in after if wire.call == f"call {call}"]
+    for number in range(3):
+        mine = [wire for wire in after if wire.call == f"call {number}"]
         assert mine[0].kind == "stream_start", "known from the snapshot, although it was sent before we were back"
         numbers = [wire.seq for wire in mine if wire.kind == "emotion"]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "without a hole"

@@ -12,6 +12,7 @@ from rtemo.api import (
     Event,
     Level,
     Quality,
+    QueryScore,
     Rank,
     RtemoError,
     SessionStart,
@@ -78,6 +79,11 @@ def alert(call: str, rule: str = "heated") -> Event:
 def trouble(call: str) -> Event:
     """Sound that is wrong."""
     return event(call, Quality(problem="faint", detail="the voice is very faint"), 5.0)
+
+
+def query_score(call: str, query: str, z: float | None) -> Event:
+    """How much a voice is like what is looked for."""
+    return event(call, QueryScore(query=query, score=0.1, z=z, trigger="stride"), 5.0)
 
 
 def board(**urgency: float) -> Event:

@@ -17,7 +17,7 @@ _PLACE_CELLS, _NUMBER_CELLS, _TREND_CELLS, _SILENT_CELLS = 8, 13, 11, 8
 _FIXED_CELLS = _PLACE_CELLS + _BAR_CELLS + _NUMBER_CELLS + _TREND_CELLS + _SILENT_CELLS
 
 
-def table(board: Board | None, alerts: Sequence[str], title: str, width: int) -> list[Line]:
+def table(board: Board | None, alerts: Sequence[str], title: str, width: int, query: str | None = None) -> list[Line]:
     """Draw the floor.
 
     Args:
@@ -25,6 +25,7 @@ def table(board: Board | None, alerts: Sequence[str], title: str, width: int) ->
         alerts: The last alerts, newest first, one sentence each.
         title: Where it comes from.
         width: Cells.
+        query: What the calls are ordered by; by urgency when None.
 
     Returns:
         Lines of at most `width` cells.
@@ -36,10 +37,13 @@ def table(board: Board | None, alerts: Sequence[str], title: str, width: int) ->
             Line(),
             Line().put("   waiting for a board: does a plugin over there say it?", "dim"),
         ]
+    measure = "urgency" if query is None else "likeness"
     facts = Line().put(f"{board.ranked} ranked", "bold").put(f"   {board.unsure} unsure ", "dim")
     lines = [spread(head, facts, width), Line()]
+    if query is not None:
+        lines[1:] = [Line().put(" most like  ", "dim").put_name(query, max(8, width - 14), "bold"), Line()]
     if board.entries:
-        lines += _rows(board.entries, width)
+        lines += _rows(board.entries, width, measure)
     else:
         lines.append(Line().put("   nobody has said enough yet", "dim"))
     if alerts:
@@ -49,25 +53,28 @@ def table(board: Board | None, alerts: Sequence[str], title: str, width: int) ->
     return [line.clip(width) for line in lines]
 
 
-def _rows(entries: Sequence[BoardEntry], width: int) -> list[Line]:
+def _rows(entries: Sequence[BoardEntry], width: int, measure: str) -> list[Line]:
     attributes = list(entries[0].percentiles)
-    while attributes and _FIXED_CELLS + _LEAST_NAME_CELLS + _ATTRIBUTE_CELLS * len(attributes) > width:
+    has_trend = any(entry.trend_per_min is not None for entry in entries)
+    fixed = _FIXED_CELLS - (0 if has_trend else _TREND_CELLS)
+    while attributes and fixed + _LEAST_NAME_CELLS + _ATTRIBUTE_CELLS * len(attributes) > width:
         attributes.pop()  # what does not fit is left out from the right
-    room = width - _FIXED_CELLS - _ATTRIBUTE_CELLS * len(attributes)
+    room = width - fixed - _ATTRIBUTE_CELLS * len(attributes)
     names = max(_LEAST_NAME_CELLS, min(_MOST_NAME_CELLS, room))
-    head = Line().put(f" place  {'call':<{names}}{'urgency':<{_BAR_CELLS + _NUMBER_CELLS}}", "dim")
-    head.put(f"{'trend':>{_TREND_CELLS - 1}} ", "dim")
+    head = Line().put(f" place  {'call':<{names}}{measure:<{_BAR_CELLS + _NUMBER_CELLS}}", "dim")
+    if has_trend:
+        head.put(f"{'trend':>{_TREND_CELLS - 1}} ", "dim")
     for attribute in attributes:
         head.put(f"{attribute[: _ATTRIBUTE_CELLS - 1]:>{_ATTRIBUTE_CELLS}}", "dim")
     head.put(f"{'silent':>{_SILENT_CELLS}}", "dim")
     rows, before = [head], 0
     for entry in entries:
-        rows.append(_row(entry, entry.place == before, attributes, names))
+        rows.append(_row(entry, entry.place == before, attributes, names, has_trend))
         before = entry.place
     return rows
 
 
-def _row(entry: BoardEntry, is_tied: bool, attributes: Sequence[str], names: int) -> Line:
+def _row(entry: BoardEntry, is_tied: bool, attributes: Sequence[str], names: int, has_trend: bool) -> Line:
     place = f"={entry.place}" if is_tied else f"{entry.place}"
     line = (
         Line()
@@ -78,9 +85,10 @@ def _row(entry: BoardEntry, is_tied: bool, attributes: Sequence[str], names: int
     filled, empty = bar(entry.urgency / _BAR_RANGE, _BAR_CELLS)
     line.put(filled, "rising").put(empty, "track")
     line.put(f" {signed(entry.urgency):>6}", "bold").put(f" ±{entry.spread:.2f}", "dim")
-    arrow, style = trend_arrow(entry.trend_per_min)
-    line.put(f"  {arrow:1} ", style)
-    line.put("      ·" if entry.trend_per_min is None else f"{signed(entry.trend_per_min):>6} ")
+    if has_trend:
+        arrow, style = trend_arrow(entry.trend_per_min)
+        line.put(f"  {arrow:1} ", style)
+        line.put("      ·" if entry.trend_per_min is None else f"{signed(entry.trend_per_min):>6} ")
     for attribute in attributes:
         share = entry.percentiles.get(attribute)
         line.put(f"{'·' if share is None else f'{share:.0f} %':>{_ATTRIBUTE_CELLS}}")

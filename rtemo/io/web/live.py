@@ -3,34 +3,13 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from rtemo.api import (
-    Alert,
-    Board,
-    BoardEntry,
-    Emotion,
-    Fault,
-    Health,
-    Level,
-    Payload,
-    Quality,
-    Rank,
-    Rationale,
-    SessionStart,
-    SourceState,
-    SpeechEnd,
-    SpeechStart,
-    Spoof,
-    StreamEnd,
-    StreamStart,
-    Transcript,
-    kind_of,
-)
-from rtemo.io.web.rows import AlertRow, CallRow, ChannelRow, EmotionNow, EngineRow, RankNow, SpoofNow
+from rtemo.api import Alert, Board, BoardEntry, Fault, Health, Payload, SessionStart, StreamStart, kind_of
+from rtemo.io.web.channel import READ_TYPES, LiveChannel
+from rtemo.io.web.rows import AlertRow, CallRow, EngineRow
 from rtemo.io.wire import (
     STATE_SCHEMA,
     CallState,
@@ -41,17 +20,12 @@ from rtemo.io.wire import (
     utc_ms,
 )
 
-_TREND_POINTS = 240
 _ALERTS = 20
 _FAULTS = 5
 _ENDED_CHANNELS = 64  # of a call that goes on; those before are forgotten
 _SILENT_S = 3600.0  # a call without any event for this long is forgotten even if its end was never seen
 _FED_S = 2.0
-_QUALITY_S = 30.0
-_READ_TYPES: tuple[type[Payload], ...] = (
-    *(Alert, Board, Emotion, Fault, Health, Level, Quality, Rank, Rationale, SessionStart),
-    *(SourceState, SpeechEnd, SpeechStart, Spoof, StreamEnd, StreamStart, Transcript),
-)
+_READ_TYPES: tuple[type[Payload], ...] = (*READ_TYPES, Alert, Board, Fault, Health, SessionStart)
 _READ = frozenset(kind_of(cls) for cls in _READ_TYPES)
 """Kinds whose payload is looked into; of all others only the bytes are kept."""
 
@@ -66,22 +40,10 @@ class Arrived(NamedTuple):
     data: Payload | None
 
 
-class _Channel:
-    def __init__(self, name: str) -> None:
-        self.row = ChannelRow(channel=name)
-        self.latest: dict[str, LatestEvent[Any]] = {}
-        self.trend: deque[tuple[float, float, float, float | None, float | None]] = deque(maxlen=_TREND_POINTS)
-        self.quality: dict[str, tuple[str, float]] = {}
-
-    def course(self) -> list[tuple[float, float, float, float | None, float | None]]:
-        """Give the trend in order of time: a slower plugin speaks later of a moment that has passed."""
-        return sorted(self.trend, key=itemgetter(0))
-
-
 class _Call:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.channels: dict[str, _Channel] = {}
+        self.channels: dict[str, LiveChannel] = {}
         self.alerts: deque[AlertRow] = deque(maxlen=_ALERTS)
         self.pub_seq = 0
         self.t_pub_ms = 0.0
@@ -193,15 +155,12 @@ class Live:
         call.pub_seq, call.t_pub_ms, call.heard_s = event.pub_seq, event.t_pub_ms, time.monotonic()
         channel = call.channels.get(event.channel)
         if channel is None or isinstance(data, StreamStart):
-            channel = call.channels[event.channel] = _Channel(event.channel)
+            channel = call.channels[event.channel] = LiveChannel(event.channel)
             call.forget_channels()
         channel.latest[key] = LatestEvent(
             seq=event.seq, t1_ms=event.t1_ms, t_capture_ms=event.t_capture_ms, data=event.data
         )
-        change: dict[str, Any] = {"t_s": max(channel.row.t_s, round(event.end_s, 2))}
-        reduce = _REDUCERS.get(type(data))
-        if reduce is not None:
-            change |= reduce(channel, data, event)
+        channel.take(event, data)
         if isinstance(data, Alert):
             call.alerts.append(
                 AlertRow(
@@ -213,7 +172,6 @@ class Live:
                     values=data.values,
                 )
             )
-        channel.row = msgspec.structs.replace(channel.row, **change)
         self.changed[event.call] = None
 
     def mark(self, name: str, alert_id: str, mark: str, snoozed_until_ms: float) -> AlertRow | None:
@@ -262,13 +220,7 @@ class Live:
             call=name,
             is_open=call.is_open,
             t_pub_ms=call.t_pub_ms,
-            channels=tuple(
-                msgspec.structs.replace(
-                    channel.row,
-                    quality=tuple(text for text, at_s in channel.quality.values() if now_s - at_s < _QUALITY_S),
-                )
-                for channel in call.channels.values()
-            ),
+            channels=tuple(channel.now(now_s) for channel in call.channels.values()),
             alerts=tuple(call.alerts),
             urgency=call.urgency,
             spread=call.spread,
@@ -314,66 +266,3 @@ class Live:
             faults=tuple(self._faults),
             given_up=health.given_up if health else (),
         )
-
-
-_Change = dict[str, Any]
-_Event = WireEvent[Any]
-
-
-def _started(channel: _Channel, data: StreamStart, event: _Event) -> _Change:
-    return {"role": data.role, "analysis": data.analysis}
-
-
-def _ended(channel: _Channel, data: StreamEnd, event: _Event) -> _Change:
-    return {"is_open": False, "is_speaking": False, "level_dbfs": None, "is_lost": False}
-
-
-def _emotion(channel: _Channel, data: Emotion, event: _Event) -> _Change:
-    rank = next(iter(channel.row.ranks.values()), None)
-    arousal, valence = round(data.arousal, 3), round(data.valence, 3)
-    score, spread = (None, None) if rank is None else (rank.score, rank.spread)
-    channel.trend.append((round(event.end_s, 2), arousal, valence, score, spread))
-    now = EmotionNow(
-        label=data.label,
-        confidence=round(data.confidence, 3),
-        arousal=arousal,
-        valence=valence,
-        is_trusted=data.is_trusted,
-    )
-    return {"emotion": now}
-
-
-def _rank(channel: _Channel, data: Rank, event: _Event) -> _Change:
-    now = RankNow(
-        score=round(data.score, 3),
-        spread=None if data.spread is None else round(data.spread, 3),
-        percentile=data.percentile,
-        trend_per_min=data.trend_per_min,
-    )
-    return {"ranks": {**channel.row.ranks, data.attribute: now}}
-
-
-def _quality(channel: _Channel, data: Quality, event: _Event) -> _Change:
-    channel.quality[data.problem] = (data.detail or data.problem, time.monotonic())
-    return {}
-
-
-_REDUCERS: dict[Any, Callable[[_Channel, Any, _Event], _Change]] = {
-    StreamStart: _started,
-    StreamEnd: _ended,
-    SpeechStart: lambda channel, data, event: {"is_speaking": True},
-    SpeechEnd: lambda channel, data, event: {
-        "is_speaking": False,
-        "speech_s": round(channel.row.speech_s + data.speech_s, 2),
-    },
-    Level: lambda channel, data, event: {"level_dbfs": round(data.rms_dbfs, 1)},
-    Emotion: _emotion,
-    Spoof: lambda channel, data, event: {
-        "spoof": SpoofNow(verdict=data.verdict, score=round(data.score, 3), is_alarmed=data.is_alarmed)
-    },
-    Rank: _rank,
-    Transcript: lambda channel, data, event: {"words": data.text},
-    Rationale: lambda channel, data, event: {"why": data.text},
-    Quality: _quality,
-    SourceState: lambda channel, data, event: {"is_lost": data.state == "lost"},
-}

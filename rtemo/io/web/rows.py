@@ -47,6 +47,10 @@ class ChannelRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     emotion: EmotionNow | None = None
     spoof: SpoofNow | None = None
     ranks: dict[str, RankNow] = {}
+    queries: Annotated[
+        dict[str, float],
+        Meta(description="Query → how much the voice is like it of late, in deviations from its own usual score."),
+    ] = {}
     words: Annotated[str, Meta(description="What is said in the present turn, or was in the last.")] = ""
     why: Annotated[str, Meta(description="The last rationale.")] = ""
     quality: Annotated[tuple[str, ...], Meta(description="What is wrong with the sound.")] = ()

@@ -113,6 +113,7 @@ class Party {
       const spread = rank.spread ? ` ± ${rank.spread.toFixed(2)}` : "";
       this.number(`rank of ${name}`, `${signed(rank.score)}${spread}`);
     }
+    for (const [query, value] of Object.entries(channel.queries || {})) this.number(`like “${query}”`, signed(value));
     put(this.words, channel.words || "");
     this.words.hidden = !channel.words;
     put(this.why, channel.why || "");

@@ -16,7 +16,20 @@ export function heat(row) {
   return most;
 }
 
-export function score(row, hasBoard, openAlerts) {
+// How much the most alike of its parties is like a query, in deviations; null while that is not known.
+export function likeness(row, query) {
+  const found = (row.channels || []).filter((channel) => channel.is_open !== false).map((channel) => channel.queries?.[query]);
+  const known = found.filter((value) => value !== undefined);
+  return known.length ? Math.max(...known) : null;
+}
+
+// By a query, when one is given: what else is known of the call, alerts too, does not count then.
+export function score(row, hasBoard, openAlerts, query) {
+  if (query) return row.is_open === false ? ENDED : likeness(row, query) ?? UNPLACED;
+  return urgency(row, hasBoard, openAlerts);
+}
+
+function urgency(row, hasBoard, openAlerts) {
   if (row.is_open === false) return ENDED;
   const warmth = heat(row);
   let value = row.urgency ?? (hasBoard ? UNPLACED : 0) + (warmth === null ? -3 : 2 * warmth);

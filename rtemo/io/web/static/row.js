@@ -91,7 +91,8 @@ export class Row {
     this.shown = "";
   }
 
-  fill(row, place, count, isSelected, openAlerts, points, y) {
+  // like: how much it is like the query by which calls are ordered, as a badge; null when by none
+  fill(row, place, count, isSelected, openAlerts, points, y, like) {
     const { root } = this;
     root.hidden = false;
     const top = `translateY(${y}px)`;
@@ -115,14 +116,14 @@ export class Row {
     put(this.words, party.words || "");
     this.words.hidden = !party.words;
     put(this.speaks, (row.channels || []).filter((c) => c.is_speaking).map((c) => c.role || c.channel).join(" + "));
-    this.mark(row, party, openAlerts);
-    const said = `${row.call}, place ${place}, ${label} ${sure}${openAlerts.length ? ", alert " + openAlerts[0].rule : ""}`;
+    this.mark(row, party, openAlerts, like);
+    const said = `${row.call}, place ${place}, ${like ? like[2] + ", " : ""}${label} ${sure}${openAlerts.length ? ", alert " + openAlerts[0].rule : ""}`;
     if (said !== this.shown) root.setAttribute("aria-label", (this.shown = said));
     draw(this.canvas, points);
   }
 
-  mark(row, party, openAlerts) {
-    const marks = [];
+  mark(row, party, openAlerts, like) {
+    const marks = like ? [like] : [];
     for (const alert of openAlerts.slice(-1)) {
       marks.push(["alert", "▲", alert.rule + (openAlerts.length > 1 ? ` +${openAlerts.length - 1}` : "")]);
     }

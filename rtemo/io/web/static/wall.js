@@ -3,7 +3,7 @@
 import { Alerts } from "./alerts.js";
 import { buttons, Detail } from "./detail.js";
 import { Link } from "./link.js";
-import { ordered, score } from "./order.js";
+import { likeness, ordered, score } from "./order.js";
 import { badge, clock, make, put, Row } from "./row.js";
 import { readColours, Trends } from "./trend.js";
 
@@ -20,6 +20,7 @@ let order = [];
 let shown = [];
 let engine = {};
 let selected = "";
+let query = ""; // what the calls are ordered by; by need of a person when empty
 let heldUntilMs = 0;
 let orderedMs = 0;
 let lostAt = null;
@@ -84,7 +85,7 @@ function reorder(isAtOnce) {
   orderedMs = now;
   const hasBoard = engine.ranked !== undefined && engine.ranked !== null;
   const scores = new Map();
-  for (const [name, row] of rows) scores.set(name, score(row, hasBoard, alerts.open(row).length));
+  for (const [name, row] of rows) scores.set(name, score(row, hasBoard, alerts.open(row).length, query));
   order = isHeld ? order.filter((name) => rows.has(name)).concat([...rows.keys()].filter((name) => !order.includes(name)))
     : ordered(order, scores);
 }
@@ -106,6 +107,7 @@ function drawAll() {
   drawRows();
   drawAlerts();
   showFacts();
+  showQueries();
   const row = rows.get(selected);
   if (row) detail.show(row, alerts, trends);
 }
@@ -140,8 +142,33 @@ function drawRows() {
     const row = rows.get(shown[at]);
     const isSelected = row.call === selected;
     if (isSelected) list.setAttribute("aria-activedescendant", element.root.id);
-    element.fill(row, at + 1, shown.length, isSelected, alerts.open(row), leadPoints(row), at * height);
+    element.fill(row, at + 1, shown.length, isSelected, alerts.open(row), leadPoints(row), at * height, query ? like(row) : null);
   });
+}
+
+function like(row) {
+  const value = likeness(row, query);
+  if (value === null) return ["unknown", "≈", "not scored yet"];
+  return ["like", "≈", `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} like it`];
+}
+
+// What calls can be ordered by: the queries by which somebody has a score; the one chosen stays.
+function showQueries() {
+  const known = new Set(query ? [query] : []);
+  for (const row of rows.values()) {
+    for (const channel of row.channels || []) Object.keys(channel.queries || {}).forEach((name) => known.add(name));
+  }
+  $("by-label").hidden = !known.size;
+  const key = JSON.stringify([...known].sort());
+  if ($("by").dataset.key === key) return;
+  $("by").dataset.key = key;
+  const options = [...known].sort().map((name) => {
+    const option = make("option", "", name);
+    option.value = name;
+    return option;
+  });
+  $("by").replaceChildren($("by").options[0], ...options);
+  $("by").value = query;
 }
 
 function leadPoints(row) {
@@ -269,6 +296,14 @@ list.addEventListener("scroll", () => {
 }, { passive: true });
 $("find").addEventListener("input", () => {
   list.scrollTop = 0;
+  due();
+});
+$("by").addEventListener("change", () => {
+  query = $("by").value;
+  put($("board-title"), query ? "Most like the words" : "Needs a person first");
+  order = [];
+  list.scrollTop = 0;
+  reorder(true);
   due();
 });
 $("ask").addEventListener("close", () => {
