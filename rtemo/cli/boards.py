@@ -8,7 +8,7 @@ from rtemo.api import Board, BoardEntry, Event, QueryScore, StreamEnd, StreamSta
 from rtemo.io.query_scores import QueryScores
 
 _EVERY_S = 1.0
-_HYSTERESIS = 0.25  # as of the ranker's board: a voice takes the place of another that it exceeds by so much
+_HYSTERESIS = 0.25  # as of the board that is told: a voice takes the place of another that it exceeds by so much
 _TIE_Z = 0.253  # one above the other with a probability of 60 %
 _MOST_ENTRIES = 20
 _STALE_S = 60.0
