@@ -26,6 +26,8 @@ _FRAME_SAMPLES, _HOP_SAMPLES = 512, 128
 _FIRST_BIN, _BINS_PER_CELL, _CELLS = 10, 2, 50
 _FRAMES_PER_CELL, _PERIOD_CELLS = 6, 32
 _PERIOD_FRAMES = _FRAMES_PER_CELL * _PERIOD_CELLS
+PHASES = _PERIOD_FRAMES
+"""Places of the pattern that a score is the best of."""
 _BAND = slice(_FIRST_BIN, _FIRST_BIN + _BINS_PER_CELL * _CELLS)
 _WINDOW = np.hanning(_FRAME_SAMPLES + 1)[:-1]
 _WEIGHT = (_WINDOW**2).reshape(-1, _HOP_SAMPLES).sum(axis=0)

@@ -34,5 +34,5 @@ class GemOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Meta(
             description="Plugins whose verdicts on a voice count in the place of its own, for 30 s of speech; none: []."
         ),
-    ] = ("listener",)
+    ] = ("listener", "watermark")
     bundle: Annotated[str, Meta(description="Name of the bundle that holds the ensemble.")] = "gem"
