@@ -135,7 +135,9 @@ def _client(frames: list[zmq.Frame]) -> bytes:
 
 
 def _refused(op: str, id: int | str | None, error: RtemoError) -> PortsReply:
-    problem = PortsProblem(code=_code(error), problem=error.problem, mend=error.mend)
+    code = _code(error)
+    mend = error.mend or ("try again later" if code == "capacity" else "correct the request")
+    problem = PortsProblem(code=code, problem=error.problem, mend=mend)
     return PortsReply(schema=PORTS_SCHEMA, op=op, ok=False, id=id, error=problem)
 
 

@@ -1,5 +1,6 @@
 """PortLender: lends RTP ports to calls that somebody asks them for, and takes them back."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -149,11 +150,11 @@ class PortLender:
             raise PortRefusedError("draining", "this server is about to stop", "use another one, or try again later")
         if call in self._lent or self._lines.has_call(call):
             raise PortRefusedError("in_use", f"call {call!r} is going on", "give it back first, or choose another name")
-        self._check_share(client, count)
+        reserved = self._reserve(client, count)
         line = LentLine(self._options.address, call, wanted.plans, client, secrets.token_urlsafe(_TICKET_BYTES))
         self._lent[call] = line  # nobody else may have the name meanwhile
         try:
-            await self._bind(line)
+            await self._bind(line, reserved)
             await self._lines.open_line(line)
         except BaseException:
             if self._lent.get(call) is line:
@@ -166,8 +167,8 @@ class PortLender:
         line.begin()
         return line
 
-    def _check_share(self, client: bytes, count: int) -> None:
-        """Refuse a client more than it may have, and make room for one that has less than others.
+    def _reserve(self, client: bytes, count: int) -> list[int]:
+        """Take ports for a client within its share, and make room for one that has less than others.
 
         Raises:
             PortRefusedError: There are no ports for it.
@@ -187,8 +188,9 @@ class PortLender:
             self.take_back(unused, "made room")
         if pool.count_free < count:
             raise self._exhausted(count)
+        return [port for _ in range(count) if (port := pool.take(client)) is not None]
 
-    async def _bind(self, line: LentLine) -> None:
+    async def _bind(self, line: LentLine, reserved: list[int]) -> None:
         """Bind a pair of ports for each party; those that another program has are passed over.
 
         Raises:
@@ -196,9 +198,10 @@ class PortLender:
         """
         passed_over: list[int] = []
         try:
+            await asyncio.sleep(0)  # ports that were taken back this moment are closed in the next turn of the loop
             for party in range(len(line.plans)):
                 while len(line.numbers) == party:
-                    port = self._pool.take(line.client)
+                    port = reserved.pop(0) if reserved else self._pool.take(line.client)
                     if port is None:
                         raise self._exhausted(len(line.plans))
                     try:
@@ -208,7 +211,7 @@ class PortLender:
                     else:
                         line.numbers.append(port)
         finally:
-            for port in passed_over:
+            for port in reserved + passed_over:
                 self._pool.give(line.client, port)
 
     def _exhausted(self, count: int) -> PortRefusedError:
