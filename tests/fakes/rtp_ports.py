@@ -51,11 +51,12 @@ class Asker:
     """Asks at an endpoint and waits for each answer."""
 
     def __init__(self, endpoint: object, keys: ClientKeys | None = None) -> None:
+        self.endpoint = str(endpoint)
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.REQ)
         if keys is not None:
             keys.use(self.socket)
-        self.socket.connect(str(endpoint))
+        self.socket.connect(self.endpoint)
 
     def send(self, message: bytes, timeout_s: float = 10.0) -> dict[str, Any]:
         self.socket.send(message)
