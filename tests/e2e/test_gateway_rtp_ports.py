@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from tests.fakes.rtp_ports import METADATA, SDP, Asker, free_udp_range, invitati
 from tests.fakes.zmq_ends import ANY_PORT, pumping, wait_until
 
 pytestmark = pytest.mark.e2e
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "rtp_call.py"
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
 class StrictDesk(FakeDesk):
@@ -305,7 +309,7 @@ def test_address_that_is_told_may_be_another_than_the_one_that_is_bound() -> Non
         assert asker.ports("call", "caller")["legs"][0]["address"] == "media.example"
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@needs_ffmpeg
 def test_ffmpeg_brings_both_legs_of_a_recording_session(tmp_path: Path) -> None:
     samples = sound(0.4)
     soundfile.write(tmp_path / "leg.wav", samples, 8_000, subtype="PCM_16")
@@ -322,3 +326,43 @@ def test_ffmpeg_brings_both_legs_of_a_recording_session(tmp_path: Path) -> None:
             writer = made.ended(reply["call"], leg["channel"])
             assert writer.lost_samples == 0
             np.testing.assert_allclose(writer.samples, expected(samples, codec), atol=0.03)
+
+
+def test_example_answers_an_invitation(tmp_path: Path) -> None:
+    body = tmp_path / "invite.txt"
+    body.write_text(invitation("m=video 9 RTP/AVP 99\n" + SDP))
+    with lending() as made:
+        at = ["--at", str(made.source.endpoints["ports"])]
+        command = [sys.executable, str(EXAMPLE), "--siprec", str(body), "--role", "sip:desk@pbx.example=agent", *at]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        video, first, second = [line.split() for line in lines if line.startswith("m=")]
+        assert video == ["m=video", "0", "RTP/AVP", "99"]
+        assert (first[2:], second[2:]) == (["RTP/AVP", "0", "101"], ["RTP/AVP", "8"])
+        assert lines[-3:] == ["a=rtpmap:8 PCMA/8000", "a=label:20", "a=recvonly"]
+        assert [writer.role for writer in made.desk.writers.values()] == ["", "agent"]
+        again = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert again.returncode == 1
+        assert again.stderr == "call 'ab30317f' is going on; give it back first, or choose another name\n"
+
+
+@needs_ffmpeg
+def test_example_brings_a_call(tmp_path: Path) -> None:
+    samples = np.stack([sound(0.4, seed=1), sound(0.4, seed=2)], axis=1)
+    soundfile.write(tmp_path / "call.wav", samples, 8_000, subtype="PCM_16")
+    with lending() as made:
+        command = [
+            sys.executable,
+            str(EXAMPLE),
+            str(tmp_path / "call.wav"),
+            "--at",
+            str(made.source.endpoints["ports"]),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        call = done.stdout.split()[0]
+        for channel, role in (("0", "caller"), ("1", "agent")):
+            writer = made.ended(call, channel)
+            assert (writer.role, writer.end_reason, writer.lost_samples) == (role, "end", 0)
+            np.testing.assert_allclose(writer.samples, expected(samples[:, int(channel)]), atol=0.05)  # it rounds twice

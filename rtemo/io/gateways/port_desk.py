@@ -10,7 +10,6 @@ import zmq
 
 from rtemo.api import CapacityError, NameTakenError, PolicyError, RtemoError
 from rtemo.io.bound_edge import BoundEdge
-from rtemo.io.endpoints import Endpoint
 from rtemo.io.gateways.options import PortsOptions
 from rtemo.io.gateways.ports_wire import (
     MAX_REQUEST_BYTES,
@@ -65,12 +64,13 @@ class PortDesk(BoundEdge):
         self._tasks: set[asyncio.Task[None]] = set()
         self._pruned_s = 0.0
 
-    def open(self, endpoint: Endpoint) -> None:
+    def open(self) -> None:
         """Bind the socket.
 
         Raises:
             EndpointError: It is in use, impossible, or open to the network without encryption.
         """
+        endpoint = self.check()
         try:
             self._make(zmq.ROUTER).sndhwm = _ANSWERS
             self._bind(endpoint, MAX_REQUEST_BYTES)

@@ -99,7 +99,7 @@ class RtpSource(Gateway):
             line.port, line.peer = first, f"port {first}"
             self.ports.append((first, second))
         if self._port_desk is not None:
-            self._port_desk.open(self._port_desk.check())
+            self._port_desk.open()
         return self.ports[0][0]
 
     def pump(self) -> float | None:
@@ -164,7 +164,7 @@ class RtpSource(Gateway):
             packet = wire.decode(data)
             format = line.plans[party].formats.get(packet.payload_type)
             if format is None:
-                mend = "" if line.is_lent else "; set sources.rtp.payload_types"
+                mend = "" if isinstance(line, LentLine) else "; set sources.rtp.payload_types"
                 raise PeerError(f"gets payload type {packet.payload_type}, which is not known{mend}")
             samples = b"" if format.codec is None else wire.samples_of(packet.payload, format)
         except PeerError as error:
@@ -187,7 +187,7 @@ class RtpSource(Gateway):
         leg = party.leg
         line.is_used = True
         if leg is None:
-            if party.is_refused or line.is_lent:
+            if party.is_refused or isinstance(line, LentLine):
                 self.counts.dropped += 1
                 return
             party.waiting.append(placed)

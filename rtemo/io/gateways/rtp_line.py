@@ -45,8 +45,6 @@ class RtpLine(Connection):
         transports: Its open ports.
     """
 
-    is_lent = False
-
     def __init__(self, host: str, port: int, plans: Sequence[PartyPlan]) -> None:
         super().__init__(host, port)
         self.port = port
@@ -86,8 +84,6 @@ class LentLine(RtpLine):
         numbers: Port of each party.
         is_ready: Whether its streams are open and it was handed out.
     """
-
-    is_lent = True
 
     def __init__(self, host: str, call: str, plans: Sequence[PartyPlan], client: bytes, ticket: str) -> None:
         super().__init__(host, 0, plans)
