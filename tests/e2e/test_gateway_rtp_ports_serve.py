@@ -31,7 +31,13 @@ GATEWAY = "rtemo.io.gateways.process_child"
 def lending(workers: int, pairs: int = 2) -> Iterator[tuple[Served, Asker]]:
     endpoint = f"tcp://127.0.0.1:{free_ports(7) + 6}"  # the server takes the five before
     words = ["--source", "rtp", "--set", "policy.others=refuse"]
-    options = {"first_port": 0, "lines": 1, "ports.range": free_udp_range(pairs), "ports.endpoint": endpoint}
+    options = {
+        "first_port": 0,
+        "lines": 1,
+        "resume_s": 60,
+        "ports.range": free_udp_range(pairs),
+        "ports.endpoint": endpoint,
+    }
     for name, value in options.items():
         words += ["--set", f"sources.rtp.{name}={value}"]
     with serving(*words, workers=workers) as server, Asker(endpoint) as asker:
@@ -93,10 +99,11 @@ def test_gateway_that_is_killed_leaves_no_port_behind_and_the_call_comes_again(w
             heard.wait_for(lambda heard: "recovered" in {event.data.state for event in heard.of("", "source")})
         assert asker.refused("other", "caller", "caller") == "exhausted"  # one pair is all there is
         with speaking(asker.ports("call", "caller")):
+            heard.wait_for(lambda heard: len(heard.of("call", "stream_start")) == streams)
             came = len(heard.of("call", "level"))
             heard.wait_for(lambda heard: len(heard.of("call", "level")) > came + 4)
-        heard.wait_for(lambda heard: heard.of("call", "stream_end"))
+        heard.wait_for(lambda heard: len(heard.of("call", "stream_end")) == streams)
     assert len(heard.of("call", "stream_start")) == streams  # with one engine the stream waits, and goes on
-    end = heard.of("call", "stream_end")[-1]
+    *_, end = heard.of("call", "stream_end")
     assert end.data.reason == "end"
     assert end.data.counters.source_lost_samples > 0 or workers
