@@ -223,12 +223,12 @@ class PortLender:
 
     def _take_back(self, request: PortsRequest) -> PortsReply:
         line = self._lent.get(request.call)
-        is_his = (
+        is_owner = (
             line is not None
             and line.is_ready
             and secrets.compare_digest(line.ticket.encode(), request.ticket.encode("utf-8", "replace"))
         )
-        if line is None or not is_his:
+        if line is None or not is_owner:
             raise PortRefusedError(
                 "unknown", f"no ports are lent to call {request.call!r} with this ticket", "send that of the reply"
             )
