@@ -21,6 +21,7 @@ import msgspec
 
 from rtemo.extensions import payload_types
 from rtemo.io import audio_feed_wire, audio_wire, query_wire, wire
+from rtemo.io.gateways import ports_wire
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETERS = re.compile(r"(?<=[/\"])([A-Za-z]+)_[A-Za-z_]+\.[^\"]*(?=\")")  # of generic types, part of their names
@@ -34,6 +35,8 @@ SCHEMAS: dict[str, tuple[str, Any]] = {
     "query-reply": (query_wire.REPLY_SCHEMA, query_wire.QueryReply),
     "ingest-request": (f"{audio_wire.INGEST_SCHEMA}, client to server", audio_wire.Request),
     "ingest-response": (f"{audio_wire.INGEST_SCHEMA}, server to client", audio_wire.Response),
+    "ports-request": (f"{ports_wire.PORTS_SCHEMA}, client to server", ports_wire.PortsRequest),
+    "ports-reply": (f"{ports_wire.PORTS_SCHEMA}, server to client", ports_wire.PortsReply),
     "audio-note": (audio_feed_wire.AUDIO_SCHEMA, audio_feed_wire.Note),
 }
 """File stem → title and type; the generic ones are of the payloads of all installed plugins."""
@@ -42,7 +45,7 @@ SCHEMAS: dict[str, tuple[str, Any]] = {
 def schema_text(stem: str) -> str:
     """Generate one schema as indented JSON."""
     title, kind = SCHEMAS[stem]
-    modules: list[ModuleType] = [wire, query_wire, audio_wire, audio_feed_wire]
+    modules: list[ModuleType] = [wire, query_wire, audio_wire, audio_feed_wire, ports_wire]
     if getattr(kind, "__parameters__", ()):
         payloads = [cls for _, cls in sorted(payload_types().items())]
         kind = kind[functools.reduce(operator.or_, payloads)]

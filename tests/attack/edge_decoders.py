@@ -12,7 +12,17 @@ from rtemo.api.vocabulary import Level
 from rtemo.cluster import messages
 from rtemo.io import relay_wire
 from rtemo.io.audio_wire import End, Hello, encode_control
-from rtemo.io.gateways import asterisk_wire, audiohook_wire, audiosocket_wire, freeswitch, opus, rtp_wire, twilio_wire
+from rtemo.io.gateways import (
+    asterisk_wire,
+    audiohook_wire,
+    audiosocket_wire,
+    freeswitch,
+    opus,
+    ports_wire,
+    rtp_wire,
+    siprec_offer,
+    twilio_wire,
+)
 from rtemo.io.siprec import read_metadata
 from rtemo.io.wire import encode
 from rtemo.io.worker_wire import Compiling, Refused
@@ -77,6 +87,20 @@ def rtp(datagram: bytes) -> object:
         return packet
     samples = rtp_wire.samples_of(packet.payload, format)
     return opus.count_samples(samples) if format.is_coded else samples
+
+
+def ports(message: bytes) -> object:
+    """A request for ports, and what its SIPREC body offers."""
+    request = ports_wire.decode_request(message)
+    if request.siprec is None:
+        return [rtp_wire.formats(leg.payload_types, "payload_types") for leg in request.legs]
+    return siprec_offer.read_offer(request.siprec, request.content_type)
+
+
+def invitation(body: bytes) -> object:
+    """The body of an INVITE, once as a file says it and once as its first line says where its parts begin."""
+    offers = [siprec_offer.read_offer(text(body), kind) for kind in ("", "multipart/mixed;boundary=mark-1")]
+    return [stream.role({"96": "caller"}) for offer in offers for stream in offer.streams]
 
 
 def relayed(frame: bytes) -> object:
@@ -165,6 +189,24 @@ _METADATA = b"""<?xml version='1.0' encoding='UTF-8'?><recording xmlns='urn:ietf
 </participant>
 <stream stream_id="s" session_id="h"><label>96</label></stream>
 <participantstreamassoc participant_id="p"><send>s</send></participantstreamassoc></recording>"""
+_INVITATION = (
+    b"""--mark-1\r
+Content-Type: application/sdp\r
+\r
+v=0\r
+m=audio 20106 RTP/AVP 0 111 101\r
+a=rtpmap:111 opus/48000/2\r
+a=rtpmap:101 telephone-event/8000\r
+a=label:96\r
+--mark-1\r
+Content-Type: application/rs-metadata+xml\r
+Content-Disposition: recording-session\r
+\r
+%b\r
+--mark-1--\r
+"""
+    % _METADATA
+)
 _EVENT = Event(
     call="a",
     channel="0",
@@ -219,6 +261,15 @@ EDGES: dict[str, tuple[Decoder, list[bytes]]] = {
         ],
     ),
     "siprec": (read_metadata, [_METADATA]),
+    "siprec invitation": (invitation, [_INVITATION]),
+    "ports": (
+        ports,
+        [
+            _json(op="ports", id=1, call="a", legs=[{"role": "caller", "payload_types": ["96 L16/16000"]}, {}]),
+            _json(op="ports", siprec=_INVITATION.decode(), roles={"96": "caller"}),
+            _json(op="give_back", id="b", call="a", ticket="x"),
+        ],
+    ),
     "relay": (
         relayed,
         [

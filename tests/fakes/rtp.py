@@ -19,10 +19,21 @@ FRAME = 160
 class Phone:
     """A sender of RTP at one port of a line."""
 
-    def __init__(self, made: Gate, party: int = 0, *, ssrc: int = 7, sequence: int = 65_530, stamp: int = 2**32 - 500):
-        assert isinstance(made.source, RtpSource)
+    def __init__(
+        self,
+        made: Gate | None,
+        party: int = 0,
+        *,
+        ssrc: int = 7,
+        sequence: int = 65_530,
+        stamp: int = 2**32 - 500,
+        port: int = 0,
+    ):
+        if made is not None:
+            assert isinstance(made.source, RtpSource)
+            port = made.source.ports[0][party]
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.connect(("127.0.0.1", made.source.ports[0][party]))
+        self.socket.connect(("127.0.0.1", port))
         self.ssrc, self.sequence, self.stamp = ssrc, sequence, stamp
 
     def raw(self, number: int, start_sample: int, kind: int, payload: bytes, flags: int = 0x80) -> None:

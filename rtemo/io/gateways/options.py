@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from rtemo.io.zmq_options import CurveOptions
+
 Role = Annotated[str, Meta(max_length=64)]
 Enhanced = Annotated[
     bool, Meta(description="Send the audio of a party back with its noise taken off; only of one that may be analysed.")
@@ -103,8 +105,44 @@ class AudioSocketOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unkno
     assistant_role: AssistantRole = ""
 
 
+class PortsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """RTP ports that are handed out to who asks for them, a pair for each party; off while `range` is empty."""
+
+    range: Annotated[
+        str,
+        Meta(
+            max_length=32,
+            description="Ports to hand out, as '20000-20199': an even one for RTP and the odd one above it for RTCP.",
+        ),
+    ] = ""
+    endpoint: Annotated[str, Meta(description="Where they are asked for, tcp://ADDRESS:PORT or ipc://PATH.")] = (
+        "tcp://127.0.0.1:5585"
+    )
+    told_address: Annotated[
+        str, Meta(max_length=255, description="Address that is told with the ports; sources.rtp.address when empty.")
+    ] = ""
+    unused_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Time after which ports are taken back that nothing has come to, in s.")
+    ] = 30.0
+    client_share: Annotated[
+        float,
+        Meta(gt=0, le=1, description="Share of the range that one client may hold (a CURVE key, or a connection)."),
+    ] = 0.75
+    asks_per_s: Annotated[
+        float, Meta(gt=0, le=10_000, description="Requests that one client may make each second in the long run.")
+    ] = 50.0
+    ask_burst: Annotated[int, Meta(ge=1, le=16_384, description="Requests that one client may make at once.")] = 256
+    insecure_plaintext: Annotated[
+        bool, Meta(description="Allow an endpoint beyond this machine without CURVE: anybody there can ask.")
+    ] = False
+    curve: Annotated[CurveOptions, Meta(description="Encryption and the clients that may connect.")] = CurveOptions()
+    max_clients: Annotated[
+        int, Meta(ge=0, le=65_536, description="Connections at once; 0 for what the open files of the process allow.")
+    ] = 0
+
+
 class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of the RTP receiver: a fixed row of UDP ports, two for each line."""
+    """Settings of the RTP receiver: a fixed row of UDP ports, two for each line, and others that are asked for."""
 
     address: Annotated[str, Meta(description="Address to receive at.")] = "127.0.0.1"
     first_port: Annotated[
@@ -133,6 +171,7 @@ class RtpOptions(GatewayOptions, frozen=True, kw_only=True, forbid_unknown_field
             "telephone-event. PCMU (0), PCMA (8), L16/44100 (11) and CN (13) are known anyway."
         ),
     ] = ("101 telephone-event/8000",)
+    ports: Annotated[PortsOptions, Meta(description="Ports that are handed out for a call.")] = PortsOptions()
 
 
 class AudioHookOptions(WebOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,55 +1,35 @@
-"""RtpSource: calls as RTP over UDP, two ports for the two parties of each."""
+"""RtpSource: calls as RTP over UDP, a port for each party of a call."""
 
 import asyncio
 import socket
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rtemo.api import EndpointError, RtemoError
 from rtemo.io.connections import OWN_FILES, file_limit
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.gateways import rtp_wire as wire
-from rtemo.io.gateways.connection import Connection
 from rtemo.io.gateways.gateway import Gateway, need
 from rtemo.io.gateways.options import RtpOptions
 from rtemo.io.gateways.opus import OpusDecoder, count_samples
 from rtemo.io.gateways.peer import PeerError
+from rtemo.io.gateways.port_desk import PortDesk
+from rtemo.io.gateways.port_lender import PortLender, checked_ports
+from rtemo.io.gateways.rtp_line import LentLine, PartyPlan, RtpLine, bind_party
 from rtemo.io.gateways.rtp_party import Placed, RtpParty
 
-_RECEIVE_BYTES = 1 << 20
 _COMPLAINT_S = 10.0
-
-
-class RtpLine(Connection):
-    """A pair of ports, and the call that is on them.
-
-    Attributes:
-        call: Name of the call; empty while there is none.
-        parties: What comes to each port.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self.port = port
-        self.complained_s = -1e9
-        self.clear()
-
-    def clear(self) -> None:
-        """Make ready for the next call."""
-        self.call = ""
-        self.parties = (RtpParty(), RtpParty())
-        self.legs = {}
-        self.is_surplus_told = False
 
 
 class RtpSource(Gateway):
     """Calls as RTP over UDP: PCMU, PCMA, L16 and Opus.
 
-    A call begins with the first sender that is believed, and ends when both have said goodbye (RTCP BYE) or nothing has
-    come for `idle_s`. Packets are put where they belong by sequence number and timestamp; `reorder_s` is the jitter
-    buffer: how long one that is missing is waited for.
+    On a line a call begins with the first sender that is believed, at ports that somebody has asked for when they are
+    handed out; it ends when all parties have said goodbye (RTCP BYE) or nothing has come for `idle_s`. Packets are put
+    where they belong by sequence number and timestamp; `reorder_s` is the jitter buffer: how long one that is missing
+    is waited for.
 
     Args:
         options: Ports, roles, payload types, times and limits.
@@ -65,10 +45,12 @@ class RtpSource(Gateway):
         self._options = options = options or RtpOptions()
         super().__init__(options, f"tcp://{_in_brackets(options.address)}:{options.first_port}", options.reorder_s)
         self.ports: list[tuple[int, int]] = []
-        self._roles = (options.first_role, options.second_role)
-        self._formats = wire.formats(())
         self._rtp_lines: list[RtpLine] = []
-        self._transports: list[asyncio.BaseTransport] = []
+        self._lender: PortLender | None = None
+        self._port_desk: PortDesk | None = None
+        if options.ports.range:
+            self._lender = PortLender(options, self)
+            self._port_desk = PortDesk(options.ports, self._lender.answer)
         self._opening: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,13 +58,14 @@ class RtpSource(Gateway):
         """Where it is reached, by name, once it is open."""
         if not self.ports:
             return {}
-        return {"rtp": f"udp://{self._options.address}:{self.ports[0][0]} to {self.ports[-1][1]}"}
+        lines = {"rtp": f"udp://{self._options.address}:{self.ports[0][0]} to {self.ports[-1][1]}"}
+        return lines if self._port_desk is None else {**lines, **self._port_desk.endpoints}
 
     def check(self) -> Endpoint:
         """See `Gateway.check`; payload types must be known too."""
         options = self._options
-        self._formats = wire.formats(options.payload_types)
-        if any(format.is_coded for format in self._formats.values()):
+        known = wire.formats(options.payload_types)
+        if any(format.is_coded for format in known.values()):
             need("av", "telephony", "Opus over RTP")
         if options.first_port and options.first_port + 4 * options.lines > 65_536:
             raise EndpointError(
@@ -90,50 +73,85 @@ class RtpSource(Gateway):
                 "set sources.rtp.first_port or sources.rtp.lines lower",
             )
         files = file_limit() - OWN_FILES
-        if 4 * options.lines > files:
+        lent = 0 if self._port_desk is None else 2 * len(checked_ports(options))
+        if 4 * options.lines + lent > files:
             raise EndpointError(
-                f"{options.lines} lines take {4 * options.lines} sockets, and this process may open {files}",
-                "set sources.rtp.lines lower, or raise the limit of open files (ulimit -n)",
+                f"{options.lines} lines and {lent} ports to hand out take {4 * options.lines + lent} sockets, and this "
+                f"process may open {files}",
+                "set sources.rtp.lines or sources.rtp.ports.range lower, or raise the limit of open files (ulimit -n)",
             )
+        if self._port_desk is not None:
+            self._port_desk.check()
         return super().check()
 
     async def listen(self, host: str, port: int) -> int:
-        """Bind every port; returns the first."""
-        loop = asyncio.get_running_loop()
-        for number in range(self._options.lines):
-            pair = []
-            line = RtpLine(host, port + 4 * number if port else 0)
-            for party in range(2):
-                wanted = port + 4 * number + 2 * party if port else 0
-                transport, _ = await loop.create_datagram_endpoint(
-                    partial(_Datagrams, self, line, party), local_addr=(host, wanted)
-                )
-                self._transports.append(transport)
-                bound = transport.get_extra_info("socket")
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-                pair.append(int(bound.getsockname()[1]))
-                if wanted:
-                    control, _ = await loop.create_datagram_endpoint(
-                        partial(_Datagrams, self, line, party), local_addr=(host, wanted + 1)
-                    )
-                    self._transports.append(control)
-            line.port = pair[0]
-            line.peer = f"port {pair[0]}"
+        """Bind every port of the lines; returns the first."""
+        options = self._options
+        known = wire.formats(options.payload_types)
+        plans = PartyPlan("0", options.first_role, known), PartyPlan("1", options.second_role, known)
+        for number in range(options.lines):
+            line = RtpLine(host, port + 4 * number if port else 0, plans)
             self._rtp_lines.append(line)
-            self.ports.append((pair[0], pair[1]))
+            first, second = [
+                await bind_party(self, line, party, host, port + 4 * number + 2 * party if port else 0)
+                for party in range(2)
+            ]
+            line.port, line.peer = first, f"port {first}"
+            self.ports.append((first, second))
+        if self._port_desk is not None:
+            self._port_desk.open()
         return self.ports[0][0]
+
+    def pump(self) -> float | None:
+        """See `Gateway.pump`; who asks for ports is answered, too."""
+        if self._port_desk is not None:
+            assert self._loop is not None, "open comes first"
+            self._port_desk.serve(self._loop)
+        return super().pump()
 
     async def hang_up(self) -> None:
         """Close every port."""
-        for transport in self._transports:
-            transport.close()
-        self._transports.clear()
+        if self._lender is not None:
+            self._lender.close()
+        if self._port_desk is not None:
+            self._port_desk.close()
+        for line in self._rtp_lines:
+            line.close()
 
     def watch(self, now_s: float) -> None:
         """End calls of which nothing comes any more."""
         for line in self._rtp_lines:
             if line.call and now_s - line.heard_s > self._options.idle_s:
-                self._end(line, "idle")
+                self.end_line(line, "idle")
+        if self._lender is not None:
+            self._lender.watch(now_s)
+
+    def has_call(self, call: str) -> bool:
+        """Tell whether a call has a stream."""
+        return self.legs.has_call(call)
+
+    async def open_line(self, line: LentLine) -> None:
+        """Open the streams of all parties of a line, before any of them sends.
+
+        Raises:
+            RtemoError: One is not let in; none is open then.
+        """
+        try:
+            for plan, party in zip(line.plans, line.parties, strict=True):
+                rate_hz = next(format.rate_hz for format in plan.formats.values() if format.codec is not None)
+                party.leg, _ = await self.legs.open(line.call, plan.channel, plan.role, rate_hz, line)
+                line.legs[plan.channel] = party.leg
+        except BaseException:
+            self.end_line(line, "refused")
+            raise
+        self.counts.connections += 1
+
+    def end_line(self, line: RtpLine, reason: str) -> None:
+        """End the streams of all parties of a line."""
+        for party in line.parties:
+            if party.leg is not None:
+                self.legs.end(party.leg, reason)
+        line.clear()
 
     def take(self, line: RtpLine, party: int, data: bytes) -> None:
         """Take a datagram that came to a port."""
@@ -144,11 +162,10 @@ class RtpSource(Gateway):
                 self._take_control(line, party, wire.left(data))
                 return
             packet = wire.decode(data)
-            format = self._formats.get(packet.payload_type)
+            format = line.plans[party].formats.get(packet.payload_type)
             if format is None:
-                raise PeerError(
-                    f"gets payload type {packet.payload_type}, which is not known; set sources.rtp.payload_types"
-                )
+                mend = "" if isinstance(line, LentLine) else "; set sources.rtp.payload_types"
+                raise PeerError(f"gets payload type {packet.payload_type}, which is not known{mend}")
             samples = b"" if format.codec is None else wire.samples_of(packet.payload, format)
         except PeerError as error:
             self._misfit(line, error, now_s)
@@ -168,8 +185,9 @@ class RtpSource(Gateway):
     def _deliver(self, line: RtpLine, number: int, placed: Placed, now_s: float) -> None:
         party = line.parties[number]
         leg = party.leg
+        line.is_used = True
         if leg is None:
-            if party.is_refused:
+            if party.is_refused or isinstance(line, LentLine):
                 self.counts.dropped += 1
                 return
             party.waiting.append(placed)
@@ -226,17 +244,17 @@ class RtpSource(Gateway):
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, line: RtpLine, number: int, party: RtpParty) -> None:
-        rate_hz = party.waiting[0].format.rate_hz
+        plan, rate_hz = line.plans[number], party.waiting[0].format.rate_hz
         try:
-            await self.open_leg(line, line.call, str(number), self._roles[number], rate_hz)
+            await self.open_leg(line, line.call, plan.channel, plan.role, rate_hz)
         except RtemoError as error:
             self.complain(line.peer, error.problem)
-        party.leg = line.legs.get(str(number))
+        party.leg = line.legs.get(plan.channel)
         party.is_opening, party.is_refused = False, party.leg is None
         if party not in line.parties:  # the call was over before its stream was open
             if party.leg is not None:
                 self.legs.end(party.leg, "idle")
-                del line.legs[str(number)]
+                del line.legs[plan.channel]
             return
         waiting, now_s = list(party.waiting), time.monotonic()
         party.waiting.clear()
@@ -249,14 +267,12 @@ class RtpSource(Gateway):
             return
         self.legs.end(party.leg, "end")
         party.leg, party.is_refused = None, True
-        if all(one.leg is None and not one.is_opening for one in line.parties):
+        if any(one.leg is not None or one.is_opening for one in line.parties):
+            return
+        if isinstance(line, LentLine) and self._lender is not None:
+            self._lender.take_back(line, "end")
+        else:
             line.clear()
-
-    def _end(self, line: RtpLine, reason: str) -> None:
-        for party in line.parties:
-            if party.leg is not None:
-                self.legs.end(party.leg, reason)
-        line.clear()
 
     def _check_free(self, endpoint: Endpoint) -> None:
         """Refuse ports that are in use, before the seconds of warming up; see `check_free`."""
@@ -271,18 +287,6 @@ class RtpSource(Gateway):
                     f"UDP port {wanted} of {host} cannot be had ({error.strerror})",
                     "end the program that holds it, or set sources.rtp.first_port",
                 ) from None
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """Hands what comes to a port on to the gateway."""
-
-    def __init__(self, source: RtpSource, line: RtpLine, party: int) -> None:
-        self._source = source
-        self._line = line
-        self._party = party
-
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        self._source.take(self._line, self._party, data)
 
 
 def _in_brackets(address: str) -> str:

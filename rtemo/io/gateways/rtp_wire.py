@@ -62,7 +62,7 @@ class RtpPacket(NamedTuple):
     payload: bytes
 
 
-def formats(dynamic: Iterable[str]) -> dict[int, Format]:
+def formats(dynamic: Iterable[str], where: str = "sources.rtp.payload_types") -> dict[int, Format]:
     """Read dynamic payload types, and give them with the static ones.
 
     >>> formats(["96 L16/16000"])[96]
@@ -76,18 +76,16 @@ def formats(dynamic: Iterable[str]) -> dict[int, Format]:
         match = _FORMAT.fullmatch(text.strip())
         if match is None or int(match[1]) > 127 or match[2].upper() not in _CODECS:
             raise ConfigError(
-                f"sources.rtp.payload_types has {text!r}",
+                f"{where} has {text!r}",
                 "write it as '96 L16/16000', with one of PCMU, PCMA, L16, opus, CN",
             )
         codec, rate_hz, is_opus = _CODECS[match[2].upper()], int(match[3]), match[2].upper() == "OPUS"
         if is_opus and rate_hz != OPUS_RATE_HZ:
-            raise ConfigError(f"sources.rtp.payload_types has {text!r}", "write Opus as '111 opus/48000/2'")
+            raise ConfigError(f"{where} has {text!r}", "write Opus as '111 opus/48000/2'")
         if match[4] == "2" and not is_opus:
-            raise ConfigError(f"sources.rtp.payload_types has {text!r}", "one channel is taken; take out the '/2'")
+            raise ConfigError(f"{where} has {text!r}", "one channel is taken; take out the '/2'")
         if codec is not None and rate_hz not in RATES_HZ:
-            raise ConfigError(
-                f"sources.rtp.payload_types has {text!r}", f"use a rate of {', '.join(map(str, RATES_HZ))}"
-            )
+            raise ConfigError(f"{where} has {text!r}", f"use a rate of {', '.join(map(str, RATES_HZ))}")
         known[int(match[1])] = Format(match[2], rate_hz, codec, is_opus)
     return known
 
