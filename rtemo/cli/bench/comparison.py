@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtemo.api import ConfigError
-from rtemo.cli.cost import ChainCost, LaneCost
+from rtemo.cli.bench.cost import ChainCost, LaneCost
 
 _MEND = "write both with `rtemo bench --json > FILE`"
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rtemo.api import PluginTiming
-from rtemo.cli.cost import ChainCost, LaneCost
+from rtemo.cli.bench.cost import ChainCost, LaneCost
 from tests.fakes.program import call
 
 pytestmark = pytest.mark.unit
