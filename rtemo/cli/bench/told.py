@@ -8,7 +8,7 @@ import msgspec
 from rtemo.cli.bench.machine import this_machine
 
 
-def tell(bench: str, found: msgspec.Struct) -> None:
+def tell(bench: str, found: msgspec.Struct | dict[str, object]) -> None:
     """Print a result as one JSON object that says which measurement it is of, and on what it was made."""
     machine = msgspec.to_builtins(this_machine())
     click.echo(msgspec.json.encode({"bench": bench, **msgspec.to_builtins(found), "machine": machine}))
