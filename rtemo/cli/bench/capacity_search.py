@@ -26,6 +26,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     turns_told_by: dict[str, int]
     """Who told the emotion of how many turns: a large model takes as many as there is time for."""
     cpu_cores: float
+    yardstick_us: float
+    """Time of a fixed job of NumPy meanwhile."""
     failed: tuple[str, ...]
     """What speaks against it: `tick p99`, `skipped`, `overrun`, `given up`; nothing where the streams are carried."""
 
@@ -65,6 +67,7 @@ def trial_of(cost: LiveCost) -> Trial:
         turns_ended=cost.turns_ended,
         turns_told_by=cost.turns_told_by,
         cpu_cores=cost.cpu_cores,
+        yardstick_us=cost.yardstick_us,
         failed=tuple(name for name, is_so in checks.items() if is_so),
     )
 

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(before: "Path", after: "Path", tolerance: float, as_json: bool) -> int:
-    """Put two runs of `rtemo bench --json` beside each other: each figure of A and of B, and their ratio.
+    """Put two runs with --json beside each other: each figure of A and of B, and their ratio.
 
-    The exit status is 1 when B exceeds A by more than the tolerance in the median tick, the processor time of a tick,
-    the memory, or the work of a lane. The other figures hang on what else the machine does, and are only shown.
+    Runs are of `rtemo bench` itself, or of its commands latency, capacity, kernels and soak, several in one file, too.
+    The exit status is 1 when B exceeds A by more than the tolerance in what is a ratio within one run: the median tick,
+    its processor time, the work of a lane and the hop per stream carried, by a yardstick (a job of NumPy) timed in
+    turns with them, and the time of a job by that of its reference; or in memory. The other figures hang on what else
+    the machine does, and are only shown.
     """
     import msgspec
 
@@ -56,7 +59,7 @@ def _print_compared(found: "list[Compared]", worse: "list[Compared]", before: st
         if one.of != of:
             of = one.of
             table.add_row(of)
-        values = (f"{value:,.0f} {one.unit}" if value >= 100 else f"{value:.3g} {one.unit}" for value in one.values)
+        values = (f"{value:{',.0f' if value >= 100 else '.3g'}} {one.unit}".rstrip() for value in one.values)
         ratio = f"{one.ratio:.2f} " if one.is_judged else f"({one.ratio:.2f})"
         table.add_row(f"  {one.name}", *values, ratio, "! worse" if one in worse else "")
     table.columns[0].justify = "left"

@@ -9,6 +9,7 @@ import msgspec
 from rtemo.api import Emotion, Event, Publisher, SpeechEnd
 from rtemo.cli.bench.distribution import Distribution, distribution
 from rtemo.cli.bench.feeder import Feeder
+from rtemo.cli.bench.yardstick import Yardstick
 from rtemo.cli.starting import StartLine
 from rtemo.cli.stopping import stop_if_told
 from rtemo.config import Config
@@ -51,6 +52,8 @@ class LiveCost(msgspec.Struct, frozen=True, kw_only=True):
     """Who told the emotion of how many turns."""
     cpu_cores: float
     """Processors that the whole process kept busy, the feeder included."""
+    yardstick_us: float = 0.0
+    """Time of a fixed job of NumPy, in turns with what was measured; 0 where it was not taken."""
 
     @property
     def late_share(self) -> float:
@@ -131,7 +134,8 @@ def run_live(
             before, cpu_s, start_s = session.health().counters, time.process_time(), time.perf_counter()
             driver.tick_time, driver.late = ticks, late = Histogram(), Histogram()
             listener.forget()
-            _wait(duration_s)
+            yardstick = Yardstick()
+            _wait(duration_s, yardstick)
             driver.tick_time, driver.late = Histogram(), Histogram()
             cpu_s, took_s = time.process_time() - cpu_s, time.perf_counter() - start_s
             health = session.health()
@@ -155,11 +159,14 @@ def run_live(
         turns_ended=listener.turns_ended,
         turns_told_by=dict(listener.told_by),
         cpu_cores=cpu_s / took_s,
+        yardstick_us=yardstick.us,
     )
 
 
-def _wait(duration_s: float) -> None:
+def _wait(duration_s: float, yardstick: Yardstick | None = None) -> None:
     until_s = time.perf_counter() + duration_s
     while (left_s := until_s - time.perf_counter()) > 0.0:
         stop_if_told()
+        if yardstick is not None:
+            yardstick.lay()
         time.sleep(min(left_s, _PERIOD_S))
