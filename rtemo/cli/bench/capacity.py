@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtemo.cli.bench.streams_option import MOST_STREAMS
+from rtemo.cli.bench.streams_option import MOST_STREAMS, in_words
 from rtemo.cli.chatter import without_chatter
 from rtemo.cli.options import NamedPath, Number, configured, own_process
 
@@ -50,7 +50,7 @@ def command(
         cost = run_live(config, count, seconds)
         trials[count], hop_us = trial_of(cost), cost.hop_us
         failed = ", ".join(trials[count].failed)
-        say(f"{count} streams: {f'too many ({failed})' if failed else 'carried'}")
+        say(f"{in_words(count)}: {f'too many ({failed})' if failed else 'carried'}")
     carried = max((count for count, trial in trials.items() if not trial.failed), default=0)
     found = Capacity(
         streams=carried,
@@ -88,4 +88,4 @@ def _print(found: "Capacity") -> None:
         )
     console.print(table)
     at_least = "" if found.is_most else "at least "
-    console.print(f"\n{at_least}{found.streams} live streams", highlight=False)
+    console.print(f"\n{at_least}{found.streams} live stream{'' if found.streams == 1 else 's'}", highlight=False)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtemo.cli.bench.streams_option import numbers_of_streams
+from rtemo.cli.bench.streams_option import in_words, numbers_of_streams
 from rtemo.cli.chatter import without_chatter
 from rtemo.cli.options import NamedPath, Number, configured, own_process
 
@@ -62,15 +62,15 @@ def _print(costs: "list[LiveCost]") -> None:
         for cost in costs:
             one = getattr(cost, what)
             figures = (one.p50_us, one.p99_us, one.p999_us, one.max_us)
-            table.add_row(f"{cost.streams} streams", f"{one.count}", *(micros(figure) for figure in figures))
+            table.add_row(in_words(cost.streams), f"{one.count}", *(micros(figure) for figure in figures))
         console.print(table, "")
     kinds = sorted({kind for cost in costs for kind in cost.events})
-    table = plain_table(("p50, p99 of events", *(f"{cost.streams} streams" for cost in costs)))
+    table = plain_table(("p50, p99 of events", *(in_words(cost.streams) for cost in costs)))
     for kind in kinds:
         ages = (cost.events.get(kind) for cost in costs)
         table.add_row(kind, *("" if age is None else f"{micros(age.p50_us)}, {micros(age.p99_us)}" for age in ages))
     console.print(table, "")
-    table = plain_table(("counted", *(f"{cost.streams} streams" for cost in costs)))
+    table = plain_table(("counted", *(in_words(cost.streams) for cost in costs)))
     for field in ("xruns", "skipped_hops", "concealed_hops", "overrun_samples", "dropped_events"):
         table.add_row(field.replace("_", " "), *(f"{getattr(cost, field)}" for cost in costs))
     console.print(table)

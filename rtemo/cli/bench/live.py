@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rtemo.api import Emotion, Event, Publisher, SpeechEnd
+from rtemo.api import Emotion, Event, SpeechEnd
 from rtemo.cli.bench.distribution import Distribution, distribution
 from rtemo.cli.bench.feeder import Feeder
 from rtemo.cli.bench.yardstick import Yardstick
@@ -102,7 +102,6 @@ def run_live(
     *,
     packet_s: float = 0.02,
     prefill_s: float = 0.04,
-    publishers: Sequence[Publisher] = (),
 ) -> LiveCost:
     """Run the whole chain over live streams of voices, fed by one thread, and tell what the engine counted.
 
@@ -112,7 +111,6 @@ def run_live(
         duration_s: How long to measure, after a few seconds that are not counted.
         packet_s: Sound of a packet.
         prefill_s: Sound that the engine keeps in hand of each stream against jitter.
-        publishers: Where events go besides.
 
     Raises:
         RtemoError: The chain cannot be opened.
@@ -122,7 +120,7 @@ def run_live(
     listener = _Listener()
     session = Session(
         msgspec.structs.replace(config, engine=options),
-        publishers=[listener, *publishers],
+        publishers=[listener],
         on_progress=StartLine(),
     )
     with session:

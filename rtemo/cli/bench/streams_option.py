@@ -20,3 +20,12 @@ def numbers_of_streams(text: str) -> list[int]:
             f"--streams got {text!r}, expected numbers from 1 to {MOST_STREAMS} with commas between them"
         )
     return counts
+
+
+def in_words(streams: int) -> str:
+    """Say how many streams.
+
+    >>> in_words(1), in_words(16)
+    ('1 stream', '16 streams')
+    """
+    return "1 stream" if streams == 1 else f"{streams} streams"

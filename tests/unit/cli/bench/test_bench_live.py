@@ -1,12 +1,17 @@
 """`rtemo bench latency` and `capacity`, run for real for a moment."""
 
+import importlib
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from rtemo.cli.bench.capacity_search import search
-from tests.fakes.program import call
+from rtemo.cli.bench.group import BENCHES
+from rtemo.cli.bench.streams_option import in_words
+from tests.fakes.program import ROOT, call
 
 pytestmark = pytest.mark.unit
 
@@ -69,7 +74,7 @@ def test_capacity_tries_more_streams_until_there_are_as_many_as_were_asked_for(c
             if is_so
         ]
         assert one["late_share"] == pytest.approx(one["xruns"] / (100 * one["seconds"]), rel=0.2)
-        assert f"{one['streams']} streams: {'too many' if one['failed'] else 'carried'}" in done.err
+        assert f"{in_words(one['streams'])}: {'too many' if one['failed'] else 'carried'}" in done.err
     carried = [one["streams"] for one in found["curve"] if not one["failed"]]
     assert found["streams"] == max(carried, default=0)
     assert found["is_most"] is (len(carried) < len(found["curve"]))
@@ -103,3 +108,40 @@ def test_what_cannot_be_measured_is_said_in_one_line(capsys, words, problem):
     done = call(capsys, "bench", *words)
     assert done.code == 2
     assert problem in done.complaint
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_every_command_explains_itself_and_has_json(capsys, name):
+    assert importlib.import_module(BENCHES[name].module).command.name == name
+    done = call(capsys, "bench", name, "--help")
+    assert done.code == 0
+    assert "--json" in done.out
+
+
+def test_help_of_bench_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom rtemo.cli.main import main\ntry:\n    main(['bench', '--help'])\nexcept SystemExit:\n"
+        "    print(sorted({'numpy', 'numba', 'onnxruntime', 'zmq', 'rich', 'msgspec', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout and bench.summary in done.stdout for name, bench in BENCHES.items())
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", ["latency", "capacity"])
+def test_picture_in_the_docs_names_the_command_that_draws_it(name):
+    words = words_of(ROOT / "docs" / f"{name}.svg")
+    assert any(word.startswith(f"rtemo bench {name}") for word in words)
+    assert any("processor" in word for word in words), "and the machine"
+
+
+def test_trace_is_known_by_both_names_and_tells_its_slowest_ticks(capsys, tmp_path):
+    out = tmp_path / "trace.json"
+    for verbs in (("trace",), ("bench", "trace")):
+        words = (ROOT / "examples" / "call.flac", "--out", out, "--chain", "level", "--freewheel", "--seconds", "1")
+        done = call(capsys, *verbs, *words, "--json")
+        told = json.loads(done.out)
+        spans = json.loads(out.read_text())["traceEvents"]
+        assert told["ticks"] == sum(span.get("cat") == "tick" for span in spans) > 100
+        assert told["late"] <= told["ticks"]
+        assert told["slowest"][0]["us"] == max(span["dur"] for span in spans if span.get("cat") == "tick")
