@@ -7,6 +7,7 @@ from rtemo.cli.bench.capacity_search import Capacity
 from rtemo.cli.bench.distribution import Distribution
 from rtemo.cli.bench.live import LiveCost
 from rtemo.cli.bench.plot import MOST_SERIES, Axis, Mark, Panel, Series, plot
+from rtemo.cli.bench.streams_option import in_words
 from rtemo.cli.view.numbers import micros
 
 _PER_OCTAVE = 4
@@ -50,7 +51,7 @@ def capacity_picture(found: Capacity, notes: Sequence[str]) -> str:
     hop_ms = found.hop_us / 1e3
     top_ms = max(hop_ms, *(c.tick_p99_us / 1e3 for c in costs)) * 1.15
     top_percent = max(1.0, *(100 * c.late_share for c in costs)) * 1.1
-    kept = [Mark(f"{found.streams} streams", found.streams)] if found.streams else []
+    kept = [Mark(in_words(found.streams), found.streams)] if found.streams else []
     panels = [
         Panel("Time of a tick", Axis("time, ms", 0.0, top_ms), ticks, [Mark("a hop", hop_ms, is_across=True), *kept]),
         Panel("Ticks that ended late", Axis("share, %", 0.0, top_percent), late, kept),
@@ -61,9 +62,9 @@ def capacity_picture(found: Capacity, notes: Sequence[str]) -> str:
 
 
 def _named(cost: LiveCost, one: Distribution) -> str:
-    of = "1 stream" if cost.streams == 1 else f"{cost.streams} streams"
-    figures = zip(("p50", "p99", "p99.9"), (one.p50_us, one.p99_us, one.p999_us), strict=True)
-    return f"{of}: {', '.join(f'{name} {micros(value)}' for name, value in figures)}, of {one.count:,}"
+    figures = {"p50": one.p50_us, "p99": one.p99_us, "p99.9": one.p999_us}
+    told = ", ".join(f"{name} {micros(us)}" for name, us in figures.items())
+    return f"{in_words(cost.streams)}: {told}, of {one.count:,}"
 
 
 def _steps(one: Distribution) -> list[tuple[float, float]]:
