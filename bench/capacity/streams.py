@@ -12,7 +12,6 @@ so that what else the machine does meets all of them.
 
 import argparse
 import json
-import threading
 import time
 from collections import Counter
 
@@ -20,13 +19,12 @@ import msgspec
 import numpy as np
 
 from bench.capacity.web_clients import Clients
-from bench.sound import babble
+from rtemo.cli.bench.feeder import Feeder
 from rtemo.config import Config, load_config
 from rtemo.io.web.options import WebOptions
 from rtemo.io.web.publisher import WebPublisher
 from rtemo.session import Session
 
-_PACKET_SAMPLES = 320
 _RATED_S = 0.6
 """Speech from which on a turn is rated whoever tells it."""
 
@@ -35,25 +33,10 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
     """Run `streams` live streams for `duration_s` and tell the tick times and counters."""
     engine = msgspec.structs.replace(config.engine, capacity=streams, owns_process=True)
     config = msgspec.structs.replace(config, engine=engine)
-    sounds = [babble(20.0, seed) for seed in range(min(streams, 16))]
     served = [WebPublisher(WebOptions(port=0, requests_per_s=1000.0))] if web_clients else []
     with Session(config, publishers=served) as session:
         clients = Clients(served[0].endpoints["web"], web_clients) if served else None
-        writers = [session.engine.open_stream(f"call-{i}", "0", prefill_s=0.04) for i in range(streams)]
-        done = threading.Event()
-
-        def feed() -> None:
-            start_s = time.perf_counter()
-            packet = 0
-            while not done.is_set():
-                for i, writer in enumerate(writers):
-                    sound = sounds[i % len(sounds)]
-                    at = (packet * _PACKET_SAMPLES + 4567 * i) % (sound.size - _PACKET_SAMPLES)
-                    writer.write(sound[at : at + _PACKET_SAMPLES])
-                packet += 1
-                time.sleep(max(0.0, start_s + packet * 0.02 - time.perf_counter()))
-
-        feeder = threading.Thread(target=feed, daemon=True)
+        feeder = Feeder(session.engine, streams)
         feeder.start()
         time.sleep(3.0)  # all streams admitted, first turns begun
         driver = session.engine.driver
@@ -83,8 +66,7 @@ def measure(config: Config, streams: int, duration_s: float, web_clients: int = 
                     break
         after = session.health()
         cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
-        done.set()
-        feeder.join()
+        feeder.stop()
         seen = clients.end() if clients is not None else {}
         count = after.ticks - before.ticks
         return {

@@ -6,56 +6,25 @@ turns ended, who told each, and how ticks and lanes fared.
 
 import argparse
 import json
-import threading
 import time
 from collections import Counter
 
 import msgspec
 import numpy as np
 
-from bench.sound import babble
-from rtemo.api import Health, StreamWriter
+from rtemo.api import Health
+from rtemo.cli.bench.feeder import Feeder
 from rtemo.config import Config, load_config
 from rtemo.session import Session
 
-_PACKET_SAMPLES = 320
 _LINE_S = 5.0
-
-
-class _Feeder(threading.Thread):
-    """Feeds as many streams as it is told to, in packets of 20 ms."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(daemon=True)
-        self.wanted = 0
-        self.is_over = False
-        self._session = session
-        self._sounds = [babble(20.0, seed) for seed in range(16)]
-
-    def run(self) -> None:
-        """Feed until it is over."""
-        writers: list[StreamWriter] = []
-        opened = packet = 0
-        start_s = time.perf_counter()
-        while not self.is_over:
-            while len(writers) < self.wanted:
-                writers.append(self._session.engine.open_stream(f"call-{opened}", "0", prefill_s=0.04))
-                opened += 1
-            while len(writers) > self.wanted:
-                writers.pop(0).end("end")
-            for number, writer in enumerate(writers):
-                sound = self._sounds[number % len(self._sounds)]
-                at = (packet * _PACKET_SAMPLES + 4567 * number) % (sound.size - _PACKET_SAMPLES)
-                writer.write(sound[at : at + _PACKET_SAMPLES])
-            packet += 1
-            time.sleep(max(0.0, start_s + packet * 0.02 - time.perf_counter()))
 
 
 def measure(config: Config, counts: list[int], seconds: float) -> None:
     """Run so many streams one after the other, and print the lines."""
     engine = msgspec.structs.replace(config.engine, capacity=2 * max(counts), owns_process=True)
     with Session(msgspec.structs.replace(config, engine=engine)) as session:
-        feeder = _Feeder(session)
+        feeder = Feeder(session.engine, 0)
         feeder.start()
         told: Counter[str] = Counter()
         p99s_us: list[float] = []
@@ -86,8 +55,7 @@ def measure(config: Config, counts: list[int], seconds: float) -> None:
                 told, p99s_us = Counter(), []
             if now_s >= seconds * len(counts):
                 break
-        feeder.is_over = True
-        feeder.join()
+        feeder.stop()
 
 
 def main() -> None:

@@ -74,11 +74,11 @@ def command(
         from rtemo.cli.evaluation.picture import check_picture, draw
 
         check_picture(picture)
-    found = read_clips(source, _reading(labels, split, root, scale), raters)
+    found = read_clips(source, read_labels(labels, split, root, scale), raters)
     for problem in found.problems:
         say(problem)
     configs = _configs(against, config_path, settings, chain)
-    result, is_whole = _measure(str(source), found.clips, found.problems, configs, jobs, quiet)
+    result, is_whole = measure(str(source), found.clips, found.problems, configs, jobs, quiet)
     if result is None:
         return EXIT_FAILED if is_whole else EXIT_INTERRUPTED
     for line in lines_of(result):
@@ -92,7 +92,12 @@ def command(
     return EXIT_FAILED if result.problems else 0
 
 
-def _reading(labels: tuple[str, ...], split: str, root: Path | None, scale: str | None) -> "Reading":
+def read_labels(labels: tuple[str, ...], split: str, root: Path | None, scale: str | None) -> "Reading":
+    """Read what the options say of clips and their labels.
+
+    Raises:
+        click.UsageError: One of them cannot be read.
+    """
     from rtemo.api import EMOTIONS, emotion_of
     from rtemo.cli.evaluation.clips import Reading
 
@@ -134,7 +139,7 @@ def _configs(
     return configs
 
 
-def _measure(
+def measure(
     source: str,
     clips: "list[Clip]",
     problems: "list[str]",
@@ -142,7 +147,19 @@ def _measure(
     jobs: int,
     is_quiet: bool,
 ) -> "tuple[Result | None, bool]":
-    """Hear the clips with every system and score them; None when no clip was heard."""
+    """Hear the clips with every system and score them.
+
+    Args:
+        source: Where they come from, for the result.
+        clips: What is to be heard.
+        problems: What could not be read; those of clips that fail are added, and said.
+        configs: Title → configuration; None for the results of an earlier run, which the title names.
+        jobs: Channels at once.
+        is_quiet: No progress bar.
+
+    Returns:
+        The result, None when no clip was heard; and whether all were, which they are not when Ctrl-C came.
+    """
     import rtemo
     from rtemo.cli.evaluation.hearing import hear
     from rtemo.cli.evaluation.result import Result

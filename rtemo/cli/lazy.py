@@ -23,17 +23,23 @@ class Verb(NamedTuple):
 class LazyGroup(click.Group):
     """A group whose commands are `module:command` names, imported on first use.
 
-    Installed packages bring further ones through the entry point group `rtemo.verbs`, each of which names a module with
-    `command`, which gets a `rtemo.api.Tools` by `click.pass_obj`; those of `verbs` come first.
+    Installed packages bring further ones through a group of entry points, each of which names a module with `command`,
+    which gets a `rtemo.api.Tools` by `click.pass_obj`; those of `verbs` come first.
 
     Args:
         verbs: name → where it lives. The command object is the attribute `command` of the module.
+        brought_by: The group of entry points; none where packages bring nothing.
+        elsewhere: What to say of a command that there is not, where none has nearly that name.
     """
 
-    def __init__(self, *args: Any, verbs: dict[str, Verb], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, verbs: dict[str, Verb], brought_by: str = "", elsewhere: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.verbs = verbs
-        self._brought: dict[str, Verb] | None = None
+        self._brought_by = brought_by
+        self._elsewhere = elsewhere
+        self._brought: dict[str, Verb] | None = None if brought_by else {}
 
     @property
     def brought(self) -> dict[str, Verb]:
@@ -43,7 +49,7 @@ class LazyGroup(click.Group):
 
             self._brought = {
                 point.name: Verb(point.value, "", _BROUGHT)
-                for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)
+                for point in sorted(entry_points(group=self._brought_by), key=lambda point: point.name)
                 if point.name not in self.verbs
             }
         return self._brought
@@ -74,7 +80,7 @@ class LazyGroup(click.Group):
         name = args[0]
         if name not in self.verbs and not name.startswith("-") and name not in self.brought:
             near = difflib.get_close_matches(name, [*self.verbs, *self.brought], n=1)
-            mend = f"did you mean {near[0]!r}?" if near else "see rtemo --help"
+            mend = f"did you mean {near[0]!r}?" if near else self._elsewhere or f"see {ctx.command_path} --help"
             raise click.UsageError(f"there is no command {name!r}; {mend}", ctx)
         return super().resolve_command(ctx, args)
 

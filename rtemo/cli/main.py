@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from rtemo.cli.lazy import LazyGroup, Verb
+from rtemo.cli.lazy import GROUP, LazyGroup, Verb
 from rtemo.cli.lazy_tools import LazyTools
 from rtemo.cli.streams import fill_closed, tolerate_terminals
 from rtemo.telemetry import stay_offline
@@ -56,7 +56,7 @@ VERBS = {
     "card": Verb("rtemo.cli.card", "Print the card of a model bundle.", "Look inside"),
     "bundle": Verb("rtemo.cli.bundle", "List model bundles, prove that they are those of this release.", "Look inside"),
     "fetch": Verb("rtemo.cli.fetch", "Fetch the weights of a model bundle over the network.", "Look inside"),
-    "bench": Verb("rtemo.cli.bench", "Measure what the chain costs on this machine.", "Look inside"),
+    "bench": Verb("rtemo.cli.bench.group", "Measure what the chain costs on this machine.", "Look inside"),
     "trace": Verb("rtemo.cli.trace", "Record when everything of a run happens, to find late ticks.", "Look inside"),
     "version": Verb("rtemo.cli.version", "Print the versions of rtemo and of what it runs on.", "Look inside"),
 }
@@ -65,6 +65,7 @@ VERBS = {
 @click.group(
     cls=LazyGroup,
     verbs=VERBS,
+    brought_by=GROUP,
     epilog=ADVISORY,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

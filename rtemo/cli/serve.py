@@ -92,7 +92,7 @@ def command(
 
     Streams are analysed whose role is among policy.analysed_roles ('customer', 'caller', ...); of all others, and of
     those without a role, only speech and silence are told. One more stream than capacity is refused with a reason;
-    rtemo bench tells what this machine can carry.
+    rtemo bench capacity tells what this machine can carry.
 
     Clients whose calls are cut off by a stop open them again by themselves, here or where the address leads them then.
     With --workers one process takes everything in and publishes everything, and others do the work; capacity is that of

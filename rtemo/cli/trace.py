@@ -28,6 +28,7 @@ _SHOWN = 5
 @click.option("--seconds", type=Number(min=0.1), help="Stop after this time.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=64, show_default=True, help="Channels at once.")
 @click.option("--freewheel", is_flag=True, help="As fast as the machine allows, not at the pace of real time.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the summary.")
 @click.option("--events", type=click.Path(dir_okay=False, path_type=Path), help="Write every event there, as a load.")
 @configured
 @without_chatter
@@ -38,6 +39,7 @@ def command(
     seconds: float | None,
     jobs: int,
     freewheel: bool,
+    as_json: bool,
     events: Path | None,
 ) -> int:
     """Play files and folders side by side and record when every part was at work, to find the cause of late ticks.
@@ -70,7 +72,7 @@ def command(
     )
     _run(session, trace, seconds)
     out.write_bytes(trace.chrome())
-    _summarise(trace, session, out)
+    _summarise(trace, session, out, as_json)
     return EXIT_FAILED if source.failures or session.publisher_faults else 0
 
 
@@ -90,14 +92,25 @@ def _run(session: "Session", trace: "Trace", seconds: float | None) -> None:
     trace.detach()
 
 
-def _summarise(trace: "Trace", session: "Session", out: Path) -> None:
+def _summarise(trace: "Trace", session: "Session", out: Path, as_json: bool) -> None:
     from rtemo.cli.view.numbers import micros
 
     hop_ns = session.engine.format.hop_ns
     ticks = [span for span in trace.spans if span.kind == "tick"]
     late = sum(tick.duration_ns > hop_ns for tick in ticks)
+    slowest = trace.slowest(_SHOWN)
+    if as_json:
+        from rtemo.cli.bench.told import tell
+
+        shown = [
+            {"us": tick.duration_ns / 1e3, "during": [(span.name, span.duration_ns / 1e3) for span in during[:3]],
+             **tick.facts}
+            for tick, during in slowest
+        ]  # fmt: skip
+        tell("trace", {"ticks": len(ticks), "late": late, "spans": len(trace.spans), "out": str(out), "slowest": shown})
+        return
     print(f"{len(ticks)} ticks, {late} longer than a hop; {len(trace.spans)} spans in {out}")
-    for tick, during in trace.slowest(_SHOWN):
+    for tick, during in slowest:
         facts = [f"{value} {name.replace('_', ' ')}" for name, value in tick.facts.items() if value]
         work = [f"{span.name} {micros(span.duration_ns / 1e3)}" for span in during[:3]]
         print(f"  {micros(tick.duration_ns / 1e3)}: {', '.join((*work, *facts)) or 'nothing that is traced'}")

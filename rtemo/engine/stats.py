@@ -45,6 +45,10 @@ class Histogram:
                 return min(_middle_ns(index), self.max_ns)
         return self.max_ns
 
+    def bins(self) -> list[tuple[int, int, int]]:
+        """List the bins that hold anything: from and up to (not included), both in ns, and the count."""
+        return [(*_edges_ns(index), count) for index, count in enumerate(self._bins) if count]
+
     def mean_ns(self) -> float:
         """Tell the mean; 0 when nothing was counted."""
         return self.total_ns / self.count if self.count else 0.0
@@ -55,9 +59,12 @@ class Histogram:
         self.count = self.total_ns = self.max_ns = 0
 
 
+def _edges_ns(index: int) -> tuple[int, int]:
+    shift = max(index // _SUB - 1, 0)
+    low = index if index < 2 * _SUB else (index % _SUB + _SUB) << shift
+    return low, low + (1 << shift)
+
+
 def _middle_ns(index: int) -> int:
-    if index < 2 * _SUB:
-        return index
-    shift = index // _SUB - 1
-    low = (index % _SUB + _SUB) << shift
-    return low + (1 << shift) // 2
+    low, high = _edges_ns(index)
+    return (low + high) // 2

@@ -55,9 +55,8 @@ def metadata(wheel: Path) -> Message:
 
 
 def test_wheel_of_the_code_is_typed_and_whole(wheels):
-    assert {"rtemo/py.typed", "rtemo_plugins/merit/plugin.py", "rtemo_models/systems/merit/export/bundles.py"} <= names(
-        wheels[0]
-    )
+    parts = {"rtemo_plugins/merit/plugin.py", "rtemo_models/systems/merit/export/bundles.py"}
+    assert {"rtemo/py.typed", "rtemo/cli/callreport/colours.css", *parts} <= names(wheels[0])
 
 
 def test_wheel_of_the_code_holds_no_weights_but_those_as_free_as_itself(wheels):

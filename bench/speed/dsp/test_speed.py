@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from .cases import CASES, Case
+from rtemo.cli.bench.timing import cases
+from rtemo.cli.bench.twins import Case
 
 
 @pytest.mark.parametrize("side", ["rtemo", "reference"])
 @pytest.mark.parametrize(
-    ("case", "n"), [pytest.param(case, n, id=f"{case.name}, n={n}") for case in CASES for n in case.row_counts]
+    ("case", "n"), [pytest.param(case, n, id=f"{case.name}, n={n}") for case in cases()[0] for n in case.row_counts]
 )
 def test_speed(benchmark: Any, case: Case, n: int, side: str) -> None:
     benchmark.group = f"{case.name}, n={n}, against {case.reference}"

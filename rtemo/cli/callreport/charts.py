@@ -1,6 +1,7 @@
 """Charts: inline SVG that stretches with the page; text stands beside it as HTML, so that it stays readable."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from rtemo.api import EMOTIONS
@@ -12,6 +13,11 @@ _WIDTH, _HEIGHT = 1000.0, 120.0
 _BAND_S = 5.0
 _SILENCE_S = 12.0
 _POINTS = 600  # of a line; a call of an hour has thousands of estimates
+
+
+def colours() -> str:
+    """Give the custom properties of CSS that name the colours, on a light ground and on a dark one."""
+    return (Path(__file__).parent / "colours.css").read_text()
 
 
 def lane(party: Party, overlap: Sequence[Span], total_s: float, moods: Sequence[tuple[Span, str]]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import rtemo
 from rtemo.api import EMOTIONS
 from rtemo.api.text import plain
-from rtemo.cli.callreport.charts import course, hue_of, lane, moods_of, rank_course
+from rtemo.cli.callreport.charts import colours, course, hue_of, lane, moods_of, rank_course
 from rtemo.cli.callreport.record import CallRecord, Line, Party, Span, overlaps
 from rtemo.cli.callreport.story import clock, shares_of, summary, tensest, unsure
 
@@ -57,7 +57,7 @@ def page(record: CallRecord, source: str, made: datetime, excerpts: "Excerpts | 
         _unsure(record),
         f"<footer>Made by rtemo {rtemo.__version__}. {_FOOT}</footer>",
     ]
-    style = (Path(__file__).parent / "report.css").read_text()
+    style = colours() + (Path(__file__).parent / "report.css").read_text()
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     if excerpts is not None and excerpts.sounds:
         policy += "; media-src data:"

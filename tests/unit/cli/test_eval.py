@@ -259,3 +259,17 @@ def test_a_chain_that_tells_no_emotion_is_told_apart(capsys: Any, folder: Path) 
     done = call(capsys, "eval", folder, "--chain", "vad", "--quiet")
     assert done.code == 1
     assert "no plugin of the chain (vad) told an emotion" in done.complaint
+
+
+def test_bench_quality_tells_the_scores_of_eval_and_names_no_clip(capsys: Any, bundle: Path, folder: Path) -> None:
+    out = folder.parent / "beside.json"
+    assert call(capsys, "eval", folder, *options(bundle, "--json", out)).code == 0
+    done = call(capsys, "bench", "quality", folder, *options(bundle, "--json"))
+    assert (done.code, done.err) == (0, "")
+    told, beside = json.loads(done.out), json.loads(out.read_text())
+    assert told["bench"] == "quality"
+    assert told["systems"] == beside["systems"]
+    assert not told["answers"]
+    assert not [clip for clip in beside["answers"]["vad,windowed"] if Path(clip).name in done.out]
+    assert "UAR          0.667" in call(capsys, "bench", "quality", folder, *options(bundle)).out
+    assert "no-such" in call(capsys, "bench", "quality", folder / "no-such", *options(bundle)).complaint

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,3 +60,13 @@ def test_empty_histogram_reads_zero_and_so_does_a_cleared_one() -> None:
     histogram.clear()
     for empty in (Histogram(), histogram):
         assert (empty.count, empty.percentile_ns(99), empty.mean_ns(), empty.max_ns) == (0, 0, 0.0, 0)
+
+
+@given(durations_ns=st.lists(st.integers(0, 10**12), max_size=300))
+def test_bins_hold_every_duration_once_where_it_lies(durations_ns: list[int]) -> None:
+    bins = filled(durations_ns).bins()
+    assert [low for low, _, _ in bins] == sorted({low for low, _, _ in bins})
+    assert all(high <= after for (_, high, _), (after, _, _) in itertools.pairwise(bins))
+    for low, high, count in bins:
+        assert count == sum(low <= duration_ns < high for duration_ns in durations_ns) > 0
+    assert sum(count for _, _, count in bins) == len(durations_ns)

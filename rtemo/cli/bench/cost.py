@@ -10,6 +10,7 @@ import numpy as np
 
 from rtemo.api import PluginTiming
 from rtemo.api.units import samples_to_ms
+from rtemo.cli.bench.yardstick import Yardstick
 from rtemo.cli.starting import StartLine
 from rtemo.config import Config
 from rtemo.dsp.voice import nonsense
@@ -57,6 +58,8 @@ class ChainCost(msgspec.Struct, frozen=True, kw_only=True):
     """Whether 99 % of the ticks took less than a hop."""
     plugins: tuple[PluginTiming, ...]
     peak_memory_mib: float
+    yardstick_us: float = 0.0
+    """Time of a fixed job of NumPy, in turns with what was measured; 0 where it was not taken."""
 
 
 class LaneCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,8 @@ class LaneCost(msgspec.Struct, frozen=True, kw_only=True):
     """Time for every second of speech of a stream."""
     streams_per_core: int
     """How many streams that speak all the time one core could carry."""
+    yardstick_us: float = 0.0
+    """Time of a fixed job of NumPy, in turns with what was measured; 0 where it was not taken."""
 
 
 def measure(
@@ -106,7 +111,8 @@ def measure(
         feeder = _Feeder(engine, streams, speech_share)
         _feed(engine, feeder, _SETTLE_S)
         _clear(engine)
-        cpu_us = _feed(engine, feeder, audio_s)
+        yardstick = Yardstick()
+        cpu_us = _feed(engine, feeder, audio_s, yardstick)
         health = engine.health()
         mean_us = engine.driver.tick_time.mean_ns() / 1e3
     finally:
@@ -127,6 +133,7 @@ def measure(
         keeps_up=health.tick_p99_us < hop_us,
         plugins=health.plugins,
         peak_memory_mib=_peak_memory_mib(),
+        yardstick_us=yardstick.us,
     )
 
 
@@ -145,13 +152,19 @@ def measure_lanes(config: Config) -> list[LaneCost]:
             return []
         engine.lanes.start()
         feeder = _Feeder(engine, _LANE_STREAMS, speech_share=1.0)
-        _feed(engine, feeder, _LANE_AUDIO_S)
+        yardstick = Yardstick()
+        _feed(engine, feeder, _LANE_AUDIO_S, yardstick)
         heard_s = _LANE_STREAMS * _LANE_AUDIO_S
         found = []
         for lane in engine.lanes.all:
             ms_per_s = lane.worker.busy.total_ns / 1e6 / heard_s
             found.append(
-                LaneCost(lane=lane.worker.where, ms_per_s=ms_per_s, streams_per_core=int(1e3 / max(ms_per_s, 1e-3)))
+                LaneCost(
+                    lane=lane.worker.where,
+                    ms_per_s=ms_per_s,
+                    streams_per_core=int(1e3 / max(ms_per_s, 1e-3)),
+                    yardstick_us=yardstick.us,
+                )
             )
         return found
     finally:
@@ -183,7 +196,7 @@ class _Feeder:
         self._at += self._chunk
 
 
-def _feed(engine: Engine, feeder: _Feeder, audio_s: float) -> float:
+def _feed(engine: Engine, feeder: _Feeder, audio_s: float, yardstick: Yardstick | None = None) -> float:
     """Run that much audio; give the processor time of a tick in us."""
     spent_ns = 0
     chunks = max(1, round(audio_s / engine.format.hop_s / _CHUNK_HOPS))
@@ -195,6 +208,8 @@ def _feed(engine: Engine, feeder: _Feeder, audio_s: float) -> float:
             ticks += engine.driver.step()
         spent_ns += time.thread_time_ns() - start_ns
         engine.outbox.take(0.0)
+        if yardstick is not None:
+            yardstick.lay()
     return spent_ns / chunks / _CHUNK_HOPS / 1e3
 
 

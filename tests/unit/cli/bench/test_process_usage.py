@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from bench.capacity.process_usage import ProcessUsage, Usage
+from rtemo.cli.bench.process_usage import ProcessUsage, Usage
 
 pytestmark = pytest.mark.unit
 

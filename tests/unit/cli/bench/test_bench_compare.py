@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rtemo.api import PluginTiming
-from rtemo.cli.cost import ChainCost, LaneCost
+from rtemo.cli.bench.cost import ChainCost, LaneCost
 from tests.fakes.program import call
 
 pytestmark = pytest.mark.unit
@@ -57,6 +57,46 @@ def test_run_that_is_worse_by_more_than_the_tolerance_is_an_exit_status(capsys, 
     assert call(capsys, "bench", "compare", after, before).code == 0, "better is no harm"
 
 
+def test_ticks_are_judged_by_the_yardstick_that_was_timed_in_turns_with_them(capsys, tmp_path):
+    before = run(tmp_path / "a", yardstick_us=50.0)
+    slow = {"tick_p50_us": 2_000.0, "tick_cpu_us": 1_800.0}
+    whole_machine = run(tmp_path / "b", yardstick_us=100.0, **slow)
+    done = call(capsys, "bench", "compare", before, whole_machine)
+    assert done.code == 0, "all of the machine was half as fast"
+    rows = {" ".join(line.split()) for line in done.out.splitlines()}
+    assert {"tick p50 1,000 µs 2,000 µs (2.00)", "tick p50 / yardstick 20 20 1.00"} <= rows
+    chain_alone = run(tmp_path / "c", yardstick_us=50.0, **slow)
+    done = call(capsys, "bench", "compare", before, chain_alone)
+    assert (done.code, done.out.count("! worse")) == (1, 2)
+    without = run(tmp_path / "d", **slow)
+    for runs in ((before, without), (run(tmp_path / "e"), chain_alone)):
+        assert call(capsys, "bench", "compare", *runs).code == 1, "where one has no yardstick, times are judged"
+
+
+def test_live_runs_kernels_and_soaks_are_compared_with_themselves(capsys, tmp_path):
+    path = tmp_path / "all.json"
+    written = ""
+    for words in (
+        ("kernels", "--job", "sort", "--repeats", "1"),
+        ("latency", "--streams", "2", "--minutes", "0.01", "--chain", "level"),
+        ("capacity", "--seconds", "1", "--fewest", "1", "--most", "1", "--chain", "level"),
+        ("soak", "--freewheel", "--minutes", "0.1", "--calls", "1", "--chain", "level"),
+    ):
+        written += call(capsys, "bench", *words, "--json").out
+    path.write_text(written)
+    done = call(capsys, "bench", "compare", path, path, "--json")
+    told = {(one["of"], one["name"]): one for one in map(json.loads, done.out.splitlines())}
+    assert done.code == 0
+    assert all(one["ratio"] == 1.0 for one in told.values())
+    judged = {key for key, one in told.items() if one["is_judged"]}
+    assert judged == {
+        ("sort of 1,000 values, 1 rows", "time / numpy.sort"),
+        ("2 live streams", "tick p50 / yardstick"),
+        ("capacity", "hop per stream carried / yardstick"),
+        ("soak, freewheel", "memory"),
+    }
+
+
 def test_what_hangs_on_other_programs_is_shown_and_not_judged(capsys, tmp_path):
     before, after = run(tmp_path / "a"), run(tmp_path / "b", tick_p99_us=9_000.0, ready_s=60.0)
     assert call(capsys, "bench", "compare", before, after).code == 0
@@ -72,6 +112,8 @@ def test_what_hangs_on_other_programs_is_shown_and_not_judged(capsys, tmp_path):
         (b"streams 64\n", "line 1 of"),
         (b'{"streams": 64}\n', "is none of `rtemo bench`"),
         (b"\xff\xfe\n", "is none of `rtemo bench`"),
+        (b"[1]\n", "is none of `rtemo bench`"),
+        (b'{"bench": "quality"}\n', "'quality' is not compared"),
     ],
 )
 def test_file_that_is_no_run_is_refused_in_one_line(capsys, tmp_path, content, problem):

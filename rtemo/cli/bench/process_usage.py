@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtemo.api import ConfigError
+
+_LEAST_HOURS = 1 / 60
+"""Of less no slope is told: what a page more or less makes of it would be hundreds of MiB an hour."""
+
 
 class Usage(NamedTuple):
     """What a process holds at one moment."""
@@ -22,9 +27,14 @@ class ProcessUsage:
 
     Args:
         process: Its number; this process by default.
+
+    Raises:
+        ConfigError: This system tells nothing of its processes there.
     """
 
     def __init__(self, process: int | None = None) -> None:
+        if not Path("/proc/self/statm").exists():
+            raise ConfigError("this system tells no memory of its processes in /proc", "run it on Linux")
         self._process = os.getpid() if process is None else process
         self._start_s = time.monotonic()
         self.samples: list[Usage] = []
@@ -40,18 +50,22 @@ class ProcessUsage:
         return found
 
     def told(self, settled_hours: float) -> dict[str, object]:
-        """Tell how memory climbs after `settled_hours` (caches are full by then), and the rest at its extremes."""
+        """Tell how memory climbs after `settled_hours` (caches are full by then), and the rest at its extremes.
+
+        No slope is told of less than a minute.
+        """
         settled = [sample for sample in self.samples if sample.at_hours >= settled_hours] or self.samples[-1:]
         hours, mib = np.array([(sample.at_hours, sample.resident_mib) for sample in settled]).T
-        slope = float(np.polyfit(hours, mib, 1)[0]) if len(settled) > 2 else float("nan")
         first, last = settled[0], settled[-1]
+        is_long = len(settled) > 2 and last.at_hours - first.at_hours >= _LEAST_HOURS
+        slope = round(float(np.polyfit(hours, mib, 1)[0]), 3) if is_long else None
         return {
             "settled_hours": round(settled_hours, 3),
             "hours_after": round(last.at_hours - first.at_hours, 3),
             "memory_first_mib": round(first.resident_mib, 1),
             "memory_last_mib": round(last.resident_mib, 1),
             "memory_peak_mib": round(float(mib.max()), 1),
-            "memory_slope_mib_per_hour": round(slope, 3),
+            "memory_slope_mib_per_hour": slope,
             "descriptors": _range([sample.descriptors for sample in settled]),
             "threads": _range([sample.threads for sample in settled]),
         }

@@ -1,30 +1,30 @@
-"""The live half of `bench.capacity.soak`: `rtemo serve` with the default chain, its own clients and a subscriber."""
+"""Long runs in real time: `rtemo serve` as a process, its own clients and a subscriber."""
 
 import contextlib
-import json
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
-from bench.capacity.process_usage import ProcessUsage
-from bench.sound import babble
-from rtemo.api import CapacityError
+from rtemo.api import CapacityError, RtemoError
+from rtemo.cli.bench.process_usage import ProcessUsage
+from rtemo.cli.stopping import stop_if_told
 from rtemo.client import AudioSender, Subscriber
+from rtemo.dsp.voice import nonsense
 
 _RATE_HZ = 16_000
 _PACKET_SAMPLES = 320
 _CALL_S = 120.0
 _SETTLED_S = 1_500.0  # events are kept for ten minutes after the end of their calls: until then memory may grow
 _OPENERS = 8
+_LOOKS = 20  # at least
 
 
 class Served(NamedTuple):
@@ -36,23 +36,33 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(capacity: int) -> Iterator[Served]:
-    """Run `rtemo serve` on free ports."""
+def serving(capacity: int, words: Sequence[str]) -> Iterator[Served]:
+    """Run `rtemo serve` on free ports, with further words.
+
+    Raises:
+        RtemoError: It does not start, or ends by itself.
+    """
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(socket.socket()) for _ in range(2)]
         for each in held:
             each.bind(("127.0.0.1", 0))
         ingest, events = (f"tcp://127.0.0.1:{each.getsockname()[1]}" for each in held)
-    words = ["serve", "--quiet", "--ingest", ingest, "--publish", events, "--capacity", str(capacity)]
-    process = subprocess.Popen([sys.executable, "-m", "rtemo.cli.main", *words], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "rtemo", "serve", "--quiet", "--ingest", ingest, "--publish", events]
+    command += ["--capacity", str(capacity), *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        if not any("rtemo: ready" in line for line in process.stderr):
-            raise SystemExit("the server did not start")
+        said = []
+        for line in process.stderr:
+            said.append(line.strip())
+            if "rtemo: ready" in line:
+                break
+        else:
+            raise RtemoError(f"rtemo serve did not start ({said[-1].removeprefix('rtemo: ') if said else 'no word'})")
         threading.Thread(target=sys.stderr.writelines, args=(process.stderr,), daemon=True).start()
         yield Served(process, ingest, events)
         if process.poll() is not None:
-            raise SystemExit(f"the server ended by itself, with status {process.returncode}")
+            raise RtemoError(f"rtemo serve ended by itself, with status {process.returncode}")
     finally:
         process.terminate()
         process.wait(20.0)
@@ -108,7 +118,7 @@ class Listener:
 
 def talk(ingest: str, slot: int, account: Account, until_s: float) -> None:
     """Be one party after the other, each in a call of its own of about two minutes."""
-    sound = (babble(30.0, slot % 8) * 32_767).astype(np.int16)
+    sound = (nonsense(30.0, seed=slot % 8) * 32_767).astype(np.int16)
     number = 0
     with AudioSender(ingest, timeout_s=30.0) as sender:
         while time.monotonic() < until_s:
@@ -127,7 +137,7 @@ def talk(ingest: str, slot: int, account: Account, until_s: float) -> None:
 
 def open_and_end(ingest: str, opener: int, count: int, account: Account) -> None:
     """Open so many calls, one after the other, each with a fifth of a second of sound."""
-    sound = (babble(2.0, opener)[:3_200] * 32_767).astype(np.int16)
+    sound = (nonsense(2.0, seed=opener)[:3_200] * 32_767).astype(np.int16)
     with AudioSender(ingest, timeout_s=30.0) as sender:
         for number in range(count):
             stream = None
@@ -140,20 +150,37 @@ def open_and_end(ingest: str, opener: int, count: int, account: Account) -> None
             account.add(sound.size, 0, stream.end().lost_samples)
 
 
-def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
-    """Open and end, then be live; print as it goes."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the server ends with us
-    with serving(max(64, 2 * calls)) as server:
+def run(
+    words: Sequence[str],
+    minutes: float,
+    calls: int,
+    opens: int,
+    report_s: float,
+    report: Callable[[dict[str, object]], None],
+) -> None:
+    """Open and end calls, then be live.
+
+    Args:
+        words: Further words for `rtemo serve`.
+        minutes: In real time with all calls; none when 0.
+        calls: At once.
+        opens: Calls to open and end before; none when 0.
+        report_s: Time between two reports.
+        report: Receives what is known so far, and at last the whole, of each of the two.
+
+    Raises:
+        RtemoError: The server does not start, or ends by itself.
+    """
+    with serving(max(64, 2 * calls), words) as server:
         listener = Listener(server.events)
         if opens:
             account, usage = Account(), ProcessUsage(server.process.pid)
+            shares = [len(range(opener, opens, _OPENERS)) for opener in range(_OPENERS)]
             threads = [
-                threading.Thread(
-                    target=open_and_end, args=(server.ingest, opener, opens // _OPENERS, account), daemon=True
-                )
-                for opener in range(_OPENERS)
+                threading.Thread(target=open_and_end, args=(server.ingest, opener, share, account), daemon=True)
+                for opener, share in enumerate(shares)
             ]
-            follow(threads, usage, account, listener, 5.0, report_s, "opens")
+            _follow(threads, _Course("opens", usage, account, listener, 5.0), report_s, report)
         if minutes:
             account, usage = Account(), ProcessUsage(server.process.pid)
             until_s = time.monotonic() + minutes * 60
@@ -161,47 +188,50 @@ def run(minutes: float, calls: int, opens: int, report_s: float) -> None:
                 threading.Thread(target=talk, args=(server.ingest, slot, account, until_s), daemon=True)
                 for slot in range(calls)
             ]
-            follow(threads, usage, account, listener, 10.0, report_s, "live")
+            every_s = min(10.0, minutes * 60 / _LOOKS)
+            _follow(threads, _Course("live", usage, account, listener, every_s), report_s, report)
         listener.stop()
 
 
-def follow(
-    threads: list[threading.Thread],
-    usage: ProcessUsage,
-    account: Account,
-    listener: Listener,
-    every_s: float,
-    report_s: float,
-    what: str,
+class _Course(NamedTuple):
+    """What is looked at while calls talk."""
+
+    what: str
+    usage: ProcessUsage
+    account: Account
+    listener: Listener
+    every_s: float
+
+    def told(self, run_s: float) -> dict[str, object]:
+        """Tell what is known so far."""
+        return {
+            "what": self.what,
+            "minutes": round(run_s / 60, 2),
+            "calls": self.account.calls,
+            **self.usage.told(min(_SETTLED_S, run_s / 2) / 3600),
+            "sent_hours": round(self.account.sent_samples / _RATE_HZ / 3600, 4),
+            "dropped_samples": self.account.dropped_samples,
+            "lost_samples": self.account.lost_samples,
+            "events": sum(self.listener.kinds.values()),
+            "lost_events": self.listener.lost_events,
+            "counters": self.listener.counters,
+        }
+
+
+def _follow(
+    threads: list[threading.Thread], course: _Course, report_s: float, report: Callable[[dict[str, object]], None]
 ) -> None:
-    """Let them talk, look at the server now and then, and print what became of it."""
+    """Let them talk, look at the server now and then, and report what became of it."""
     start_s = time.monotonic()
-
-    def told() -> str:
-        run_s = time.monotonic() - start_s
-        return json.dumps(
-            {
-                "what": what,
-                "minutes": round(run_s / 60, 2),
-                "calls": account.calls,
-                **usage.told(min(_SETTLED_S, run_s / 2) / 3600),
-                "sent_hours": round(account.sent_samples / _RATE_HZ / 3600, 3),
-                "dropped_samples": account.dropped_samples,
-                "lost_samples": account.lost_samples,
-                "events": sum(listener.kinds.values()),
-                "lost_events": listener.lost_events,
-                "counters": listener.counters,
-            }
-        )
-
     for thread in threads:
         thread.start()
     report_at_s = start_s + report_s
     while alive := [thread for thread in threads if thread.is_alive()]:
-        usage.look()
+        stop_if_told()
+        course.usage.look()
         if time.monotonic() > report_at_s:
             report_at_s += report_s
-            print(told(), flush=True)
-        alive[0].join(every_s)
-    usage.look()
-    print(told(), flush=True)
+            report(course.told(time.monotonic() - start_s))
+        alive[0].join(course.every_s)
+    course.usage.look()
+    report(course.told(time.monotonic() - start_s))

@@ -1,0 +1,1 @@
+"""What rtemo costs, carries and gets right on this machine."""
