@@ -14,7 +14,9 @@ from rtemo.testing.test_plugins import Case, assert_same, measured_latency
 __all__ = ["CASES", "Case", "assert_same", "measured_latency"]
 pytestmark = pytest.mark.contract
 
-ELSEWHERE = {"dialogue", "gates", "gem", "listener", "meaning", "parties", "ranker", "transcript", "watermark", "windowed"}
+ELSEWHERE = {
+    *("dialogue", "gates", "gem", "listener", "meaning", "parties", "ranker", "transcript", "watermark", "windowed")
+}
 """Tested beside this file: behind the real listener the same checks would take minutes, lanes need an engine, and a
 dialogue two parties."""
 CASES = [Case(name, {}) for name in registry.installed() if name not in ELSEWHERE] + [
