@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api import AudioInputError, ConfigError
 from rtemo.api.text import shown
 from rtemo.cli.callreport.record import CallRecord, Span
+from rtemo.cli.stopping import put_off
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.conversion import RateConversion
 
@@ -106,16 +107,19 @@ def _mp3(samples: NDArray[np.float32]) -> bytes:
         version = soundfile.__libsndfile_version__
         raise ConfigError(f"libsndfile {version} writes no MP3", "install 1.1 or newer: pip install -U soundfile")
     written = io.BytesIO()
-    with soundfile.SoundFile(
-        written,
-        "w",
-        SAMPLE_RATE_HZ,
-        1,
-        "MPEG_LAYER_III",
-        format="MP3",
-        compression_level=_COMPRESSION,
-        bitrate_mode="CONSTANT",
-    ) as file:
+    with (
+        put_off(),
+        soundfile.SoundFile(
+            written,
+            "w",
+            SAMPLE_RATE_HZ,
+            1,
+            "MPEG_LAYER_III",
+            format="MP3",
+            compression_level=_COMPRESSION,
+            bitrate_mode="CONSTANT",
+        ) as file,
+    ):
         file.write(samples)
     return written.getvalue()
 
