@@ -32,11 +32,11 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         path.write_bytes(content)
         return
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
     try:
         part.unlink(missing_ok=True)

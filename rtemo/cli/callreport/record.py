@@ -20,7 +20,6 @@ from rtemo.api import (
 )
 from rtemo.cli.tally import Tally
 
-
 _FARTHEST_RANK = 1_000.0  # in standard deviations
 
 

@@ -1,7 +1,9 @@
 """A file is there whole or not at all, and what stood in its place is kept until then."""
 
+import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,11 @@ def test_a_link_stays_one(tmp_path):
     write_whole(link, b"after")
     assert link.is_symlink()
     assert path.read_bytes() == b"after"
+
+
+def test_what_is_no_file_is_written_to_as_it_is():
+    reader, writer = os.pipe()
+    write_whole(Path(f"/dev/fd/{writer}"), b"through")
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        assert pipe.read() == b"through"
