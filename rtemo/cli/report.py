@@ -100,12 +100,17 @@ def command(
 
 def _excerpts(config: "Config", record: "CallRecord", sound: Path) -> "Excerpts":
     """Cut the tensest stretches out of the recording."""
+    from rtemo.api.text import shown
     from rtemo.cli.callreport.excerpts import excerpts_of
     from rtemo.cli.callreport.story import tensest
+    from rtemo.cli.main import say
     from rtemo.io.sources.options import FileOptions
 
     names_of_channels = config.edge("sources", "file", FileOptions).channel_names
-    return excerpts_of(record, sound, {one.span for one in tensest(record)}, names_of_channels)
+    excerpts = excerpts_of(record, sound, {one.span for one in tensest(record)}, names_of_channels)
+    if excerpts.truncation:
+        say(f"! {shown(sound)} {excerpts.truncation}")
+    return excerpts
 
 
 def _write(target: Path, content: bytes) -> None:

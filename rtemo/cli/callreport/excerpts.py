@@ -26,11 +26,13 @@ class Excerpts(NamedTuple):
         sounds: Stretch → its sound as MP3, which all browsers play.
         heard: Names of the parties that are in it.
         unheard: Names of those that were left out.
+        truncation: Why the recording could not be read to the end of the stretches; empty where it could.
     """
 
     sounds: dict[Span, bytes]
     heard: tuple[str, ...]
     unheard: tuple[str, ...]
+    truncation: str = ""
 
 
 def excerpts_of(record: CallRecord, path: Path, spans: Collection[Span], channel_names: Sequence[str] = ()) -> Excerpts:
@@ -59,6 +61,7 @@ def excerpts_of(record: CallRecord, path: Path, spans: Collection[Span], channel
         {span: _mp3(piece) for span, piece in pieces.items() if piece.size},
         heard,
         tuple(party.name for party in parties if party.name not in heard),
+        audio.truncation,
     )
 
 
