@@ -116,7 +116,7 @@ class VoiceSource:
             phrase.is_broken_off = True
             if phrase.writer is not None:
                 phrase.writer.end("stopped")
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join(_JOIN_S)
 
     def hear(self, event: Event) -> None:

@@ -244,8 +244,9 @@ def write_result(path: Path, result: "Result") -> None:
     import msgspec
 
     from rtemo.api import ConfigError
+    from rtemo.io.whole_file import write_whole
 
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n", 0o666)
     except OSError as error:
         raise ConfigError(f"--json {path} cannot be written ({error.strerror})", "choose another place") from None

@@ -1,6 +1,7 @@
 """Options that several verbs share, and how they become a configuration."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -106,11 +107,10 @@ def _with_words(config: "Config") -> "Config":
     import msgspec
 
     from rtemo.api import ConfigError
-    from rtemo.engine import registry
 
     if any(spec.is_verbatim for spec in specs_of(config, config.chain)):
         return config
-    found = next((spec.name for spec in specs_of(config, registry.installed()) if spec.is_verbatim), None)
+    found = next((spec.name for spec in specs_of_others(config) if spec.is_verbatim), None)
     if found is None:
         raise ConfigError("--words is for a plugin that writes down what is said, of which none is installed")
     return msgspec.structs.replace(config, chain=(*config.chain, found))
@@ -139,10 +139,9 @@ def with_queries(config: "Config", texts: tuple[str, ...]) -> "Config":
     import msgspec
 
     from rtemo.api import ConfigError, QueryScore
-    from rtemo.engine import registry
 
-    candidates = (*config.chain, *registry.installed())
-    name = next((spec.name for spec in specs_of(config, candidates) if QueryScore in spec.emits), None)
+    candidates = itertools.chain(specs_of(config, config.chain), specs_of_others(config))
+    name = next((spec.name for spec in candidates if QueryScore in spec.emits), None)
     if name is None:
         raise ConfigError("text queries are for a plugin that scores voices by them, of which none is installed")
     options = config.plugin_options(name)
@@ -167,12 +166,11 @@ def _enhanced(config: "Config", wet: float | None, attenuation_limit_db: float |
     import msgspec
 
     from rtemo.api import ConfigError
-    from rtemo.engine import registry
 
     enhancer = next((spec.name for spec in specs_of(config, config.chain) if spec.enhances), None)
     if enhancer is None:
         option = "--" + next(iter(given)).replace("_", "-")
-        others = [spec.name for spec in specs_of(config, registry.installed()) if spec.enhances]
+        others = [spec.name for spec in specs_of_others(config) if spec.enhances]
         raise ConfigError(
             f"{option} is for a plugin that enhances speech, of which none is in the chain ({', '.join(config.chain)})",
             f"add one, as --chain {','.join((*config.chain, *others[:1]))}" if others else "install one",
@@ -191,6 +189,22 @@ def specs_of(config: "Config", plugins: "Iterable[str]") -> "Iterator[PluginSpec
 
     for name in plugins:
         yield registry.make(name, config.plugin_options(name)).spec
+
+
+def specs_of_others(config: "Config") -> "Iterator[PluginSpec]":
+    """Give the facts of installed plugins outside the chain; one that cannot be made is named and passed over."""
+    from rtemo.api import PluginError
+    from rtemo.cli.main import say
+    from rtemo.engine import registry
+
+    for name in registry.installed():
+        if name not in config.chain:
+            try:
+                (spec,) = specs_of(config, [name])
+            except PluginError as error:
+                say(f"! {error.problem}")
+            else:
+                yield spec
 
 
 def load(path: str | None, settings: tuple[str, ...] = (), chain: str | None = None) -> "Config":

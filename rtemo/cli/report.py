@@ -59,7 +59,7 @@ def command(
     from rtemo.cli.callreport.page import page
     from rtemo.cli.callreport.picture import browser_path, is_cut, picture
     from rtemo.cli.callreport.record import CallRecord
-    from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
+    from rtemo.cli.main import EXIT_FAILED, say
     from rtemo.cli.outputs import check_outputs
     from rtemo.io.recorded import EVENT_FILES
 
@@ -79,21 +79,20 @@ def command(
     check_outputs([source] if audio is None else [source, audio], {"--out": target})
     record = CallRecord(call)
     is_clean = True
-    if is_of_events:
-        _read_events(source, record)
-    else:
-        done = _listen(config, source, roles, record)
-        if done is None:
-            return EXIT_INTERRUPTED
-        is_clean = done
-    if not record.parties:
-        what = f"call {call!r}" if call else "call"
-        raise AudioInputError(f"there is no {what} in {shown(source)}", "name another file or --call")
-    sound = audio or (source if with_audio else None)
-    excerpts = None if sound is None else _excerpts(config, record, sound)
-    text = page(record, shown(source.name), datetime.now(), excerpts)
-    content = picture(text, browser) if browser else text.encode()
-    _write(target, content)
+    with term_as_interrupt():
+        if is_of_events:
+            _read_events(source, record)
+        else:
+            is_clean = _listen(config, source, roles, record)
+        if not record.parties:
+            what = f"call {call!r}" if call else "call"
+            raise AudioInputError(f"there is no {what} in {shown(source)}", "name another file or --call")
+        sound = audio or (source if with_audio else None)
+        excerpts = None if sound is None else _excerpts(config, record, sound)
+        text = page(record, shown(source.name), datetime.now(), excerpts)
+        content = picture(text, browser) if browser else text.encode()
+        stop_if_told()
+        _write(target, content)
     if browser and is_cut(content):
         say(f"! {shown(target)} ends before the call's page does, which is too long for a picture; see it as .html")
     return 0 if is_clean else EXIT_FAILED
@@ -101,12 +100,17 @@ def command(
 
 def _excerpts(config: "Config", record: "CallRecord", sound: Path) -> "Excerpts":
     """Cut the tensest stretches out of the recording."""
+    from rtemo.api.text import shown
     from rtemo.cli.callreport.excerpts import excerpts_of
     from rtemo.cli.callreport.story import tensest
+    from rtemo.cli.main import say
     from rtemo.io.sources.options import FileOptions
 
     names_of_channels = config.edge("sources", "file", FileOptions).channel_names
-    return excerpts_of(record, sound, {one.span for one in tensest(record)}, names_of_channels)
+    excerpts = excerpts_of(record, sound, {one.span for one in tensest(record)}, names_of_channels)
+    if excerpts.truncation:
+        say(f"! {shown(sound)} {excerpts.truncation}")
+    return excerpts
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -115,16 +119,12 @@ def _write(target: Path, content: bytes) -> None:
     Raises:
         ConfigError: It cannot be written.
     """
-    import os
-
     from rtemo.api import ConfigError
     from rtemo.api.text import shown
+    from rtemo.io.whole_file import write_whole
 
     try:
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            if target.is_file():  # /dev/stdout keeps its own
-                os.fchmod(file.fileno(), 0o600)
-            file.write(content)
+        write_whole(target, content)
     except OSError as error:
         raise ConfigError(
             f"--out {shown(target)} cannot be written ({error.strerror})", "choose another place"
@@ -132,8 +132,8 @@ def _write(target: Path, content: bytes) -> None:
     print(f"{shown(target)}: {len(content) / 1000:.0f} kB", file=sys.stdout)
 
 
-def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord") -> bool | None:
-    """Run a sound file through the chain; False when something broke on the way, None when interrupted."""
+def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord") -> bool:
+    """Run a sound file through the chain; False when something broke on the way."""
     import msgspec
 
     from rtemo.api.text import shown
@@ -161,15 +161,12 @@ def _listen(config: "Config", path: Path, roles: str | None, record: "CallRecord
         mode="freewheel",
         on_progress=StartLine(),
     )
-    with term_as_interrupt():
-        try:
-            session.start()
-            _wait(session, source)
-        except KeyboardInterrupt:
-            return None
-        finally:
-            with shielded():
-                session.stop("end")
+    try:
+        session.start()
+        _wait(session, source)
+    finally:
+        with shielded():
+            session.stop("end")
     for fault in session.publisher_faults:
         say(f"! {fault.where} {fault.action}: {fault.problem}")
     return not session.publisher_faults

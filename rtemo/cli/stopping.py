@@ -61,6 +61,30 @@ def term_first(act: Callable[[], bool]) -> Iterator[None]:
 
 
 @contextmanager
+def put_off() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM take effect at the end of the block, which must be short.
+
+    For calls of a C library that calls back: what is raised in there is printed, and lost.
+    """
+    told: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # nothing is raised here
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+        if told:
+            signal.raise_signal(told[0])
+
+
+@contextmanager
 def shielded() -> Iterator[None]:
     """Ignore further Ctrl-C and SIGTERM while the block winds up; it must take a bounded time."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}

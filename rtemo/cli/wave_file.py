@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 
 from rtemo.io.pcm import as_int16
 from rtemo.io.sources.audio_file import file_name
-
-_LONGEST_NAME_BYTES = 255  # of nearly every file system
+from rtemo.io.whole_file import part_of
 
 
 class WaveFile:
@@ -79,11 +77,3 @@ class WaveFile:
         with contextlib.suppress(OSError, RuntimeError):
             self._sound.close()
         self._part.unlink(missing_ok=True)
-
-
-def part_of(path: Path) -> Path:
-    """Name the file under which a `WaveFile` is written until it is finished."""
-    part = f".{path.name}.part"
-    if len(os.fsencode(part)) > _LONGEST_NAME_BYTES:
-        part = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part"
-    return path.with_name(part)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from rtemo.api import ConfigError, Emotion, Event, ProcessedBlock, StreamFacts, StreamFormat, read_consent
 from rtemo.api.consent import Consent, ConsentError
-from rtemo.corpus.files import write_samples, write_whole
+from rtemo.corpus.files import write_samples
 from rtemo.corpus.settings import RATE_HZ
+from rtemo.io.whole_file import write_whole
 
 SOURCES_FILE = "sources.csv"
 _HELD_S = 20.0

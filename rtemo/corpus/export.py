@@ -13,7 +13,6 @@ import msgspec
 from rtemo.api import ConfigError
 from rtemo.corpus.consensus import Agreement, Consensus, agreement_of, by_clip, consensus_of
 from rtemo.corpus.counts import count_stages
-from rtemo.corpus.files import write_whole
 from rtemo.corpus.raters import quality_of, screened_out
 from rtemo.corpus.ratings import DIMENSIONS, PRIMARY, Rated
 from rtemo.corpus.retrieval import Pick
@@ -21,6 +20,7 @@ from rtemo.corpus.selection import Selection
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.splits import SPLITS
 from rtemo.corpus.stages import Books, encode
+from rtemo.io.whole_file import write_whole
 
 LABELS_FILE, DETAILED_FILE, SOFT_FILE = "labels_consensus.csv", "labels_detailed.csv", "labels_soft.csv"
 _COLUMN_OF = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}

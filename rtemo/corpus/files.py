@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, readable by their owner alone: it is what people said."""
+"""Sound of a corpus, whole or not at all and readable by its owner alone, and a folder that one program holds."""
 
 import contextlib
 import os
@@ -13,19 +13,8 @@ from rtemo.api import ConfigError
 from rtemo.io.pcm import as_int16
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside its place and move it there, mode 0600; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
 def write_samples(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
-    """Write a WAV file of 16 bits, as `write_whole`."""
+    """Write a WAV file of 16 bits, mode 0600; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)

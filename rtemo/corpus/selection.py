@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 
 from rtemo.api import ConfigError
-from rtemo.corpus.files import write_whole
 from rtemo.corpus.retrieval import Candidate, Pick, retrieve
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.splits import assign_splits, groups_of
 from rtemo.corpus.stages import Books, encode
 from rtemo.corpus.voices import gender_of
+from rtemo.io.whole_file import write_whole
 
 SELECTION_FILE = "selection.json"
 

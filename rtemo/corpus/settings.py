@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from rtemo.api import ConfigError
-from rtemo.corpus.files import write_whole
 from rtemo.dsp.music import STEADY
+from rtemo.io.whole_file import write_whole
 
 RATE_HZ = 16_000
 """Everything in a corpus is mono at this rate."""

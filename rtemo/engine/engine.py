@@ -291,7 +291,8 @@ class Engine:
         self.driver.stop()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.ident is not None:  # else it was interrupted before it began
+                thread.join(max(0.0, deadline - time.monotonic()))
         health = self.health()
         if not self._is_ready:
             return health

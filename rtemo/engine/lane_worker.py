@@ -161,7 +161,7 @@ class LaneWorker:
         self.queue.close()
         if self._remote is not None:
             self._remote.close()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join(timeout_s)
             if timeout_s > 0 and self.state == "starting":
                 self._thread.join(_OPENING_S)

@@ -3,6 +3,7 @@
 import io
 import stat
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from rtemo.api import Alert, StreamStart
 
 browsers = pytest.importorskip("tests.fakes.browser")
 
-from tests.fakes.program import call  # noqa: E402
+from tests.fakes.program import call, start  # noqa: E402
 from tests.fakes.report_calls import a_call, an_hour, mood, told, write_events  # noqa: E402
 from tests.fakes.sounds import tone, write_sound  # noqa: E402
 
@@ -90,6 +91,21 @@ def test_a_page_that_is_too_long_for_a_picture_is_cut_where_browsers_end(tmp_pat
     assert done.code == 0
     assert "too long for a picture" in done.err
     assert Image.open(out).size == (1028, 16_384)
+
+
+def test_a_picture_that_is_stopped_leaves_no_folder_of_the_browser(tmp_path):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    events, out = write_events(tmp_path / "events.jsonl"), tmp_path / "x.png"
+    process = start("report", events, "--out", out, environment={"TMPDIR": str(folder)})
+    while not list(folder.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err.strip()) == (130, "rtemo: stopped")
+    assert not list(folder.iterdir())
+    assert not out.exists()
 
 
 def test_a_picture_without_a_browser_says_what_to_install(tmp_path, capsys, monkeypatch):

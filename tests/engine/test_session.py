@@ -1,6 +1,7 @@
 import asyncio
 import doctest
 import gc
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -41,6 +42,24 @@ def test_embedding_takes_less_than_ten_lines() -> None:
         stream.end()
         kinds = [event.kind for event in session.events()]
     assert kinds == ["session_start", "stream_start", "stream_end"]
+
+
+@pytest.mark.parametrize("name", ["publish", "watchdog", "driver", "source"])
+def test_an_interrupt_that_strikes_while_a_thread_is_started_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    start = threading.Thread.start
+
+    def interrupted(self: threading.Thread) -> None:
+        if self.name.startswith(f"rtemo-{name}"):
+            raise KeyboardInterrupt
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    session = rtemo.Session(Config(chain=()), sources=[EndlessSource()], publishers=[FakePublisher()])
+    with pytest.raises(KeyboardInterrupt):
+        session.start()
+    session.stop()
 
 
 def test_example_in_the_docstring_is_true() -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rtemo.corpus.files import write_whole
 from rtemo.corpus.recordings import Recording
 from rtemo.corpus.retrieval import Pick
 from rtemo.corpus.selection import SELECTION_FILE, Selection
 from rtemo.corpus.settings import CorpusSettings, keep_settings
 from rtemo.corpus.stages import Books, Gated, Written, encode
+from rtemo.io.whole_file import write_whole
 
 
 def chosen_corpus(folder: Path, turns: int = 4, seconds: float = 0.4) -> list[str]:

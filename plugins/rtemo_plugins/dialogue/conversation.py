@@ -63,7 +63,10 @@ class Conversation:
         self.silent_since: int | None = now
         self._begun = now
         self._latest = latest
+        self._last_end = now
         self._gone_speech = 0
+        self._gone: list[Span] = []
+        """What those who have left said that others may still be talking over."""
         self._cover = Cover()
 
     def join(self, number: int, now: int) -> None:
@@ -72,7 +75,9 @@ class Conversation:
 
     def leave(self, number: int, now: int) -> None:
         """Let somebody go; what was said stays said."""
-        self._gone_speech += self.parties.pop(number).speech
+        party = self.parties.pop(number)
+        self._gone_speech += party.speech
+        self._gone += party.recent
         if self.silent_since is None and all(one.start is None for one in self.parties.values()):
             self.silent_since = now
 
@@ -99,24 +104,25 @@ class Conversation:
         span = Span(max(span.start, self._begun), max(span.end, self._begun))
         length = span.end - span.start
         others = [other for key, other in self.parties.items() if key != number]
-        said = [part for other in others for part in (*other.recent, *_going_on(other, span.end))]
+        said = [*self._gone, *(part for other in others for part in (*other.recent, *_going_on(other, span.end)))]
         party.speech += length
         party.longest = max(party.longest, length)
         party.overlap += union_length(within(span, said))
         party.recent.append(span)
         self._cover.add(span)
+        self._last_end = max(self._last_end, span.end)
         if is_split:
             party.turns -= 1  # the rest of it counts
             return []
         found = [
             Interrupted(key, Span(other.start, span.end))
             for key, other in self.parties.items()
-            if key != number and other.start is not None and span.start < other.start <= span.end - least_over
+            if key != number and other.start is not None and span.start < other.start <= span.end - max(1, least_over)
         ]
         for one in found:
             self.parties[one.by].interruptions += 1
         if all(one.start is None for one in self.parties.values()):
-            self.silent_since = max(one.recent[-1].end for one in self.parties.values() if one.recent)
+            self.silent_since = self._last_end
         self._forget(span.end)
         return found
 
@@ -132,7 +138,7 @@ class Conversation:
         overlap = party.overlap
         if number in going_on:
             said = [span for key, span in going_on.items() if key != number]
-            said += [span for key, other in self.parties.items() if key != number for span in other.recent]
+            said += [span for key, other in self.parties.items() if key != number for span in other.recent] + self._gone
             overlap += union_length(within(going_on[number], said))
         return Figures(
             speech=party.speech + lengths.get(number, 0),
@@ -145,7 +151,8 @@ class Conversation:
         """Drop what nothing that is being said, or has just begun unheard, can overlap any more."""
         oldest = min([now, *(one.start for one in self.parties.values() if one.start is not None)]) - self._latest
         for party in self.parties.values():
-            party.recent = [span for span in party.recent if span.end > oldest or span is party.recent[-1]]
+            party.recent = [span for span in party.recent if span.end > oldest]
+        self._gone = [span for span in self._gone if span.end > oldest]
         self._cover.settle(oldest)
 
 

@@ -35,11 +35,11 @@ from rtemo.cli.analysis.outcome import Outcome
 from rtemo.cli.analysis.request import Request
 from rtemo.cli.starting import StartLine
 from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
-from rtemo.cli.wave_file import part_of
 from rtemo.cluster.together import counters_together
 from rtemo.config import Config
 from rtemo.io.publishers.jsonl import JsonlPublisher
 from rtemo.io.sources.files import FileFailure, FilesProgress, FilesSource, WaitingFile
+from rtemo.io.whole_file import part_of
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
 from rtemo.processors import count_processors
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtemo.api import AudioInputError, ConfigError
 from rtemo.api.text import shown
 from rtemo.cli.callreport.record import CallRecord, Span
+from rtemo.cli.stopping import put_off
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.conversion import RateConversion
 
@@ -25,11 +26,13 @@ class Excerpts(NamedTuple):
         sounds: Stretch → its sound as MP3, which all browsers play.
         heard: Names of the parties that are in it.
         unheard: Names of those that were left out.
+        truncation: Why the recording could not be read to the end of the stretches; empty where it could.
     """
 
     sounds: dict[Span, bytes]
     heard: tuple[str, ...]
     unheard: tuple[str, ...]
+    truncation: str = ""
 
 
 def excerpts_of(record: CallRecord, path: Path, spans: Collection[Span], channel_names: Sequence[str] = ()) -> Excerpts:
@@ -58,6 +61,7 @@ def excerpts_of(record: CallRecord, path: Path, spans: Collection[Span], channel
         {span: _mp3(piece) for span, piece in pieces.items() if piece.size},
         heard,
         tuple(party.name for party in parties if party.name not in heard),
+        audio.truncation,
     )
 
 
@@ -106,16 +110,19 @@ def _mp3(samples: NDArray[np.float32]) -> bytes:
         version = soundfile.__libsndfile_version__
         raise ConfigError(f"libsndfile {version} writes no MP3", "install 1.1 or newer: pip install -U soundfile")
     written = io.BytesIO()
-    with soundfile.SoundFile(
-        written,
-        "w",
-        SAMPLE_RATE_HZ,
-        1,
-        "MPEG_LAYER_III",
-        format="MP3",
-        compression_level=_COMPRESSION,
-        bitrate_mode="CONSTANT",
-    ) as file:
+    with (
+        put_off(),
+        soundfile.SoundFile(
+            written,
+            "w",
+            SAMPLE_RATE_HZ,
+            1,
+            "MPEG_LAYER_III",
+            format="MP3",
+            compression_level=_COMPRESSION,
+            bitrate_mode="CONSTANT",
+        ) as file,
+    ):
         file.write(samples)
     return written.getvalue()
 

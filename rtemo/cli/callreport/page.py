@@ -202,7 +202,7 @@ def _who_is_heard(excerpts: "Excerpts") -> str:
     if not excerpts.heard:
         return "Nothing of it can be heard: the policy lets nobody on these channels be more than timed."
     if not excerpts.sounds:
-        return "Nothing of it can be heard: the recording ends before."
+        return f"Nothing of it can be heard: the recording {excerpts.truncation or 'ends before'}."
     left_out = f"; left out: {', '.join(excerpts.unheard)}, by policy" if excerpts.unheard else ""
     return f"Whoever has this page hears {', '.join(excerpts.heard)}{left_out}."
 

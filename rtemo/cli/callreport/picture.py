@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ _FLAGS = (
 _WIDTH = 1028  # of the page at its widest
 _MOST_HEIGHT = 16_384  # beyond which no browser draws
 _PATIENCE_S = 60.0
+_DYING_S = 3.0
 _ORDERS_FD, _ANSWERS_FD = 3, 4  # where a browser with a pipe reads and writes
 
 
@@ -94,9 +96,8 @@ class _Tab:
 
     def __enter__(self) -> "_Tab":
         with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="rtemo-picture-", ignore_cleanup_errors=True)
-            )
+            folder = tempfile.mkdtemp(prefix="rtemo-picture-")
+            stack.callback(_remove, folder)
             orders, self._orders = os.pipe()
             stack.callback(os.close, self._orders)
             self._answers, answers = os.pipe()
@@ -148,9 +149,10 @@ class _Tab:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         stack.callback(process.wait)
-        stack.callback(process.kill)
+        stack.callback(_end, process.pid)
 
     def _message(self, until_s: float) -> bytes:
         while b"\0" not in self._heard:
@@ -162,3 +164,17 @@ class _Tab:
             self._heard += more
         message, _, self._heard = self._heard.partition(b"\0")
         return message
+
+
+def _end(session: int) -> None:
+    """Kill a browser and all that it has started: one that outlives it writes into the folder that is being removed."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(session, signal.SIGKILL)
+
+
+def _remove(folder: str) -> None:
+    """Remove the folder of a browser, of which some processes take a moment to die."""
+    until_s = time.monotonic() + _DYING_S
+    while os.path.exists(folder) and time.monotonic() < until_s:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)

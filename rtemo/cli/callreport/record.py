@@ -20,6 +20,8 @@ from rtemo.api import (
 )
 from rtemo.cli.tally import Tally
 
+_FARTHEST_RANK = 1_000.0  # in standard deviations
+
 
 class Told(Protocol):
     """An event, of the engine or as read from a file."""
@@ -180,10 +182,12 @@ class CallRecord:
         elif isinstance(data, SpeechEnd):
             party.turns.append(Span(event.start_s, at_s))
         elif isinstance(data, Emotion):
-            estimate = Estimate(at_s, data.label, data.confidence, data.arousal, data.valence, data.is_trusted)
+            arousal, valence = _bounded(data.arousal, 1.0), _bounded(data.valence, 1.0)
+            estimate = Estimate(at_s, data.label, data.confidence, arousal, valence, data.is_trusted)
             insort(party.estimates, estimate, key=attrgetter("at_s"))  # a slower plugin speaks later of the same turn
         elif isinstance(data, Rank):
-            party.ranks.setdefault(data.attribute, []).append((at_s, data.score, data.spread or 0.0))
+            rank = at_s, _bounded(data.score, _FARTHEST_RANK), _bounded(data.spread or 0.0, _FARTHEST_RANK)
+            party.ranks.setdefault(data.attribute, []).append(rank)
             if data.change is not None:
                 way = "rises" if data.change > 0 else "falls"
                 self.changes.append(Line(at_s, party.name, f"{data.attribute} {way} by {abs(data.change):.1f}"))
@@ -205,6 +209,11 @@ class CallRecord:
                 self.words.append(Line(event.start_s, party.name, data.text, data.language))
         elif isinstance(data, Rationale) and data.is_final and data.text:
             self.reasons[party.name, event.start_s] = Line(event.start_s, party.name, data.text, data.label)
+
+
+def _bounded(value: float, most: float) -> float:
+    """Keep a figure where such figures are, whatever a file says: it is squared and added up."""
+    return max(-most, min(most, value))
 
 
 def united(spans: Iterable[Span]) -> list[Span]:

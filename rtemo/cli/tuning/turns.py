@@ -73,17 +73,19 @@ def chain_before(config: Config, plugin: str) -> tuple[str, ...]:
     Raises:
         ConfigError: None provides it.
     """
-    from rtemo.cli.options import specs_of
-    from rtemo.engine import registry
+    import msgspec
+
+    from rtemo.cli.options import specs_of, specs_of_others
     from rtemo.extensions import default_chain
 
-    others = dict.fromkeys((*config.chain, *default_chain(), *registry.installed()))
-    specs = {spec.name: spec for spec in specs_of(config, others)}
+    ours = tuple(dict.fromkeys((*config.chain, *default_chain(), plugin)))
+    others = specs_of_others(msgspec.structs.replace(config, chain=ours))
+    specs = {spec.name: spec for spec in (*specs_of(config, ours), *others)}
     chain: list[str] = []
 
     def add(name: str) -> None:
         for need in specs[name].requires:
-            maker = next((o for o in others if any(m.name == need for m in specs[o].provides)), None)
+            maker = next((o for o in specs if any(m.name == need for m in specs[o].provides)), None)
             if maker is None:
                 raise ConfigError(f"plugin {name!r} needs {need!r}, which no installed plugin provides", "install one")
             if maker not in chain:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtemo.api import ConfigError
-from rtemo.corpus.files import write_whole
+from rtemo.io.whole_file import write_whole
 
 TOKENS_FILE = "raters.toml"
 _NAME = re.compile(r"[\w .@-]{1,40}")

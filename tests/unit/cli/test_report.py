@@ -112,6 +112,21 @@ def test_a_report_is_written_from_a_file_of_events(tmp_path, capsys):
     assert "no event" in call(capsys, "report", lines, "--out", out).complaint
 
 
+def test_events_that_break_off_with_their_writer_are_told_of_as_far_as_they_go(tmp_path, capsys):
+    events, out = write_events(tmp_path / "events.jsonl"), tmp_path / "out.html"
+    events.write_bytes(events.read_bytes()[:-9])
+    assert call(capsys, "report", events, "--out", out).code == 0
+    assert "<h1>" in out.read_text()
+    events.write_bytes(events.read_bytes() + b"\n")
+    assert "is no event" in call(capsys, "report", events, "--out", out).complaint
+
+
+def test_figures_beyond_all_bounds_are_drawn_at_their_bounds():
+    record = recorded([told("0", mood("angry", value, -value), 0, at_s) for at_s, value in ((1, 1e308), (2, -1e308))])
+    assert {estimate.arousal for estimate in record.parties["0"].estimates} == {-1.0, 1.0}
+    assert "<svg" in page(record, "x", MADE)
+
+
 def test_events_of_a_stranger_put_nothing_into_the_page_and_no_length_is_too_long():
     record = CallRecord()
     evil = '"/><script>alert(1)</script>'

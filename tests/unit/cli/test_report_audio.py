@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import signal
 import stat
 
 import numpy as np
@@ -130,3 +131,28 @@ def test_a_recording_that_does_not_fit_is_refused_in_one_line(tmp_path, recordin
     assert "does not exist" in call(capsys, "report", events, "--audio", tmp_path / "no.wav", "--out", out).complaint
     assert "would write over" in call(capsys, "report", events, "--audio", mono, "--out", mono).complaint
     assert not out.exists()
+
+
+def test_a_recording_that_breaks_off_is_named_and_the_rest_is_heard(tmp_path, recording, capsys):
+    events, out = write_events(tmp_path / "events.jsonl"), tmp_path / "out.html"
+    recording.write_bytes(recording.read_bytes()[:100_000])
+    done = call(capsys, "report", events, "--audio", recording, "--out", out)
+    assert done.code == 0
+    assert "breaks off" in done.complaint
+    assert "the recording breaks off" in out.read_text()
+
+
+def test_an_interrupt_while_a_sound_is_written_is_not_lost(recording, monkeypatch, capfd):
+    class Interrupted(io.BytesIO):
+        def write(self, data):
+            signal.raise_signal(signal.SIGINT)
+            return super().write(data)
+
+    record = recorded()
+    spans = spans_of(record)
+    monkeypatch.setattr(io, "BytesIO", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        excerpts_of(record, recording, spans)
+    monkeypatch.undo()
+    assert capfd.readouterr().err == ""
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

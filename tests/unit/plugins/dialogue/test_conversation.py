@@ -119,3 +119,29 @@ def test_what_is_being_said_counts_up_to_now_and_a_long_turn_that_is_cut_is_one(
     conversation.end(1, Span(220, 300), 5)
     assert conversation.silent_since == 300
     assert conversation.figures(1, 310).speech == 180
+
+
+def test_what_was_said_over_somebody_counts_after_whoever_said_it_has_left() -> None:
+    conversation = Conversation(0, latest=50)
+    for number in (1, 2, 3):
+        conversation.join(number, 0)
+    conversation.begin(1, 100)
+    conversation.begin(2, 150)
+    conversation.end(2, Span(150, 220), 5)
+    conversation.leave(2, 220)
+    assert conversation.figures(1, 230).overlap == 70
+    conversation.end(1, Span(100, 200), 5)
+    assert conversation.figures(1, 240)[2:] == (50, 120)
+    assert conversation.silent_since == 220, "who spoke last need not be there any more"
+    conversation.begin(3, 2_000)
+    conversation.end(3, Span(2_000, 2_100), 5)
+    assert conversation.figures(3, 2_100).overlap == 0
+
+
+def test_who_begins_at_the_very_end_of_a_turn_has_not_interrupted_it() -> None:
+    conversation = Conversation(0, latest=50)
+    conversation.join(1, 0)
+    conversation.join(2, 0)
+    conversation.begin(1, 100)
+    conversation.begin(2, 200)
+    assert conversation.end(1, Span(100, 200), 0) == []
