@@ -31,15 +31,28 @@ def _count(context: click.Context, option: click.Parameter, value: str | None) -
     return int(value)
 
 
+def _join(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """Take an option that lists names once with commas between them, or several times."""
+    return ",".join(values) if values else None
+
+
 @click.command("serve")
 @click.option(
-    "--source", "source", metavar="NAMES", help="Where audio comes from, as zmq,NAME (see rtemo plugins).  [zmq]"
+    *("--source", "source"),
+    multiple=True,
+    callback=_join,
+    metavar="NAMES",
+    help="Where audio comes from, as zmq,NAME (see rtemo plugins).  [zmq]",
 )
 @click.option("--ingest", "ingest_endpoint", metavar="ENDPOINT", help="Where audio comes in.  [sources.zmq.endpoint]")
 @click.option(
-    "--publish", "publish", metavar="NAMES|ENDPOINT", help="Where events go out, as zmq,NAME.  [publishers.zmq.events]"
+    "--publish",
+    multiple=True,
+    callback=_join,
+    metavar="NAMES|ENDPOINT",
+    help="Where events go out, as zmq,NAME.  [publishers.zmq.events]",
 )
-@click.option("--sink", "sink", metavar="NAMES", help="Where processed audio goes, as zmq,NAME.")
+@click.option("--sink", multiple=True, callback=_join, metavar="NAMES", help="Where processed audio goes, as zmq,NAME.")
 @click.option(
     "--audio-out", "audio_endpoint", metavar="ENDPOINT", help="Where processed audio goes out.  [sinks.zmq.endpoint]"
 )

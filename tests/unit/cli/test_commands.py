@@ -81,6 +81,7 @@ def test_without_arguments_the_help_is_shown(capsys):
         (["analyze"], "Missing argument 'PATH...'; see rtemo analyze --help"),
         (["card", "emotoin"], "there is no model bundle 'emotoin'"),
         (["serve", "--source", "twillio"], "did you mean 'twilio'?"),
+        (["serve", "--source", "twillio", "--source", "zmq"], "did you mean 'twilio'?"),
         (["card", "/no/such/folder"], "is not a model bundle"),
         (["plugins", "--chain", "levl"], "--chain: number 1 is 'levl', which is not installed; did you mean 'level'?"),
         (["config", "--set", "engine.capcity=3"], "unknown key engine.capcity; did you mean 'capacity'?"),
