@@ -38,7 +38,7 @@ def _join(context: click.Context, option: click.Parameter, values: tuple[str, ..
 
 @click.command("serve")
 @click.option(
-    *("--source", "source"),
+    "--source",
     multiple=True,
     callback=_join,
     metavar="NAMES",
