@@ -75,10 +75,12 @@ class RtpSource(Gateway):
         files = file_limit() - OWN_FILES
         lent = 0 if self._port_desk is None else 2 * len(checked_ports(options))
         if 4 * options.lines + lent > files:
+            what, where = f"{options.lines} lines", "sources.rtp.lines"
+            if lent:
+                what, where = f"{what} and {lent} ports to hand out", f"{where} or sources.rtp.ports.range"
             raise EndpointError(
-                f"{options.lines} lines and {lent} ports to hand out take {4 * options.lines + lent} sockets, and this "
-                f"process may open {files}",
-                "set sources.rtp.lines or sources.rtp.ports.range lower, or raise the limit of open files (ulimit -n)",
+                f"{what} take {4 * options.lines + lent} sockets, and this process may open {files}",
+                f"set {where} lower, or raise the limit of open files (ulimit -n)",
             )
         if self._port_desk is not None:
             self._port_desk.check()
