@@ -75,7 +75,8 @@ def command(
                 live.start(refresh=True)
             while True:
                 stop_if_told()
-                for wire in feed.receive(_TURN_S):
+                received = feed.receive(_TURN_S)
+                for wire in received:
                     event = as_event(wire)
                     if event is None:
                         continue
@@ -87,11 +88,12 @@ def command(
                         tell()
                         if once:
                             return
-                if floor.is_due():
+                is_due = floor.is_due()
+                if is_due:
                     tell()
                     if once:
                         return
-                if live is not None:
+                if live is not None and (received or is_due):
                     live.refresh()
         except KeyboardInterrupt:
             pass  # the usual way to end

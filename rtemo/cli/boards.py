@@ -103,12 +103,13 @@ class QueryBoard:
             found = voice.scores.mean(self._query)
             if found is not None and now_ns - voice.heard_ns < _STALE_S * 1e9:
                 known[stream] = _Standing(stream, *found, voice.heard_ns)
-        fresh = sorted(known.keys() - set(self._order), key=lambda stream: (-known[stream].mean, stream))
+        placed = set(self._order)
+        fresh = sorted(known.keys() - placed, key=lambda stream: (-known[stream].mean, stream))
         order = [stream for stream in self._order if stream in known] + fresh
         for i in range(1, len(order)):
             stream, j = order[i], i
             # Newcomers find their place by any difference, the others by a clear one.
-            least = 0.0 if stream not in self._order else _HYSTERESIS
+            least = _HYSTERESIS if stream in placed else 0.0
             while j > 0 and known[stream].mean > known[order[j - 1]].mean + least:
                 order[j] = order[j - 1]
                 j -= 1

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from rtemo.api import ConfigError
 from rtemo.io.pcm import as_int16
+from rtemo.io.whole_file import part_of
 
 
 def write_samples(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
     """Write a WAV file of 16 bits, mode 0600; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     soundfile.write(part, as_int16(samples), rate_hz, "PCM_16", format="WAV")

@@ -44,6 +44,10 @@ class WatermarkPlugin:
                 "take the watermark plugin out of `chain`",
             )
         turns = Turns()
+
+        def open_work(lent: LaneContext, given: Any) -> LaneWork:
+            return Work(given.threshold, turns)
+
         spec = LaneSpec(
             name="look",
             window_s=WINDOW_S,
@@ -54,15 +58,8 @@ class WatermarkPlugin:
             max_age_s=self._options.max_age_s,
             max_batch=self._options.max_batch,
         )
-        context.lane(spec, _open_work(turns), _tell, self._options)
+        context.lane(spec, open_work, _tell, self._options)
         return TurnNoter(turns)
-
-
-def _open_work(turns: Turns) -> Any:
-    def open_work(context: LaneContext, options: Any) -> LaneWork:
-        return Work(options.threshold, turns)
-
-    return open_work
 
 
 def _tell(finding: Finding, emit: Emit) -> None:
