@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.engine.pages import zeros_by_page
+
 
 class History:
     """One ring of whole hops per slot; the driver writes, lanes read without a lock and check what they got.
@@ -24,7 +26,7 @@ class History:
         self.hop_samples = hop_samples
         self.count = np.zeros(slots, np.int64)
         self.life = np.zeros(slots, np.int64)
-        self._slab = np.zeros((slots, hops, hop_samples), np.float32)
+        self._slab = zeros_by_page((slots, hops, hop_samples), np.float32)
         self._position = np.zeros((slots, hops), np.int64)
 
     @property
