@@ -144,7 +144,7 @@ class _Tab:
         flags = (*_FLAGS, "--no-sandbox") if os.geteuid() == 0 else _FLAGS
         process = subprocess.Popen(
             ["/bin/sh", "-c", script, "sh", self._browser, *flags, f"--user-data-dir={folder}"],
-            env={**os.environ, "ORDERS": str(orders), "ANSWERS": str(answers)},
+            env={**os.environ, "ORDERS": str(orders), "ANSWERS": str(answers), "TMPDIR": folder},
             pass_fds=(orders, answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
