@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from rtemo.answering.options import VoiceOptions
 from rtemo.answering.rule import Rule, Turn, load_rule, manner_for
-from rtemo.api import Emotion, Event, RtemoError, SpeechStart, StreamDesk, StreamStart, StreamWriter, Transcript
+from rtemo.api import (
+    Challenge,
+    Emotion,
+    Event,
+    RtemoError,
+    SpeechStart,
+    StreamDesk,
+    StreamStart,
+    StreamWriter,
+    Transcript,
+)
 from rtemo.voice.errors import VoiceError
 
 _LOG = logging.getLogger("rtemo.answering")
@@ -46,9 +56,10 @@ class VoiceSource:
 
     It is two ends of one connection: what the session publishes it hears (`publisher`), and what it says enters the
     engine as audio, from where loudspeaker, ZeroMQ feed and telephone gateways (`sources.NAME.assistant_role`) take it.
-    A turn is answered when its transcript is final, or, where nobody writes words down, when its emotion is. In a call
-    one answer is said after the other. When somebody whom it answers begins to speak it falls silent: no more than
-    50 ms of an answer are in hand. The tone follows the mood of the turn.
+    A turn is answered when its transcript is final, or, where nobody writes words down, when its emotion is; what a
+    doubtful voice should be asked (`challenge`) is asked. In a call one answer is said after the other. When somebody
+    whom it answers begins to speak it falls silent: no more than 50 ms of an answer are in hand. The tone follows the
+    mood of the turn.
 
     Args:
         options: Model, voice, rule.
@@ -138,6 +149,8 @@ class VoiceSource:
         elif isinstance(data, Transcript) and data.is_final:
             self._has_words = True
             self._answer(key, data.text)
+        elif isinstance(data, Challenge) and data.state == "asked":
+            self._say(Turn(call=event.call, channel=event.channel), data.ask)
 
     def _answer(self, key: tuple[str, str], text: str) -> None:
         mood = self._moods.pop(key, None)
@@ -148,8 +161,10 @@ class VoiceSource:
         except Exception as error:  # a stranger's rule does not take the session along
             _LOG.warning("the rule of the answering voice has failed (%s: %s)", type(error).__name__, error)
             return
-        if not answer.strip():
-            return
+        if answer.strip():
+            self._say(turn, answer)
+
+    def _say(self, turn: Turn, answer: str) -> None:
         try:
             self._waiting.put_nowait(_Phrase(turn, answer))
         except queue.Full:

@@ -1,6 +1,7 @@
 """Layer 0: what a plugin, source or publisher author may rely on (numpy and msgspec only)."""
 
 from rtemo.api.block import Block, BlockEvent, HopFlag
+from rtemo.api.challenge import Challenge
 from rtemo.api.consent import Consent, ConsentError, read_consent
 from rtemo.api.dialogue import DeadAir, Interruption, Talk
 from rtemo.api.emotions import CIRCUMPLEX, emotion_of
@@ -122,6 +123,7 @@ __all__ = [
     "BoardEntry",
     "BundleFile",
     "CapacityError",
+    "Challenge",
     "Claim",
     "ConfigError",
     "Consent",

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from rtemo.api.challenge import Challenge
 from rtemo.api.dialogue import DeadAir, Interruption, Talk
 from rtemo.api.events import ENGINE_EVENTS, Payload, kind_of
 
@@ -377,6 +378,7 @@ VOCABULARY: tuple[type[msgspec.Struct], ...] = (
     Talk,
     DeadAir,
     Interruption,
+    Challenge,
 )
 """All of them."""
 

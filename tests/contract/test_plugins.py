@@ -15,7 +15,8 @@ __all__ = ["CASES", "Case", "assert_same", "measured_latency"]
 pytestmark = pytest.mark.contract
 
 ELSEWHERE = {
-    *("dialogue", "gates", "gem", "listener", "meaning", "parties", "ranker", "transcript", "watermark", "windowed")
+    *("challenge", "dialogue", "gates", "gem", "listener", "meaning", "parties", "ranker", "transcript", "watermark"),
+    "windowed",
 }
 """Tested beside this file: behind the real listener the same checks would take minutes, lanes need an engine, and a
 dialogue two parties."""

@@ -9,6 +9,7 @@ from rtemo.api import (
     Alert,
     Board,
     BoardEntry,
+    Challenge,
     Claim,
     Counters,
     Cue,
@@ -181,6 +182,7 @@ PAYLOADS: tuple[Payload, ...] = (
     ),
     DeadAir(silence_s=6.5, is_over=True, ended_by="1"),
     Interruption(interrupted="0", overlap_s=0.75),
+    Challenge(state="met", ask="Please say: river, lemon.", words=("river", "lemon"), reason="alarm", heard=("lemon",)),
 )
 
 

@@ -5,6 +5,7 @@ import time
 from rtemo.api import (
     Alert,
     Board,
+    Challenge,
     DeadAir,
     Emotion,
     Event,
@@ -36,6 +37,8 @@ from rtemo.api import (
 from rtemo.api.emotions import as_told, committed
 from rtemo.api.text import plain
 from rtemo.cli.view.numbers import clock, counted, counted_sinks, micros, overload_troubles, signed
+
+_OUTCOMES = {"met": "were said", "missed": "were not said", "unanswered": "were not answered"}
 
 
 def sentence(event: Event, sample_rate_hz: int, name: str = "", said_sample: int = 0) -> str:
@@ -145,6 +148,12 @@ def _phrase(data: Payload) -> str:
             )
         case Interruption():
             return f"interrupts {clean(data.interrupted)} after {data.overlap_s:.1f} s together"
+        case Challenge():
+            if data.state == "asked":
+                return f"! ask the speaker: {clean(data.ask)}"
+            heard = f": {clean(', '.join(data.heard))}" if data.heard else ""
+            outcome = _OUTCOMES.get(data.state, clean(data.state))
+            return f"{'' if data.state == 'met' else '! '}the words asked for {outcome}{heard}"
         case Transcript():
             language = f"  ({clean(data.language)})" if data.language else ""
             return f"“{data.text}{'' if data.is_final else ' …'}”{language}" if data.text else "no words made out"

@@ -6,7 +6,7 @@ import logging
 from livekit import rtc
 
 from rtemo.aio.turn import Turn
-from rtemo.api import Emotion, EndOfTurn, Event, Payload, Rank, Rationale, RtemoError, Spoof, Transcript
+from rtemo.api import Challenge, Emotion, EndOfTurn, Event, Payload, Rank, Rationale, RtemoError, Spoof, Transcript
 from rtemo.api.events import kind_of
 from rtemo.integrations.annotation import annotate
 from rtemo.integrations.ear import Ear
@@ -14,7 +14,7 @@ from rtemo.integrations.hearing import Hearing
 from rtemo.integrations.mixing import mixed, spread
 from rtemo.integrations.spoof_gate import Ruling, SpoofGate
 
-_TOLD: tuple[type[Payload], ...] = (Emotion, Rank, Spoof, EndOfTurn, Transcript, Rationale)
+_TOLD: tuple[type[Payload], ...] = (Emotion, Rank, Spoof, Challenge, EndOfTurn, Transcript, Rationale)
 _LOG = logging.getLogger("rtemo.integrations")
 _KINDS = frozenset({*map(kind_of, _TOLD), "turn"})
 

@@ -9,13 +9,21 @@ if find_spec("pipecat") is None:
 
 from rtemo.integrations.hearing import Hearing
 from rtemo.integrations.pipecat.annotator import RtemoAnnotator
-from rtemo.integrations.pipecat.frames import EmotionFrame, EndOfTurnFrame, RankFrame, SpoofFrame, TurnFrame
+from rtemo.integrations.pipecat.frames import (
+    ChallengeFrame,
+    EmotionFrame,
+    EndOfTurnFrame,
+    RankFrame,
+    SpoofFrame,
+    TurnFrame,
+)
 from rtemo.integrations.pipecat.metrics import RtemoMetricsData
 from rtemo.integrations.pipecat.processor import RtemoProcessor
 from rtemo.integrations.pipecat.turn_analyzer import RtemoTurnAnalyzer
 from rtemo.integrations.pipecat.voice_activity import RtemoVADAnalyzer
 
 __all__ = [
+    "ChallengeFrame",
     "EmotionFrame",
     "EndOfTurnFrame",
     "Hearing",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipecat.frames.frames import SystemFrame
 
 from rtemo.aio.turn import Turn
-from rtemo.api import Emotion, EndOfTurn, Event, Rank, Spoof
+from rtemo.api import Challenge, Emotion, EndOfTurn, Event, Rank, Spoof
 from rtemo.integrations.spoof_gate import Ruling
 
 
@@ -31,6 +31,14 @@ class SpoofFrame(SystemFrame):
 
     spoof: Spoof
     ruling: Ruling
+    event: Event
+
+
+@dataclass
+class ChallengeFrame(SystemFrame):
+    """What to ask a doubtful voice, and what came of it, where the chain has the plugin `challenge`."""
+
+    challenge: Challenge
     event: Event
 
 

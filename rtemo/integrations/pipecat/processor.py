@@ -16,12 +16,19 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from rtemo.aio.turn import Turn
-from rtemo.api import Emotion, EndOfTurn, Event, Rank, RtemoError, Spoof
+from rtemo.api import Challenge, Emotion, EndOfTurn, Event, Rank, RtemoError, Spoof
 from rtemo.integrations.annotation import annotate
 from rtemo.integrations.ear import Ear
 from rtemo.integrations.hearing import Hearing
 from rtemo.integrations.mixing import mixed, spread
-from rtemo.integrations.pipecat.frames import EmotionFrame, EndOfTurnFrame, RankFrame, SpoofFrame, TurnFrame
+from rtemo.integrations.pipecat.frames import (
+    ChallengeFrame,
+    EmotionFrame,
+    EndOfTurnFrame,
+    RankFrame,
+    SpoofFrame,
+    TurnFrame,
+)
 from rtemo.integrations.pipecat.metrics import RtemoMetricsData
 from rtemo.integrations.spoof_gate import Ruling, SpoofGate
 
@@ -182,6 +189,8 @@ class RtemoProcessor(FrameProcessor):
         elif isinstance(data, Spoof):
             ruling = self.gate.judge(data, is_proven=self.is_proven)
             await self.push_frame(SpoofFrame(spoof=data, ruling=ruling, event=event))
+        elif isinstance(data, Challenge):
+            await self.push_frame(ChallengeFrame(challenge=data, event=event))
         elif isinstance(data, EndOfTurn):
             self.last_end_of_turn = (event.seq, data)
             await self.push_frame(EndOfTurnFrame(end_of_turn=data, event=event))

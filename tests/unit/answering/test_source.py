@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ import rtemo
 from rtemo.answering.options import VoiceOptions
 from rtemo.answering.rule import Turn, load_rule, manner_for
 from rtemo.answering.source import VoiceSource
-from rtemo.api import ConfigError, Emotion, Event, SpeechStart, StreamFormat, StreamStart, Transcript
+from rtemo.api import Challenge, ConfigError, Emotion, Event, SpeechStart, StreamFormat, StreamStart, Transcript
 from rtemo.config import Config
 from rtemo.voice.errors import VoiceError
 
@@ -159,6 +160,17 @@ def test_answers_of_a_call_are_said_one_after_the_other():
     first, second = desk.writers
     assert second.ended_s - first.ended_s > 0.2
     assert sum(map(len, first.samples)) == sum(map(len, second.samples))
+    source.close()
+
+
+def test_what_a_doubtful_voice_should_be_asked_is_asked_once():
+    said = Said()
+    source, desk = started(said)
+    asked = Challenge(state="asked", ask="Please say: river, lemon.", words=("river", "lemon"), reason="alarm")
+    met = msgspec.structs.replace(asked, state="met")
+    source.publisher.publish([event(asked), event(met)])
+    assert pump_until(source, lambda: desk.writers and desk.writers[0].ended)
+    assert said.asked == [("Please say: river, lemon.", "")]
     source.close()
 
 

@@ -216,7 +216,7 @@ def test_a_kind_that_is_not_known_is_named_with_the_nearest(capsys):
     done = call(capsys, *words, "emotoin")
     assert done.code == 2
     assert "! --kind emotoin is not known here, did you mean 'emotion'?; waiting" in done.err
-    assert "known here: alert, board, dead_air, emotion" in call(capsys, *words, "zzz").err
+    assert "known here: alert, board, challenge, dead_air, emotion" in call(capsys, *words, "zzz").err
     assert "not known here" not in call(capsys, *words, "emotion").err
 
 

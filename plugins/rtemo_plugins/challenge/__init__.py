@@ -1,0 +1,1 @@
+"""Challenge: words to ask a voice for that may be synthetic, and whether it said them."""
