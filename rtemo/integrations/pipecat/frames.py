@@ -36,7 +36,7 @@ class SpoofFrame(SystemFrame):
 
 @dataclass
 class ChallengeFrame(SystemFrame):
-    """What to ask a doubtful voice, and what came of it, where the chain has the plugin `challenge`."""
+    """What to ask a doubtful voice, and what came of it, where the chain asks for it."""
 
     challenge: Challenge
     event: Event

@@ -37,7 +37,7 @@ def draw(language: str, count: int) -> tuple[str, ...]:
     """Draw words that nobody can foretell.
 
     Args:
-        language: One of those of `ChallengeOptions`.
+        language: One of those of `LivenessOptions`.
         count: How many; all different.
     """
     return tuple(secrets.SystemRandom().sample(_WORDS[language].split(), count))

@@ -1,6 +1,6 @@
 """Questions: what was asked of the stream of each row, and what was heard since."""
 
-from rtemo_plugins.challenge.words import heard_of
+from rtemo_plugins.liveness.words import heard_of
 
 
 class Question:

@@ -1,4 +1,4 @@
-"""ChallengePlugin: has a doubtful voice asked for words, and tells whether it said them."""
+"""LivenessPlugin: has a doubtful voice asked for words, and tells whether it said them."""
 
 from typing import ClassVar
 
@@ -17,27 +17,27 @@ from rtemo.api import (
     StreamFormat,
     Transcript,
 )
-from rtemo_plugins.challenge.options import ChallengeOptions, Reason
-from rtemo_plugins.challenge.questions import Question, Questions
-from rtemo_plugins.challenge.words import ask, draw
+from rtemo_plugins.liveness.options import LivenessOptions, Reason
+from rtemo_plugins.liveness.questions import Question, Questions
+from rtemo_plugins.liveness.words import ask, draw
 
 _LATEST_S = 10.0
 """So long after the time to answer is over a transcript may still come: words are written down beside the ticks."""
 
 
-class ChallengePlugin:
+class LivenessPlugin:
     """The factory; see the README beside this file."""
 
-    options_type: ClassVar[type[ChallengeOptions]] = ChallengeOptions
+    options_type: ClassVar[type[LivenessOptions]] = LivenessOptions
 
-    def __init__(self, options: ChallengeOptions) -> None:
+    def __init__(self, options: LivenessOptions) -> None:
         self._options = options
 
     @property
     def spec(self) -> PluginSpec:
         """Facts about the plugin as configured."""
         return PluginSpec(
-            name="challenge",
+            name="liveness",
             summary="Words to ask a voice for that may be synthetic, and whether it said them.",
             version="1",
             reads_audio=False,
@@ -45,12 +45,12 @@ class ChallengePlugin:
             emits=(Challenge,),
         )
 
-    def open(self, context: PluginContext, capacity: int) -> "ChallengeProcessor":
+    def open(self, context: PluginContext, capacity: int) -> "LivenessProcessor":
         """Make a processor; without a plugin before it that writes words down it asks, and tells no outcome."""
-        return ChallengeProcessor(self._options, "transcript" in context.said_earlier, context.format, capacity)
+        return LivenessProcessor(self._options, "transcript" in context.said_earlier, context.format, capacity)
 
 
-class ChallengeProcessor(RowParts):
+class LivenessProcessor(RowParts):
     """Asks at a verdict, and follows what is said after it; costs nothing while no voice is doubtful.
 
     Args:
@@ -60,7 +60,7 @@ class ChallengeProcessor(RowParts):
         capacity: Most rows.
     """
 
-    def __init__(self, options: ChallengeOptions, has_words: bool, format: StreamFormat, capacity: int) -> None:
+    def __init__(self, options: LivenessOptions, has_words: bool, format: StreamFormat, capacity: int) -> None:
         self._options = options
         self._has_words = has_words
         self._hop_samples = format.hop_samples

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rtemo.api import Challenge, PluginSpec, RowParts, Spoof, StateTable, Transcript
-from rtemo_plugins.challenge.options import ChallengeOptions
-from rtemo_plugins.challenge.plugin import ChallengePlugin
+from rtemo_plugins.liveness.options import LivenessOptions
+from rtemo_plugins.liveness.plugin import LivenessPlugin
 from tests.engine.rig import HOP, RATE_HZ, Rig
 
 pytestmark = pytest.mark.engine
@@ -36,7 +36,7 @@ class Teller(RowParts):
 
 def run(said, length_s=60.0, kinds=(Spoof, Transcript), channels=("0",), analysis="person", **options) -> Rig:
     teller = Teller(said, kinds)
-    rig = Rig(teller, ChallengePlugin(ChallengeOptions(**options)), live=False, capacity=8, ring_s=length_s + 1)
+    rig = Rig(teller, LivenessPlugin(LivenessOptions(**options)), live=False, capacity=8, ring_s=length_s + 1)
     teller.rig = rig
     writers = [rig.engine.open_stream("a", channel, analysis=analysis) for channel in channels]
     for writer in writers:

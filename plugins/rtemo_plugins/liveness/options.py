@@ -1,4 +1,4 @@
-"""ChallengeOptions: the settings of the challenge plugin."""
+"""LivenessOptions: the settings of the liveness plugin."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ Reason = Literal["alarm", "spoof"]
 Language = Literal["en", "de", "fr", "es", "pl"]
 
 
-class ChallengeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LivenessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to ask, for what, and how long to wait."""
 
     on: Annotated[

@@ -1,1 +1,0 @@
-"""Challenge: words to ask a voice for that may be synthetic, and whether it said them."""
