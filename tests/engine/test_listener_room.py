@@ -19,6 +19,25 @@ def pass_second(room: Room, taken: int, busy_s: float = 0.0, dropped: int = 0) -
     return room.turns
 
 
+def thinned(room: Room) -> None:
+    """Have it look at turns as rarely as it ever does."""
+    turns = room.turns
+    assert [(pass_second(room, turns, dropped=1), room.sparing) for _ in range(2)] == [(turns, 2), (turns, 4)]
+
+
+def test_turns_are_looked_at_less_often_before_any_is_given_up_and_as_often_again_when_there_is_time() -> None:
+    room = Room(StreamFormat())
+    first = room.turns
+    assert (pass_second(room, first, busy_s=0.8), room.sparing) == (first, 2), "one more turn is wanted"
+    assert (pass_second(room, first, busy_s=0.6), room.sparing) == (first + 1, 2)
+    assert (pass_second(room, first, busy_s=0.8), room.sparing) == (first + 1, 2), "nobody wants another"
+    assert (pass_second(room, first, busy_s=0.95), room.sparing) == (first + 1, 4)
+    assert pass_second(room, first, busy_s=0.95) < first
+    assert (pass_second(room, 1, busy_s=0.3), room.sparing) == (first - 1, 2)
+    assert (pass_second(room, 1, busy_s=0.3), room.sparing) == (first - 1, 1)
+    assert (pass_second(room, 1, busy_s=0.1), room.sparing) == (first - 1, 1)
+
+
 def test_room_doubles_while_the_lane_has_much_time_to_spare_and_then_grows_by_one() -> None:
     room = Room(StreamFormat())
     first = room.turns
@@ -42,6 +61,7 @@ def test_room_shrinks_when_windows_are_dropped_or_the_lane_has_no_time_left() ->
     while room.turns < 40:
         pass_second(room, room.turns, busy_s=0.1)
     at_most = room.turns
+    thinned(room)
     assert pass_second(room, 40, busy_s=0.5, dropped=1) == 32, "of what was taken, not of what might have been"
     assert pass_second(room, 32, busy_s=0.95) == 25
     assert at_most >= 40
@@ -52,11 +72,15 @@ def test_room_shrinks_when_windows_are_dropped_or_the_lane_has_no_time_left() ->
 
 def test_room_comes_back_after_a_hold_up() -> None:
     room = Room(StreamFormat())
-    for _ in range(10):
+    for _ in range(12):
         pass_second(room, room.turns, dropped=1)
+    assert (room.turns, room.sparing) == (1, 4)
     for _ in range(4):
         pass_second(room, room.turns, busy_s=0.05)
-    assert room.turns == 16
+    assert (room.turns, room.sparing) == (16, 4)
+    for _ in range(2):
+        pass_second(room, room.turns - 1, busy_s=0.05)
+    assert room.sparing == 1
 
 
 def test_room_is_unbounded_where_the_lane_is_waited_for() -> None:

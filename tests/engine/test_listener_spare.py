@@ -132,6 +132,43 @@ def test_a_turn_whose_lane_is_lost_is_spoken_of_by_merit_to_its_end(monkeypatch:
         assert overlap_of(end, final) > 0.5 * (end.end_sample - end.start_sample)
 
 
+def test_a_turn_that_is_looked_at_less_often_has_the_same_first_word_and_spans_the_same_speech(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_pauses = np.tile(voice(9.0, 1)[3_200:38_400], 4)
+    sound = {"a": without_pauses, "b": voice(9.0, 2)}
+    often = sorted(emotions(play(sound)), key=lambda e: (e.call, e.end_sample))
+    rooms, unbind = [], Room.unbind
+
+    def spare(room: Room) -> None:
+        unbind(room)
+        room.sparing = 4
+        rooms.append(room)
+
+    monkeypatch.setattr(Room, "unbind", spare)
+    rarely = sorted(emotions(play(sound)), key=lambda e: (e.call, e.end_sample))
+    assert rooms[0].dropped == 0, "what it passes over itself is no loss"
+    for trigger in ("first", "turn_end"):
+        spans = [
+            [(e.call, e.start_sample, e.end_sample) for e in said if e.data.trigger == trigger]
+            for said in (often, rarely)
+        ]
+        assert spans[0] == spans[1] != []
+    firsts = [[(e.call, e.data) for e in said if e.data.trigger == "first"] for said in (often, rarely)]
+    assert firsts[0] == firsts[1]
+    steps = {
+        name: [
+            (later.end_sample - one.end_sample) / 16_000
+            for one, later in itertools.pairwise(said)
+            if one.call == later.call and one.start_sample == later.start_sample and later.data.trigger == "refresh"
+        ]
+        for name, said in (("often", often), ("rarely", rarely))
+    }
+    assert max(steps["often"]) < 0.6
+    assert min(steps["rarely"]) > 1.7
+    assert len(rarely) < 0.7 * len(often)
+
+
 def test_with_room_for_one_turn_merit_speaks_of_the_others_and_no_turn_has_two_voices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -18,9 +18,10 @@ class Heard:
         said: Logits, arousal and valence over the turn so far, float64 [labels + 2]; None before the first window.
         estimates: How many were given of the turn.
         window_end: One past the last sample of the last window.
+        spared: Windows since then that were not looked at, to have time for other turns.
     """
 
-    __slots__ = ("closed", "estimates", "said", "turn_start", "window_end")
+    __slots__ = ("closed", "estimates", "said", "spared", "turn_start", "window_end")
 
     def __init__(self) -> None:
         self.closed = 0
@@ -31,7 +32,7 @@ class Heard:
         """Begin a turn."""
         self.turn_start = start_sample
         self.said: NDArray[np.float64] | None = None
-        self.estimates = 0
+        self.estimates = self.spared = 0
 
     def add(
         self, said: NDArray[np.float64], window_samples: int, turn_samples: int, is_final: bool

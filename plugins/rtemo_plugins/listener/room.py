@@ -1,4 +1,4 @@
-"""Room: how many turns at once the lane keeps up with, learnt from its working time and from windows it had to drop."""
+"""Room: how many turns the lane keeps up with, and how often it looks at each, learnt from its load and its losses."""
 
 from rtemo.api import StreamFormat
 from rtemo.api.units import seconds_to_hops
@@ -13,6 +13,8 @@ _SPARE = 0.35
 _BUSY = 0.7
 """From here on no turn is added: the rest is for a turn that is harder, and for what else runs on the machine."""
 _FULL = 0.9
+_MOST_SPARING = 4
+"""Strides of half a second: a window of three seconds still meets all of a turn."""
 _MOST = 1 << 30
 
 
@@ -21,8 +23,10 @@ class Room:
 
     As congestion control on a line does it, here with the line's load known besides its losses: while the lane has much
     time to spare the turns are doubled (slow start, Jacobson 1988), then one is added at a time, and a share of them is
-    given up when windows were dropped or the lane has next to no time left (Chiu and Jain 1989). Where the lane is
-    waited for, as in freewheel, there is room for every turn, so that a file says the same every time.
+    given up when windows were dropped or the lane has next to no time left (Chiu and Jain 1989). Before that, each turn
+    is looked at less often between its first estimate and its last: more turns have a better last word then, and what
+    that costs is a word in between that comes later. Where the lane is waited for, as in freewheel, there is room for
+    every turn, so that a file says the same every time.
 
     The lane counts, the driver reads; each is a step that the interpreter does not divide.
 
@@ -37,6 +41,8 @@ class Room:
         """Time that the lane has worked. Lane thread."""
         self.turns = _FIRST
         """Turns that may be taken at once."""
+        self.sparing = 1
+        """Every how many strides a turn is looked at, once there is an estimate of it. Driver writes, lane reads."""
         self._is_bounded = True
         self._hop_s = format.hop_s
         self._look_hops = seconds_to_hops(_LOOK_S, format.sample_rate_hz, format.hop_samples)
@@ -56,9 +62,15 @@ class Room:
             return
         dropped, busy_s = self.dropped, self.busy_s
         busy = (busy_s - self._busy_seen_s) / (self._since * self._hop_s)
-        if dropped > self._dropped_seen or busy > _FULL:
+        is_too_much = dropped > self._dropped_seen or busy > _FULL
+        is_wanted = self._most_taken >= self.turns  # else nobody knows yet whether there is room for more
+        if (is_too_much or (is_wanted and busy >= _BUSY)) and self.sparing < _MOST_SPARING:
+            self.sparing *= 2
+        elif is_too_much:
             self.turns = max(1, int(_LEFT * min(self._most_taken, self.turns)))
-        elif self._most_taken >= self.turns and busy < _BUSY:  # else nobody knows yet whether there is room for more
+        elif is_wanted and busy < _BUSY:
             self.turns = 2 * self.turns if busy < _SPARE else self.turns + 1
+        elif busy < _SPARE and self.sparing > 1:
+            self.sparing //= 2
         self._dropped_seen, self._busy_seen_s = dropped, busy_s
         self._since = self._most_taken = 0

@@ -105,6 +105,8 @@ class Work:
         self._stretches = stretches
         self._room = room
         self._stride_samples = round(options.stride_s * RATE_HZ)
+        self._first_samples = round(options.first_s * RATE_HZ)
+        self._span_samples = round(options.span_s * RATE_HZ)
         self._memory = Memory(stretches)
         self._state = model.new_state(options.max_batch)
         card = model.card
@@ -153,10 +155,15 @@ class Work:
         if heard.turn_start != start:
             heard.begin(start)
             heard.window_end = start
+        turn_samples = window.end_sample - start
         if self._room is not None:
+            if not is_end and self._is_spared(heard, window.end_sample, turn_samples, self._room.sparing):
+                heard.spared += 1
+                return None
             strides = (window.end_sample - heard.window_end) // self._stride_samples
-            self._room.dropped += max(0, strides - (0 if is_end else 1))
-        heard.window_end = window.end_sample
+            expected = max(heard.spared + 1, self._room.sparing)
+            self._room.dropped += max(0, strides - expected + is_end)
+        heard.window_end, heard.spared = window.end_sample, 0
         begin = max(window.start_sample, start)
         samples = window.samples[begin - window.start_sample :]
         frames = min(len(samples) // FRAME_SAMPLES, self._frames)
@@ -164,11 +171,18 @@ class Work:
             return None
         mel = np.zeros((2 * self._frames, MEL_COUNT), np.float32)
         mel[: 2 * frames] = as_whisper_hears(log_mel_power(samples[: frames * FRAME_SAMPLES]), self._loudest)
-        turn_samples = window.end_sample - start
-        is_final = is_end or turn_samples >= self._options.span_s * RATE_HZ
+        is_final = is_end or turn_samples >= self._span_samples
         if is_final:
             heard.closed = window.end_sample
         return Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
+
+    def _is_spared(self, heard: Heard, end_sample: int, turn_samples: int, sparing: int) -> bool:
+        """Whether a stride of a turn is passed over, to have time for other turns; never one that closes it."""
+        if sparing == 1 or turn_samples >= self._span_samples:
+            return False
+        if heard.said is None:
+            return turn_samples < self._first_samples  # nothing could be told yet
+        return end_sample - heard.window_end < (sparing - 0.5) * self._stride_samples  # they come some hops late
 
     def _turn_start(self, window: Window) -> int | None:
         """Where speech began that goes on at the end of a window; None outside of speech."""
