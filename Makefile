@@ -17,7 +17,7 @@ PIP := -m pip --quiet --disable-pip-version-check install
 # --no-deps: a lock holds everything already, so pip has nothing to resolve and may take nothing else.
 LOCKED := $(PIP) --no-deps --require-hashes --requirement
 OURS := --editable . --editable models/weights
-UNTIMED := tests/unit tests/golden tests/engine tests/contract
+SHORT := not attack and not long
 PROJECTS := pyproject.toml models/weights/pyproject.toml
 # What needs a framework and is skipped where there is none, wherever it stands, and what none of them may send.
 WITHIN := tests/integrations tests/unit/integrations tests/engine/test_turntaking.py tests/unit/plugins/turntaking \
@@ -56,9 +56,9 @@ contracts: $(VENV)/.test ## who may import whom
 
 pytest: $(VENV)/.test ## all tests
 	@$(BIN)/rtemo warm # else whichever test comes first would compile the kernels in its own time
-	@# What waits for nothing runs on all processors; what is timed, or listens to a device, has the machine to itself.
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(UNTIMED); untimed=$$?; \
-	$(BIN)/python -m pytest $(UNTIMED:%=--ignore=%) tests && exit $$untimed
+	@# What is timed, or listens to a device, has the machine to itself; all else runs side by side.
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "$(SHORT) and not timed"; beside=$$?; \
+	$(BIN)/python -m pytest -m "$(SHORT) and timed" && exit $$beside
 
 attack: $(VENV)/.test ## the long form of the attacks and of other tests: minutes to hours, floods and faults
 	$(BIN)/python -m pytest -m "attack or long"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 import rtemo.telemetry  # noqa: F401 - it switches the telemetry of the runtimes off, before a test imports one
+from rtemo.processors import count_processors
 
 pytest.register_assert_rewrite("rtemo.testing")
 
@@ -16,3 +17,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A busy machine must not turn an example that takes 20 ms into one that fails: who measures time says so himself.
 settings.register_profile("rtemo", deadline=None)
 settings.load_profile("rtemo")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: many tests wait for another program, or for the clock."""
+    return count_processors() + 1

@@ -15,6 +15,8 @@ from tests.attack.server import LOUD, PACKET, RATE_HZ, Server
 from tests.fakes.program import call
 from tests.fakes.zmq_ends import wait_until
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 P99_MS = 100.0
 MORE_MS = 25.0
 """What a flood may add to the delay of a call at a server beside it that nobody floods, on a machine that is busy."""

@@ -10,6 +10,8 @@ from rtemo.api import Counters, StreamEnd, StreamStart
 from rtemo.io.publishers.zmq import ZmqPublisher
 from tests.fakes.zmq_ends import Publishing, event, options, wait_until
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 CALLS = 4_000
 LONGEST_TURN_S = 0.25
 """Of the publish thread, on a busy machine; prefixes compared with every call took seconds."""

@@ -13,6 +13,8 @@ for needed in ("starlette", "uvicorn", "prometheus_client"):
 from tests.attack.web_requests import ask, storm, valid  # noqa: E402
 from tests.fakes.served import WebServer  # noqa: E402
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 SHORT, LONG = 4_000, 100_000
 SEEDS = (1, 20_261_202)
 

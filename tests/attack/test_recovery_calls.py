@@ -21,6 +21,8 @@ from rtemo.io.zmq_options import IngestOptions
 from tests.attack.server import LOUD, PACKET, RATE_HZ, Crowd
 from tests.fakes.zmq_ends import ANY_PORT, wait_until
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 
 @contextmanager
 def engine(capacity: int = 8, **options: float) -> Iterator[IngestSource]:

@@ -18,6 +18,8 @@ from tests.attack.fault_table import Promise, count_lines, promises
 from tests.attack.house import Caller, House, S
 from tests.fakes.zmq_ends import Publishing, event, options
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 PAGE = "reliability.md"
 MORE_DELAY_MS = 100.0
 

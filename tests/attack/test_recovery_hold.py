@@ -10,6 +10,8 @@ import pytest
 from tests.attack.house import MS, House, S
 from tests.attack.server import Crowd, Server
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 WHOLE_AFTER_S = 2.0
 MORE_DELAY_MS = 100.0
 """What may be left of the hold: jitter that was taken into account, and surplus below `engine.max_surplus_s`."""

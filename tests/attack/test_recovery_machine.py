@@ -7,6 +7,8 @@ import pytest
 from tests.attack import audio_faults, part_faults, process_faults
 from tests.attack.fault_table import count_lines, on_this_machine, promises
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 PAGE = "reliability-machine.md"
 OF_PROCESSES = process_faults.FAULTS | part_faults.FAULTS
 FAULTS = audio_faults.FAULTS | OF_PROCESSES

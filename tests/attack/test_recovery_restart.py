@@ -10,6 +10,8 @@ from rtemo.client import AudioSender
 from tests.attack.server import LOUD, PACKET, RATE_HZ, Crowd, Server
 from tests.fakes.zmq_ends import wait_until
 
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
+
 BACK_S = 3.0
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from bench.capacity.demo import measure, repeated
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 
 @pytest.mark.parametrize(("view", "with_subscriber"), [("drawn", True), ("plain", False)])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.program import call
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 
 def test_calls_come_and_go_at_a_server_whose_memory_is_watched(capsys):

@@ -17,7 +17,7 @@ from tests.fakes.program import ROOT, call, start
 from tests.fakes.sounds import write_sound
 from tests.fakes.voice import RATE_HZ, voice
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 CHAIN = ("--chain", "level")
 

@@ -13,6 +13,7 @@ from tests.fakes.sounds import write_sound
 from tests.fakes.voice import RATE_HZ, voice
 
 pytestmark = [
+    pytest.mark.timed,
     pytest.mark.e2e,
     pytest.mark.device,
     pytest.mark.skipif(bool(pulse.why_missing()), reason=pulse.why_missing()),

@@ -36,6 +36,7 @@ def why_mute() -> str:
 
 
 pytestmark = [
+    pytest.mark.timed,
     pytest.mark.e2e,
     pytest.mark.device,
     pytest.mark.heavy,

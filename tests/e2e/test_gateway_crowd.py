@@ -20,7 +20,7 @@ pytest.importorskip("websockets.asyncio.server", reason="websockets is not insta
 from rtemo.io.gateways.audiohook import AudioHookSource
 from rtemo.io.gateways.freeswitch import Address, FreeSwitchSource, read_address
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 
 def is_in(made, call, channel="0"):

@@ -22,7 +22,7 @@ from tests.fakes.gateways import Gate
 from tests.fakes.rtp import Phone, ended, rtp
 from tests.fakes.zmq_ends import free_ports, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 OPUS = ("111 opus/48000/2",)
 

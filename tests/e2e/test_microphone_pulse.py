@@ -16,6 +16,7 @@ from tests.fakes.pulse import PulseServer
 from tests.fakes.sounds import tone, write_sound
 
 pytestmark = [
+    pytest.mark.timed,
     pytest.mark.e2e,
     pytest.mark.device,
     pytest.mark.skipif(bool(pulse.why_missing()), reason=pulse.why_missing()),

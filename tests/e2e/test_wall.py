@@ -18,6 +18,7 @@ from tests.fakes.served import WebServer  # noqa: E402
 from tests.fakes.web_events import Served, alert, board, call_events, query_score  # noqa: E402
 
 pytestmark = [
+    pytest.mark.timed,
     pytest.mark.e2e,
     pytest.mark.skipif(browsers.PATH is None, reason="there is no chromium here: apt-get install chromium"),
 ]

@@ -12,7 +12,7 @@ from tests.e2e.test_web import ACME, OTHER, TOKENS, faults, get, get_or_none, wa
 from tests.fakes.raw_web_socket import PINGS, flood, shake
 from tests.fakes.web_events import Served, call_events
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 
 @pytest.fixture(scope="module")

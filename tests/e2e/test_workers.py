@@ -19,7 +19,7 @@ from tests.fakes.voice import RATE_HZ
 from tests.fakes.workers import PACKET, Heard, Served, Talk, serving, strain
 from tests.fakes.zmq_ends import free_ports
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 CALLS = [f"call-{number}" for number in range(8)]
 

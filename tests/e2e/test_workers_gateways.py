@@ -16,7 +16,7 @@ from tests.fakes.zmq_ends import free_ports
 
 pytest.importorskip("websockets.sync.client", reason="websockets is not installed: rtemo[telephony]")
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 CALLS = [f"CA{number}" for number in range(6)]
 

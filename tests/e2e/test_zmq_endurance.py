@@ -15,6 +15,7 @@ from rtemo.io.zmq_options import IngestOptions
 from tests.fakes.zmq_ends import ANY_PORT, event, options, pumping
 
 pytestmark = [
+    pytest.mark.timed,
     pytest.mark.e2e,
     pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc"),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import zmq
 
 from rtemo.io.curve import ClientKeys
+from tests.fakes.zmq_ends import own_ports
 
 SDP = """v=0
 o=- 20076 595552 IN IP4 192.0.2.140
@@ -97,7 +98,7 @@ class Asker:
 def free_udp_range(pairs: int = 4) -> str:
     """Find UDP ports that nobody has, an even one first."""
     for _ in range(1_000):
-        first = 2 * random.randrange(10_000, 16_000)
+        first = random.choice(own_ports()[: -2 * pairs : 2])
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + 2 * pairs):
                 held = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))

@@ -1,6 +1,7 @@
 """The threads that own a ZmqPublisher or an IngestSource, as the engine's threads would."""
 
 import contextlib
+import os
 import queue
 import random
 import socket
@@ -52,9 +53,15 @@ def event(
     )
 
 
+def own_ports() -> range:
+    """Ports that no other of the processes that share the tests takes, below those that the system hands out."""
+    first = 20_000 + 1_500 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
+    return range(first, first + 1_500)
+
+
 def free_ports(count: int = 3) -> int:
     """Find consecutive free ports and give the first."""
-    for first in range(20_000, 60_000, 17):
+    for first in own_ports()[:-count:17]:
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + count):
@@ -68,7 +75,7 @@ def free_ports(count: int = 3) -> int:
 def free_ports_anywhere(count: int) -> int:
     """Find consecutive free ports, anywhere: other servers of ours may be about to start."""
     for _ in range(1_000):
-        first = random.randrange(20_000, 32_000)
+        first = random.choice(own_ports()[:-count])
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", port))

@@ -22,7 +22,7 @@ from livekit.agents.voice.io import AudioInput
 
 from rtemo.integrations import livekit as ours
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 CALL = Path(__file__).parents[2] / "examples" / "call.flac"
 

@@ -41,7 +41,7 @@ from pipecat.workers.runner import WorkerRunner
 from rtemo.integrations import pipecat as ours
 from rtemo.integrations.spoof_gate import SpoofGate
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timed]
 
 CALL = Path(__file__).parents[2] / "examples" / "call.flac"
 FRAME = 320

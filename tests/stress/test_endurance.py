@@ -18,7 +18,7 @@ from rtemo.engine.options import EngineOptions
 from tests.engine.plugins import delay, stamper, teller
 from tests.engine.rig import HOP, HOP_NS, RATE_HZ, Rig, ramp
 
-pytestmark = pytest.mark.stress
+pytestmark = [pytest.mark.stress, pytest.mark.timed]
 
 S = 1_000_000_000
 

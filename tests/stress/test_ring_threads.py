@@ -11,7 +11,7 @@ from rtemo.api import HopFlag
 from rtemo.engine.gather import Intake
 from rtemo.engine.ring import RingRows
 
-pytestmark = pytest.mark.stress
+pytestmark = [pytest.mark.stress, pytest.mark.timed]
 
 FOREVER = 1 << 60
 CYCLE = 1 << 20

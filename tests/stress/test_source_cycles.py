@@ -13,6 +13,7 @@ from rtemo.io.sources.microphone import MicrophoneSource
 from tests.fakes.sounds import chord, tone, write_sound
 
 pytestmark = [
+    pytest.mark.timed,
     pytest.mark.stress,
     pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to count what is open"),
 ]
