@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from rtemo.api import ConfigError
+from rtemo.cli.stopping import put_off
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "brave-browser")
 _APPLICATION = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"  # which is on no path
@@ -27,6 +28,7 @@ _WIDTH = 1028  # of the page at its widest
 _MOST_HEIGHT = 16_384  # beyond which no browser draws
 _PATIENCE_S = 60.0
 _DYING_S = 3.0
+_LONGEST_FOLDER = 55  # with more before it the name of the browser's socket is longer than one may be
 _ORDERS_FD, _ANSWERS_FD = 3, 4  # where a browser with a pipe reads and writes
 
 
@@ -96,8 +98,9 @@ class _Tab:
 
     def __enter__(self) -> "_Tab":
         with contextlib.ExitStack() as stack:
-            folder = tempfile.mkdtemp(prefix="rtemo-picture-")
-            stack.callback(_remove, folder)
+            with put_off():
+                folder = tempfile.mkdtemp(prefix="rtemo-picture-")
+                stack.callback(_remove, folder)
             orders, self._orders = os.pipe()
             stack.callback(os.close, self._orders)
             self._answers, answers = os.pipe()
@@ -142,17 +145,20 @@ class _Tab:
         script = f'exec "$@" {_ORDERS_FD}<"/dev/fd/$ORDERS" {_ANSWERS_FD}>"/dev/fd/$ANSWERS"'
         # Its sandbox refuses root; the page has no script, and may load nothing.
         flags = (*_FLAGS, "--no-sandbox") if os.geteuid() == 0 else _FLAGS
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", script, "sh", self._browser, *flags, f"--user-data-dir={folder}"],
-            env={**os.environ, "ORDERS": str(orders), "ANSWERS": str(answers), "TMPDIR": folder},
-            pass_fds=(orders, answers),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        stack.callback(process.wait)
-        stack.callback(_end, process.pid)
+        # What it puts into the folder for temporary files is left there when it is killed, so that is in ours, too.
+        own = {"TMPDIR": folder} if len(folder) <= _LONGEST_FOLDER else {}
+        with put_off():  # an interrupt between start and note would leave it running
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", script, "sh", self._browser, *flags, f"--user-data-dir={folder}"],
+                env={**os.environ, **own, "ORDERS": str(orders), "ANSWERS": str(answers)},
+                pass_fds=(orders, answers),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.callback(process.wait)
+            stack.callback(_end, process.pid)
 
     def _message(self, until_s: float) -> bytes:
         while b"\0" not in self._heard:
