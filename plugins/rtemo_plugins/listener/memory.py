@@ -35,14 +35,14 @@ class Heard:
         self.estimates = self.spared = 0
 
     def add(
-        self, said: NDArray[np.float64], window_samples: int, turn_samples: int, is_final: bool
+        self, said: NDArray[np.float64], window_samples: int, turn_samples: int, is_repeated: bool
     ) -> NDArray[np.float64]:
         """Take in what was said of a window at the end of the turn so far; give what holds for all of it.
 
         Within a window it is what was just said; of a longer turn, a mean over its windows by time. The last one is cut
-        where speech ended, and the one before it heard the pause after, too: each counts half.
+        where speech ended, and where the one before it heard as much, and the pause after, too, each counts half.
         """
-        share = min(1.0, window_samples / max(turn_samples, 1)) * (0.5 if is_final else 1.0)
+        share = min(1.0, window_samples / max(turn_samples, 1)) * (0.5 if is_repeated else 1.0)
         self.said = said if self.said is None else share * said + (1.0 - share) * self.said
         return self.said
 

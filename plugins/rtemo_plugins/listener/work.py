@@ -49,6 +49,8 @@ class Job(NamedTuple):
     window_samples: int
     turn_samples: int
     is_final: bool
+    is_repeated: bool
+    """Whether it closes a turn of which the window before it heard nearly as much."""
 
 
 def window_frames(model: ModelHandle, bundle: str) -> int:
@@ -163,6 +165,7 @@ class Work:
             strides = (window.end_sample - heard.window_end) // self._stride_samples
             expected = max(heard.spared + 1, self._room.sparing)
             self._room.dropped += max(0, strides - expected + is_end)
+        is_repeated = window.end_sample - heard.window_end < self._stride_samples
         heard.window_end, heard.spared = window.end_sample, 0
         begin = max(window.start_sample, start)
         samples = window.samples[begin - window.start_sample :]
@@ -174,7 +177,7 @@ class Work:
         is_final = is_end or turn_samples >= self._span_samples
         if is_final:
             heard.closed = window.end_sample
-        return Job(number, heard, mel, frames, len(samples), turn_samples, is_final)
+        return Job(number, heard, mel, frames, len(samples), turn_samples, is_final, is_final and is_repeated)
 
     def _is_spared(self, heard: Heard, end_sample: int, turn_samples: int, sparing: int) -> bool:
         """Whether a stride of a turn is passed over, to have time for other turns; never one that closes it."""
@@ -203,7 +206,7 @@ class Work:
         outputs = self._model.run(inputs, self._state, len(jobs))
         said = np.column_stack([outputs["logits"], outputs["arousal"], outputs["valence"]]).astype(np.float64)
         for row, (job, one) in enumerate(zip(jobs, said, strict=True)):
-            pooled = job.heard.add(one, job.window_samples, job.turn_samples, job.is_final)
+            pooled = job.heard.add(one, job.window_samples, job.turn_samples, job.is_repeated)
             emotion = self._emotion(job, pooled) if self._says_emotion else None
             is_enough = self._judges and job.frames * FRAME_SAMPLES >= LEAST_S * RATE_HZ
             judgement = Judgement.of(outputs, row) if is_enough else None
