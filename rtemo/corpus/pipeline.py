@@ -86,12 +86,15 @@ class Pipeline:
         """Find which voices of different recordings are one speaker, in the order of the recordings."""
         books = self._books
         known = KnownSpeakers(self._settings.same_speaker)
-        for heard in sorted(books.diarised.kept, key=lambda entry: entry.unit):
+        heard_all = sorted(books.diarised.kept, key=lambda entry: entry.unit)
+        for count, heard in enumerate(heard_all):
+            self._on_progress("link", count, len(heard_all))
             before = books.linked.get(heard.unit)
             voices = np.array(heard.voices, np.float32)
             numbers = known.place(voices, heard.seconds, None if before is None else before.speakers)
             if before is None:
                 books.linked.add(Linked(unit=heard.unit, speakers=numbers))
+        self._on_progress("link", len(heard_all), len(heard_all))
 
     def cut(self) -> None:
         """Cut every recording into turns."""
