@@ -15,7 +15,7 @@ from rtemo.corpus.recordings import read_audio
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.stages import Books, Cut, Diarised, Gated, Linked, Written
 from rtemo.corpus.turns import cut_turns
-from rtemo.corpus.voices import KnownSpeakers, distance_of_halves, low_pitch_hz
+from rtemo.corpus.voices import KnownSpeakers, change_of_sound, distance_of_halves, low_pitch_hz
 from rtemo.dsp.amplitude_snr import wada_snr_db
 from rtemo.dsp.music import music_share, steadiness
 
@@ -143,12 +143,14 @@ class Pipeline:
         settings = self._settings
         music = music_share(curve, *place, settings.steady)
         snr_db = wada_snr_db(samples)
-        apart, twin, words = 0.0, "", b""
+        apart, changed, twin, words = 0.0, 0.0, "", b""
         if music > settings.most_music:
             dropped = stages.MUSIC
         elif snr_db < settings.least_snr_db:
             dropped = stages.NOISE
-        elif (apart := distance_of_halves(samples, self._models.embedder)) > settings.most_apart:
+        elif (apart := distance_of_halves(samples, self._models.embedder)) > settings.most_apart or (
+            changed := change_of_sound(samples)
+        ) > settings.most_changed:
             dropped = stages.SEVERAL_VOICES
         else:
             made = fingerprint(samples)
@@ -163,6 +165,7 @@ class Pipeline:
             music=round(music, 3),
             snr_db=round(snr_db, 1),
             apart=round(apart, 3),
+            changed=round(changed, 3),
             words=b"" if dropped else words,
             twin=twin,
         )

@@ -7,23 +7,24 @@ D holds the manifests `emotion`, `clean` and `noise`. What is chosen stands in `
 
 import argparse
 import csv
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 import rtemo  # noqa: F401 - what it switches off must be off before models are loaded
 from bench.quality.corpus.scores import speaker_error
-from bench.quality.corpus.strung import MUSIC, RATE_HZ, Strung, string_recordings
+from bench.quality.corpus.several import chosen_by, judged
+from bench.quality.corpus.strung import MUSIC, Strung, string_recordings
 from bench.quality.vad.corpus import read_audio
 from bench.quality.vad.telephony import music
 from rtemo.corpus.diarisation import Diariser
 from rtemo.corpus.models import CorpusModels
 from rtemo.corpus.settings import CorpusSettings
-from rtemo.corpus.voices import distance_of_halves, low_pitch_hz
+from rtemo.corpus.voices import low_pitch_hz
 from rtemo.dsp.music import steadiness
 from rtemo.io.whole_file import write_whole
 
+_JUDGED_MINUTES = 110.0
 SAME_VOICE = (0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -40,7 +41,8 @@ def main() -> None:
     lines: list[str] = []
     for more in (
         _same_voice(recordings, models),
-        _most_apart(recordings, models),
+        ["", "most_apart, most_changed:", ""],
+        chosen_by(judged(arguments.data, "train", _JUDGED_MINUTES, [arguments.seed], models)),
         _same_speaker(recordings, models),
         _steady(recordings),
         _gender(arguments.data),
@@ -69,20 +71,6 @@ def _same_voice(recordings: list[Strung], models: CorpusModels) -> list[str]:
         )
         lines.append(f"    {likeness:.2f}  {np.mean(wrong):.3f}  {counts}")
     return lines
-
-
-def _most_apart(recordings: list[Strung], models: CorpusModels) -> list[str]:
-    one_voice, two_voices = [], []
-    for recording in recordings:
-        for before, after in pairwise(recording.spans[:80]):
-            if 2.75 <= (after.end - before.start) / RATE_HZ <= 11.0:
-                apart = distance_of_halves(recording.samples[before.start : after.end], models.embedder)
-                (one_voice if before.speaker == after.speaker else two_voices).append(apart)
-    return [
-        *("", "most_apart: how far the halves of two clips in a row lie apart:", ""),
-        f"    one voice ({len(one_voice)}), 50, 90, 95, 98 %: {np.percentile(one_voice, (50, 90, 95, 98)).round(3)}",
-        f"    two voices ({len(two_voices)}), 5, 10, 25, 50 %: {np.percentile(two_voices, (5, 10, 25, 50)).round(3)}",
-    ]
 
 
 def _same_speaker(recordings: list[Strung], models: CorpusModels) -> list[str]:
