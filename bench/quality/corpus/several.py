@@ -82,7 +82,7 @@ def told(turns: list[Turn]) -> list[str]:
     }
     for name, check in checks.items():
         cells = [
-            share_of([check(turn) is is_pass for turn in of], [turn.speaker for turn in of])
+            share_of([check(turn) == is_pass for turn in of], [turn.speaker for turn in of])
             for of, is_pass in ((two, True), (one, False))
         ]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
