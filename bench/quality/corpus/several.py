@@ -26,6 +26,7 @@ from rtemo.corpus.settings import CorpusSettings
 from rtemo.corpus.turns import cut_turns
 from rtemo.corpus.voices import change_of_sound, distance_of_halves
 from rtemo.io.whole_file import write_whole
+from rtemo.scoring.bootstrap import Draws, interval
 
 PRICES = (0.03, 0.05, 0.08, 0.1, 0.12)
 _PURE = 0.98
@@ -78,7 +79,8 @@ def told(turns: list[Turn]) -> list[str]:
     ]
     checks = {
         f"apart {settings.most_apart:g}, changed {settings.most_changed:g}": passes,
-        f"apart {apart:.3f} alone": lambda turn: turn.apart <= apart,
+        f"apart {settings.most_apart:g} alone": lambda turn: turn.apart <= settings.most_apart,
+        f"apart {apart:.3f} alone, at the price of both": lambda turn: turn.apart <= apart,
     }
     for name, check in checks.items():
         cells = [
@@ -86,7 +88,11 @@ def told(turns: list[Turn]) -> list[str]:
             for of, is_pass in ((two, True), (one, False))
         ]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
-    return lines
+    pairs = np.array([(passes(turn), turn.apart <= apart) for turn in two], float)
+    sums = Draws([turn.speaker for turn in two]).sums(np.c_[pairs[:, 0] - pairs[:, 1], np.ones(len(two))])
+    low, high = interval(sums[:, 0] / sums[:, 1])
+    less = float((pairs[:, 0] - pairs[:, 1]).mean())
+    return [*lines, "", f"At one price both let {less:+.1%} ({low:+.1%} to {high:+.1%}) of the turns of two pass."]
 
 
 def chosen_by(turns: list[Turn]) -> list[str]:
