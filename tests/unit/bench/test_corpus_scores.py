@@ -1,5 +1,6 @@
 """Speakers, cuts and made-up raters of the corpus bench, on cases whose answer is known."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="the extra `corpus` is not installed")
@@ -7,6 +8,7 @@ pytest.importorskip("scipy", reason="the extra `corpus` is not installed")
 from bench.quality.corpus.raters import rate
 from bench.quality.corpus.record import Known
 from bench.quality.corpus.scores import cut_error, main_span, share_of, speaker_error
+from bench.quality.corpus.several import Turn, chosen_by, told
 from bench.quality.corpus.strung import RATE_HZ, Span
 from bench.quality.corpus.turns import is_of_several, speakers_in
 from rtemo.corpus.consensus import agreement_of, by_clip
@@ -86,3 +88,16 @@ def test_a_share_has_the_interval_of_its_speakers_and_of_none_there_is_none():
     even = share_of([True, False] * 50, [str(k // 4) for k in range(100)])
     assert even.low == even.high == even.value == 0.5
     assert str(share_of([], [])) == "-"
+
+
+def test_a_check_that_hears_what_the_other_does_not_lets_fewer_turns_of_two_pass_at_one_price():
+    random = np.random.default_rng(0)
+    one = [Turn(*random.uniform(0.0, (0.3, 1.7)), f"{k % 20}", 1.0) for k in range(400)]
+    by_voice = [Turn(0.4, 1.0, f"{k % 20}", 0.6) for k in range(40)]
+    by_sound = [Turn(0.1, 2.0, f"{k % 20}", 0.6) for k in range(40)]
+    lines = told([*one, *by_voice, *by_sound])
+    assert "| 0.0% of 80 (0.0% to 0.0%) |" in lines[2]
+    assert "| 50.0% of 80 (50.0% to 50.0%) |" in lines[3]
+    assert "both let -50.0% (-50.0% to -50.0%)" in lines[-1]
+    table = chosen_by([*one, *by_voice, *by_sound])
+    assert all(line.split(" | ")[1:4] == ["0.50", "0.50", "0.00"] for line in table[4:])
