@@ -20,7 +20,10 @@ def write_samples(path: Path, samples: NDArray[np.float32], rate_hz: int) -> Non
     part = part_of(path)
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    soundfile.write(part, as_int16(samples), rate_hz, "PCM_16", format="WAV")
+    with part.open("r+b") as file:
+        soundfile.write(file, as_int16(samples), rate_hz, "PCM_16", format="WAV")
+        file.flush()
+        os.fsync(file.fileno())  # a ledger that tells of it is on disk for good, and so must it be
     os.replace(part, path)
 
 

@@ -1,4 +1,4 @@
-"""Ledger: what became of every unit of a stage, one line each, so that a run goes on where it was killed."""
+"""Ledger: what became of every unit of a stage, line by line, so that a run goes on where it was killed."""
 
 import os
 from collections.abc import Iterator
@@ -28,8 +28,10 @@ E = TypeVar("E", bound=Entry)
 class Ledger(Generic[E]):
     """Entries of one stage by unit, in the order in which they were made.
 
-    Every entry is appended as one line of JSON. A program that is killed while it writes leaves half a line, which is
-    taken away when the ledger is opened for writing again; the unit is then worked on once more.
+    Every entry is appended as one line of JSON, entries that are added together as one line with all of them. A program
+    that is killed while it writes leaves half a line, which is taken away when the ledger is opened for writing again;
+    its units are then worked on once more, together again, since what a network says of one hangs on the others of its
+    batch by a last digit.
 
     Args:
         path: The file; there need be none.
@@ -41,7 +43,7 @@ class Ledger(Generic[E]):
 
     def __init__(self, path: Path, type_: type[E]) -> None:
         self._path = path
-        self._type = type_
+        self._decoder: msgspec.json.Decoder[E | list[E]] = msgspec.json.Decoder(type_ | list[type_])  # type: ignore[valid-type]
         self._entries: dict[str, E] = {}
         self._whole_bytes = 0
         self._read()
@@ -68,19 +70,19 @@ class Ledger(Generic[E]):
         return [entry for entry in self if not entry.dropped]
 
     def add(self, *entries: E) -> None:
-        """Append entries; they are on disk when this returns."""
+        """Append entries; they are on disk when this returns, and all of them or none when the program is killed."""
         if not entries:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+        line = msgspec.json.encode(entries if len(entries) > 1 else entries[0]) + b"\n"
         number = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         with open(number, "r+b") as file:
             file.truncate(self._whole_bytes)
             file.seek(self._whole_bytes)
-            file.write(lines)
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        self._whole_bytes += len(lines)
+        self._whole_bytes += len(line)
         self._entries.update({entry.unit: entry for entry in entries})
 
     def _read(self) -> None:
@@ -93,11 +95,12 @@ class Ledger(Generic[E]):
         whole, _, _ = content.rpartition(b"\n")
         for number, line in enumerate(whole.splitlines(), 1):
             try:
-                entry = msgspec.json.decode(line, type=self._type)
+                entries = self._decoder.decode(line)
             except msgspec.DecodeError as error:
                 raise ConfigError(
                     f"{self._path} makes no sense in line {number} ({error})",
                     "take that line away; what it tells of is worked on again",
                 ) from None
-            self._entries[entry.unit] = entry
+            for entry in entries if isinstance(entries, list) else [entries]:
+                self._entries[entry.unit] = entry
         self._whole_bytes = len(whole) + 1 if whole else 0

@@ -15,7 +15,7 @@ from rtemo.corpus.recordings import read_audio
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.stages import Books, Cut, Diarised, Gated, Linked, Written
 from rtemo.corpus.turns import cut_turns
-from rtemo.corpus.voices import KnownSpeakers, distance_of_halves, low_pitch_hz
+from rtemo.corpus.voices import KnownSpeakers, change_of_sound, distance_of_halves, low_pitch_hz
 from rtemo.dsp.amplitude_snr import wada_snr_db
 from rtemo.dsp.music import music_share, steadiness
 
@@ -86,12 +86,15 @@ class Pipeline:
         """Find which voices of different recordings are one speaker, in the order of the recordings."""
         books = self._books
         known = KnownSpeakers(self._settings.same_speaker)
-        for heard in sorted(books.diarised.kept, key=lambda entry: entry.unit):
+        heard_all = sorted(books.diarised.kept, key=lambda entry: entry.unit)
+        for count, heard in enumerate(heard_all):
+            self._on_progress("link", count, len(heard_all))
             before = books.linked.get(heard.unit)
             voices = np.array(heard.voices, np.float32)
             numbers = known.place(voices, heard.seconds, None if before is None else before.speakers)
             if before is None:
                 books.linked.add(Linked(unit=heard.unit, speakers=numbers))
+        self._on_progress("link", len(heard_all), len(heard_all))
 
     def cut(self) -> None:
         """Cut every recording into turns."""
@@ -140,12 +143,14 @@ class Pipeline:
         settings = self._settings
         music = music_share(curve, *place, settings.steady)
         snr_db = wada_snr_db(samples)
-        apart, twin, words = 0.0, "", b""
+        apart, changed, twin, words = 0.0, 0.0, "", b""
         if music > settings.most_music:
             dropped = stages.MUSIC
         elif snr_db < settings.least_snr_db:
             dropped = stages.NOISE
-        elif (apart := distance_of_halves(samples, self._models.embedder)) > settings.most_apart:
+        elif (apart := distance_of_halves(samples, self._models.embedder)) > settings.most_apart or (
+            changed := change_of_sound(samples)
+        ) > settings.most_changed:
             dropped = stages.SEVERAL_VOICES
         else:
             made = fingerprint(samples)
@@ -160,6 +165,7 @@ class Pipeline:
             music=round(music, 3),
             snr_db=round(snr_db, 1),
             apart=round(apart, 3),
+            changed=round(changed, 3),
             words=b"" if dropped else words,
             twin=twin,
         )

@@ -127,7 +127,7 @@ def take_in(
     listed = list(files)
     for done, file in enumerate(listed):
         on_progress("recordings", done, len(listed))
-        if str(file.path) in known:
+        if shown(file.path) in known:
             continue
         entries = list(
             _entries_of(folder, file, origins.get(file.below.as_posix(), Origin()), len(ledger), by_hash, may_analyse)

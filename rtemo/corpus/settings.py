@@ -18,8 +18,8 @@ SETTINGS_FILE = "settings.json"
 class CorpusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of a corpus; the numbers of turns and gates are those of MSP-Podcast.
 
-    `same_voice`, `same_speaker`, `most_apart` and `steady` were chosen on training speakers of acted corpora, strung
-    together, and on made-up music; `python -m bench.quality.corpus` prints what they do on others.
+    `same_voice`, `same_speaker`, `most_apart`, `most_changed` and `steady` were chosen on training speakers of acted
+    corpora, strung together, and on made-up music; `python -m bench.quality.corpus` prints what they do on others.
     """
 
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$", description="First part of file names.")] = "CORPUS"
@@ -40,7 +40,10 @@ class CorpusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 0.87
     most_apart: Annotated[
         float, Meta(ge=0, le=2, description="How far the halves of a turn may lie apart to be of one voice.")
-    ] = 0.32
+    ] = 0.29
+    most_changed: Annotated[
+        float, Meta(ge=0, le=20, description="How much the sound may change in a turn to be of one voice.")
+    ] = 1.6
     split_by: Annotated[
         Literal["recording", "speaker"],
         Meta(description="What is never in two splits: all that is joined by recordings, or each speaker alone."),

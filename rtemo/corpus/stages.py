@@ -62,6 +62,7 @@ class Gated(Entry, frozen=True, kw_only=True):
         music: Share that is music.
         snr_db: Estimated ratio of signal to noise.
         apart: How far the voices of its halves lie apart.
+        changed: How much its sound changes at one place.
         words: Fingerprint, words of 32 bits.
         twin: The turn that it repeats.
     """
@@ -72,6 +73,7 @@ class Gated(Entry, frozen=True, kw_only=True):
     music: float = 0.0
     snr_db: float = 0.0
     apart: float = 0.0
+    changed: float = 0.0
     words: bytes = b""
     twin: str = ""
 

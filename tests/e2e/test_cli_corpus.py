@@ -1,6 +1,8 @@
 """`rtemo corpus`, from a folder of recordings to a corpus that our own reader reads."""
 
 import json
+import os
+import time
 
 import pytest
 import soundfile
@@ -9,7 +11,7 @@ pytest.importorskip("scipy", reason="the extra `corpus` is not installed")
 
 from rtemo.testing.voice import voice
 from rtemo_models.kit.corpora.msp_podcast import read_msp_podcast
-from tests.fakes.program import call
+from tests.fakes.program import call, start
 
 pytestmark = pytest.mark.e2e
 
@@ -79,3 +81,24 @@ def test_a_mistake_is_one_line_that_says_what_to_do(capsys, tmp_path, arguments,
     assert done.code in (1, 2)
     assert "Traceback" not in done.err
     assert said in done.err
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+def test_a_command_that_is_killed_holds_nothing_back_and_ends_the_same_when_it_is_given_again(
+    capsys, recordings, work, tmp_path
+):
+    whole = build(capsys, recordings, work)
+    options = ("--turns", 10, "--least-words", 0, "--recogniser", "merit", "--sources", recordings / "sources.csv")
+    for waited_for in ("diarised", "gated", "opinions"):
+        running = start("corpus", "build", recordings, "--work", tmp_path / "work", *options)
+        while not list((tmp_path / "work" / "ledgers").glob(f"{waited_for}*")):
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.01)
+        running.kill()
+        running.communicate()
+    again = build(capsys, recordings, tmp_path / "work")
+    assert (again.code, again.out) == (0, whole.out)
+    assert (tmp_path / "work" / "ledgers" / "gated.jsonl").read_bytes() == (
+        work / "ledgers" / "gated.jsonl"
+    ).read_bytes()

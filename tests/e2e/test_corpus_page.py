@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -182,3 +183,29 @@ def test_a_mistake_before_the_page_is_served_is_one_line(capsys, tmp_path):
         assert "another program is working" in call(capsys, "corpus", "rate", tmp_path, "--port", 0).complaint
     finally:
         page.close()
+
+
+def test_a_server_that_is_killed_while_people_rate_loses_no_answer(tmp_path):
+    names = ("anna", "ben", "carla")
+
+    def rated(folder, kill_after: int) -> list[tuple[str, str, str]]:
+        chosen_corpus(folder, turns=4)
+        page, answers = Page(folder, *(word for name in names for word in ("--rater", name))), 0
+        for name in names:
+            while (task := page.ask("/v1/next", name)[1])["state"] == "rate":
+                if (answers := answers + 1) % kill_after:
+                    page.ask("/v1/ratings", name, rating(task["clip"]))
+                    continue
+                origin, _, token = page.links[name].partition("/#")
+                with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2]))) as client:
+                    body = json.dumps(rating(task["clip"])).encode()
+                    head = f"POST /v1/ratings HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+                    client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                    page.close(signal.SIGKILL)  # it may have been written down or not
+                with (folder / "ratings.jsonl").open("ab") as file:
+                    file.write(b'{"unit":"anna/00')
+                page = Page(folder, *(word for name in names for word in ("--rater", name)))
+        page.close()
+        return [(one.rater, one.rating.clip, one.rating.primary) for one in ratings_of(folder)]
+
+    assert rated(tmp_path / "killed", 3) == rated(tmp_path / "whole", 1_000)

@@ -8,6 +8,7 @@ from rtemo.corpus.consensus import agreement_of, by_clip
 from rtemo.corpus.raters import screened_out
 from rtemo.corpus.ratings import PRIMARY, Rated, Rating, rated_unit
 
+TRUSTED = "trusted"
 _WORD_OF = {
     "angry": "Angry",
     "sad": "Sad",
@@ -37,12 +38,18 @@ def rate(
     for number in range(raters):
         for clip, mood in moods.items():
             found.append(_rated(f"rater{number}", clip, mood, spread, sure, random, number < guessing))
-    return found + [_rated("trusted", clip, moods[clip], 0.0, 1.0, random, False) for clip in list(moods)[:gold]]
+    return found + [_rated(TRUSTED, clip, moods[clip], 0.0, 1.0, random, False) for clip in list(moods)[:gold]]
 
 
 def _rated(
     rater: str, clip: str, mood: str, spread: float, sure: float, random: np.random.Generator, is_guess: bool
 ) -> Rated:
+    rating = rating_of(clip, mood, spread, sure, random, is_guess)
+    return Rated(unit=rated_unit(rater, clip), rater=rater, rating=rating)
+
+
+def rating_of(clip: str, mood: str, spread: float, sure: float, random: np.random.Generator, is_guess: bool) -> Rating:
+    """Rate one turn of a known mood; see `rate`."""
     valence, arousal = CIRCUMPLEX[mood]
     primary = _WORD_OF.get(mood, "Neutral")
     if is_guess or random.random() > sure:
@@ -50,8 +57,7 @@ def _rated(
     means = [4.0 + 3.0 * valence, 4.0 + 3.0 * arousal, 4.0 + 2.0 * arousal]
     values = random.integers(1, 8, 3) if is_guess else np.clip(np.rint(random.normal(means, spread)), 1, 7)
     names = dict(zip(("valence", "arousal", "dominance"), (int(value) for value in values), strict=True))
-    rating = Rating(clip=clip, primary=primary, **names)
-    return Rated(unit=rated_unit(rater, clip), rater=rater, rating=rating)
+    return Rating(clip=clip, primary=primary, **names)
 
 
 def table(moods: dict[str, str], seed: int) -> list[str]:
@@ -63,8 +69,8 @@ def table(moods: dict[str, str], seed: int) -> list[str]:
         cells = []
         for turns, guessing in ((many, 0), (moods, 0), (moods, 2)):
             ratings = rate(turns, 5 + guessing, spread, sure, seed, guessing, gold=20)
-            out = screened_out(ratings, ["trusted"]) if guessing else []
-            found = agreement_of(by_clip([one for one in ratings if one.rater != "trusted"], out))
+            out = screened_out(ratings, [TRUSTED]) if guessing else []
+            found = agreement_of(by_clip([one for one in ratings if one.rater != TRUSTED], out))
             cells.append(", ".join(map(_number, (found.kappa, found.alpha["valence"], found.alpha["arousal"]))))
         rows.append(f"| {spread}, {sure:.0%} | {' | '.join(cells)} | {len(out)} of 7 |")
     return rows

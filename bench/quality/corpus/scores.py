@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from bench.quality.corpus.strung import RATE_HZ, Span
+from rtemo.scoring.bootstrap import Draws, interval
 
 _FRAME_SAMPLES = 160
 _COLLAR_S = 0.25
@@ -85,3 +86,28 @@ def main_span(spans: Sequence[Span], start: int, end: int) -> Span | None:
     """The clip that most of a turn is of."""
     best = max(spans, key=lambda span: overlap(span, start, end))
     return best if overlap(best, start, end) else None
+
+
+class Share(NamedTuple):
+    """A share, its 95 % interval by a bootstrap over clusters, and of how many it is."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "-"
+        return f"{self.value:.1%} of {self.count} ({self.low:.1%} to {self.high:.1%})"
+
+
+def share_of(hits: Sequence[bool], clusters: Sequence[str]) -> Share:
+    """Tell which share of turns is so; clusters, as speakers or recordings, are drawn whole."""
+    if not len(hits):
+        return Share(float("nan"), float("nan"), float("nan"), 0)
+    values = np.asarray(hits, float)
+    sums = Draws(clusters).sums(np.stack([values, np.ones_like(values)], axis=1))
+    with np.errstate(invalid="ignore"):
+        low, high = interval(sums[:, 0] / sums[:, 1])
+    return Share(float(values.mean()), low, high, len(values))

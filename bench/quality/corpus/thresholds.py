@@ -1,28 +1,30 @@
 """Print what the thresholds of the corpus pipeline were chosen by, on training speakers alone.
 
-    python -m bench.quality.corpus.thresholds --data D [--minutes 20]
+    python -m bench.quality.corpus.thresholds --data D [--minutes 20] [--out FILE]
 
 D holds the manifests `emotion`, `clean` and `noise`. What is chosen stands in `rtemo.corpus.settings`.
 """
 
 import argparse
 import csv
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 import rtemo  # noqa: F401 - what it switches off must be off before models are loaded
 from bench.quality.corpus.scores import speaker_error
-from bench.quality.corpus.strung import MUSIC, RATE_HZ, Strung, string_recordings
+from bench.quality.corpus.several import chosen_by, judged
+from bench.quality.corpus.strung import MUSIC, Strung, string_recordings
 from bench.quality.vad.corpus import read_audio
 from bench.quality.vad.telephony import music
 from rtemo.corpus.diarisation import Diariser
 from rtemo.corpus.models import CorpusModels
 from rtemo.corpus.settings import CorpusSettings
-from rtemo.corpus.voices import distance_of_halves, low_pitch_hz
+from rtemo.corpus.voices import low_pitch_hz
 from rtemo.dsp.music import steadiness
+from rtemo.io.whole_file import write_whole
 
+_JUDGED_MINUTES = 110.0
 SAME_VOICE = (0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -32,19 +34,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="file that gets the tables, too")
     arguments = parser.parse_args()
     models = CorpusModels()
     recordings = string_recordings(arguments.data, "train", arguments.minutes, arguments.seed)
-    _same_voice(recordings, models)
-    _most_apart(recordings, models)
-    _same_speaker(recordings, models)
-    _steady(recordings)
-    _gender(arguments.data)
+    lines: list[str] = []
+    for more in (
+        _same_voice(recordings, models),
+        ["", "most_apart, most_changed:", ""],
+        chosen_by(judged(arguments.data, "train", _JUDGED_MINUTES, [arguments.seed], models)),
+        _same_speaker(recordings, models),
+        _steady(recordings),
+        _gender(arguments.data),
+    ):
+        print("\n".join(more), flush=True)
+        lines += more
+    if arguments.out is not None:
+        write_whole(arguments.out, "\n".join([*lines, ""]).encode())
 
 
-def _same_voice(recordings: list[Strung], models: CorpusModels) -> None:
+def _same_voice(recordings: list[Strung], models: CorpusModels) -> list[str]:
     speech = [models.finder.find(one.samples, CorpusSettings().pause_s) for one in recordings]
-    print("\nsame_voice: share of the speech given to the wrong speaker, and voices told for those there:\n")
+    lines = ["", "same_voice: share of the speech given to the wrong speaker, and voices told for those there:", ""]
     for likeness in SAME_VOICE:
         told = [
             Diariser(models.embedder, likeness).tell(one.samples, found)
@@ -58,22 +69,11 @@ def _same_voice(recordings: list[Strung], models: CorpusModels) -> None:
             f"{len(found.voices)}/{len({span.speaker for span in one.spans})}"
             for one, found in zip(recordings, told, strict=True)
         )
-        print(f"    {likeness:.2f}  {np.mean(wrong):.3f}  {counts}")
+        lines.append(f"    {likeness:.2f}  {np.mean(wrong):.3f}  {counts}")
+    return lines
 
 
-def _most_apart(recordings: list[Strung], models: CorpusModels) -> None:
-    one_voice, two_voices = [], []
-    for recording in recordings:
-        for before, after in pairwise(recording.spans[:80]):
-            if 2.75 <= (after.end - before.start) / RATE_HZ <= 11.0:
-                apart = distance_of_halves(recording.samples[before.start : after.end], models.embedder)
-                (one_voice if before.speaker == after.speaker else two_voices).append(apart)
-    print("\nmost_apart: how far the halves of two clips in a row lie apart:\n")
-    print(f"    one voice ({len(one_voice)}), 50, 90, 95, 98 %: {np.percentile(one_voice, (50, 90, 95, 98)).round(3)}")
-    print(f"    two voices ({len(two_voices)}), 5, 10, 25, 50 %: {np.percentile(two_voices, (5, 10, 25, 50)).round(3)}")
-
-
-def _same_speaker(recordings: list[Strung], models: CorpusModels) -> None:
+def _same_speaker(recordings: list[Strung], models: CorpusModels) -> list[str]:
     """Halves of a speaker's clips stand for two recordings; they have all moods in both."""
     sounds: dict[str, list[np.ndarray]] = {}
     for recording in recordings:
@@ -88,21 +88,24 @@ def _same_speaker(recordings: list[Strung], models: CorpusModels) -> None:
     names = sorted(halves)
     same = [float(halves[name][0] @ halves[name][1]) for name in names]
     other = [float(halves[a][0] @ halves[b][1]) for a in names for b in names if a < b]
-    print("\nsame_speaker: likeness of all that a speaker says in two recordings, and of two speakers:\n")
-    print(f"    one speaker ({len(same)}), 1, 5, 10, 50 %: {np.percentile(same, (1, 5, 10, 50)).round(3)}")
-    print(f"    two ({len(other)}), 50, 90, 95, 99 %: {np.percentile(other, (50, 90, 95, 99)).round(3)}")
+    return [
+        *("", "same_speaker: likeness of all that a speaker says in two recordings, and of two speakers:", ""),
+        f"    one speaker ({len(same)}), 1, 5, 10, 50 %: {np.percentile(same, (1, 5, 10, 50)).round(3)}",
+        f"    two ({len(other)}), 50, 90, 95, 99 %: {np.percentile(other, (50, 90, 95, 99)).round(3)}",
+    ]
 
 
-def _steady(recordings: list[Strung]) -> None:
+def _steady(recordings: list[Strung]) -> list[str]:
     speech = np.concatenate([steadiness(one.samples) for one in recordings])
-    print("\nsteady: how steady blocks are:\n")
-    print(f"    speech, 50, 90, 95, 98, 99 %: {np.percentile(speech, (50, 90, 95, 98, 99)).round(2)}")
+    lines = ["", "steady: how steady blocks are:", ""]
+    lines.append(f"    speech, 50, 90, 95, 98, 99 %: {np.percentile(speech, (50, 90, 95, 98, 99)).round(2)}")
     for kind in MUSIC:
         blocks = np.concatenate([steadiness(0.1 * music(kind, 15.0, seed).astype(np.float32)) for seed in range(6)])
-        print(f"    {kind}, 1, 5, 10, 25, 50 %: {np.percentile(blocks, (1, 5, 10, 25, 50)).round(2)}")
+        lines.append(f"    {kind}, 1, 5, 10, 25, 50 %: {np.percentile(blocks, (1, 5, 10, 25, 50)).round(2)}")
+    return lines
 
 
-def _gender(data: Path) -> None:
+def _gender(data: Path) -> list[str]:
     """By which quantile of pitch, and which bound, the genders of training speakers are told best, in all moods."""
     with (data / "emotion" / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train" and row["gender"] in ("F", "M")]
@@ -115,13 +118,14 @@ def _gender(data: Path) -> None:
         for speaker, paths in kept.items()
     }
     women = np.array([gender == "F" for _, gender in sounds])
-    print(f"\ngender: share of {len(women)} speakers told right, mean of both genders, by the best bound:\n")
+    lines = ["", f"gender: share of {len(women)} speakers told right, mean of both genders, by the best bound:", ""]
     for percent in (5.0, 10.0, 20.0, 50.0):
         hz = np.array([low_pitch_hz(sound, percent) for sound in sounds.values()])
         right, bound_hz = max(
             (float((hz[women] > bound).mean() + (hz[~women] <= bound).mean()) / 2, bound) for bound in range(90, 260, 3)
         )
-        print(f"    quantile {percent:.0f} %  {right:.3f}  {bound_hz} Hz")
+        lines.append(f"    quantile {percent:.0f} %  {right:.3f}  {bound_hz} Hz")
+    return lines
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """Speakers, cuts and made-up raters of the corpus bench, on cases whose answer is known."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="the extra `corpus` is not installed")
 
 from bench.quality.corpus.raters import rate
-from bench.quality.corpus.scores import cut_error, main_span, speaker_error
+from bench.quality.corpus.record import Known
+from bench.quality.corpus.scores import cut_error, main_span, share_of, speaker_error
+from bench.quality.corpus.several import Turn, chosen_by, told
 from bench.quality.corpus.strung import RATE_HZ, Span
+from bench.quality.corpus.turns import is_of_several, speakers_in
 from rtemo.corpus.consensus import agreement_of, by_clip
 from rtemo.corpus.raters import screened_out
+from rtemo.corpus.stages import Gated
 
 pytestmark = pytest.mark.unit
 
@@ -63,3 +68,36 @@ def test_made_up_raters_who_guess_are_screened_out_and_the_rest_agree_as_before(
     assert kept.kappa == pytest.approx(whole.kappa, abs=0.05)
     assert kept.alpha["valence"] == pytest.approx(whole.alpha["valence"], abs=0.05)
     assert spoilt.kappa < kept.kappa - 0.15
+
+
+def test_a_turn_is_of_several_when_over_a_tenth_of_its_speech_is_of_another():
+    known = {"0000": Known("a", 15 * RATE_HZ, SPANS)}
+
+    def turn(start_s: float, end_s: float) -> Gated:
+        return Gated(unit="0000_0000", start=round(start_s * RATE_HZ), end=round(end_s * RATE_HZ), speaker=1)
+
+    assert speakers_in(turn(0.0, 6.0), known) == {"a": 4 * RATE_HZ, "b": RATE_HZ}
+    assert is_of_several(turn(0.0, 6.0), known)
+    assert not is_of_several(turn(0.0, 5.3), known)
+    assert not is_of_several(turn(4.2, 4.8), known)  # nobody speaks there
+
+
+def test_a_share_has_the_interval_of_its_speakers_and_of_none_there_is_none():
+    apart = share_of([True] * 50 + [False] * 50, ["a"] * 50 + ["b"] * 50)
+    assert (apart.value, apart.low, apart.high) == (0.5, 0.0, 1.0)  # two speakers, each of whom is all or nothing
+    even = share_of([True, False] * 50, [str(k // 4) for k in range(100)])
+    assert even.low == even.high == even.value == 0.5
+    assert str(share_of([], [])) == "-"
+
+
+def test_a_check_that_hears_what_the_other_does_not_lets_fewer_turns_of_two_pass_at_one_price():
+    random = np.random.default_rng(0)
+    one = [Turn(*random.uniform(0.0, (0.3, 1.7)), f"{k % 20}", 1.0) for k in range(400)]
+    by_voice = [Turn(0.4, 1.0, f"{k % 20}", 0.6) for k in range(40)]
+    by_sound = [Turn(0.1, 2.0, f"{k % 20}", 0.6) for k in range(40)]
+    lines = told([*one, *by_voice, *by_sound])
+    assert "| 0.0% of 80 (0.0% to 0.0%) |" in lines[2]
+    assert "| 50.0% of 80 (50.0% to 50.0%) |" in lines[3]
+    assert "both let -50.0% (-50.0% to -50.0%)" in lines[-1]
+    table = chosen_by([*one, *by_voice, *by_sound])
+    assert all(line.split(" | ")[1:4] == ["0.50", "0.50", "0.00"] for line in table[4:])

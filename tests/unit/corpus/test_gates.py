@@ -6,7 +6,7 @@ import pytest
 from rtemo.corpus.fingerprint import Fingerprints, fingerprint
 from rtemo.corpus.pipeline import count_words
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
-from rtemo.corpus.voices import KnownSpeakers, gender_of, low_pitch_hz
+from rtemo.corpus.voices import KnownSpeakers, change_of_sound, gender_of, low_pitch_hz
 from rtemo.dsp.amplitude_snr import wada_snr_db
 from rtemo.dsp.music import music_share, steadiness
 from rtemo.testing.voice import voice
@@ -63,6 +63,26 @@ def test_a_turn_is_known_again_after_another_cut_level_and_codec():
     assert known.twin_of(fingerprint(changed)) == "5"
     assert known.twin_of(fingerprint(voice(9, seed=99))) == ""
     assert known.twin_of(fingerprint(np.zeros(60_000, np.float32))) == ""
+
+
+def mouth(seconds: float, seed: int) -> np.ndarray:
+    """Noise through one resonance, whose place the seed gives: what a mouth and a room do to any sound."""
+    random = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(random.standard_normal(round(seconds * RATE_HZ)))
+    hz = np.fft.rfftfreq(round(seconds * RATE_HZ), 1 / RATE_HZ)
+    shape = 0.1 + np.exp(-(((hz - 500 * (1 + seed)) / 400) ** 2))
+    return (0.05 * np.fft.irfft(spectrum * shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("second_s", [1.5, 4.0])
+def test_another_mouth_is_heard_for_a_second_and_at_any_level(second_s):
+    steps = np.repeat(np.random.default_rng(0).uniform(0.3, 1.0, 40), RATE_HZ // 8).astype(np.float32)
+    one = change_of_sound(mouth(5.0, 1) * steps)
+    assert one < CorpusSettings().most_changed
+    two = np.concatenate([mouth(5.0 - second_s, 1), mouth(second_s, 2)])
+    assert change_of_sound(two * steps) == pytest.approx(change_of_sound(0.01 * two * steps), rel=0.05)
+    assert change_of_sound(two * steps) > CorpusSettings().most_changed
+    assert change_of_sound(mouth(1.0, 1)) == change_of_sound(np.zeros(0, np.float32)) == 0.0
 
 
 def test_pitch_tells_high_voices_from_low_ones():

@@ -32,6 +32,20 @@ def test_half_a_line_is_forgotten_and_its_unit_can_be_added_again(tmp_path, left
     assert [(entry.unit, entry.text) for entry in Ledger(path, Written)] == [("a", ""), ("b", "y"), ("c", "")]
 
 
+@pytest.mark.parametrize("left_bytes", [1, 30, 60, 110])
+def test_entries_that_were_added_together_are_all_there_or_none(tmp_path, left_bytes):
+    path = tmp_path / "written.jsonl"
+    Ledger(path, Written).add(Written(unit="a"))
+    whole = path.read_bytes()
+    Ledger(path, Written).add(*(Written(unit=unit, text="x" * 40) for unit in "bcd"))
+    assert [entry.unit for entry in Ledger(path, Written)] == ["a", "b", "c", "d"]
+    path.write_bytes(path.read_bytes()[: len(whole) + left_bytes])
+    ledger = Ledger(path, Written)
+    assert [entry.unit for entry in ledger] == ["a"]
+    ledger.add(Written(unit="b"))
+    assert [entry.unit for entry in Ledger(path, Written)] == ["a", "b"]
+
+
 def test_a_line_in_the_middle_that_makes_no_sense_is_named(tmp_path):
     path = tmp_path / "written.jsonl"
     path.write_text('{"unit":"a"}\nnonsense\n{"unit":"c"}\n')

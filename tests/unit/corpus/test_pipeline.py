@@ -1,10 +1,6 @@
-"""From a folder of recordings to turns: everything is counted, and a kill loses nothing."""
+"""From a folder of recordings to turns: everything is counted."""
 
 import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,8 +23,6 @@ from tests.unit.corpus.run_pipeline import run
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[3]
-PROGRAM = Path(__file__).with_name("run_pipeline.py")
 LEDGERS = ("recordings", "diarised", "linked", "cut", "gated", "written")
 
 
@@ -93,27 +87,6 @@ def test_a_turn_is_cut_out_of_its_recording_to_the_sample(books):
     assert books.clip_path(turn.unit).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
-def test_a_program_that_is_killed_in_each_stage_ends_with_the_same_as_one_that_was_not(books, recordings, tmp_path):
-    for stage, after in (("recordings", 3), ("diarise", 2), ("cut", 1), ("gate", 4), ("words", 4)):
-        arguments = [str(recordings), str(tmp_path / "work"), stage, str(after)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-        killed = subprocess.run(
-            [sys.executable, PROGRAM, *arguments], env=environment, capture_output=True, timeout=100
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-        torn = (
-            tmp_path / "work" / "ledgers" / f"{LEDGERS[len(list((tmp_path / 'work' / 'ledgers').iterdir())) - 1]}.jsonl"
-        )
-        with torn.open("ab") as file:  # as if it had been killed within a line
-            file.write(b'{"unit":"99')
-    again = run(recordings, tmp_path / "work")
-    for name in LEDGERS:
-        assert list(getattr(again, name)) == list(getattr(books, name)), name
-    clips = {path.name: path.read_bytes() for path in (again.folder / "clips").iterdir()}
-    assert clips == {path.name: path.read_bytes() for path in (books.folder / "clips").iterdir()}
-
-
 def test_recordings_that_come_later_are_added_and_nothing_is_done_twice(recordings, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -144,6 +117,17 @@ def test_channels_of_people_who_may_not_be_analysed_are_never_decoded(tmp_path):
     assert [path.name for path in (books.folder / "audio").iterdir()] == ["0001.s16"]
     heard = np.fromfile(books.folder / "audio" / "0001.s16", "<i2") / 32_768
     assert np.abs(heard - sound[:, 1]).max() < 1e-4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are Unicode there")
+def test_a_file_whose_name_is_no_unicode_is_taken_in_once(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    soundfile.write(os.fsencode(folder) + b"/caf\xe9.wav", voice(4, seed=1), 16_000, format="WAV")
+    for _ in range(2):
+        books = Books(tmp_path / "work")
+        take_in(books.folder, find_sound_files([folder]), books.recordings, {}, may_analyse=lambda role: "")
+        assert [entry.dropped for entry in books.recordings] == [""]
 
 
 def test_without_the_extra_turns_go_on_unread_and_one_line_says_so(recordings, tmp_path):

