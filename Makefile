@@ -81,7 +81,7 @@ $(FRAMEWORKS)/.test: requirements/frameworks.txt requirements/torch.txt $(PROJEC
 	$(FRAMEWORKS)/bin/python $(PIP) --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
-test-frameworks: $(FRAMEWORKS)/.test ## inside pipecat, LiveKit and Wyoming, in an environment of its own
+test-frameworks: $(FRAMEWORKS)/.test ## inside pipecat, LiveKit and Wyoming, and on nodes of Ray, in an environment of its own
 	$(FRAMEWORKS)/bin/python -m pytest $(WITHIN)
 
 schema: $(VENV)/.base ## write the JSON Schema of every event anew

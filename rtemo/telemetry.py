@@ -13,6 +13,7 @@ TELEMETRY_OFF = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DISABLE_TELEMETRY": "YES",  # older names of the same, read by transformers and its relatives
     "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Environment variables that switch telemetry off, whatever they were before."""
 

@@ -9,7 +9,7 @@
 - torch.txt: torch by its version alone. A hash would forbid either the CPU build or the build for GPUs:
   they share a version and no file;
 - torch-gpu.txt: what the build for GPUs wants beyond that, for machines where no other is to be had;
-- frameworks.txt: all of that and the frameworks for voice assistants, chosen by itself, since they hold others back;
+- frameworks.txt: all of that, the frameworks for voice assistants and Ray, chosen by itself: they hold others back;
 - tools.txt: the makefile's own tools.
 
 The files hold for Python 3.11 and newer on Linux and macOS, and name no package index: any mirror will do.

@@ -23,6 +23,7 @@ from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Happened, from_worker
 from rtemo.cluster.room import Room
+from rtemo.cluster.starter import Address
 from rtemo.config.admission import Admission
 from rtemo.config.policy import Policy
 from rtemo.config.workers import WorkersOptions
@@ -88,7 +89,7 @@ def packets_us(streams: int, packets: int, workers: int, bundle_bytes: int) -> t
             children.append(spawn.Process(target=work, args=(endpoint,), daemon=True))
             rooms[number] = Room(WorkersOptions(first_streams=4096))
             rooms[number].is_open = True
-            ingest.join(number, endpoint)
+            ingest.join(number, Address(endpoint))
         go = spawn.Event()
         children.append(spawn.Process(target=send, args=(f"ipc://{folder}/in", streams, packets, go), daemon=True))
         for child in children:

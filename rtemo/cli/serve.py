@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 0.2
 _MOST_WORKERS = 256
+_AUTO = 0  # as many workers as there are processors
 
 
 def _count(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
-    """Read how many workers are wanted: a number, or as many as there are processors."""
+    """Read how many workers are wanted: a number, or `_AUTO`."""
     if value is None:
         return None
     if value == "auto":
-        from rtemo.processors import count_processors
-
-        return count_processors()
+        return _AUTO
     if not (value.isdecimal() and 1 <= int(value) <= _MOST_WORKERS):
         raise click.BadParameter(f"{value!r} is neither 'auto' nor a number from 1 to {_MOST_WORKERS}")
     return int(value)
@@ -70,6 +69,11 @@ def _join(context: click.Context, option: click.Parameter, values: tuple[str, ..
     metavar="auto|N",
     help="Share the calls among N processes, or as many as there are processors (see docs/scale.md).",
 )
+@click.option(
+    "--cluster",
+    metavar="local|auto|HOST:PORT",
+    help="Run the workers on the nodes of a Ray cluster (see docs/scale.md).  [workers.cluster]",
+)
 @click.option("--pin", is_flag=True, help="Keep each worker on processors of its own.  [workers.pin]")
 @click.option("--device", metavar="NAME", help="Where models run: cpu, cuda or cuda:1.  [runtime.device]")
 @click.option("--jsonl", type=click.Path(dir_okay=False, path_type=Path), help="Write every event to a file as JSON.")
@@ -91,6 +95,7 @@ def command(
     capacity: int | None,
     drain_s: float | None,
     workers: int | None,
+    cluster: str | None,
     pin: bool,
     device: str | None,
     jsonl: Path | None,
@@ -110,19 +115,22 @@ def command(
     Clients whose calls are cut off by a stop open them again by themselves, here or where the address leads them then.
     With --workers one process takes everything in and publishes everything, and others do the work; capacity is that of
     all together, each call goes to a worker that has room for it by what was measured, one that dies or hangs is
-    replaced and its calls go on elsewhere, and rtemo workers lists, adds and removes them.
+    replaced and its calls go on elsewhere, and rtemo workers lists, adds, removes and renews them. With --cluster they
+    run on the nodes of a Ray cluster, where workers.cpus, workers.gpus and workers.resources say what each wants.
 
     With --drain the first SIGTERM lets the calls that run come to their end within that time; a second one, or
     Ctrl-C, stops at once.
     """
     import msgspec
 
+    from rtemo.api import ConfigError
     from rtemo.cli import edges
     from rtemo.cli.main import EXIT_FAILED
     from rtemo.cli.serving.console import announce, raise_files, read_keys_on_hangup
     from rtemo.cli.serving.drain import Drain
     from rtemo.cli.serving.words import without_words
     from rtemo.cli.starting import StartLine
+    from rtemo.processors import count_processors
     from rtemo.session import Session
 
     config = own_process(config, **({} if capacity is None else {"capacity": capacity}))
@@ -148,6 +156,14 @@ def command(
         if is_asked is not None and name not in names:
             names.append(name)
     raise_files(config)
+    if cluster is not None:
+        config = msgspec.structs.replace(config, workers=msgspec.structs.replace(config.workers, cluster=cluster))
+        if workers is None:
+            raise click.UsageError("--cluster needs to know how many workers there are to be: add --workers N")
+    if workers == _AUTO:
+        if config.workers.cluster:
+            raise ConfigError("--workers auto counts the processors of this machine", "give a number for a cluster")
+        workers = count_processors()
     if workers is not None:
         from rtemo.cli.serving.front import run
 

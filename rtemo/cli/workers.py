@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 @click.command("workers")
 @click.argument("control", metavar="CONTROL", required=False)
-@click.argument("op", type=click.Choice(["list", "add", "remove", "drain"]), default="list")
+@click.argument("op", type=click.Choice(["list", "add", "remove", "renew", "drain"]), default="list")
 @click.argument("worker", type=click.IntRange(1), required=False)
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 @configured
 def command(config: "Config", control: str | None, op: str, worker: int | None, as_json: bool) -> None:
-    """List the workers of the server at CONTROL, add one, remove one, or have the server drain.
+    """List the workers of the server at CONTROL, add one, remove one, renew all, or have the server drain.
 
     CONTROL is the endpoint that rtemo serve --workers names at its start, or that of workers.control. A worker that is
     removed gets no new calls; those it has move to others when nobody speaks in them, after workers.move_s at the
-    latest. With drain the server takes no new calls and ends when the last one has ended.
+    latest. With renew each is replaced in turn by one that is started afresh, the oldest first. With drain the server
+    takes no new calls and ends when the last one has ended.
     """
     import msgspec
 
@@ -42,10 +43,13 @@ def command(config: "Config", control: str | None, op: str, worker: int | None, 
 
 
 def _show(reply: "ControlReply") -> None:
-    click.echo(f"{'worker':<8}{'state':<12}{'process':>8}{'streams':>9}{'load':>7}{'late p99':>10}{'restarts':>10}")
+    head = f"{'worker':<8}{'state':<12}{'process':>8}{'streams':>9}{'load':>7}{'late p99':>10}{'restarts':>10}"
+    click.echo(head + ("  node" if reply.nodes else ""))
     for one in reply.workers:
         process = reply.processes.get(one.name, "")
         late = f"{one.late_p99_us / 1000:.1f} ms"
-        click.echo(
-            f"{one.name:<8}{one.state:<12}{process:>8}{one.streams:>9}{one.load:>7.2f}{late:>10}{one.restarts:>10}"
-        )
+        row = f"{one.name:<8}{one.state:<12}{process:>8}{one.streams:>9}{one.load:>7.2f}{late:>10}{one.restarts:>10}"
+        node = reply.nodes.get(one.name)
+        click.echo(row + (f"  {node}" if node else ""))
+    if reply.to_renew:
+        click.echo(f"{reply.to_renew} to be renewed")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import zmq
 
 from rtemo.api.trouble import as_error
+from rtemo.cluster.starter import Address
 from rtemo.io.audio_feed_wire import AUDIO_SCHEMA, AudioBeat, decode_note, encode_note
 from rtemo.io.bound_edge import BoundEdge
 from rtemo.io.endpoints import parse_endpoint
@@ -80,9 +81,9 @@ class AudioMerge(BoundEdge):
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
-    def join(self, worker: int, endpoint: str) -> None:
-        """Take the audio of a worker from now on, whose ingest is there. Any thread."""
-        self._told.put(lambda: self._join(worker, audio_beside(endpoint)))
+    def join(self, worker: int, address: Address) -> None:
+        """Take the audio of a worker from now on, which is reached there. Any thread."""
+        self._told.put(lambda: self._join(worker, address))
 
     def leave(self, worker: int) -> None:
         """Take note that a worker has gone. Any thread."""
@@ -121,11 +122,11 @@ class AudioMerge(BoundEdge):
             self._pass_on(worker, socket)
         self._beat()
 
-    def _join(self, worker: int, endpoint: str) -> None:
+    def _join(self, worker: int, address: Address) -> None:
         assert self._context is not None, "the thread has opened it"
         socket = make_socket(self._context, zmq.XSUB)
         socket.rcvhwm = _RECEIVE_QUEUE
-        connect(socket, parse_endpoint(endpoint), None)
+        connect(socket, parse_endpoint(address.audio_out), address.keys)
         for prefix in self._upstream:
             socket.send(b"\x01" + prefix)
         self._workers[worker] = socket
@@ -194,8 +195,3 @@ class AudioMerge(BoundEdge):
             streams=sum(self._streams.values()),
         )
         self._socket.send_multipart([self._beat_topic, encode_note(beat)], zmq.NOBLOCK)
-
-
-def audio_beside(endpoint: str) -> str:
-    """Tell where a worker whose ingest is there sends processed audio."""
-    return f"{endpoint}-audio"

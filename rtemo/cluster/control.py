@@ -11,6 +11,7 @@ from msgspec import Meta
 from rtemo.api import ConfigError, RtemoError, WorkerState
 from rtemo.api.errors import EndpointError
 from rtemo.cluster.fleet import Fleet
+from rtemo.cluster.renewal import Renewal
 from rtemo.io.endpoints import Endpoint, parse_endpoint
 from rtemo.io.sockets import UNREACHABLE_MEND, Context, Socket, bind, connect, make_socket, open_context
 from rtemo.io.wire import encode
@@ -22,7 +23,7 @@ _REQUEST_BYTES = 4_096
 class ControlRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is to be done."""
 
-    op: Literal["list", "add", "remove", "drain"]
+    op: Literal["list", "add", "remove", "renew", "drain"]
     worker: Annotated[int, Meta(description="Which one, of `remove`.")] = 0
 
 
@@ -35,6 +36,8 @@ class ControlReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     worker: Annotated[int, Meta(description="Number of the worker that was added.")] = 0
     workers: tuple[WorkerState, ...] = ()
     processes: Annotated[dict[str, int], Meta(description="Worker → number of its process.")] = {}
+    nodes: Annotated[dict[str, str], Meta(description="Worker → its machine, of those that are on another one.")] = {}
+    to_renew: Annotated[int, Meta(description="Workers that `renew` has still to replace.")] = 0
 
 
 _REQUEST = msgspec.json.Decoder(ControlRequest)
@@ -47,12 +50,14 @@ class Control:
     Args:
         endpoint: ipc://PATH; a folder that only its owner can enter is the lock.
         fleet: The workers.
+        renewal: Replaces them.
         drain: Has the server take no new calls.
     """
 
-    def __init__(self, endpoint: str, fleet: Fleet, drain: Callable[[], None]) -> None:
+    def __init__(self, endpoint: str, fleet: Fleet, renewal: Renewal, drain: Callable[[], None]) -> None:
         self._wanted = endpoint
         self._fleet = fleet
+        self._renewal = renewal
         self._drain = drain
         self._context: Context | None = None
         self._socket: Socket
@@ -116,12 +121,21 @@ class Control:
                 added = self._fleet.add()
             elif request.op == "remove":
                 self._fleet.remove(request.worker)
+            elif request.op == "renew":
+                self._renewal.begin()
             elif request.op == "drain":
                 self._drain()
         except ConfigError as error:
             return ControlReply(ok=False, problem=error.problem, mend=error.mend)
         processes = {str(number): pid for number, pid in self._fleet.process_ids.items()}
-        return ControlReply(ok=True, worker=added, workers=self._fleet.states, processes=processes)
+        return ControlReply(
+            ok=True,
+            worker=added,
+            workers=self._fleet.states,
+            processes=processes,
+            nodes={str(number): node for number, node in self._fleet.nodes.items()},
+            to_renew=self._renewal.left,
+        )
 
 
 def ask(endpoint: str, op: str, worker: int = 0, timeout_s: float = 5.0) -> ControlReply:

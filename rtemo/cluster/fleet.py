@@ -1,26 +1,22 @@
 """Fleet: the workers of a front: started, watched, replaced, and let go."""
 
-import contextlib
-import os
 import selectors
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from rtemo.api import ConfigError, Fault, Health, RtemoError, WorkerState
 from rtemo.back_off import BackOff
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
-from rtemo.cluster.messages import Asked, Beat, Begin, FromWorker, Happened, Remark, Stop, from_worker
+from rtemo.cluster.messages import Asked, Beat, Begin, FromWorker, Happened, Reached, Remark, Stop, from_worker
 from rtemo.cluster.queries import FrontQueries
 from rtemo.cluster.room import Room
-from rtemo.cluster.worker_process import WorkerProcess
+from rtemo.cluster.starter import Address, Place, Seat, StartedWorker, Starter
 from rtemo.config import Config
 from rtemo.config.workers import WorkersOptions
 from rtemo.io.wire import WireError
 from rtemo.io.worker_wire import Compiling, Crashed, Ready, Refused
-from rtemo.processors import count_processors, processors, share
 
 _LATE_S = 0.5
 _QUIET_S = 1.0
@@ -31,8 +27,8 @@ _MOST_WORKERS = 256
 class Joint(Protocol):
     """Who has connections to the workers."""
 
-    def join(self, worker: int, endpoint: str) -> None:
-        """Connect to a worker whose ingest is there. Any thread."""
+    def join(self, worker: int, address: Address) -> None:
+        """Connect to a worker that is reached there. Any thread."""
 
     def leave(self, worker: int) -> None:
         """Part from a worker that has gone. Any thread."""
@@ -41,10 +37,10 @@ class Joint(Protocol):
 class _Seat:
     """The place of a worker, whichever process holds it."""
 
-    def __init__(self, number: int, options: WorkersOptions, part: float) -> None:
+    def __init__(self, number: int, options: WorkersOptions) -> None:
         self.number = number
-        self.room = Room(options, part)
-        self.process: WorkerProcess | None = None
+        self.room = Room(options)
+        self.process: StartedWorker | None = None
         self.lives = 0
         self.back_off = BackOff()
         self.start_at_s = 0.0
@@ -80,8 +76,8 @@ class Fleet:
         events: Takes what they tell.
         queries: What they look for in words.
         rooms: Worker → what it has room for; the ingest reads it.
-        folder: Private folder for their sockets.
-        begin: Makes the first message to a worker of a configuration.
+        starter: Brings workers up.
+        begin: Makes the first message to a worker of a configuration and of where it is to listen.
         remark: Called with one sentence for whoever started the server.
         on_compiling: Called with how far the first start is.
 
@@ -98,8 +94,8 @@ class Fleet:
         events: LiveEvents,
         queries: FrontQueries,
         rooms: dict[int, Room],
-        folder: Path,
-        begin: Callable[[Config, str], Begin],
+        starter: Starter,
+        begin: Callable[[Config, Place], Begin],
         remark: Callable[[str], None],
         on_compiling: Callable[[Compiling], None] | None = None,
     ) -> None:
@@ -110,7 +106,7 @@ class Fleet:
         self._events = events
         self._queries = queries
         self._rooms = rooms
-        self._folder = folder
+        self._starter = starter
         self._begin = begin
         self._remark = remark
         self._on_compiling = on_compiling
@@ -149,6 +145,24 @@ class Fleet:
         return {seat.number: seat.process.pid for seat in self._seats.values() if seat.process is not None}
 
     @property
+    def numbers(self) -> list[int]:
+        """Number of each worker, those that are leaving too."""
+        return list(self._seats)
+
+    def is_running(self, number: int) -> bool:
+        """Whether a worker takes calls."""
+        return number in self._seats and self._seats[number].state == "running"
+
+    def is_leaving(self, number: int) -> bool:
+        """Whether a worker has been let go and still has calls."""
+        return number in self._seats and self._seats[number].is_leaving
+
+    @property
+    def nodes(self) -> dict[int, str]:
+        """Worker → its machine, of those that are on another one."""
+        return {seat.number: seat.process.node for seat in self._seats.values() if seat.process and seat.process.node}
+
+    @property
     def is_ready(self) -> bool:
         """Whether all workers take calls."""
         return all(seat.process is not None and seat.process.is_ready for seat in self._seats.values())
@@ -180,8 +194,7 @@ class Fleet:
         if len(self._seats) >= _MOST_WORKERS:
             raise ConfigError(f"there are {_MOST_WORKERS} workers, which is the most", "remove one first")
         self._last_number += 1
-        count = max(self._wanted, len(self._seats) + 1)
-        seat = _Seat(self._last_number, self._options, count_processors() / count)
+        seat = _Seat(self._last_number, self._options)
         self._seats[seat.number] = seat
         self._launch(seat)
         return seat.number
@@ -235,18 +248,13 @@ class Fleet:
 
     def _launch(self, seat: _Seat) -> None:
         seat.lives += 1
-        endpoint = self._endpoint(seat)
-        pinned = processors() if self._options.pin else []
-        index = list(self._seats).index(seat.number)
-        cores = share(pinned, index % self._wanted, self._wanted) if pinned else []
-        seat.room = Room(self._options, count_processors() / max(self._wanted, len(self._seats)))
+        workers = max(self._wanted, len(self._seats))
+        seat.room = Room(self._options, self._starter.processors_each(workers))
         seat.is_late = seat.is_told_to_stop = False
         seat.queries = None
-        seat.process = WorkerProcess(self._begin(self._config, endpoint), cores)
+        which = Seat(seat.number, seat.lives, list(self._seats).index(seat.number), workers)
+        seat.process = self._starter.start(which, lambda place: self._begin(self._config, place))
         self._selector.register(seat.process.link, selectors.EVENT_READ, seat)
-
-    def _endpoint(self, seat: _Seat) -> str:
-        return f"ipc://{self._folder}/{seat.number}-{seat.lives}"
 
     def _listen(self, seat: _Seat) -> None:
         process = seat.process
@@ -260,7 +268,7 @@ class Fleet:
             broken = "" if isinstance(error, EOFError | ConnectionError) else f" ({error})"
             self._lose(seat, f"died{broken}")
 
-    def _take(self, seat: _Seat, process: WorkerProcess, message: FromWorker) -> None:
+    def _take(self, seat: _Seat, process: StartedWorker, message: FromWorker) -> None:
         now_s = time.monotonic()
         match message:
             case Happened(events):
@@ -270,14 +278,17 @@ class Fleet:
                 self._events.take(seat.number, events, now_s)
             case Beat():
                 pass
+            case Reached():
+                process.take_address(message)
             case Ready():
+                assert process.address is not None, "it has told before"
                 process.is_ready = seat.was_ready = True
                 if seat.queries is not None:  # before it gets a call
                     self._queries.join(seat.number, process.send, seat.queries)
                 self._rooms[seat.number] = seat.room
                 seat.room.is_open = not (seat.is_leaving or self._is_stopping)
                 for joint in self._joints:
-                    joint.join(seat.number, self._endpoint(seat))
+                    joint.join(seat.number, process.address)
             case Asked(queries):
                 seat.queries = queries
                 problem = self._queries.hear(seat.number, message) if process.is_ready else ""
@@ -341,7 +352,7 @@ class Fleet:
         ending = self._part(seat)
         if seat.is_told_to_stop:
             return
-        problem = f"process {process.pid} {how} ({ending})"
+        problem = f"{process.name} {how} ({ending})"
         if not self._is_started:
             raise RtemoError(f"worker {seat.number}: {problem} before it could begin", "is memory short? see the log")
         if was_ready:
@@ -365,9 +376,6 @@ class Fleet:
         seat.process = None
         for joint in self._joints:
             joint.leave(seat.number)
-        for path in self._folder.glob(f"{seat.number}-{seat.lives}*"):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
         return ending
 
     def _drop(self, seat: _Seat) -> None:

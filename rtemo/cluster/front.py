@@ -22,7 +22,7 @@ from rtemo.api import (
     StreamFormat,
     StreamWriter,
 )
-from rtemo.cluster.audio_merge import AudioMerge, audio_beside
+from rtemo.cluster.audio_merge import AudioMerge
 from rtemo.cluster.control import Control
 from rtemo.cluster.event_queue import EventQueue
 from rtemo.cluster.fleet import Fleet
@@ -31,8 +31,11 @@ from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.merging import LiveEvents
 from rtemo.cluster.messages import Begin
 from rtemo.cluster.queries import FrontQueries
+from rtemo.cluster.renewal import Renewal
 from rtemo.cluster.room import Room
 from rtemo.cluster.source_line import SourceLine
+from rtemo.cluster.starter import Place, Starter
+from rtemo.cluster.worker_process import ProcessStarter
 from rtemo.config import Config
 from rtemo.config.admission import Admission
 from rtemo.engine.precedence import Precedence
@@ -41,7 +44,6 @@ from rtemo.engine.source_thread import SourceThread
 from rtemo.io.endpoints import check_apart
 from rtemo.io.worker_wire import Compiling
 from rtemo.io.zmq_options import AudioOutOptions, IngestOptions, PublishOptions
-from rtemo.processors import count_processors
 
 if TYPE_CHECKING:
     from rtemo.io.gateways.gateway import Gateway
@@ -64,6 +66,7 @@ class Front:
         gateways: Telephone gateways, each of which gets a process of its own.
         has_ingest: Whether clients may connect with audio.
         has_audio_out: Whether processed audio goes out, as `[sinks.zmq]` says.
+        starter: Brings workers up; by itself as processes of this machine.
         remark: Called with one sentence for whoever started it.
         on_compiling: Called with how far the first start is.
 
@@ -84,12 +87,14 @@ class Front:
         gateways: "Sequence[Gateway]" = (),
         has_ingest: bool = True,
         has_audio_out: bool = False,
+        starter: Starter | None = None,
         remark: Callable[[str], None] = lambda text: None,
         on_compiling: Callable[[Compiling], None] | None = None,
     ) -> None:
         self.config = config
         self._count = count
         self._folder = _private_folder()
+        self._starter = starter or ProcessStarter(config.workers.pin)
         rooms: dict[int, Room] = {}
         options = config.edge("sources", "zmq", IngestOptions)
         line = SourceLine(f"ipc://{self._folder}/sources")
@@ -113,19 +118,21 @@ class Front:
         audio_out = config.edge("sinks", "zmq", AudioOutOptions)
         self._audio = AudioMerge(audio_out, tenant=tenant) if has_audio_out else None
         self.fleet = Fleet(
-            _for_workers(config, count),
+            _for_workers(config, count, self._starter.processors_each(count)),
             config.workers,
             self.ingest,
             () if self._audio is None else (self._audio,),
             self._events,
             self.queries,
             rooms,
-            self._folder,
+            self._starter,
             self._begin,
             remark,
             on_compiling,
         )
-        self._control = Control(config.workers.control or f"ipc://{self._folder}/control", self.fleet, self.drain)
+        self._renewal = Renewal(self.fleet)
+        control = config.workers.control or f"ipc://{self._folder}/control"
+        self._control = Control(control, self.fleet, self._renewal, self.drain)
         self.edges: tuple[object, ...] = tuple(
             edge
             for edge in (
@@ -173,6 +180,7 @@ class Front:
         """
         try:
             check_apart([edge.check() for edge in self.edges if hasattr(edge, "check")])
+            self._starter.open(self._folder, self._count)
             self.fleet.start(self._count)  # before anybody is let in: kernels may have to be compiled
             self._lend_queries()
             self._publishing.start()
@@ -189,6 +197,7 @@ class Front:
     def turn(self, timeout_s: float) -> list[Event]:
         """Listen to the workers and look after them for so long; gives what was told meanwhile, or the last of it."""
         self.fleet.turn(timeout_s)
+        self._renewal.turn()
         self._control.serve()
         self._tick()
         events = list(self._said)
@@ -207,6 +216,7 @@ class Front:
         while not self.fleet.is_over and time.monotonic() < deadline_s:
             self.fleet.turn(0.05)
         self.fleet.kill()
+        self._starter.close()
         self._source.stop(1.0)
         if self._audio is not None:
             self._audio.stop()
@@ -250,12 +260,13 @@ class Front:
         self._queue.pass_on(events)
         self._said.extend(events)
 
-    def _begin(self, config: Config, endpoint: str) -> Begin:
-        """Tell a worker where it is reached: its audio at the endpoint, processed audio beside it."""
-        sources = {"zmq": {**config.sources.get("zmq", {}), "endpoint": endpoint, "curve": {}}}
+    def _begin(self, config: Config, place: Place) -> Begin:
+        """Tell a worker where it is to listen, for audio and with processed audio."""
+        curve = dict(place.curve)
+        sources = {"zmq": {**config.sources.get("zmq", {}), "endpoint": place.ingest, "curve": curve}}
         sinks = {}
         if self._audio is not None:
-            sinks = {"zmq": {**config.sinks.get("zmq", {}), "endpoint": audio_beside(endpoint), "curve": {}}}
+            sinks = {"zmq": {**config.sinks.get("zmq", {}), "endpoint": place.audio_out, "curve": curve}}
         tenant = config.edge("publishers", "zmq", PublishOptions).tenant
         publishers = {"zmq": {"tenant": tenant}}  # of the topics of processed audio
         config = msgspec.structs.replace(config, sources=sources, sinks=sinks, publishers=publishers)
@@ -313,12 +324,12 @@ def _private_folder() -> Path:
         ) from None
 
 
-def _for_workers(config: Config, count: int) -> Config:
-    """Give each engine its share of the streams, with some to spare, and of the processors."""
+def _for_workers(config: Config, count: int, processors: float) -> Config:
+    """Give each engine its share of the streams, with some to spare, and half of its processors for speech models."""
     capacity = config.engine.capacity
     if count > 1:
         capacity = min(capacity, round(_SPARE * capacity / count) + 2)
-    threads = config.runtime.speech_threads or max(1, count_processors() // 2 // count)
+    threads = config.runtime.speech_threads or max(1, int(processors / 2))
     return msgspec.structs.replace(
         config,
         engine=msgspec.structs.replace(config.engine, capacity=capacity),

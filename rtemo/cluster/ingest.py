@@ -12,6 +12,7 @@ from rtemo.api import SourceCounts, StreamDesk
 from rtemo.cluster.desk import FrontDesk
 from rtemo.cluster.room import Room
 from rtemo.cluster.source_line import SourceLine
+from rtemo.cluster.starter import Address
 from rtemo.config.admission import Admission
 from rtemo.io.audio_wire import MAX_MESSAGE_BYTES
 from rtemo.io.bound_edge import BoundEdge
@@ -128,9 +129,9 @@ class FrontIngest(BoundEdge):
             self.close()
             raise
 
-    def join(self, worker: int, endpoint: str) -> None:
+    def join(self, worker: int, address: Address) -> None:
         """Pass messages to a worker from now on. Any thread."""
-        self._told.put(lambda: self._join(worker, endpoint))
+        self._told.put(lambda: self._join(worker, address))
 
     def leave(self, worker: int) -> None:
         """End the streams of a worker that has gone, so that they go on elsewhere. Any thread."""
@@ -193,11 +194,11 @@ class FrontIngest(BoundEdge):
             while True:
                 self._told.get_nowait()()
 
-    def _join(self, worker: int, endpoint: str) -> None:
+    def _join(self, worker: int, address: Address) -> None:
         assert self._context is not None, "open comes first"
         socket = make_socket(self._context, zmq.DEALER)
         socket.sndhwm = _BUNDLES_ON_THE_WAY
-        connect(socket, parse_endpoint(endpoint), None)
+        connect(socket, parse_endpoint(address.ingest), address.keys)
         self._workers[worker] = socket
         self._numbers[socket] = worker
         self._poller.register(socket, zmq.POLLIN)

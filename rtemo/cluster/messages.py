@@ -56,6 +56,14 @@ class Remark(msgspec.Struct, tag="remark"):
     text: str
 
 
+class Reached(msgspec.Struct, tag="reached"):
+    """Where a worker is reached, once its sockets are bound."""
+
+    ingest: str
+    audio_out: str = ""
+    """Empty where it sends no processed audio."""
+
+
 class Beat(msgspec.Struct, tag="beat"):
     """A sign of life, ten times a second."""
 
@@ -71,11 +79,13 @@ class _RawHappened(msgspec.Struct, tag="happened"):
 
 
 ToWorker = Begin | Ask | Stop
-FromWorker = Compiling | Ready | Refused | Crashed | Remark | Asked | Beat | Happened
+FromWorker = Compiling | Ready | Refused | Crashed | Remark | Asked | Reached | Beat | Happened
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TO_WORKER = msgspec.msgpack.Decoder(ToWorker)
-_FROM_WORKER = msgspec.msgpack.Decoder(Compiling | Ready | Refused | Crashed | Remark | Asked | Beat | _RawHappened)
+_FROM_WORKER = msgspec.msgpack.Decoder(
+    Compiling | Ready | Refused | Crashed | Remark | Asked | Reached | Beat | _RawHappened
+)
 
 
 def to_worker(data: bytes) -> ToWorker:

@@ -29,6 +29,22 @@ class WorkersOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         float,
         Meta(ge=0, le=86_400, description="How long calls may wait for silence to leave a worker that is to go, in s."),
     ] = 30.0
+    cluster: Annotated[
+        str,
+        Meta(description="Ray cluster whose nodes run the workers: local, auto or HOST:PORT; empty for this machine."),
+    ] = ""
+    cpus: Annotated[
+        float,
+        Meta(gt=0, le=1024, description="Processors that a worker wants of a node of the cluster."),
+    ] = 1.0
+    gpus: Annotated[
+        float,
+        Meta(ge=0, le=64, description="GPUs that a worker wants of a node of the cluster."),
+    ] = 0.0
+    resources: Annotated[
+        dict[str, Annotated[float, Meta(gt=0)]],
+        Meta(description="What else a worker wants of a node of the cluster, as it is named there."),
+    ] = {}
     pin: Annotated[bool, Meta(description="Keep each worker on processors of its own, of one NUMA node.")] = False
     control: Annotated[
         str,

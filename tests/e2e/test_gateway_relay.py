@@ -22,6 +22,7 @@ from rtemo.cluster.gateways import FrontGateways
 from rtemo.cluster.ingest import FrontIngest
 from rtemo.cluster.room import Room
 from rtemo.cluster.source_line import SourceLine
+from rtemo.cluster.starter import Address
 from rtemo.config.admission import Admission
 from rtemo.config.policy import Policy
 from rtemo.config.workers import WorkersOptions
@@ -70,7 +71,7 @@ class Front:
         self._stack.enter_context(pumping(RelayedIngest(IngestOptions(endpoint=endpoint)), desk, desk.drain))
         room = self.rooms[number] = Room(WorkersOptions())
         room.is_open = True
-        self.ingest.join(number, endpoint)
+        self.ingest.join(number, Address(endpoint))
 
     def lose(self, number: int) -> None:
         self.rooms.pop(number)

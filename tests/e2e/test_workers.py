@@ -274,6 +274,31 @@ def test_workers_are_added_and_removed_while_calls_go_on_and_no_audio_is_lost_wh
         assert f"there is no worker {number}; there are: " in done.complaint
 
 
+def test_all_workers_are_renewed_one_after_the_other_and_every_call_goes_on(capsys):
+    with (
+        serving("--set", "workers.move_s=1") as server,
+        Heard(server.events) as heard,
+        Talk(server.ingest, CALLS) as talk,
+    ):
+        heard.wait_for(has_events_of(CALLS, "level"), 60.0)
+        old = set(server.processes.values())
+        assert "2 to be renewed" in call(capsys, "workers", server.control, "renew").out
+        assert "workers are being renewed" in call(capsys, "workers", server.control, "renew").complaint
+        until_s = time.monotonic() + 90.0
+        while server.ask().to_renew:
+            assert sum(one.state in ("running", "late") for one in server.workers.values()) >= 2
+            assert time.monotonic() < until_s, server.workers
+            time.sleep(0.1)
+        assert sorted(server.workers) == [3, 4]
+        assert old.isdisjoint(server.processes.values())
+        talk.stop()
+        heard.wait_for(has_events_of(CALLS, "stream_end"))
+    assert all(talk.streams[name].account.reason == "end" for name in CALLS)
+    assert not [event for event in heard.events if event.kind == "fault"]
+    # Each call moves once when its worker goes, and once more at most where it came to the other old one.
+    assert all(2 <= len(heard.of(name, "stream_start")) <= 3 for name in CALLS)
+
+
 def test_the_last_worker_cannot_be_removed(capsys):
     with serving(workers=1) as server:
         done = call(capsys, "workers", server.control, "remove", "1")

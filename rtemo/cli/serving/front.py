@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from rtemo.api import RtemoError
+from rtemo.api import ConfigError, RtemoError
 from rtemo.cli import edges
 from rtemo.cli.options import own_process
 from rtemo.cli.serving.console import announce, read_keys_on_hangup, say
@@ -18,6 +18,7 @@ from rtemo.extensions import SOURCES, load
 from rtemo.io.worker_wire import Compiling
 
 if TYPE_CHECKING:
+    from rtemo.cluster.starter import Starter
     from rtemo.io.gateways.gateway import Gateway
 
 _PERIOD_S = 0.05
@@ -63,6 +64,7 @@ def run(
         gateways=gateways,
         has_ingest="zmq" in sources,
         has_audio_out="zmq" in sinks,
+        starter=_starter(config),
         remark=lambda text: print(f"rtemo: {text}", file=sys.stderr, flush=True),
         on_compiling=compiling,
     )
@@ -82,6 +84,22 @@ def run(
             with shielded():
                 say(front.stop("stopped"), _RATE_HZ, quiet)
     return EXIT_FAILED if front.publisher_faults else 0
+
+
+def _starter(config: Config) -> "Starter | None":
+    """Make what brings workers up on other machines; None for this one.
+
+    Raises:
+        ConfigError: Ray is not installed, or what was asked for is no affair of another machine.
+    """
+    options = config.workers
+    if not options.cluster:
+        return None
+    if options.pin:
+        raise ConfigError("--pin keeps workers on processors of this machine", "leave it out, or --cluster")
+    from rtemo.cluster.actors.choice import actor_starter
+
+    return actor_starter(options)
 
 
 def _gateways(config: Config, names: list[str]) -> "list[Gateway]":

@@ -14,7 +14,7 @@ from rtemo.api import AudioSink, ConfigError, Event
 from rtemo.cli.options import own_process
 from rtemo.cli.serving.words import without_words
 from rtemo.cluster.link import Link
-from rtemo.cluster.messages import Ask, Asked, Beat, Begin, Happened, Remark, Stop, to_worker
+from rtemo.cluster.messages import Ask, Asked, Beat, Begin, Happened, Reached, Remark, Stop, to_worker
 from rtemo.config import Config
 from rtemo.io.connections import raise_file_limit
 from rtemo.io.sinks.zmq import ZmqAudioSink
@@ -90,14 +90,17 @@ class Worker:
         if words:
             link.send(Remark(words))
         raise_file_limit()
+        self._ingest = RelayedIngest(config.edge("sources", "zmq", IngestOptions))
+        self._audio_out: ZmqAudioSink | None = None
         sinks: list[AudioSink] = []
         if begin.has_sink:
             tenant = config.edge("publishers", "zmq", PublishOptions).tenant
             options = config.edge("sinks", "zmq", AudioOutOptions)
-            sinks.append(ZmqAudioSink(options, tenant=tenant, epoch=begin.audio_epoch))
+            self._audio_out = ZmqAudioSink(options, tenant=tenant, epoch=begin.audio_epoch)
+            sinks.append(self._audio_out)
         self._session = Session(
             config,
-            sources=[RelayedIngest(config.edge("sources", "zmq", IngestOptions))],
+            sources=[self._ingest],
             publishers=[LinkPublisher(link)],
             sinks=sinks,
             on_progress=self._compiling,
@@ -116,6 +119,8 @@ class Worker:
             queries = self._session.queries
             if queries is not None:
                 self._link.send(Asked(queries.texts()))
+            audio_out = "" if self._audio_out is None else str(self._audio_out.endpoint)
+            self._link.send(Reached(str(self._ingest.endpoint), audio_out))
             self._link.send(Ready())
             while not self._stop.is_set() and not self._session.is_finished and not self._session.publisher_faults:
                 self._stop.wait(_PERIOD_S)

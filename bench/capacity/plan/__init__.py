@@ -1,0 +1,1 @@
+"""What so many calls would take, worked out from what was measured."""
