@@ -134,8 +134,8 @@ def test_a_closed_standard_stream_is_no_hole_that_files_fall_into(odd, tmp_path)
 
 
 def test_a_reader_that_goes_ends_the_work(odd, tmp_path):
-    for index in range(20):
-        os.link(odd / "plain.wav", tmp_path / f"{index:02}.wav")
+    for index in range(400):  # more than are done by when the reader has gone
+        os.link(odd / "plain.wav", tmp_path / f"{index:03}.wav")
     for words in (("analyze", tmp_path), ("listen", odd / "plain.wav", "--jsonl", "-")):
         process = subprocess.Popen(
             command(*words, *CHAIN), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
