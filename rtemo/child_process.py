@@ -34,3 +34,15 @@ def ending(code: int) -> str:
     ('signal 9', 'exit status 1')
     """
     return f"signal {-code}" if code < 0 else f"exit status {code}"
+
+
+def end_child(process: "subprocess.Popen[bytes]", wait_s: float) -> str:
+    """Wait for the end of a process, or bring it about; tell how it ended. Takes twice as long at most."""
+    try:
+        return ending(process.wait(wait_s))
+    except subprocess.TimeoutExpired:
+        process.kill()
+    try:
+        return ending(process.wait(wait_s))
+    except subprocess.TimeoutExpired:
+        return "it does not end although it was killed"

@@ -27,6 +27,11 @@ def describe(error: BaseException) -> str:
     return plain(" ".join(text.split()), _LONGEST_CHARS)
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's text, where a library tells a whole story; its type where it tells none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def as_error(error: BaseException, who: str) -> BaseException:
     """Give what was raised as an error that can be raised again in the main thread without ending the program."""
     return error if isinstance(error, Exception) else RtemoError(f"{who!r} cannot be opened ({describe(error)})")

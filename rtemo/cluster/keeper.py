@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtemo.child_process import ending, start_child
+from rtemo.child_process import end_child, start_child
 from rtemo.cluster.bridge import MAX_MESSAGE_BYTES, Bridge, limit_queues
 from rtemo.cluster.link import link_pair
 from rtemo.cluster.worker_process import WORKER_MODULE
@@ -93,14 +93,10 @@ class Keeper:
         """Wait for the end of the worker for a moment, or bring it about; tell how it ended."""
         if self._child is None:
             return "it was never started"
-        try:
-            code = self._child.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            code = self._child.wait()
+        how = end_child(self._child, _END_S)
         self._bridge.stop()
         self._thread.join(_END_S + _LINGER_MS / 1000)
-        return ending(code)
+        return how
 
     def _carry(self, context: "zmq.Context[zmq.Socket[bytes]]", near: socket.socket, folder: Path) -> None:
         assert self._child is not None, "it has been started"
@@ -110,10 +106,7 @@ class Keeper:
             near.close()  # upon which the worker ends
             context.destroy(linger=_LINGER_MS)
             shutil.rmtree(folder, ignore_errors=True)
-            try:
-                self._child.wait(_HANG_S)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
+            end_child(self._child, _HANG_S)
 
 
 def _go_first(host: str) -> str:

@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rtemo.child_process import ending, start_child
+from rtemo.child_process import end_child, start_child
 from rtemo.cluster.link import link_pair
 from rtemo.cluster.messages import Begin
 from rtemo.cluster.starter import Place, Seat, StartedWorker
@@ -48,21 +47,11 @@ class WorkerProcess(StartedWorker):
     def end(self) -> str:
         """Wait for its end, or bring it about; tell how it ended."""
         self.link.close()
-        how = self._end()
+        how = end_child(self._process, _END_S)
         for path in self._sockets.parent.glob(f"{self._sockets.name}*"):
             with contextlib.suppress(OSError):
                 os.unlink(path)
         return how
-
-    def _end(self) -> str:
-        try:
-            return ending(self._process.wait(_END_S))
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        try:
-            return ending(self._process.wait(_END_S))
-        except subprocess.TimeoutExpired:
-            return "it does not end although it was killed"
 
 
 class ProcessStarter:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rtemo.corpus.diarisation import STEP_SAMPLES, WINDOW_SAMPLES
 from rtemo.corpus.settings import RATE_HZ
+from rtemo.dsp.cepstra import cosine_basis
 from rtemo.dsp.pitch import VOICED, PitchTracker
 from rtemo.dsp.speaker_mel import MEL_COUNT, levelled, speaker_mel
 from rtemo.voice.speaker import SpeakerEmbedder
@@ -26,9 +27,7 @@ _CEPSTRA = 16
 _LEAST_POWER, _RIDGE = 1e-8, 1e-2
 _QUIET_NEPERS = 6.9  # 30 dB of power
 _LEAST_SIDE_FRAMES, _CUT_STEP_FRAMES = 100, 10  # 1 s, .1 s
-_COSINES = np.sqrt(2.0 / MEL_COUNT) * np.cos(
-    np.pi / MEL_COUNT * np.outer(np.arange(MEL_COUNT) + 0.5, np.arange(1, _CEPSTRA + 1))
-)
+_COSINES = np.sqrt(2.0 / MEL_COUNT) * cosine_basis(np.arange(1, _CEPSTRA + 1), MEL_COUNT).T
 """Cepstra from mel bands, float64 [40, 16]: the discrete cosine transform without its constant, which is loudness."""
 
 

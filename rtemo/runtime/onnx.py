@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from rtemo.api import ModelCard, ModelError, StateTable, TensorSpec
+from rtemo.api.trouble import first_line
 from rtemo.runtime.graph import GraphError
 from rtemo.runtime.graph_cut import cut_graph, input_names
 from rtemo.runtime.plan import Bench, graph_shape
@@ -187,7 +188,7 @@ class OnnxHandle:
         try:
             results = self._session.run(list(wanted), feed)
         except Exception as error:
-            raise self._mismatch(f"does not run with the card's shapes ({_first_line(error)})") from error
+            raise self._mismatch(f"does not run with the card's shapes ({first_line(error)})") from error
         for (name, spec), result in zip(wanted.items(), results, strict=True):
             if result.shape != graph_shape(spec, count):
                 raise self._mismatch(
@@ -235,7 +236,7 @@ def open_session(card: ModelCard, data: bytes, providers: list[Any], threads: in
     except Exception as error:
         raise ModelError(
             f"the weights of {card.name!r} cannot be loaded by ONNX Runtime {onnxruntime.__version__} "
-            f"({_first_line(error)})",
+            f"({first_line(error)})",
             "reinstall the bundle, or update onnxruntime",
         ) from error
 
@@ -264,10 +265,6 @@ def _give_heap_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _shape_text(shape: list[int | None]) -> str:

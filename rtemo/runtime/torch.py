@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtemo.api import ModelCard, ModelError, TensorSpec
+from rtemo.api.trouble import first_line
 from rtemo.runtime.torch_graph import TorchGraph
 
 Array = NDArray[np.generic]
@@ -181,9 +182,8 @@ class TorchHandle:
         except ModelError:
             raise
         except Exception as error:
-            problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(
-                f"model {self.card.name!r} does not run in torch ({problem})",
+                f"model {self.card.name!r} does not run in torch ({first_line(error)})",
                 "run it by ONNX Runtime: runtime.back_end = 'onnx'",
             ) from error
         for name, spec in self.card.outputs.items():

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.dsp.cepstra import cosine_basis
 from rtemo.dsp.whisper_mel import HOP_SAMPLES, log_mel_power
 
 _BANDS = 26
@@ -60,8 +61,7 @@ def _features(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     mels = log_mel_power(samples).astype(np.float64)
     mels = np.maximum(mels, mels.max() - 5.0)
     low = mels[:, : 3 * _BANDS].reshape(len(mels), _BANDS, 3).mean(axis=2)
-    order = np.arange(1, 13)[:, None]
-    cosines = np.cos(np.pi * order * (np.arange(_BANDS) + 0.5) / _BANDS)
+    cosines = cosine_basis(np.arange(1, 13), _BANDS)
     shape = np.concatenate([low.mean(axis=1, keepdims=True) * 2.0, low @ cosines.T], axis=1)
     change = np.gradient(shape, axis=0) * 2.0 if len(shape) > 1 else np.zeros_like(shape)
     both = np.concatenate([shape, change], axis=1)

@@ -7,6 +7,7 @@ nearest frames of a recording and its copy that dynamic time warping has paired,
 import numpy as np
 from numpy.typing import NDArray
 
+from rtemo.dsp.cepstra import cosine_basis
 from rtemo.dsp.filterbank import triangular_filterbank
 from rtemo.voice.align import warp_path
 
@@ -25,7 +26,7 @@ _BANK = triangular_filterbank(
     _BANDS, rate_hz=_RATE_HZ, fft_samples=_FRAME_SAMPLES, low_hz=0.0, high_hz=_RATE_HZ / 2, area_normalised=True
 )
 _MATRIX = _BANK.dense().astype(np.float64)
-_COSINES = np.cos(np.pi * np.arange(_CEPSTRA)[:, None] * (np.arange(_BANDS) + 0.5) / _BANDS)
+_COSINES = cosine_basis(np.arange(_CEPSTRA), _BANDS)
 _TRIANGLES = _MATRIX / _MATRIX.max(axis=1, keepdims=True)
 _SPREAD = _TRIANGLES / np.maximum(_TRIANGLES.sum(axis=0, keepdims=True), 1e-9)
 

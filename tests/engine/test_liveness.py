@@ -30,8 +30,8 @@ class Teller(RowParts):
             found = self._said.get(here // HOP)
             if isinstance(found, dict):
                 found = found.get(block.streams[row].channel)
-            for data in [found] if found is not None else []:
-                emit(row, data(self) if callable(data) else data, max(0, here - RATE_HZ // 2), here)
+            if found is not None:
+                emit(row, found(self) if callable(found) else found, max(0, here - RATE_HZ // 2), here)
 
 
 def run(said, length_s=60.0, kinds=(Spoof, Transcript), channels=("0",), analysis="person", **options) -> Rig:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,7 +13,7 @@ import msgspec
 
 from rtemo.api import Fault, RtemoError
 from rtemo.api.text import shown
-from rtemo.child_process import ending, start_child
+from rtemo.child_process import end_child, start_child
 from rtemo.cli.analysis.dealer import Dealer
 from rtemo.cli.analysis.merging import MergedEvents
 from rtemo.cli.analysis.messages import (
@@ -74,12 +73,7 @@ class _Worker:
         """Wait for its end, or bring it about; tell how it ended."""
         with contextlib.suppress(OSError):
             self.pipe.close()
-        try:
-            code = self.process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        return ending(code)
+        return end_child(self.process, _STOP_S)
 
 
 class Crew:

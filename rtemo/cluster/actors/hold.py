@@ -8,6 +8,7 @@ import ray
 from ray.exceptions import ActorUnschedulableError, GetTimeoutError, RayActorError, RayError
 
 from rtemo.api import RtemoError
+from rtemo.api.trouble import first_line
 from rtemo.cluster.keeper import Kept
 
 
@@ -29,10 +30,10 @@ class ActorHold:
         except GetTimeoutError:
             return None
         except ActorUnschedulableError as error:
-            raise RtemoError("no node of the cluster can ever have a worker", _first_line(error)) from None
+            raise RtemoError("no node of the cluster can ever have a worker", first_line(error)) from None
         except RayError as error:
             raise RtemoError(
-                f"a worker could not be started by Ray: {_first_line(error)}",
+                f"a worker could not be started by Ray: {first_line(error)}",
                 "see that all nodes run the same Python, Ray and rtemo",
             ) from None
         if "problem" in told:
@@ -48,13 +49,9 @@ class ActorHold:
         except RayActorError:
             return "its node has gone, or its actor"
         except RayError as error:
-            return _first_line(error)
+            return first_line(error)
 
     def kill(self) -> None:
         """See `Hold.kill`."""
         with contextlib.suppress(RayError, ValueError):
             ray.kill(self._actor)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

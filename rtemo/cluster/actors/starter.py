@@ -12,6 +12,7 @@ from pathlib import Path
 import ray
 
 from rtemo.api import ConfigError
+from rtemo.api.trouble import first_line
 from rtemo.cluster.actors.hold import ActorHold
 from rtemo.cluster.actors.keeper_actor import KeeperActor
 from rtemo.cluster.messages import Begin
@@ -101,8 +102,7 @@ class ActorStarter:
             else:
                 ray.init(address=where, **quiet)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ConfigError(f"there is no Ray cluster at {where!r}: {reason}", _MEND) from None
+            raise ConfigError(f"there is no Ray cluster at {where!r}: {first_line(error)}", _MEND) from None
         self._is_ours = True
 
 
