@@ -9,6 +9,7 @@ from rtemo.telemetry import switch_off
 TYPE_CHECKING = False  # as in typing, which would be the slowest import of `rtemo --help`
 if TYPE_CHECKING:
     from rtemo.aio.session import AsyncSession
+    from rtemo.aio.stream import AsyncStream
     from rtemo.aio.turn import Turn
     from rtemo.client import AudioReceiver, AudioSender, Subscriber
     from rtemo.config import Config
@@ -21,6 +22,7 @@ switch_off()  # before anything here or on top of it can import a runtime that w
 __version__ = "0.1.0"
 __all__ = [
     "AsyncSession",
+    "AsyncStream",
     "AudioReceiver",
     "AudioSender",
     "Config",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "AsyncSession": "rtemo.aio.session",
+    "AsyncStream": "rtemo.aio.stream",
     "AudioReceiver": "rtemo.client",
     "AudioSender": "rtemo.client",
     "Config": "rtemo.config",

@@ -56,6 +56,14 @@ def test_the_page_about_wyoming_begins_with_a_client_that_is_told(
     assert "voice-stopped {'timestamp'" in said
 
 
+def test_the_page_for_assistants_begins_with_a_program_that_tells_the_turns_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(compile(program("for-assistants.md"), "for-assistants.md", "exec"), {"__name__": "page"})
+    assert re.fullmatch(r"([0-9.]+ to [0-9.]+ s: \w+ -?[0-9.]+\n)+", capsys.readouterr().out)
+
+
 def test_the_gate_of_the_page_for_assistants_rules_as_it_says() -> None:
     text = (ROOT / "docs" / "for-assistants.md").read_text()
     (code,) = [one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "SpoofGate" in one]
