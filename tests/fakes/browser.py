@@ -4,6 +4,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ class Browser:
         self._folder = tempfile.TemporaryDirectory(prefix="rtemo-browser-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [PATH, *_FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            env={**os.environ, "TMPDIR": self._folder.name},  # where it leaves things when it is killed
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
