@@ -95,6 +95,24 @@ def test_goodbye_is_heard_on_the_port_for_rtcp() -> None:
         assert made.ended("call", "0").end_reason == "end"
 
 
+@pytest.mark.parametrize("goodbye", ["over RTCP", "ports given back"])
+def test_what_came_before_the_end_is_heard_though_the_end_is_read_first(goodbye: str) -> None:
+    with lending() as made, asking(made) as asker:
+        reply = asker.ports("call", "caller")
+        (phone,) = phones(reply)
+        talk(phone, *range(10))
+        wait_until(lambda: made.source.counts.messages == 10)
+        made.source._loop.call_soon_threadsafe(time.sleep, 0.5)  # it is busy elsewhere while the last packets come
+        talk(phone, *range(10, 20))
+        if goodbye == "over RTCP":
+            Phone(None, port=reply["legs"][0]["port"] + 1, ssrc=phone.ssrc).bye()
+        else:
+            assert asker.give_back("call", reply["ticket"])["ok"]
+        writer = made.ended("call", "0")
+    assert (writer.end_reason, writer.lost_samples) == ("end", 0)
+    np.testing.assert_allclose(writer.samples, expected(sound()), atol=1e-6)
+
+
 def test_payload_types_are_those_of_the_leg_and_others_are_told() -> None:
     samples = sound(rate_hz=16_000)
     with lending() as made, asking(made) as asker:

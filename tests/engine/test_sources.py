@@ -92,6 +92,7 @@ def test_a_truncated_file_ends_its_stream_with_that_reason(tmp_path: Path) -> No
     assert run.ends["a", "0"].duration_s == pytest.approx(0.5)
 
 
+@pytest.mark.timed
 def test_both_parties_of_a_call_played_live_come_out_sample_for_sample_and_in_step(tmp_path: Path) -> None:
     samples = np.stack([noise(1.5, 8_000, 4), noise(1.5, 8_000, 5)], axis=1)
     path = write_sound(tmp_path / "call.wav", samples, 8_000, subtype="FLOAT")

@@ -232,6 +232,7 @@ class PortLender:
             raise PortRefusedError(
                 "unknown", f"no ports are lent to call {request.call!r} with this ticket", "send that of the reply"
             )
+        line.read_rest()
         self.take_back(line, "end")
         reply = self._reply(request)
         reply.call = request.call

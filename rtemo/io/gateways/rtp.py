@@ -267,6 +267,7 @@ class RtpSource(Gateway):
         party = line.parties[number]
         if party.leg is None or not any(party.leave(ssrc) for ssrc in gone):
             return
+        line.read_rest()
         self.legs.end(party.leg, "end")
         party.leg, party.is_refused = None, True
         if any(one.leg is not None or one.is_opening for one in line.parties):

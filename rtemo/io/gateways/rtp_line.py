@@ -1,6 +1,7 @@
 """RtpLine: the ports of one call and what comes to them."""
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from rtemo.io.gateways.rtp_party import RtpParty
 from rtemo.io.gateways.rtp_wire import Format
 
 _RECEIVE_BYTES = 1 << 20
+_LARGEST_BYTES = 1 << 16
 
 
 class PartyPlan(NamedTuple):
@@ -50,6 +52,7 @@ class RtpLine(Connection):
         self.port = port
         self.plans = tuple(plans)
         self.complained_s = -1e9
+        self._is_reading_rest = False
         self.transports: list[asyncio.DatagramTransport] = []
         self.clear()
 
@@ -60,6 +63,17 @@ class RtpLine(Connection):
         self.legs = {}
         self.is_used = False
         self.is_surplus_told = False
+
+    def read_rest(self) -> None:
+        """Take what has come to its ports and was not read yet: the word that a call is over comes another way."""
+        if self._is_reading_rest:  # the word may be among it
+            return
+        self._is_reading_rest = True
+        try:
+            for transport in self.transports:
+                _read_rest(transport)
+        finally:
+            self._is_reading_rest = False
 
     def close(self) -> None:
         """Close its ports."""
@@ -144,6 +158,19 @@ async def bind_party(receiver: Receiver, line: RtpLine, party: int, host: str, p
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
     line.transports += made
     return int(bound.getsockname()[1])
+
+
+def _read_rest(transport: asyncio.DatagramTransport) -> None:
+    protocol, left_bytes = transport.get_protocol(), _RECEIVE_BYTES
+    assert isinstance(protocol, _Datagrams)
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as port:
+        while left_bytes > 0:  # of a flood no more than had room before
+            try:
+                data, address = port.recvfrom(_LARGEST_BYTES, socket.MSG_DONTWAIT)
+            except OSError:  # there is no more
+                return
+            left_bytes -= max(len(data), 1)
+            protocol.datagram_received(data, address)
 
 
 class _Datagrams(asyncio.DatagramProtocol):
