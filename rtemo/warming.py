@@ -94,7 +94,9 @@ class Warming:
         with self._lock:
             if step == "missing":
                 if self._side is None:
-                    _logger.info("compiling kernels, which happens once; `rtemo warm` does it ahead")
+                    # Who is not told otherwise would take a first start for one that hangs.
+                    level = logging.WARNING if self._on_progress is None else logging.INFO
+                    _logger.log(level, "rtemo compiles its kernels, once: up to a minute; `rtemo warm` does it ahead")
                     self._side = SideCompilers(self._config, self._compiled_beside)
                     self._tell(self._progress())
                 return

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from rtemo.api.emotions import as_told
 from rtemo.cli.callreport.record import CallRecord, Estimate, Party, Span, length_s, overlaps, united
 
 _TENSE = 3
@@ -113,7 +114,7 @@ def _sounds(party: Party) -> str:
     tally = party.tally
     if not tally.rated_s:
         return f"The {party.name} speaks too little to be rated." if party.speech_s else ""
-    ranked = sorted(tally.emotion.items(), key=lambda item: -item[1])
+    ranked = sorted(as_told(tally.emotion).items(), key=lambda item: -item[1])
     first, second = ranked[0], ranked[1] if len(ranked) > 1 else ("", 0.0)
     text = f"The {party.name} sounds most like {first[0]} ({first[1]:.0%})"
     if second[1] >= 0.2:
