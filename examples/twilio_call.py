@@ -49,5 +49,7 @@ try:
                 say("media", media={**place, "payload": payload})
         say("stop", stop={"callSid": call})
     print(f"{call}: {', '.join(coded)} sent in {sent} messages")
+except ConnectionRefusedError:
+    sys.exit(f"nothing listens at {url}; wait until rtemo serve --source twilio says that it is ready")
 except (RtemoError, soundfile.SoundFileError, OSError, WebSocketException) as error:
     sys.exit(f"{error}")

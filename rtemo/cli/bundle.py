@@ -11,7 +11,10 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per bundle.")
 def list_all(as_json: bool) -> int:
-    """List the installed bundles with what runs them, their licence, and where their files lie; nothing is proved."""
+    """List the installed bundles and where their files lie.
+
+    With what runs them and their licence; nothing is proved.
+    """
     import json
 
     from rtemo.api import ModelError
@@ -50,11 +53,11 @@ def list_all(as_json: bool) -> int:
 @command.command("verify")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 def verify(names: tuple[str, ...]) -> int:
-    """Prove that bundles (or the bundles in the folders NAME) are those that this release of rtemo was made with.
+    """Prove that bundles are those of this release of rtemo.
 
-    Without a name, all that are installed; of what an extra would bring and is not here, the card alone. Cards are not
-    signed: the list of their hashes is part of rtemo, and as good as the copy of rtemo that you have. The exit status
-    is 1 unless every bundle is known and whole.
+    NAME is one or the folder of one. Without a name, all that are installed; of what an extra would bring and is not
+    here, the card alone. Cards are not signed: the list of their hashes is part of rtemo, and as good as the copy of
+    rtemo that you have. The exit status is 1 unless every bundle is known and whole.
     """
     from rtemo.api import ModelError
     from rtemo.cli.bundles import find

@@ -9,7 +9,7 @@ import click
 
 GROUP = "rtemo.verbs"
 """Group of entry points by which packages bring verbs."""
-_BROUGHT = "From other packages"
+_BROUGHT = "Brought by models and packages"
 
 
 class Verb(NamedTuple):

@@ -32,7 +32,9 @@ _MOST_TEXT_CHARS = 20_000
 @click.option("--out", type=NamedPath(), metavar="FILE", help="Write a WAV file instead of playing it.")
 @click.option("--device", default="", help="Loudspeaker, by number or part of its name.")
 @click.option("--like", type=NamedPath(), metavar="FILE", help="Fit a style to this recording of one speaker.")
-@click.option("--consent", metavar='"WHO, WHEN"', help="Who consented to have the voice of --like imitated, and when.")
+@click.option(
+    "--consent", metavar='"WHO, YYYY-MM-DD"', help="Who consented to have the voice of --like imitated, and when."
+)
 @click.option("--save-style", type=NamedPath(), metavar="FILE", help="Keep what was fitted, for --voice (.json).")
 @click.option("--tries", type=click.IntRange(10, 2000), default=80, show_default=True, help="Phrases said for --like.")
 @click.option("--phonemes", is_flag=True, help="Print the phonemes and say nothing.")

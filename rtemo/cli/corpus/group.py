@@ -62,7 +62,7 @@ def build(
     seed: int,
     quiet: bool,
 ) -> int:
-    """Find turns in recordings (files and folders) and choose those that are worth rating.
+    """Find turns in recordings, and choose those worth rating.
 
     Who speaks when, turns of 2.75 to 11 s cut at pauses, no music, no noise, one voice, nothing twice, five words;
     then what the recognisers say decides which are chosen. All of it rests in DIR: stopped, even killed, the same
@@ -96,7 +96,10 @@ def build(
 @WORK
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(work: Path, as_json: bool) -> int:
-    """Print what went into each stage of the corpus in WORK, what came out, and why the rest did not."""
+    """Print how far the corpus in WORK is.
+
+    What went into each stage, what came out, and why the rest did not.
+    """
     import msgspec
 
     from rtemo.cli.corpus.table import lines_of
@@ -122,12 +125,12 @@ def status(work: Path, as_json: bool) -> int:
 @click.option("--least-raters", type=click.IntRange(1, 100), default=5, show_default=True, help="Raters of a turn.")
 @TRUSTED
 def rate(work: Path, raters: tuple[str, ...], port: int, least_raters: int, trusted: tuple[str, ...]) -> int:
-    """Serve the page on which the chosen turns of WORK are rated, on this machine alone.
+    """Serve the page on which chosen turns are rated.
 
-    Prints a link for every rater. Emotion, further emotions, valence, arousal and dominance of a turn are answered by
-    single keys. Answers are kept one by one: close the browser or stop the server at any time, and go on later. Turns
-    that a --trusted rater has rated come to the others as gold; who gets too many of them wrong is stopped, and the
-    ratings do not count.
+    It serves those of WORK, on this machine alone, and prints a link for every rater. Emotion, further emotions,
+    valence, arousal and dominance of a turn are answered by single keys. Answers are kept one by one: close the browser
+    or stop the server at any time, and go on later. Turns that a --trusted rater has rated come to the others as gold;
+    who gets too many of them wrong is stopped, and the ratings do not count.
     """
     from rtemo.cli.main import say
     from rtemo.corpus.files import only_one
@@ -150,10 +153,10 @@ def rate(work: Path, raters: tuple[str, ...], port: int, least_raters: int, trus
 @click.option("--with-unrated", is_flag=True, help="Also turns with fewer raters, without labels.")
 @TRUSTED
 def export(work: Path, out: Path, least_raters: int, with_unrated: bool, trusted: tuple[str, ...]) -> int:
-    """Join the ratings of WORK and write the corpus in the form of MSP-Podcast.
+    """Join the ratings of WORK and write the corpus.
 
-    Audios, Labels (consensus by plurality and mean, every rating, shares as soft labels), Transcripts, sources.csv with
-    the licence of every turn, corpus.json with agreement and counts.
+    In the form of MSP-Podcast: Audios, Labels (consensus by plurality and mean, every rating, shares as soft labels),
+    Transcripts, sources.csv with the licence of every turn, corpus.json with agreement and counts.
     """
     from rtemo.cli.main import say
     from rtemo.corpus.export import export_corpus

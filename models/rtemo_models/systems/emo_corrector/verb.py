@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--tries", type=click.IntRange(10, 2000), default=40, show_default=True, help="Phrases said to fit it.")
 @click.option("--language", default="en-us", show_default=True)
 @click.option("--bundle", default="kokoro", show_default=True, help="The model that speaks.")
-@click.option("--consent", metavar='"WHO, WHEN"', help="Who consented to have the voice imitated, and when.")
+@click.option("--consent", metavar='"WHO, YYYY-MM-DD"', help="Who consented to have the voice imitated, and when.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The new recording (WAV).")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="What was done, as JSON.")
 @click.pass_obj
