@@ -51,9 +51,9 @@ def command(
 ) -> int:
     """Run the chain over labelled clips and score what it says of each.
 
-    A FOLDER holds one folder per label (angry/clip.wav). A CSV file has a header with the columns path and label, and
-    perhaps speaker, corpus, split, arousal and valence; with a column rater it may have many rows per clip. Paths are
-    relative to the file, or to --root.
+    A FOLDER holds one folder per label (angry/clip.wav), or one per label and speaker (angry/anna/clip.wav). A CSV file
+    has a header with the columns path and label, and perhaps speaker, corpus, split, arousal and valence; with a column
+    rater it may have many rows per clip. Paths are relative to the file, or to --root.
 
     The emotion of a clip is the mean of the final estimates of its turns, weighted by their speech, as rtemo analyze
     tells it.

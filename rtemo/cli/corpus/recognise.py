@@ -40,7 +40,8 @@ def recognisers(config: "Config", wanted: Sequence[str]) -> "dict[str, Config]":
         except RtemoError:
             if name in wanted:
                 raise
-    names = wanted or [name for name, spec in specs.items() if Emotion in spec.emits or QueryScore in spec.emits]
+    telling = [name for name, spec in specs.items() if Emotion in spec.emits or QueryScore in spec.emits]
+    names = wanted or [name for name in telling if _has_model(config, name)]
     found = {}
     for name in names:
         needed = _needed(specs[name], specs)
@@ -48,6 +49,12 @@ def recognisers(config: "Config", wanted: Sequence[str]) -> "dict[str, Config]":
         one = msgspec.structs.replace(config, chain=(*chain, name))
         found[name] = with_queries(one, tuple(QUERIES.values())) if QueryScore in specs[name].emits else one
     return found
+
+
+def _has_model(config: "Config", name: str) -> bool:
+    """Tell whether a bundle is named, where a plugin leaves that to the user."""
+    options = registry.load(name).options_type()
+    return bool(config.plugins.get(name, {}).get("bundle", getattr(options, "bundle", "its own")))
 
 
 def _needed(spec: "PluginSpec", specs: "Mapping[str, PluginSpec]") -> list[str]:

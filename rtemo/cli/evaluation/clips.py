@@ -63,7 +63,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         root: Folder that paths are relative to; None for that of the file.
         low: What reads -1 on the scale of arousal and valence.
         high: What reads 1.
-        is_free: Whether a label may be any name besides the emotions, and a folder within that of a label is a speaker.
+        is_free: Whether a label may be any name besides the emotions.
     """
 
     labels: Mapping[str, str] = {}
@@ -143,7 +143,7 @@ def _of_folder(source: Path, reading: Reading, problems: list[str], strange: Cou
             continue
         label = _emotion(inside[0], reading, strange)
         if label:
-            speaker = inside[1] if reading.is_free and len(inside) > 2 else ""
+            speaker = inside[1] if len(inside) > 2 else ""
             clips.append(Clip(path=path, label=label, speaker=speaker))
     if loose:
         problems.append(f"{loose} sound files lie in {shown(source)} itself, where no folder tells their label")

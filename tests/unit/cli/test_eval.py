@@ -77,6 +77,17 @@ def test_a_folder_of_folders_is_scored_as_its_clips_were_told(capsys: Any, bundl
     assert len(result["answers"]["vad,windowed"]) == 5
 
 
+def test_a_folder_within_that_of_a_label_is_a_speaker(capsys: Any, bundle: Path, folder: Path, tmp_path: Path) -> None:
+    for path in sorted(folder.glob("*/*[12].wav")):
+        place = tmp_path / path.parent.name / f"speaker {path.stem[1]}" / path.name
+        place.parent.mkdir(parents=True)
+        place.symlink_to(path)
+    done = call(capsys, "eval", tmp_path, *options(bundle))
+    assert done.code == 0
+    assert "4 clips" in done.out
+    assert "2 speakers" in done.out
+
+
 def test_a_table_brings_speakers_corpora_splits_and_dimensions(
     capsys: Any, bundle: Path, folder: Path, tmp_path: Path
 ) -> None:
