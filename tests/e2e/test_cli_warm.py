@@ -144,11 +144,3 @@ with rtemo.Session(config, on_progress=late.append):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-
-
-def test_a_program_that_is_not_told_how_far_it_is_is_told_once_why_it_waits(tmp_path):
-    code = 'import rtemo; rtemo.warm(rtemo.Config(chain=("level",))); rtemo.warm(rtemo.Config(chain=("level",)))'
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "rtemo compiles its kernels, once: up to a minute; `rtemo warm` does it ahead\n"

@@ -20,7 +20,7 @@ from tests.unit.corpus.run_pipeline import finish, run
 
 pytestmark = [
     pytest.mark.unit,
-    pytest.mark.heavy,
+    pytest.mark.long,  # one kill, of the command, is among the usual tests
     pytest.mark.timeout(300),
     pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL"),
 ]

@@ -336,7 +336,7 @@ def test_two_processes_have_the_gradients_and_scores_of_one(combine, data, tmp_p
     assert_same_step(gradients_of(tmp_path / "1"), gradients_of(tmp_path / "2"))
 
 
-@pytest.mark.heavy
+@pytest.mark.long  # two processes without torchrun are tried above
 @pytest.mark.timeout(600)
 def test_torchrun_starts_the_same(data, tmp_path):
     take_step(data[0], tmp_path / "1", {"micro_batch": 2})
