@@ -41,6 +41,16 @@ def micros(duration_us: float) -> str:
     return f"{duration_us / 1e3:.2f} ms" if duration_us < 10_000 else f"{duration_us / 1e3:.0f} ms"
 
 
+_MEANINGS = {
+    "xruns": "ticks that ended late",
+    "lost": "never arrived",
+    "overrun": "came faster than it was taken",
+    "skipped": "hops left out to keep up",
+    "dropped": "events that nobody took in time",
+    "concealed": "hops filled for audio that was late",
+}
+
+
 def troubles(counters: Counters, sample_rate_hz: int = 16_000) -> list[tuple[str, str, bool]]:
     """List the counters as (name, value with unit, whether it is trouble), in a fixed order."""
     lost_ms = 1e3 * counters.source_lost_samples / sample_rate_hz
@@ -55,13 +65,19 @@ def troubles(counters: Counters, sample_rate_hz: int = 16_000) -> list[tuple[str
     ]
 
 
-def counted(counters: Counters) -> str:
+def counted(counters: Counters, is_explained: bool = False) -> str:
     """Say which counters are not zero; empty when all are.
 
     >>> counted(Counters(xruns=2, source_lost_samples=1600))
     'xruns 2, lost 100 ms'
+    >>> counted(Counters(xruns=2), is_explained=True)
+    'xruns 2 (ticks that ended late)'
     """
-    return ", ".join(f"{name} {value}" for name, value, is_trouble in troubles(counters) if is_trouble)
+    return ", ".join(
+        f"{name} {value}" + (f" ({_MEANINGS[name]})" if is_explained else "")
+        for name, value, is_trouble in troubles(counters)
+        if is_trouble
+    )
 
 
 def sink_troubles(sinks: Iterable[SinkState], sample_rate_hz: int = 16_000) -> list[tuple[str, str, bool]]:

@@ -44,12 +44,12 @@ def print_summary(console: Console, state: ViewState, health: Health, wall_s: fl
             console.print(Text(f"! {clean(stream.call)}/{clean(stream.channel)}: {clean(detail)}"), soft_wrap=True)
     for fault in state.faults:
         console.print(Text(f"! {clean(fault.where)} {fault.action}: {clean(fault.problem)}"), soft_wrap=True)
-    trouble = ", ".join(filter(None, (counted(health.counters), counted_sinks(health.sinks))))
+    trouble = ", ".join(filter(None, (counted(health.counters, is_explained=True), counted_sinks(health.sinks))))
     heard_s = sum(stream.position_s for stream in state.streams.values())
     speed = (
         f", {heard_s / wall_s:.0f} times real time" if wall_s > 0 and heard_s / wall_s > 2 * len(state.streams) else ""
     )
-    console.print(Text(f"{'! ' + trouble if trouble else '✓ nothing lost'}; {wall_s:.1f} s{speed}"))
+    console.print(Text(f"{'! ' + trouble if trouble else '✓ nothing lost'}; {wall_s:.1f} s{speed}"), soft_wrap=True)
 
 
 def _who(rated_by: Sequence[Mapping[str, float]]) -> str:
