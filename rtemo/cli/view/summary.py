@@ -49,7 +49,7 @@ def print_summary(console: Console, state: ViewState, health: Health, wall_s: fl
     speed = (
         f", {heard_s / wall_s:.0f} times real time" if wall_s > 0 and heard_s / wall_s > 2 * len(state.streams) else ""
     )
-    console.print(Text(f"{'! ' + trouble if trouble else '✓ nothing lost'}; {wall_s:.1f} s{speed}"), soft_wrap=True)
+    console.print(Text(f"{'! ' + trouble if trouble else '✓ nothing lost'}; {wall_s:.1f} s{speed}"))
 
 
 def _who(rated_by: Sequence[Mapping[str, float]]) -> str:
