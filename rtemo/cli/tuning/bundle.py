@@ -12,6 +12,7 @@ from rtemo.api import ConfigError, ModelCard, TensorSpec
 from rtemo.api.text import shown
 from rtemo.cli.evaluation.clips import Clip
 from rtemo.cli.tuning.head import Head
+from rtemo.io.whole_file import part_of, write_whole
 from rtemo.runtime.graph import check_graph
 from rtemo.runtime.graph_head import add_head
 from rtemo.runtime.store import CARD_FILE
@@ -31,7 +32,8 @@ def check_place(out: Path) -> None:
     if not out.is_dir():
         raise ConfigError(f"--out {shown(out)} is a file", "name a folder")
     names = {path.name for path in out.iterdir()}
-    if names - {CARD_FILE, _WEIGHTS, f"{CARD_FILE}.part", f"{_WEIGHTS}.part"}:
+    ours = [out / CARD_FILE, out / _WEIGHTS]
+    if names - {one.name for path in ours for one in (path, part_of(path))}:
         raise ConfigError(f"--out {shown(out)} holds other files than those of a tuned bundle", "name a new folder")
 
 
@@ -88,9 +90,7 @@ def write_bundle(out: Path, card: ModelCard, graph: bytes) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, data in ((_WEIGHTS, graph), (CARD_FILE, text)):
-            part = out / f"{name}.part"
-            part.write_bytes(data)
-            part.replace(out / name)
+            write_whole(out / name, data, 0o666)
     except OSError as error:
         raise ConfigError(f"--out {shown(out)} cannot be written ({error.strerror})", "choose another place") from None
 
