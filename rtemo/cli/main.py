@@ -29,7 +29,8 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 """The same by SIGTERM."""
 
-_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+_UNFIT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
+_PATHS = (*_UNFIT, errno.EACCES, errno.EPERM)
 _OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF, errno.EFBIG)
 
 VERBS = {

@@ -69,6 +69,7 @@ def test_a_corpus_is_not_gone_on_with_under_other_settings(capsys, recordings, w
     ("arguments", "said"),
     [
         (("build", "/nowhere/at/all", "--work", "{work}"), ""),
+        (("build", "/etc/passwd", "--work", "/etc/passwd"), "/etc/passwd cannot be used (File exists)"),
         (("build", "--work", "{work}"), "no sound file found in nothing"),
         (("status", "{work}"), "there is no corpus in"),
         (("export", "{work}", "--out", "{work}/out"), "there is no corpus in"),

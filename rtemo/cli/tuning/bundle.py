@@ -1,6 +1,7 @@
 """Bundle: what was fitted, written as a folder with graph and card that any chain can name."""
 
 import hashlib
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,15 +23,19 @@ _WEIGHTS = "tuned.onnx"
 
 
 def check_place(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier result.
+    """Make the folder, and refuse one that holds anything but an earlier result, before an hour of audio is heard.
 
     Raises:
-        ConfigError: It does, or it is no folder.
+        ConfigError: It does, it is no folder, or nothing can be written there.
     """
-    if not out.exists():
-        return
-    if not out.is_dir():
+    if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {shown(out)} is a file", "name a folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise _unwritable(out, error) from None
     names = {path.name for path in out.iterdir()}
     ours = [out / CARD_FILE, out / _WEIGHTS]
     if names - {one.name for path in ours for one in (path, part_of(path))}:
@@ -92,7 +97,11 @@ def write_bundle(out: Path, card: ModelCard, graph: bytes) -> None:
         for name, data in ((_WEIGHTS, graph), (CARD_FILE, text)):
             write_whole(out / name, data, 0o666)
     except OSError as error:
-        raise ConfigError(f"--out {shown(out)} cannot be written ({error.strerror})", "choose another place") from None
+        raise _unwritable(out, error) from None
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"--out {shown(out)} cannot be written ({error.strerror})", "choose another place")
 
 
 def with_scores(card: ModelCard, scores: Mapping[str, float], calibration: Mapping[str, float]) -> ModelCard:
