@@ -23,7 +23,7 @@ _WEIGHTS = "tuned.onnx"
 
 
 def check_place(out: Path) -> None:
-    """Make the folder, and refuse one that holds anything but an earlier result, before an hour of audio is heard.
+    """Refuse a folder that holds anything but an earlier result, or cannot be made, before an hour of audio is heard.
 
     Raises:
         ConfigError: It does, it is no folder, or nothing can be written there.
@@ -31,12 +31,12 @@ def check_place(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {shown(out)} is a file", "name a folder")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
+        there = next(place for place in (out, *out.parents) if place.exists())
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise _unwritable(out, error) from None
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.iterdir()} if out.exists() else set()
     ours = [out / CARD_FILE, out / _WEIGHTS]
     if names - {one.name for path in ours for one in (path, part_of(path))}:
         raise ConfigError(f"--out {shown(out)} holds other files than those of a tuned bundle", "name a new folder")
