@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from bench.fakes.desk import FakeDesk
 from rtemo.api import EndpointError
 from rtemo.io.gateways import gateway, rtp
 from rtemo.io.gateways.audiosocket import AudioSocketSource
@@ -115,6 +116,26 @@ def test_who_sends_far_too_many_messages_is_held_up_by_the_network_and_nobody_el
         with shake(made.port, "/B"):
             assert is_in(made, "B")
         assert 1_000 < made.source.counts.messages < 6_000
+
+
+def test_crowd_whose_packets_come_at_once_lets_others_be_heard_meanwhile() -> None:
+    with gate(AudioSocketSource, desk=FakeDesk(is_live=True, capacity=128)) as made:
+        crowd = []
+        for _ in range(100):
+            crowd.append(socket.create_connection(("127.0.0.1", made.port)))
+            crowd[-1].sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
+        assert wait_until(lambda: len(made.desk.writers) == 100)
+        burst = (b"\x10" + (2).to_bytes(2, "big") + bytes(2)) * 1_500  # of one sample each
+        for peer in crowd:
+            peer.sendall(burst)
+        begun_s = time.monotonic()
+        name = uuid.uuid4()
+        with socket.create_connection(("127.0.0.1", made.port)) as peer:
+            peer.sendall(b"\x01\x00\x10" + name.bytes)
+            assert is_in(made, str(name), "caller")
+        assert time.monotonic() - begun_s < 1.0
+        for peer in crowd:
+            peer.close()
 
 
 def test_connections_without_a_handshake_keep_no_call_out() -> None:
