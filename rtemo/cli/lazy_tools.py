@@ -63,17 +63,21 @@ class LazyTools:
         return np.concatenate(parts)
 
     def write_speech(self, path: Path, samples: "NDArray[np.float32]", facts: Mapping[str, str]) -> None:
-        """Write a WAV file with the tag."""
-        from rtemo.cli.speech_tag import tag_of
-        from rtemo.cli.wave_file import WaveFile
+        """Write a WAV file with the tag, whole or not at all; to a pipe or device as it is."""
+        import io
 
-        file = WaveFile(path, _RATE_HZ, tags=tag_of(facts))
-        try:
-            file.write(samples[:, None])
-            file.finish()
-        except BaseException:
-            file.abandon()
-            raise
+        import soundfile
+
+        from rtemo.cli.speech_tag import tag_of
+        from rtemo.io.pcm import as_int16
+        from rtemo.io.whole_file import write_whole
+
+        made = io.BytesIO()
+        with soundfile.SoundFile(made, "w", _RATE_HZ, 1, "PCM_16", format="WAV") as file:
+            for name, text in tag_of(facts).items():
+                setattr(file, name, text)
+            file.write(as_int16(samples))
+        write_whole(path, made.getvalue())
 
     def play(self, samples: "NDArray[np.float32]", device: str = "") -> None:
         """Play on a loudspeaker."""

@@ -9,6 +9,7 @@ import click
 
 from rtemo.cli.lazy import GROUP, LazyGroup, Verb
 from rtemo.cli.lazy_tools import LazyTools
+from rtemo.cli.stopping import term_as_interrupt, was_terminated
 from rtemo.cli.streams import fill_closed, tolerate_terminals
 from rtemo.telemetry import stay_offline
 
@@ -25,8 +26,11 @@ EXIT_CRASH = 70
 """A fault of rtemo itself (EX_SOFTWARE of sysexits)."""
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C before the work was done, as shells report SIGINT."""
+EXIT_TERMINATED = 143
+"""The same by SIGTERM."""
 
-_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+_UNFIT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
+_PATHS = (*_UNFIT, errno.EACCES, errno.EPERM)
 _OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EBADF, errno.EFBIG)
 
 VERBS = {
@@ -80,7 +84,7 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 partly failed, 2 for the user to mend, 130 interrupted.
+    """Run the command line and exit: 0 done, 1 partly failed, 2 for the user to mend, 130 interrupted, 143 terminated.
 
     Args:
         arguments: Arguments without the program name; None takes those of the process.
@@ -91,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tolerate_terminals()
     stay_offline()
     try:
-        code = cli.main(args=[word for word in words if word != "--debug"], prog_name="rtemo", standalone_mode=False)
+        with term_as_interrupt():
+            given = [word for word in words if word != "--debug"]
+            code = cli.main(args=given, prog_name="rtemo", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -101,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         print("rtemo: stopped", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(_stopped(EXIT_INTERRUPTED))
     except click.ClickException as error:
         if debug:
             raise
@@ -128,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # An interrupt that struck inside an `exec` of a text, as imports do them, has `python -m` end by SIGINT instead
         # of with its exit status, however it was dealt with, until the next such `exec`.
         exec("")
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(_stopped(code) if isinstance(code, int) else 0)
 
 
 def say(text: str) -> None:
@@ -139,6 +145,11 @@ def say(text: str) -> None:
 
         line = plain(line)
     print(f"rtemo: {line}", file=sys.stderr)
+
+
+def _stopped(code: int) -> int:
+    """Give the exit status by which signal it was, where it was one."""
+    return EXIT_TERMINATED if code == EXIT_INTERRUPTED and was_terminated() else code
 
 
 def _is_ours(error: Exception) -> bool:

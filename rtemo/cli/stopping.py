@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _has_been_told = False
+_last_number = 0
 
 
 @contextmanager
@@ -15,10 +16,13 @@ def term_as_interrupt() -> Iterator[None]:
     global _has_been_told
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        global _has_been_told
-        _has_been_told = True
+        global _has_been_told, _last_number
+        _has_been_told, _last_number = True, number
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal arrives here
+        return
     before = {
         number: signal.signal(number, interrupt)
         for number in (signal.SIGINT, signal.SIGTERM)
@@ -30,6 +34,11 @@ def term_as_interrupt() -> Iterator[None]:
         _has_been_told = False
         for number, action in before.items():
             signal.signal(number, action)
+
+
+def was_terminated() -> bool:
+    """Tell whether it was SIGTERM that stopped the run last, and no Ctrl-C."""
+    return _last_number == signal.SIGTERM
 
 
 def stop_if_told() -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,16 @@ class WaveFile:
     may read it (mode 0600): it is what people said.
 
     Args:
-        path: Its place; folders are made.
+        path: Its place, where only a file may lie; folders are made.
         sample_rate_hz: Rate.
         channels: Interleaved channels.
-        tags: What its header says besides, by the names that soundfile gives (`comment`, `software`).
 
     Raises:
         OSError: It cannot be made.
         RuntimeError: libsndfile cannot make it.
     """
 
-    def __init__(
-        self, path: Path, sample_rate_hz: int, channels: int = 1, tags: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, path: Path, sample_rate_hz: int, channels: int = 1) -> None:
         import soundfile
 
         self.path = path
@@ -42,6 +38,8 @@ class WaveFile:
         self.written_samples = 0
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if path.exists() and not path.is_file():  # a pipe or a device, which a file would take the place of
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part = part_of(path)
         self._part.unlink(missing_ok=True)
@@ -49,8 +47,6 @@ class WaveFile:
         self._sound: Any = soundfile.SoundFile(
             file_name(self._part), "w", sample_rate_hz, channels, "PCM_16", format="WAV"
         )
-        for name, text in (tags or {}).items():
-            setattr(self._sound, name, text)
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Append float32 [k, channels]; what exceeds [-1, 1] is clipped.

@@ -258,7 +258,7 @@ class FrontDesk:
         if not record.opens.take(now_s):
             if record.answers.take(now_s):
                 self._say(client, refusals.too_often(request, record, self._options))
-        elif self.is_draining:
+        elif self.is_draining and key[1] not in self._moved:  # which is no new call
             self._say(client, refusals.no_new_calls(request))
         elif record.streams >= self._options.max_streams_per_client:
             self._say(client, refusals.too_many(request, record))

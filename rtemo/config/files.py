@@ -76,7 +76,7 @@ def parse_config(text: str, origin: str = "rtemo.toml") -> Config:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         problem = f"{origin} is not valid TOML ({error})"
         raise ConfigError(problem, "correct it; `rtemo config` prints a valid file") from None
     return _checked(data, origin)
@@ -121,7 +121,7 @@ def _apply(data: dict[str, Any], setting: str) -> None:
         raise ConfigError(f"--set got {setting!r}, expected key.path=value", "for example --set engine.capacity=128")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text
     table = data
     for part in path[:-1]:

@@ -20,7 +20,7 @@ from rtemo.corpus.selection import Selection
 from rtemo.corpus.settings import RATE_HZ, CorpusSettings
 from rtemo.corpus.splits import SPLITS
 from rtemo.corpus.stages import Books, encode
-from rtemo.io.whole_file import write_whole
+from rtemo.io.whole_file import gone_if_broken, write_whole
 
 LABELS_FILE, DETAILED_FILE, SOFT_FILE = "labels_consensus.csv", "labels_detailed.csv", "labels_soft.csv"
 _COLUMN_OF = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
@@ -134,11 +134,12 @@ def _write_audio(books: Books, rows: Sequence[tuple[Pick, str, Consensus | None]
     for pick, name, _ in rows:
         part = out / "Audios" / f".{name}.part"
         part.unlink(missing_ok=True)
-        try:
-            os.link(books.clip_path(pick.unit), part)
-        except OSError:
-            shutil.copyfile(books.clip_path(pick.unit), part)
-        os.replace(part, out / "Audios" / name)
+        with gone_if_broken(part):
+            try:
+                os.link(books.clip_path(pick.unit), part)
+            except OSError:
+                shutil.copyfile(books.clip_path(pick.unit), part)
+            os.replace(part, out / "Audios" / name)
         part.unlink(missing_ok=True)  # of two links to one file, replace leaves both
         said = books.written.get(pick.unit)
         if said is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtemo.api import ConfigError
 from rtemo.io.pcm import as_int16
-from rtemo.io.whole_file import part_of
+from rtemo.io.whole_file import gone_if_broken, part_of
 
 
 def write_samples(path: Path, samples: NDArray[np.float32], rate_hz: int) -> None:
@@ -19,12 +19,13 @@ def write_samples(path: Path, samples: NDArray[np.float32], rate_hz: int) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
     part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with part.open("r+b") as file:
-        soundfile.write(file, as_int16(samples), rate_hz, "PCM_16", format="WAV")
-        file.flush()
-        os.fsync(file.fileno())  # a ledger that tells of it is on disk for good, and so must it be
-    os.replace(part, path)
+    with gone_if_broken(part):
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with part.open("r+b") as file:
+            soundfile.write(file, as_int16(samples), rate_hz, "PCM_16", format="WAV")
+            file.flush()
+            os.fsync(file.fileno())  # a ledger that tells of it is on disk for good, and so must it be
+        os.replace(part, path)
 
 
 @contextlib.contextmanager

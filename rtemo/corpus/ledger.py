@@ -96,7 +96,7 @@ class Ledger(Generic[E]):
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 entries = self._decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise ConfigError(
                     f"{self._path} makes no sense in line {number} ({error})",
                     "take that line away; what it tells of is worked on again",

@@ -20,6 +20,7 @@ from rtemo.dsp.resample import PolyphaseResampler
 from rtemo.io.pcm import as_int16
 from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.files import FoundFile
+from rtemo.io.whole_file import gone_if_broken, part_of
 
 _BLOCK_S = 30
 _FULL_SCALE = np.float32(32_768.0)
@@ -184,12 +185,13 @@ def _decoded(folder: Path, path: Path, one: Recording) -> Recording:
     """Decode to mono at `RATE_HZ`, as much as there is."""
     place = audio_path(folder, one.unit)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = place.with_name(f".{place.name}.part")
+    part = part_of(place)
     count = 0
     file = AudioFile(path)
     try:
         resampler = PolyphaseResampler(file.sample_rate_hz, RATE_HZ) if file.sample_rate_hz != RATE_HZ else None
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with gone_if_broken(part), open(number, "wb") as out:
             while (block := file.read(_BLOCK_S * file.sample_rate_hz)).shape[1]:
                 mono = block.mean(axis=0) if one.channel == ALL_CHANNELS else block[one.channel]
                 mono = np.nan_to_num(mono, posinf=0.0, neginf=0.0).astype(np.float32)
@@ -200,7 +202,6 @@ def _decoded(folder: Path, path: Path, one: Recording) -> Recording:
             os.fsync(out.fileno())
         remark = file.truncation or file.remark
     except AudioInputError as error:
-        part.unlink(missing_ok=True)
         return replace(one, dropped=UNREADABLE, remark=error.problem)
     finally:
         file.close()

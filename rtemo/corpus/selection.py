@@ -41,7 +41,7 @@ def read_selection(folder: Path) -> Selection:
         return msgspec.json.decode(path.read_bytes(), type=Selection)
     except FileNotFoundError:
         return Selection()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error})", "take it away and build again") from None
 
 

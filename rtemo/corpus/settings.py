@@ -86,5 +86,5 @@ def read_settings(folder: Path) -> CorpusSettings:
         return msgspec.json.decode(path.read_bytes(), type=CorpusSettings)
     except FileNotFoundError:
         raise ConfigError(f"there is no corpus in {folder}", "begin one with `rtemo corpus build`") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error})", "restore it, or begin anew in another folder") from None

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from rtemo.io.topics import event_topic
-from rtemo.io.wire import WireError
+from rtemo.io.wire import decoded
 
 AUDIO_SCHEMA = "rtemo.audio/1"
 
@@ -74,8 +74,5 @@ def decode_note(message: bytes) -> Note:
     Raises:
         WireError: It is none.
     """
-    try:
-        note: Note = _NOTE.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"got {len(message)} bytes that are no note of an audio feed: {error}") from None
+    note: Note = decoded(_NOTE, message, "no note of an audio feed")
     return note

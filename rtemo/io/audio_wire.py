@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from rtemo.api.text import plain
 from rtemo.io.pcm import BYTES_PER_SAMPLE, SampleType
-from rtemo.io.wire import WireError
+from rtemo.io.wire import WireError, decoded
 
 INGEST_SCHEMA = "rtemo.ingest/1"
 MAGIC = b"RTMA"
@@ -330,10 +330,7 @@ def decode_request(message: bytes, decoder: "msgspec.json.Decoder[Any]" = _REQUE
     Raises:
         WireError: It is none; the text is for whoever wrote the client.
     """
-    try:
-        request: Request = decoder.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"got {len(message)} bytes that are no request: {error}", "see docs/wire.md") from None
+    request: Request = decoded(decoder, message, "no request", "see docs/wire.md")
     if isinstance(request, Open):
         request.role = plain(request.role)
     elif isinstance(request, End):
@@ -347,10 +344,7 @@ def decode_response(message: bytes) -> Response:
     Raises:
         WireError: It is none.
     """
-    try:
-        response: Response = _RESPONSE.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"got {len(message)} bytes that are no response: {error}") from None
+    response: Response = decoded(_RESPONSE, message, "no response")
     if isinstance(response, Refused | Error):
         response.problem, response.mend = plain(response.problem), plain(response.mend)
     elif isinstance(response, Ended):

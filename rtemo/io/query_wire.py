@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from rtemo.io.wire import WireError
+from rtemo.io.wire import decoded
 
 REPLY_SCHEMA = "rtemo.reply/1"
 MAX_REQUEST_BYTES = 65_536
@@ -100,12 +100,8 @@ def decode_request(message: bytes) -> QueryRequest:
     Raises:
         WireError: It is not a request; the text is for whoever wrote the client.
     """
-    try:
-        return _REQUEST.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(
-            f"got {len(message)} bytes that are not a request: {error}", 'send for example {"op": "list"}'
-        ) from None
+    request: QueryRequest = decoded(_REQUEST, message, "not a request", 'send for example {"op": "list"}')
+    return request
 
 
 def decode_reply(message: bytes) -> QueryReply:
@@ -114,7 +110,5 @@ def decode_reply(message: bytes) -> QueryReply:
     Raises:
         WireError: It is not a reply.
     """
-    try:
-        return _REPLY.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"got {len(message)} bytes that are not a reply: {error}") from None
+    reply: QueryReply = decoded(_REPLY, message, "not a reply")
+    return reply

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 _LONGEST_NAME_BYTES = 255  # of nearly every file system
@@ -17,6 +18,17 @@ def part_of(path: Path) -> Path:
     if len(os.fsencode(part)) > _LONGEST_NAME_BYTES:
         part = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.part"
     return path.with_name(part)
+
+
+@contextlib.contextmanager
+def gone_if_broken(part: Path) -> Iterator[None]:
+    """Remove a file that was begun where the block breaks off, by whatever: full disks must not be filled by it."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -49,13 +61,9 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
             file.truncate()
             file.write(content)
         return
-    try:
+    with gone_if_broken(part):
         with open(number, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise

@@ -20,6 +20,9 @@ STATE_SCHEMA = "rtemo.state/1"
 
 Encoding = Literal["json", "msgpack"]
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoders raise at what strangers send."""
+
 Data = TypeVar("Data")
 """A payload: of a type of `rtemo.api` or of an installed plugin, or a plain dict when its kind is unknown here."""
 
@@ -171,6 +174,24 @@ def encode(message: msgspec.Struct, encoding: Encoding = "json") -> bytes:
     return (_JSON_ENCODER if encoding == "json" else _MSGPACK_ENCODER).encode(message)
 
 
+def decoded(decoder: Any, message: bytes, what: str, mend: str = "") -> Any:
+    """Read a message by a decoder of msgspec, believing nothing.
+
+    Args:
+        decoder: Of its type.
+        message: As it came.
+        what: What it is when it cannot be read, as "no request".
+        mend: What to do then.
+
+    Raises:
+        WireError: It cannot be read; the text is for whoever wrote the other end.
+    """
+    try:
+        return decoder.decode(message)
+    except UNREADABLE as error:
+        raise WireError(f"got {len(message)} bytes that are {what}: {error}", mend) from None
+
+
 def decode_event(message: bytes) -> WireEvent[Any]:
     """Read an event from JSON or MessagePack; which of them shows in the first byte.
 
@@ -184,7 +205,7 @@ def decode_event(message: bytes) -> WireEvent[Any]:
     try:
         event: WireEvent[Any] = decoders.event.decode(message)
         event.data = decoders.payload(event.kind, event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"got {len(message)} bytes that are not an event: {error}") from None
     return event
 
@@ -200,10 +221,7 @@ def decode_heartbeat(message: bytes) -> Heartbeat:
     Raises:
         WireError: It is not a heartbeat.
     """
-    try:
-        heartbeat: Heartbeat = _decoders(message).heartbeat.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"got {len(message)} bytes that are not a heartbeat: {error}") from None
+    heartbeat: Heartbeat = decoded(_decoders(message).heartbeat, message, "not a heartbeat")
     return heartbeat
 
 
@@ -220,7 +238,7 @@ def decode_state(frame: bytes) -> CallState[Any]:
         for channel in state.channels.values():
             for item in channel.latest.values():
                 item.data = decoders.payload(decoders.tag.decode(item.data).kind, item.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise WireError(f"got {len(message)} bytes that are not a state: {error}") from None
     return state
 

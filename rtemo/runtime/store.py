@@ -379,7 +379,7 @@ def _read_card(folder: Path) -> ModelCard:
         raise ModelError(f"the card {path} is larger than {MAX_CARD_BYTES} bytes", mend)
     try:
         card = msgspec.json.decode(text, type=ModelCard)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ModelError(f"the card {path} is not valid ({error})", mend) from error
     names = [*card.inputs, *card.states, *card.constants]
     if len(set(names)) < len(names):

@@ -115,7 +115,7 @@ def _read_file(path: Path, voices: Mapping[str, NDArray[np.float32]], bundle: st
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
         fitted = msgspec.json.decode(data, type=FittedStyle)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise VoiceError(
             f"{path} is no file of a fitted style ({reason})", "make one with `rtemo say --like`"

@@ -1,9 +1,12 @@
 """The web server under requests that nobody's program would send: it answers each or drops it, and goes on serving."""
 
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -11,6 +14,8 @@ for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="the extra `web` is not installed")
 
 from tests.attack.web_requests import ask, storm, valid  # noqa: E402
+from tests.fakes.gateways import is_closed  # noqa: E402
+from tests.fakes.raw_web_socket import PIECES, SHORT_PINGS, flood, shake, text_frame  # noqa: E402
 from tests.fakes.served import WebServer  # noqa: E402
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timed]
@@ -56,6 +61,23 @@ def test_a_text_that_is_no_text_in_one_piece_with_a_close_is_cut_off_and_leaves_
     close = b"\x88\x82\0\0\0\0\x03\xe8"
     assert ask(server.port, request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + no_text + close, 1.0) == "101"
     assert server.log.read_text().count("Traceback") == 0
+
+
+@pytest.mark.parametrize("frames", [SHORT_PINGS, PIECES, text_frame("") * 5_000], ids=["pings", "pieces", "messages"])
+def test_crowd_that_floods_with_frames_is_cut_off_and_others_are_served(server: WebServer, frames: bytes) -> None:
+    crowd = [shake(server.port, "/v1/ws") for _ in range(8)]
+    for peer in crowd:
+        assert peer.recv(12) == b"HTTP/1.1 101"
+        Thread(target=is_closed, args=(peer, 30.0)).start()  # it reads what it is answered
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        sent = [pool.submit(flood, peer, frames, 16 << 20) for peer in crowd]
+        begun_s = time.monotonic()
+        with urllib.request.urlopen(server.url + "/v1/calls", timeout=10) as answer:
+            assert answer.status == 200
+        assert time.monotonic() - begun_s < 1.0
+        assert all(done.result() < 16 << 20 for done in sent)
+    for peer in crowd:
+        peer.close()
 
 
 @pytest.mark.attack

@@ -177,15 +177,17 @@ def test_a_file_that_kills_every_process_is_named_and_the_others_are_done(tmp_pa
     assert ends == {"fine": "end_of_file", "good": "end_of_file", "poison": "process died"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupting_ends_all_processes_with_status_130(tmp_path: Path, long: Path, number: int) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupting_ends_all_processes_with_the_status_of_the_signal(
+    tmp_path: Path, long: Path, number: int, status: int
+) -> None:
     events = tmp_path / "events"
     process = start("analyze", long, "--processes", 2, "--events", events, "--chain", "level,vad", "--quiet")
     when_heard(events)
     workers = workers_of(process.pid)
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert err == ""
     assert {json.loads(line)["end"] for line in out.splitlines()} == {"interrupted"}
     assert len(workers) == 2

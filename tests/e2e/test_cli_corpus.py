@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -68,6 +69,7 @@ def test_a_corpus_is_not_gone_on_with_under_other_settings(capsys, recordings, w
     ("arguments", "said"),
     [
         (("build", "/nowhere/at/all", "--work", "{work}"), ""),
+        (("build", "/etc/passwd", "--work", "/etc/passwd"), "/etc/passwd cannot be used (File exists)"),
         (("build", "--work", "{work}"), "no sound file found in nothing"),
         (("status", "{work}"), "there is no corpus in"),
         (("export", "{work}", "--out", "{work}/out"), "there is no corpus in"),
@@ -102,3 +104,20 @@ def test_a_command_that_is_killed_holds_nothing_back_and_ends_the_same_when_it_i
     assert (tmp_path / "work" / "ledgers" / "gated.jsonl").read_bytes() == (
         work / "ledgers" / "gated.jsonl"
     ).read_bytes()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_build_that_is_stopped_says_so_and_how_to_go_on(recordings, tmp_path, number, status):
+    work = tmp_path / "work"
+    running = start("corpus", "build", recordings, "--work", work, "--recogniser", "merit")
+    while not list((work / "ledgers").glob("recordings*")):
+        assert running.poll() is None, running.stderr.read()
+        time.sleep(0.01)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=30)
+    assert (running.returncode, err.splitlines()[-1]) == (
+        status,
+        f"rtemo: stopped; the same command goes on where it was ({work})",
+    )
+    assert "Traceback" not in err
+    assert not list(work.rglob("*.part"))

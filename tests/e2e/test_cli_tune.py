@@ -73,6 +73,8 @@ def test_classes_of_ones_own_are_learnt_written_and_heard_live(capsys: Any, sour
     page = call(capsys, "report", source.parent / "slow-0.wav", *chain, "--out", tmp_path / "page.html")
     assert page.code == 0, page.err
     assert call(capsys, "tune", "merit", "--data", source, "--out", tmp_path).complaint.endswith("name a new folder")
+    no_place = call(capsys, "tune", "merit", "--data", source, "--out", "/proc/x")
+    assert "--out /proc/x cannot be written" in no_place.complaint, "before anything is heard"
 
 
 def test_what_cannot_be_tuned_is_said_in_one_line(capsys: Any, source: Path, tmp_path: Path) -> None:

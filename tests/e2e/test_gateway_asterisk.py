@@ -76,6 +76,16 @@ def test_two_channels_of_a_call_meet_in_it_in_their_roles() -> None:
             assert writer.role == ("caller", "agent")[party]
 
 
+@pytest.mark.parametrize("queued", ["9" * 400, "9" * 5_000, "-1", "many", "\u0663"])
+def test_queue_of_an_absurd_length_costs_no_call(queued: str) -> None:
+    with gate(AsteriskSource, enhanced=True) as made, channel(made.port) as peer:
+        peer.send(f"STATUS queue_length:{queued}")
+        peer.send(bytes(160))
+        peer.close()
+        assert len(made.ended("1764619200.7", "0").samples) == 320
+        assert not made.faults
+
+
 def test_error_of_asterisk_is_told_and_the_call_goes_on() -> None:
     with gate(AsteriskSource) as made, channel(made.port) as peer:
         peer.send("ERROR channel_id:1764619200.7 error_text:GET_STATUS not supported in passthrough mode")

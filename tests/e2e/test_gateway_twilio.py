@@ -217,7 +217,9 @@ def test_peers_that_say_nothing_or_dribble_are_closed() -> None:
         dribbling = socket.create_connection(("127.0.0.1", made.port))
         dribbling.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
         with client.connect(f"ws://127.0.0.1:{made.port}/") as silent:
-            assert "has not begun a call" in made.broken()
+            made.broken(2)
+            assert any("has not begun a call" in line for line in made.faults)
+            assert any("came without a WebSocket handshake" in line for line in made.faults)
             with pytest.raises(Exception, match="has not begun a call"):
                 silent.recv(timeout=3.0)
         assert is_closed(dribbling)

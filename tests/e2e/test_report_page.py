@@ -113,7 +113,7 @@ def test_a_picture_that_is_stopped_leaves_no_folder_of_the_browser(tmp_path):
         time.sleep(0.01)
     process.terminate()
     _, err = process.communicate(timeout=10)
-    assert (process.returncode, err.strip()) == (130, "rtemo: stopped")
+    assert (process.returncode, err.strip()) == (143, "rtemo: stopped")
     assert not list(folder.iterdir())
     assert not out.exists()
 

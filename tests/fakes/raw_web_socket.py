@@ -3,6 +3,9 @@
 import socket
 
 PINGS = (b"\x89\xfd" + bytes(4) + bytes(125)) * 500
+SHORT_PINGS = (b"\x89\x80" + bytes(4)) * 5_000
+PIECES = b"\x02\x80" + bytes(4) + (b"\x00\x80" + bytes(4)) * 5_000
+"""A message that has begun, and pieces of it in which is nothing."""
 
 
 def shake(port: int, path: str = "/", *headers: str) -> socket.socket:

@@ -73,7 +73,7 @@ def read_run(path: Path) -> Run:
         try:
             told: Any = msgspec.json.decode(line)
             run |= _read(told if isinstance(told, dict) else {})
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"line {number} of {str(path)!r} is none of `rtemo bench` ({error})", _MEND) from None
     if not run:
         raise ConfigError(f"{str(path)!r} holds no run", _MEND)

@@ -16,6 +16,7 @@ from rtemo.io.sources.audio_file import AudioFile
 from rtemo.io.sources.conversion import RateConversion
 
 SAMPLE_RATE_HZ = 16_000
+_SLACK_S, _SLACK_SHARE = 5.0, 0.05  # of the length: who records begins and ends by hand
 _COMPRESSION = 0.9  # of MPEG-2 layer III at 16 kHz: 24 kbit/s, at which a minute takes 180 kB
 
 
@@ -45,7 +46,7 @@ def excerpts_of(record: CallRecord, path: Path, spans: Collection[Span], channel
         channel_names: Names of its channels, as the events name them; "0", "1" … for those not named.
 
     Raises:
-        AudioInputError: It cannot be read, or its channels are not those of the call.
+        AudioInputError: It cannot be read, or its channels or its length are not those of the call.
         ConfigError: libsndfile cannot write MP3.
     """
     audio = AudioFile(path)
@@ -53,6 +54,7 @@ def excerpts_of(record: CallRecord, path: Path, spans: Collection[Span], channel
         names = [*channel_names, *map(str, range(len(channel_names), audio.channels))][: audio.channels]
         channels = _heard(record, names, shown(path))
         pieces = _pieces(audio, channels, spans) if channels else {}
+        _check_length(record, audio, shown(path))
     finally:
         audio.close()
     parties = list(record.parties.values())
@@ -77,6 +79,20 @@ def _heard(record: CallRecord, names: Sequence[str], what: str) -> list[int]:
             'name its recording, and the channels in their order, as --set \'sources.file.channel_names=["a", "b"]\'',
         )
     return [index for index, name in enumerate(names) if name in parties and parties[name].is_person]
+
+
+def _check_length(record: CallRecord, audio: AudioFile, what: str) -> None:
+    """Refuse what is longer or shorter than the call, as that of another call is: its voices are not for here."""
+    call_s, sound_s = record.duration_s, audio.duration_s
+    if not record.is_over or not audio.frames or abs(sound_s - call_s) <= max(_SLACK_S, _SLACK_SHARE * call_s):
+        return
+    while sound_s < call_s and audio.read(audio.sample_rate_hz).shape[1]:
+        pass  # whether it breaks off is known at its end
+    if not audio.truncation:
+        raise AudioInputError(
+            f"{what} is {sound_s:.0f} s long and the call {call_s:.0f} s, so it seems to be of another call",
+            "name the recording of this one, or cut it to the length of the call",
+        )
 
 
 def _pieces(audio: AudioFile, channels: Sequence[int], spans: Collection[Span]) -> dict[Span, NDArray[np.float32]]:

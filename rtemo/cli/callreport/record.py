@@ -95,6 +95,7 @@ class Party:
         self.is_person = False
         self.is_estimate = False
         self.duration_s = 0.0
+        self.has_ended = False
         self.turns: list[Span] = []
         self.estimates: list[Estimate] = []
         self.ranks: dict[str, list[tuple[float, float, float]]] = {}
@@ -145,6 +146,11 @@ class CallRecord:
         """How long the call is."""
         return max((party.duration_s for party in self.parties.values()), default=0.0)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its events tell of its end, so that its length is known."""
+        return all(party.has_ended for party in self.parties.values())
+
     def open(self) -> None:
         """Do nothing: all is kept in memory."""
 
@@ -176,9 +182,10 @@ class CallRecord:
         if isinstance(data, StreamStart):
             party.is_namesake = any(other.role == data.role for other in self.parties.values() if other is not party)
             party.role, party.is_timed_only = data.role, data.analysis == "timing"
+            party.has_ended = False
             party.is_person, party.is_estimate = data.analysis == "person", data.is_estimate is True
         elif isinstance(data, StreamEnd):
-            party.duration_s = max(party.duration_s, data.duration_s)
+            party.duration_s, party.has_ended = max(party.duration_s, data.duration_s), True
         elif isinstance(data, SpeechEnd):
             party.turns.append(Span(event.start_s, at_s))
         elif isinstance(data, Emotion):

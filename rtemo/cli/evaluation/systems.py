@@ -29,7 +29,7 @@ def read_saved(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, Answer]
         answers = msgspec.json.decode(path.read_bytes(), type=Saved).answers
     except OSError as error:
         raise ConfigError(f"--against {path} cannot be read ({error.strerror})", "correct the path") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(
             f"--against {path} was not written by rtemo eval ({error})", "make it with rtemo eval CLIPS --json FILE"
         ) from None

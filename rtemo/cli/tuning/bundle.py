@@ -1,6 +1,7 @@
 """Bundle: what was fitted, written as a folder with graph and card that any chain can name."""
 
 import hashlib
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rtemo.api import ConfigError, ModelCard, TensorSpec
 from rtemo.api.text import shown
 from rtemo.cli.evaluation.clips import Clip
 from rtemo.cli.tuning.head import Head
+from rtemo.io.whole_file import part_of, write_whole
 from rtemo.runtime.graph import check_graph
 from rtemo.runtime.graph_head import add_head
 from rtemo.runtime.store import CARD_FILE
@@ -21,17 +23,22 @@ _WEIGHTS = "tuned.onnx"
 
 
 def check_place(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier result.
+    """Refuse a folder that holds anything but an earlier result, or cannot be made, before an hour of audio is heard.
 
     Raises:
-        ConfigError: It does, or it is no folder.
+        ConfigError: It does, it is no folder, or nothing can be written there.
     """
-    if not out.exists():
-        return
-    if not out.is_dir():
+    if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {shown(out)} is a file", "name a folder")
-    names = {path.name for path in out.iterdir()}
-    if names - {CARD_FILE, _WEIGHTS, f"{CARD_FILE}.part", f"{_WEIGHTS}.part"}:
+    try:
+        there = next(place for place in (out, *out.parents) if place.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    names = {path.name for path in out.iterdir()} if out.exists() else set()
+    ours = [out / CARD_FILE, out / _WEIGHTS]
+    if names - {one.name for path in ours for one in (path, part_of(path))}:
         raise ConfigError(f"--out {shown(out)} holds other files than those of a tuned bundle", "name a new folder")
 
 
@@ -88,11 +95,13 @@ def write_bundle(out: Path, card: ModelCard, graph: bytes) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, data in ((_WEIGHTS, graph), (CARD_FILE, text)):
-            part = out / f"{name}.part"
-            part.write_bytes(data)
-            part.replace(out / name)
+            write_whole(out / name, data, 0o666)
     except OSError as error:
-        raise ConfigError(f"--out {shown(out)} cannot be written ({error.strerror})", "choose another place") from None
+        raise _unwritable(out, error) from None
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"--out {shown(out)} cannot be written ({error.strerror})", "choose another place")
 
 
 def with_scores(card: ModelCard, scores: Mapping[str, float], calibration: Mapping[str, float]) -> ModelCard:

@@ -76,7 +76,7 @@ class RatingApplication:
                 return problem(413, "this is more than a rating", "send one rating")
         try:
             rating = msgspec.json.decode(body, type=Rating)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             return problem(400, f"this is no rating ({error})", "answer every question")
         fault = self._desk.take(_rater(request), rating)
         return problem(400, fault, "reload the page") if fault else _json(self._desk.next(_rater(request)))

@@ -28,7 +28,7 @@ def tokens_of(folder: Path, raters: Sequence[str] = ()) -> dict[str, str]:
     if path.exists():
         try:
             found = {entry["name"]: entry["token"] for entry in tomllib.loads(path.read_text())["token"]}
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, KeyError, TypeError) as error:
             raise ConfigError(f"{path} makes no sense ({error})", "mend it, or take it away for new links") from None
     for name in raters:
         if not _NAME.fullmatch(name) or name != name.strip():

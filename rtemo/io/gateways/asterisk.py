@@ -47,10 +47,8 @@ class AsteriskReturn(ReturnPath):
         """Take note of what Asterisk says about its queue."""
         if said.event in ("MEDIA_XOFF", "MEDIA_XON"):
             self._is_off = said.event == "MEDIA_XOFF"
-        elif said.event == "STATUS":
-            queued = said.facts.get("queue_length", "0")
-            if queued.isdecimal() and int(queued) * self._frame_s > _MOST_BEHIND_S:
-                self.flush()
+        elif said.event == "STATUS" and said.number("queue_length") * self._frame_s > _MOST_BEHIND_S:
+            self.flush()
 
     def send(self, payload: bytes) -> None:
         """See `ReturnPath.send`."""

@@ -34,7 +34,7 @@ FORMATS: Mapping[str, Format] = {
 }
 """`slin` is in the byte order of Asterisk's machine, and little-endian is what every one of them has."""
 
-_MOST_NAME_CHARS = 128
+_MOST_NAME_CHARS, _MOST_DIGITS = 128, 9
 _decode_json = msgspec.json.Decoder(dict[str, Any]).decode
 _encode_json = msgspec.json.Encoder().encode
 
@@ -51,6 +51,11 @@ class Said(NamedTuple):
     event: str
     facts: dict[str, str]
     is_json: bool
+
+    def number(self, name: str) -> int:
+        """Give a fact that is a count; 0 where it is none, or one of more digits than any has."""
+        text = self.facts.get(name, "")
+        return int(text) if len(text) <= _MOST_DIGITS and text.isdecimal() else 0
 
 
 class MediaStart(NamedTuple):
@@ -118,11 +123,8 @@ def media_start(said: Said) -> MediaStart:
         raise PeerError(f"announces the format {got!r}, expected one of {', '.join(FORMATS)}; dial it with c(slin16)")
     width = 2 if format.codec == "s16le" else 1
     usual_bytes = width * format.rate_hz // 50
-    try:
-        frame_bytes = int(facts.get("optimal_frame_size", usual_bytes)) or usual_bytes
-    except ValueError:
-        frame_bytes = usual_bytes
-    if not 0 < frame_bytes <= width * format.rate_hz or frame_bytes % width:
+    frame_bytes = said.number("optimal_frame_size") or usual_bytes
+    if frame_bytes > width * format.rate_hz or frame_bytes % width:
         raise PeerError(f"announces frames of {frame_bytes} bytes, expected whole samples and a second at most")
     return MediaStart(name, format, frame_bytes, frame_bytes / (width * format.rate_hz))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from rtemo.io.wire import WireError
+from rtemo.io.wire import decoded
 
 PORTS_SCHEMA = "rtemo.ports/1"
 MAX_REQUEST_BYTES = 65_536
@@ -97,6 +97,7 @@ class PortsReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     free_ports: Annotated[int | None, Meta(description="Ports for RTP that are left for others.")] = None
 
 
+_EXAMPLE = '{"op": "ports", "call": "call 1", "legs": [{"role": "caller"}]}'
 _REQUEST = msgspec.json.Decoder(PortsRequest)
 
 
@@ -106,10 +107,5 @@ def decode_request(message: bytes) -> PortsRequest:
     Raises:
         WireError: It is not a request; the text is for whoever wrote the client.
     """
-    try:
-        return _REQUEST.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(
-            f"got {len(message)} bytes that are not a request: {error}",
-            'send for example {"op": "ports", "call": "call 1", "legs": [{"role": "caller"}]}',
-        ) from None
+    request: PortsRequest = decoded(_REQUEST, message, "not a request", f"send for example {_EXAMPLE}")
+    return request

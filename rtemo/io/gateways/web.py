@@ -1,9 +1,9 @@
 """WebGateway: a gateway that is a WebSocket server; its handshakes, limits and time-outs are those of `websockets`."""
 
-import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtemo.api import ConfigError, RtemoError
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGE_BYTES = 65_536
 _MAX_QUEUED_MESSAGES = 32
-_MOST_COMING = 256
 _PING_S = 20.0
-_NORMAL, _POLICY, _TOO_BIG = 1000, 1008, 1009
+_NORMAL, _POLICY = 1000, 1008
+_FAULTS = {  # by the code that `websockets` closes with
+    1002: "sent what is no frame of a WebSocket",
+    1007: "sent text that is no UTF-8",
+    1009: f"sent a message of more than {_MAX_MESSAGE_BYTES} bytes",
+}
 
 
 class WebConnection(Connection):
@@ -83,8 +87,11 @@ class WebGateway(Gateway):
         """Bind; returns the port."""
         from websockets.asyncio.server import serve
 
+        from rtemo.io.gateways.polite_connection import PoliteConnection
+
         quiet = logging.getLogger("rtemo.gateways.websockets")  # what peers do wrong is told by `complain`
         quiet.setLevel(logging.CRITICAL)
+        make: Any = partial(PoliteConnection, coming=self._coming, turn_away=self._turn_away)
         secure: dict[str, Any] = {}
         if self._is_encrypted():
             secure = {"ssl": self._context(), "ssl_handshake_timeout": self._web.hello_s}
@@ -103,7 +110,7 @@ class WebGateway(Gateway):
             select_subprotocol=_any_subprotocol,
             server_header=None,
             logger=quiet,
-            create_connection=_polite(self._coming),
+            create_connection=make,
             **secure,
         )
         address = next(iter(self._server.sockets)).getsockname()
@@ -145,9 +152,9 @@ class WebGateway(Gateway):
         except Exception as error:
             self.break_off(connection, f"could not be served ({describe(error)})")
         finally:
-            if socket.protocol.close_sent is not None and socket.protocol.close_sent.code == _TOO_BIG:
+            if not connection.is_broken and (fault := _fault(socket)):
                 self.counts.broken += 1
-                self.complain(connection.peer, f"sent a message of more than {_MAX_MESSAGE_BYTES} bytes")
+                self.complain(connection.peer, fault)
             self.release(connection)
             if connection.closing is not None:
                 await connection.closing  # with its reason, before the server closes it without one
@@ -168,6 +175,10 @@ class WebGateway(Gateway):
         self.refuse(f"{host}:{port}", problem)
         return socket.respond(status, f"{problem}\n")
 
+    def _turn_away(self, socket: "ServerConnection", problem: str) -> None:
+        host, port = _address(socket)
+        self.refuse(f"{host}:{port}", problem)
+
     def _is_encrypted(self) -> bool:
         return bool(self._web.certificate_file)
 
@@ -183,32 +194,12 @@ class WebGateway(Gateway):
         return context
 
 
-def _polite(coming: "dict[ServerConnection, None]") -> "type[ServerConnection]":
-    """Make a connection that costs nobody else anything.
-
-    Of those before their handshake there are only so many; beyond it the one that has taken longest is cut off. One
-    that takes nothing of what it is sent is cut off too: the answers to its pings would pile up.
-    """
-    from websockets.asyncio.server import ServerConnection
-
-    class PoliteConnection(ServerConnection):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            coming[self] = None
-            if len(coming) > _MOST_COMING:
-                first = next(iter(coming))
-                del coming[first]
-                first.transport.abort()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            coming.pop(self, None)
-            super().connection_lost(exc)
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self.transport.abort()
-
-    return PoliteConnection
+def _fault(socket: "ServerConnection") -> str:
+    """Say what a peer did for which its WebSocket was closed below the protocol, or nothing."""
+    said = socket.protocol.close_sent
+    if said is None or said.code not in _FAULTS:
+        return str(getattr(socket, "fault", ""))  # of a PoliteConnection
+    return f"{_FAULTS[said.code]} ({said.reason})" if said.reason else _FAULTS[said.code]
 
 
 def _address(socket: "ServerConnection") -> tuple[str, int]:

@@ -116,7 +116,7 @@ class Tokens:
             raise EndpointError(f"token file {path} can be read by other users", f"run: chmod 600 {path}")
         try:
             entries = msgspec.convert(tomllib.loads(text), _File).token
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
             raise EndpointError(f"token file {path} makes no sense ({error})", "see docs/web.md") from None
         if not entries:
             raise EndpointError(f"token file {path} holds no token", "add a table [[token]] with name and token")

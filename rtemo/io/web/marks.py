@@ -67,7 +67,7 @@ async def read_mark(request: "Request") -> Mark | None:
                 if len(body) > _MOST_BYTES:
                     return None
         return msgspec.json.decode(body, type=Mark)
-    except (TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
+    except (TimeoutError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

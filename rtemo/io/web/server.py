@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import WebSocketException
 
+from rtemo.io.allowance import Allowance
 from rtemo.io.web.access import Tokens
 from rtemo.io.web.app import Application
 from rtemo.io.web.gate import Gate
@@ -21,19 +22,39 @@ from rtemo.io.web.patience import Patience
 
 _MESSAGE_BYTES = 16_384
 _FRAMES = 256  # taken at once before clients have a turn
+_BITE_BYTES = 4096  # read at once: the smallest frames in it take some 10 ms, those in the 256 KiB of asyncio a second
+_FRAMES_PER_S, _FRAME_BURST = 50.0, 500.0
 _GRACE_S = 0.3
 _LOOK_S = 0.5
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """Gives up who breaks the protocol; answers pings as long as they are taken: they would pile up without a bound."""
+    """Gives up who breaks the protocol, or floods with frames, of which none means anything.
+
+    Pings are answered as long as the answers are taken: they would pile up without a bound.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if hasattr(transport, "max_size"):  # asyncio's own, without TLS
+            transport.max_size = _BITE_BYTES
+        self._heard = Allowance(_FRAMES_PER_S, _FRAME_BURST, time.monotonic())
 
     def data_received(self, data: bytes) -> None:
         # What comes in one piece with a frame that ends the connection finds it closing, and raises: a stranger could
         # fill the log with tracebacks.
         try:
-            super().data_received(data)
+            for begin in range(0, len(data), _BITE_BYTES):
+                if self.transport.is_closing():
+                    return
+                super().data_received(data[begin : begin + _BITE_BYTES])
         except (WebSocketException, ValueError, AssertionError):
+            self.transport.abort()
+
+    def handle_events(self) -> None:
+        if self._heard.take(time.monotonic(), len(self.conn.events)):
+            super().handle_events()
+        else:
             self.transport.abort()
 
     def handle_ping(self) -> None:

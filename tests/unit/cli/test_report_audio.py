@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtemo.api import StreamStart
+from rtemo.api import StreamEnd, StreamStart
 from rtemo.cli.callreport.excerpts import SAMPLE_RATE_HZ, excerpts_of
 from rtemo.cli.callreport.page import page
 from rtemo.cli.callreport.record import Span
@@ -131,6 +131,20 @@ def test_a_recording_that_does_not_fit_is_refused_in_one_line(tmp_path, recordin
     assert "does not exist" in call(capsys, "report", events, "--audio", tmp_path / "no.wav", "--out", out).complaint
     assert "would write over" in call(capsys, "report", events, "--audio", mono, "--out", mono).complaint
     assert not out.exists()
+
+
+@pytest.mark.parametrize("duration_s", [60.0, 160.0])
+def test_a_recording_of_another_length_than_the_call_is_refused(tmp_path, capsys, duration_s):
+    events, out = write_events(tmp_path / "events.jsonl"), tmp_path / "out.html"
+    other = write_sound(tmp_path / "other.wav", np.stack([tone(duration_s, 8_000)] * 2, axis=1), 8_000)
+    done = call(capsys, "report", events, "--audio", other, "--out", out)
+    assert f"is {duration_s:.0f} s long and the call 100 s" in done.complaint
+    assert not out.exists()
+
+
+def test_a_recording_of_a_call_whose_end_is_not_told_may_be_longer(tmp_path, recording):
+    record = recorded([event for event in a_call() if not isinstance(event.data, StreamEnd)])
+    assert excerpts_of(record, recording, spans_of(record)).sounds
 
 
 def test_a_recording_that_breaks_off_is_named_and_the_rest_is_heard(tmp_path, recording, capsys):

@@ -1,7 +1,12 @@
 """`rtemo say` on a made-up voice: files with a mark and a tag, consent before anything, one line for every mistake."""
 
+import fcntl
+import os
+import signal
+import termios
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,10 +19,13 @@ from rtemo.cli.lazy_tools import LazyTools
 from rtemo.cli.playing import Player
 from rtemo.cli.recording import record_utterance
 from rtemo.cli.speech_tag import read_tag
+from rtemo.cli.wave_file import WaveFile
 from rtemo.testing.voice import voice as speech
 from rtemo.voice.errors import VoiceError
 from rtemo.voice.style import read_style
+from tests.fakes.program import start
 from tests.fakes.speaking import LetterEspeak, write_voice
+from tests.fakes.zmq_ends import wait_until
 
 pytestmark = pytest.mark.unit
 
@@ -256,3 +264,32 @@ def test_what_cannot_be_written_is_said_before_anything_is_spoken(folder, tmp_pa
     (tmp_path / "a").write_text("")
     done = run("good morning", "--bundle", folder, "--out", tmp_path / "a" / "x.wav")
     assert isinstance(done.exception, OSError)
+
+
+def test_a_pipe_gets_the_file_and_stays_a_pipe(folder, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        got = pool.submit(pipe.read_bytes)
+        assert run("good morning", "--bundle", folder, "--out", pipe).exit_code == 0
+        assert got.result()[:4] == b"RIFF"
+    assert pipe.is_fifo()
+    with pytest.raises(FileExistsError):
+        WaveFile(pipe, 16_000)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_is_stopped_while_it_waits_for_its_text_says_so_and_writes_nothing(tmp_path, number, status):
+    process = start("say", "-", "--out", tmp_path / "a.wav")
+    process.stdin.write("It is not")
+    process.stdin.flush()
+    assert wait_until(lambda: count_unread(process.stdin) == 0, timeout_s=30)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err.strip()) == (status, "", "rtemo: stopped")
+    assert not list(tmp_path.iterdir())
+
+
+def count_unread(pipe):
+    """Bytes in a pipe that its reader has not taken."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), "little")

@@ -317,6 +317,17 @@ def test_while_draining_no_call_is_taken_and_those_that_run_go_on() -> None:
     assert [to for to, _, _ in rig.posted] == [worker]
 
 
+def test_while_draining_a_call_that_has_lost_its_worker_goes_on_at_another_one() -> None:
+    rig = Rig()
+    worker = rig.open("a")
+    rig.desk.is_draining = True
+    rig.lose(worker)
+    rig.posted.clear()
+    rig.send(Open(call="a"))
+    ((to, _, _),) = rig.posted
+    assert to != worker
+
+
 def test_own_sources_say_where_a_stream_comes_from_and_clients_that_claim_to_be_one_are_not_heard() -> None:
     rig = Rig()
     claimed = OwnOpen(call="a", source="twilio", is_estimate=True, reorder_s=0.2, lost_s=9.0)

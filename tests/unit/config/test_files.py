@@ -85,6 +85,7 @@ def test_a_wrong_setting_is_refused_under_its_own_name(places, setting, words):
         (b"\xff\xfe\x00", "is not UTF-8 text"),
         (b"# " + b"x" * (1 << 20), "over 1 MiB"),
         (b"a = = 1", "is not valid TOML"),
+        (b"a = " + b"[" * 100_000, "is not valid TOML"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_refused_in_one_line(places, content, words):

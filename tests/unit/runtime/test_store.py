@@ -68,6 +68,11 @@ def test_card_that_is_no_json_is_refused(bundle):
     assert "is not valid" in refusal(bundle).problem
 
 
+def test_card_that_is_nested_without_end_is_refused(bundle):
+    (bundle / "card.json").write_text('{"x": ' + "[" * 50_000)
+    assert "is not valid" in refusal(bundle).problem
+
+
 def test_card_without_a_field_names_the_field(bundle):
     fields = msgspec.json.decode((bundle / "card.json").read_bytes())
     del fields["licence"]

@@ -113,6 +113,7 @@ def test_what_hangs_on_other_programs_is_shown_and_not_judged(capsys, tmp_path):
         (b'{"streams": 64}\n', "is none of `rtemo bench`"),
         (b"\xff\xfe\n", "is none of `rtemo bench`"),
         (b"[1]\n", "is none of `rtemo bench`"),
+        (b'{"x":' + b"[" * 100_000 + b"\n", "is none of `rtemo bench`"),
         (b'{"bench": "quality"}\n', "'quality' is not compared"),
     ],
 )
