@@ -1,6 +1,6 @@
 """Fit: what of a bundle is new, from windows of known class, and how sure it may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rtemo.cli.tuning.lora import Tuned
 
 _FOLDS = 5
-
-OnStep = Callable[[int, int], None]
 
 
 class Fitted(NamedTuple):
@@ -37,16 +35,22 @@ class Fitted(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """Windows with their classes."""
+    """Clips of known class, and their windows."""
 
     table: Table
+    clips: Sequence[Clip]
+    classes: tuple[str, ...]
+    is_by_speaker: bool
+    """Whether their speakers are known."""
     labels: NDArray[np.int64]
     """Class of every clip."""
     start: Array
     """See `fit_head`."""
 
 
-def examples_of(network: Network, table: Table, clips: list[Clip], classes: tuple[str, ...]) -> Examples:
+def examples_of(
+    network: Network, table: Table, clips: Sequence[Clip], classes: tuple[str, ...], is_by_speaker: bool
+) -> Examples:
     """Put windows and classes together.
 
     Raises:
@@ -60,21 +64,20 @@ def examples_of(network: Network, table: Table, clips: list[Clip], classes: tupl
             "check these clips, or leave the class out with --label NAME=",
         )
     labels = np.array([classes.index(clip.label) for clip in clips], np.int64)
-    return Examples(
-        table, labels, start_of(network.card.labels, classes, network.card.calibration.get("temperature", 1.0))
-    )
+    start = start_of(network.card.labels, classes, network.card.calibration.get("temperature", 1.0))
+    return Examples(table, clips, classes, is_by_speaker, labels, start)
 
 
-def choose_head(examples: Examples, clips: list[Clip], is_by_speaker: bool, on_step: OnStep) -> Choice:
+def choose_head(examples: Examples, on_step: Callable[[int, int], None]) -> Choice:
     """Choose how strongly a last layer is fitted, by leaving a fifth of the speakers out in turn."""
-    fold = folds_of([group_of(clip, is_by_speaker) for clip in clips], _FOLDS)
+    fold = folds_of([group_of(clip, examples.is_by_speaker) for clip in examples.clips], _FOLDS)
     return choose(examples.table, examples.labels, examples.start, fold, on_step)
 
 
 def fitted_head(examples: Examples, choice: Choice) -> Fitted:
     """The last layer, fitted to all windows."""
-    table, labels, start = examples
-    head = fit_head(table, labels, start, choice.strength, np.ones(len(table.turn), np.bool_))
+    table, labels = examples.table, examples.labels
+    head = fit_head(table, labels, examples.start, choice.strength, np.ones(len(table.turn), np.bool_))
     calibration = calibration_of(choice.logits, labels[table.clip], choice.temperature)
     return Fitted(
         head,

@@ -12,7 +12,8 @@ from rtemo.cli.options import own_process
 from rtemo.cli.tuning.before_after import compare_bundles, figures_of
 from rtemo.cli.tuning.bundle import licences_of, tuned_card, tuned_graph, with_scores, write_bundle
 from rtemo.cli.tuning.counter import Counter
-from rtemo.cli.tuning.fit import Examples, Fitted, OnStep, choose_head, examples_of, fitted_head, fitted_layers
+from rtemo.cli.tuning.fit import Examples, Fitted, choose_head, examples_of, fitted_head, fitted_layers
+from rtemo.cli.tuning.head import Choice
 from rtemo.cli.tuning.parts import Parts, class_names, divide, kept_to_stop
 from rtemo.cli.tuning.recipe import Recipe
 from rtemo.cli.tuning.turns import Found, find_turns
@@ -115,49 +116,46 @@ class Job(NamedTuple):
         if layers is None:
             table = network.hear(self.tuner, fitted, heard.turns, counter).table
             examples = self._examples(network, table, parts, fitted, classes)
-            return fitted_head(examples, choose_head(examples, fitted, parts.is_by_speaker, self._counter("fitting")))
+            return fitted_head(examples, self._choose(examples))
         from rtemo.cli.tuning.kept import Workplace, key_of, open_windows
 
         place = Workplace(self.out, key_of(network, layers.frozen, fitted, heard.turns))
         windows = open_windows(place, network, self.tuner, fitted, heard.turns, counter)
         examples = self._examples(network, windows.table, parts, fitted, classes)
-        learnt = self._fit_layers(network, layers, windows, examples, place, parts, fitted, classes)
+        learnt = self._fit_layers(network, layers, windows, examples, place)
         place.remove()
         return learnt
 
     def _examples(
         self, network: Network, table: Table, parts: Parts, fitted: list[Clip], classes: tuple[str, ...]
     ) -> Examples:
-        silent = len(parts.fitted) - len({fitted[clip].key for clip in table.clip.tolist()})
+        spoken = {fitted[clip].key for clip in table.clip.tolist()}
+        silent = [clip.key for clip in parts.fitted if clip.key not in spoken]
         if silent:
-            self._tell(f"in {silent} of the clips to fit to the chain hears no speech; they are left out")
-        return examples_of(network, table, fitted, classes)
+            named = silent[0] if len(silent) == 1 else f"{silent[0]} and others"
+            self._tell(
+                f"in {len(silent)} of the clips to fit to ({named}) the chain hears no speech; they are left out"
+            )
+        return examples_of(network, table, fitted, classes, parts.is_by_speaker)
+
+    def _choose(self, examples: Examples) -> Choice:
+        return choose_head(examples, Counter("fitting", 0, self.is_quiet).of)
 
     def _fit_layers(
-        self,
-        network: Network,
-        layers: "Layers",
-        windows: "Windows",
-        examples: Examples,
-        place: "Workplace",
-        parts: Parts,
-        fitted: list[Clip],
-        classes: tuple[str, ...],
+        self, network: Network, layers: "Layers", windows: "Windows", examples: Examples, place: "Workplace"
     ) -> Fitted:
         from rtemo.cli.tuning.lora import Problem, tune_layers
 
         assert self.recipe is not None
-        choice = choose_head(examples, fitted, parts.is_by_speaker, self._counter("fitting"))
-        held = kept_to_stop(fitted, classes, parts.is_by_speaker)
+        choice = self._choose(examples)
+        held = kept_to_stop(examples.clips, examples.classes, examples.is_by_speaker)
         problem = Problem(network, layers, self.tuner.mask, windows, examples.labels, examples.start, choice.strength)
-        tuned = tune_layers(problem, self.recipe, held, place, self._tell, self._counter("tuning layers: step"))
+        on_step = Counter("tuning layers: step", 0, self.is_quiet).of
+        tuned = tune_layers(problem, self.recipe, held, place, self._tell, on_step)
         if not tuned.passes:
             self._tell("the layers stay as they are: voices that were kept from tuning gain nothing by it")
             return fitted_head(examples, choice)
         return fitted_layers(examples, tuned, layers.numbers, self.recipe.rank)
-
-    def _counter(self, word: str) -> OnStep:
-        return Counter(word, 0, self.is_quiet).of
 
     def _tell(self, text: str) -> None:
         if not self.is_quiet:

@@ -101,7 +101,8 @@ class Learner:
         self.passes = 0
         self.found: dict[str, Any] = {}
         """What whoever leads it has found so far; saved with it."""
-        self._steps = max(recipe.least_steps, -(-len(self._numbers) // recipe.batch))
+        self._batch = min(recipe.batch, len(self._numbers))
+        self._steps = max(recipe.least_steps, -(-len(self._numbers) // self._batch))
         told = (recipe, problem.layers, problem.strength, self._numbers.tolist(), problem.labels.tolist())
         self._file = f"{name}-{hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]}.pt"
         self._restore()
@@ -113,7 +114,7 @@ class Learner:
             share = (self.passes + step / self._steps) / self._recipe.passes
             for group in self._optimiser.param_groups:
                 group["lr"] = group["peak"] * min(1.0, 10 * share + 0.1) * 0.5 * (1 + math.cos(math.pi * share))
-            drawn = np.searchsorted(self._share, random.random(self._recipe.batch))
+            drawn = np.searchsorted(self._share, random.random(self._batch))
             self._step(self._numbers[np.minimum(drawn, len(self._numbers) - 1)], random)
             on_step(step + 1, self._steps)
         self.passes += 1

@@ -25,8 +25,10 @@ from rtemo.cli.tuning.windows import Network
 from rtemo.extensions import TUNERS, installed, load
 from rtemo.runtime.onnx import OnnxHandle
 from rtemo.runtime.store import find
+from tests.fakes.listener import FEATURES, WIDTH, listener_bundle
+from tests.fakes.pace import SPEEDS, paced
 from tests.fakes.sounds import write_sound
-from tests.fakes.voice import RATE_HZ, voice
+from tests.fakes.voice import RATE_HZ
 from tests.unit.runtime.test_graph_head import graph, pooling
 
 pytestmark = pytest.mark.unit
@@ -36,6 +38,7 @@ if "merit" not in installed(TUNERS):
 
 TUNER = load(TUNERS, "merit")()
 RANDOM = np.random.default_rng(5)
+CLASSES = tuple(SPEEDS)
 
 
 class Kept(NamedTuple):
@@ -46,26 +49,30 @@ class Kept(NamedTuple):
     turns: dict[str, list[FoundTurn]]
 
 
-def clips_in(folder: Path, speakers: int) -> tuple[list[Clip], dict[str, list[FoundTurn]]]:
-    """Clips of two classes by speakers, from half a second to over four; a class is how fast they speak."""
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(listener_bundle(tmp_path_factory.mktemp("small")))
+
+
+def clips_in(folder: Path, speakers: int, longest_s: float) -> tuple[list[Clip], dict[str, list[FoundTurn]]]:
+    """Clips of two classes by speakers, of which every third is a twin; a class is how fast they speak."""
     folder.mkdir(exist_ok=True)
     clips, turns = [], {}
     for speaker in range(speakers):
-        for label, speed in (("brisk", 1.3), ("slow", 0.75)):
-            sound = voice(5.6, 10 * speaker + len(label))
-            sound = np.interp(np.arange(0, len(sound) - 1, speed), np.arange(len(sound)), sound)
-            sound = sound[: round((0.6 + 3.7 * speaker / speakers) * RATE_HZ)].astype(np.float32)
+        for label in CLASSES:
+            seconds = 0.6 + (longest_s - 0.6) * (speaker % 3) / 2
+            sound = paced(speaker % 3, label, seconds)
             path = write_sound(folder / f"{label}-{speaker}.wav", sound, RATE_HZ)
             clips.append(Clip(path=path, label=label, speaker=f"s{speaker}"))
             turns[clips[-1].key] = [FoundTurn(0, TunedTurn(0, 4800, len(sound)))]
     return clips, turns
 
 
-def keep(folder: Path, bundle: str, count: int, speakers: int) -> Kept:
+def keep(folder: Path, bundle: str, count: int, speakers: int, longest_s: float = 1.8) -> Kept:
     network = Network(find(bundle))
     layers = find_layers(network.data, (network.features, "logits", *network.others), "there", count, bundle)
     network.keep(layers.frozen, "there")
-    clips, turns = clips_in(folder, speakers)
+    clips, turns = clips_in(folder, speakers, longest_s)
     place = Workplace(folder / "out", key_of(network, layers.frozen, clips, turns))
     return Kept(network, layers, open_windows(place, network, TUNER, clips, turns, lambda done: None), clips, turns)
 
@@ -87,12 +94,7 @@ def kept_width(network: Network) -> int:
     return int(network.hear(TUNER, [], {}, lambda done: None).table.features.shape[1])
 
 
-@pytest.mark.parametrize("bundle", ["merit-large", "gem-large"])
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_upper_layers_in_torch_say_what_the_graph_that_ships_says(tmp_path: Path, bundle: str, count: int) -> None:
-    kept = keep(tmp_path, bundle, count, 3)
-    assert kept.layers.numbers == tuple(range(3 - count, 3))
-    assert len(kept.layers.weights) == 4 * count
+def says_the_same(kept: Kept) -> Upper:
     upper = upper_of(kept, own_logits(kept.network))
     for window in (0, len(kept.windows.counts) - 1):
         rows = np.array([window])
@@ -101,22 +103,33 @@ def test_the_upper_layers_in_torch_say_what_the_graph_that_ships_says(tmp_path: 
         np.testing.assert_allclose(said.logits.numpy(), kept.windows.table.logits[rows], atol=0.02)
         for name, values in said.others.items():
             np.testing.assert_allclose(values.numpy(), kept.windows.others[name][rows], atol=0.03, err_msg=name)
+    return upper
 
 
-def test_windows_are_filled_up_only_where_a_length_is_written_down_in_the_graph(tmp_path: Path) -> None:
-    large, joined = (keep(tmp_path / name, name, 2, 1) for name in ("merit-large", "gem-large"))
-    assert upper_of(large, own_logits(large.network)).length(31) == 31
-    assert upper_of(joined, own_logits(joined.network)).length(31) == 150, "the experts count changes by the block"
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_upper_layers_in_torch_say_what_the_graph_says(small: str, tmp_path: Path, count: int) -> None:
+    kept = keep(tmp_path, small, count, 3)
+    assert kept.layers.numbers == tuple(range(3 - count, 3))
+    assert len(kept.layers.weights) == 4 * count
+    says_the_same(kept)
 
 
-def test_what_was_learnt_in_torch_is_what_the_exported_graph_says(tmp_path: Path) -> None:
-    kept = keep(tmp_path, "merit-large", 2, 2)
+@pytest.mark.parametrize(("bundle", "frames"), [("merit-large", 31), ("gem-large", 150)])
+def test_so_do_those_of_the_bundles_that_ship_filled_up_where_a_length_is_written_down_in_them(
+    tmp_path: Path, bundle: str, frames: int
+) -> None:
+    upper = says_the_same(keep(tmp_path, bundle, 2, 1))
+    assert upper.length(31) == frames, "the experts of gem-large count changes by the block"
+
+
+def test_what_was_learnt_in_torch_is_what_the_exported_graph_says(small: str, tmp_path: Path) -> None:
+    kept = keep(tmp_path, small, 2, 2)
     network, windows = kept.network, kept.windows
-    head = Head(*(RANDOM.standard_normal(shape).astype("f4") / 50 for shape in ((3072, 2), (8, 2), (2,))))
+    head = Head(*(RANDOM.standard_normal(shape).astype("f4") / 50 for shape in ((FEATURES, 2), (8, 2), (2,))))
     upper = upper_of(kept, head)
     with torch.no_grad():
         for up in upper.adapters.up:
-            up.copy_(0.02 * torch.randn(up.shape, generator=torch.Generator().manual_seed(3)))
+            up.copy_(0.2 * torch.randn(up.shape, generator=torch.Generator().manual_seed(3)))
     rows = np.arange(len(windows.counts))
     with torch.no_grad():
         said = upper(*windows.frames(rows, upper.length(150)))
@@ -135,7 +148,7 @@ def test_what_was_learnt_in_torch_is_what_the_exported_graph_says(tmp_path: Path
     outputs = handle.run(given, handle.new_state(len(inputs)), len(inputs))
     np.testing.assert_allclose(said.logits.numpy(), outputs["logits"], atol=0.02)
     assert np.abs(outputs["words"] - windows.others["words"]).max() > 0.1, "the layers below have changed"
-    assert len(made) < len(network.data) + 60_000, "weights are kept as float16, as they were"
+    assert len(made) < len(network.data) + 8 * FEATURES + 2000, "weights are kept as float16, as they were"
 
 
 def sound_of(clip: Clip) -> Any:
@@ -144,8 +157,8 @@ def sound_of(clip: Clip) -> Any:
     return soundfile.read(clip.path, dtype="float32")[0]
 
 
-def test_matrices_that_nothing_was_added_to_are_kept_to_the_bit(tmp_path: Path) -> None:
-    kept = keep(tmp_path, "merit-large", 2, 1)
+def test_matrices_that_nothing_was_added_to_are_kept_to_the_bit(small: str, tmp_path: Path) -> None:
+    kept = keep(tmp_path, small, 2, 1)
     same = with_weights(kept.network.data, upper_of(kept, own_logits(kept.network)).weights())
     before, after = (OnnxHandle(kept.network.card, data) for data in (kept.network.data, same))
     given = {"mel": RANDOM.standard_normal((1, 300, 80)).astype("f4"), "there": np.ones((1, 150), "f4")}
@@ -153,36 +166,35 @@ def test_matrices_that_nothing_was_added_to_are_kept_to_the_bit(tmp_path: Path) 
     np.testing.assert_array_equal(one, other)
 
 
-def test_more_layers_than_there_are_and_graphs_without_layers_are_refused() -> None:
-    network = Network(find("merit-large"))
-    with pytest.raises(ConfigError, match="--layers 4: the encoder of bundle 'merit-large' has 3; give at most 3"):
-        find_layers(network.data, ("logits",), "there", 4, "merit-large")
+def test_more_layers_than_there_are_and_graphs_without_layers_are_refused(small: str) -> None:
+    with pytest.raises(ConfigError, match="--layers 4: the encoder of bundle 'small' has 3; give at most 3"):
+        find_layers(find(small).read_weights(), ("logits",), "there", 4, "small")
     with pytest.raises(ModelError, match="'own' has no encoder layers that can be told apart"):
         find_layers(graph(pooling()), ("logits",), "there", 1, "own")
 
 
-def test_a_weight_that_float16_cannot_keep_is_refused() -> None:
-    data = find("merit-large").read_weights()
-    layers = find_layers(data, ("logits",), "there", 1, "merit-large")
+def test_a_weight_that_float16_cannot_keep_is_refused(small: str) -> None:
+    data = find(small).read_weights()
+    layers = find_layers(data, ("logits",), "there", 1, "small")
     with pytest.raises(ModelError, match="grown beyond what the bundle can keep"):
-        with_weights(data, {layers.weights[1]: np.full((512, 512), 1e6, "f4")})
+        with_weights(data, {layers.weights[1]: np.full((WIDTH, WIDTH), 1e6, "f4")})
 
 
-def test_what_is_added_is_the_product_of_two_thin_matrices_by_alpha_over_rank(tmp_path: Path) -> None:
-    kept = keep(tmp_path, "merit-large", 1, 1)
+def test_what_is_added_is_the_product_of_two_thin_matrices_by_alpha_over_rank(small: str, tmp_path: Path) -> None:
+    kept = keep(tmp_path, small, 1, 1)
     upper = upper_of(kept, own_logits(kept.network), rank=2)
     before = upper.weights()
     with torch.no_grad():
         upper.adapters.up[0][:] = 0.5
     name = kept.layers.weights[0]
-    added = ALPHA / 2 * (upper.adapters.down[0].detach().numpy() @ np.full((2, 1536), 0.5, "f4"))
+    added = ALPHA / 2 * (upper.adapters.down[0].detach().numpy() @ np.full((2, 3 * WIDTH), 0.5, "f4"))
+    assert np.abs(added).max() > 0.1
     np.testing.assert_allclose(upper.weights()[name], before[name] + added, atol=1e-5)
-    assert np.linalg.matrix_rank(upper.weights()[name] - before[name], tol=1e-3) <= 2
 
 
 def problem_of(kept: Kept) -> Problem:
-    labels = np.array([("brisk", "slow").index(clip.label) for clip in kept.clips])
-    start = start_of(kept.network.card.labels, ("brisk", "slow"), 1.0)
+    labels = np.array([CLASSES.index(clip.label) for clip in kept.clips])
+    start = start_of(kept.network.card.labels, CLASSES, 1.0)
     return Problem(kept.network, kept.layers, "there", kept.windows, labels, start, 0.1)
 
 
@@ -195,16 +207,16 @@ def tuned(folder: Path, kept: Kept, stop_at: int = 0) -> Tuned:
         if steps == stop_at:
             raise KeyboardInterrupt
 
-    held = np.array([clip.speaker in ("s0", "s3") for clip in kept.clips])
-    recipe = Recipe(layers=2, rank=4, passes=4, patience=2)
+    held = np.array([clip.speaker in ("s3", "s4", "s5") for clip in kept.clips])
+    recipe = Recipe(layers=1, rank=4, passes=2, patience=2, batch=8, least_steps=4, rate=5e-3)
     return tune_layers(problem_of(kept), recipe, held, Workplace(folder, "key"), lambda text: None, on_step)
 
 
-def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    kept = keep(tmp_path, "merit-large", 2, 6)
+def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(small: str, tmp_path: Path) -> None:
+    kept = hard(keep(tmp_path, small, 1, 6, longest_s=1.4))
     whole = tuned(tmp_path / "one", kept)
-    assert whole.passes > 0
-    for stop_at in (2, 2):
+    assert whole.passes > 0, "what the last layer alone cannot tell, the layer below learns"
+    for stop_at in (5, 6):  # while it is found how long to go on, and while all are fitted to
         with pytest.raises(KeyboardInterrupt):
             tuned(tmp_path / "other", kept, stop_at)
     again = tuned(tmp_path / "other", kept)
@@ -214,24 +226,28 @@ def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(tmp_path: Path) -
     assert all(np.array_equal(again.weights[name], whole.weights[name]) for name in whole.weights)
 
 
-def test_tuning_layers_tells_voices_apart_that_it_never_heard_at_least_as_well_as_the_last_layer(
-    tmp_path: Path,
-) -> None:
-    kept = keep(tmp_path, "merit-large", 2, 6)
-    problem, table = problem_of(kept), kept.windows.table
+def hard(kept: Kept) -> Kept:
+    """The same with a class that is no more than who speaks how: of all that is kept apart a twin is fitted to."""
+    clips = [msgspec.structs.replace(clip, label=CLASSES[(k + k // 2 % 3) % 2]) for k, clip in enumerate(kept.clips)]
+    return kept._replace(clips=clips)
+
+
+def test_layers_that_gain_nothing_for_voices_kept_apart_stay_as_they_are(small: str, tmp_path: Path) -> None:
+    kept = hard(keep(tmp_path, small, 1, 6, longest_s=1.4))
+    other = {"brisk": "slow", "slow": "brisk"}
+    twins = [msgspec.structs.replace(clip, label=other[clip.label]) for clip in kept.clips[6:]]
+    kept = kept._replace(clips=[*kept.clips[:6], *twins])  # whatever is learnt is wrong of those that are kept apart
     found = tuned(tmp_path / "one", kept)
-    held = np.array([clip.speaker in ("s0", "s3") for clip in kept.clips])
-    rows = ~held[table.clip[table.turn]]
-    alone = fit_head(table, problem.labels, problem.start, problem.strength, rows).hear(table)[~rows]
-    truth = problem.labels[table.clip[found.turns]]
-    assert (found.logits.argmax(1) == truth).mean() >= (
-        alone.argmax(1) == problem.labels[table.clip[table.turn]][~rows]
-    ).mean()
-    assert all(far < 0.5 for name, far in found.moved.items() if name in ("arousal", "valence"))
+    assert found.passes == 0
+    assert found.weights == {}
+    everybody = np.ones(len(kept.windows.table.turn), np.bool_)
+    problem = problem_of(kept)
+    alone = fit_head(kept.windows.table, problem.labels, problem.start, problem.strength, everybody)
+    np.testing.assert_allclose(found.head.from_features, alone.from_features, atol=1e-5)
 
 
-def test_frames_are_read_back_as_they_were_kept_and_nothing_is_encoded_twice(tmp_path: Path) -> None:
-    kept = keep(tmp_path, "merit-large", 1, 20)  # more clips than one file holds
+def test_frames_are_read_back_as_they_were_kept_and_nothing_is_encoded_twice(small: str, tmp_path: Path) -> None:
+    kept = keep(tmp_path, small, 1, 20, longest_s=0.8)  # more clips than one file holds
     (tmp_path / "out.unfinished" / "windows-1.npz").unlink()
     heard: list[int] = []
     place = Workplace(tmp_path / "out", key_of(kept.network, kept.layers.frozen, kept.clips, kept.turns))
