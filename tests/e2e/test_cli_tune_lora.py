@@ -1,7 +1,6 @@
 """`rtemo tune --lora` on a small bundle of the kind that ships: from a folder to a bundle that the chain hears with."""
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -27,6 +26,7 @@ from rtemo.runtime.store import find
 from rtemo.runtime.torch_graph import TorchGraph
 from tests.fakes.listener import listener_bundle
 from tests.fakes.pace import SPEEDS, paced
+from tests.fakes.processors import one_processor
 from tests.fakes.program import call, start
 from tests.fakes.sounds import write_sound
 from tests.fakes.voice import RATE_HZ
@@ -49,12 +49,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_processor() -> Iterator[None]:
-    """With so small a network threads of more would only wait for each other."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    yield
-    os.sched_setaffinity(0, before)
+def _alone() -> Iterator[None]:
+    with one_processor():
+        yield
 
 
 def write_clips(folder: Path, speakers: int, sounds_like: str = "") -> Path:

@@ -27,6 +27,7 @@ from rtemo.runtime.onnx import OnnxHandle
 from rtemo.runtime.store import find
 from tests.fakes.listener import FEATURES, WIDTH, listener_bundle
 from tests.fakes.pace import SPEEDS, paced
+from tests.fakes.processors import one_processor
 from tests.fakes.sounds import write_sound
 from tests.fakes.voice import RATE_HZ
 from tests.unit.runtime.test_graph_head import graph, pooling
@@ -209,7 +210,8 @@ def tuned(folder: Path, kept: Kept, stop_at: int = 0) -> Tuned:
 
     held = np.array([clip.speaker in ("s3", "s4", "s5") for clip in kept.clips])
     recipe = Recipe(layers=1, rank=4, passes=2, patience=2, batch=8, least_steps=4, rate=5e-3)
-    return tune_layers(problem_of(kept), recipe, held, Workplace(folder, "key"), lambda text: None, on_step)
+    with one_processor():
+        return tune_layers(problem_of(kept), recipe, held, Workplace(folder, "key"), lambda text: None, on_step)
 
 
 def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(small: str, tmp_path: Path) -> None:
