@@ -1,5 +1,6 @@
 """What `rtemo tune --lora` takes out of a shipped graph, fits, and puts back: nothing else may change on the way."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from rtemo.cli.tuning.bundle import tuned_graph
 from rtemo.cli.tuning.head import Head, fit_head, start_of
 from rtemo.cli.tuning.kept import Windows, Workplace, key_of, open_windows
 from rtemo.cli.tuning.layers import Layers, find_layers, with_weights
-from rtemo.cli.tuning.lora import Problem, Tuned, tune_layers, with_holes
+from rtemo.cli.tuning.lora import Learner, Problem, tune_layers, with_holes
 from rtemo.cli.tuning.recipe import Recipe
 from rtemo.cli.tuning.turns import FoundTurn
 from rtemo.cli.tuning.windows import Network
@@ -53,6 +54,12 @@ class Kept(NamedTuple):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(listener_bundle(tmp_path_factory.mktemp("small")))
+
+
+@pytest.fixture
+def _alone() -> Iterator[None]:
+    with one_processor():
+        yield
 
 
 def clips_in(folder: Path, speakers: int, longest_s: float) -> tuple[list[Clip], dict[str, list[FoundTurn]]]:
@@ -199,51 +206,55 @@ def problem_of(kept: Kept) -> Problem:
     return Problem(kept.network, kept.layers, "there", kept.windows, labels, start, 0.1)
 
 
-def tuned(folder: Path, kept: Kept, stop_at: int = 0) -> Tuned:
-    steps = 0
-
-    def on_step(step: int, of: int) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == stop_at:
-            raise KeyboardInterrupt
-
-    held = np.array([clip.speaker in ("s3", "s4", "s5") for clip in kept.clips])
-    recipe = Recipe(layers=1, rank=4, passes=2, patience=2, batch=8, least_steps=4, rate=5e-3)
-    with one_processor():
-        return tune_layers(problem_of(kept), recipe, held, Workplace(folder, "key"), lambda text: None, on_step)
+RECIPE = Recipe(layers=1, rank=4, passes=2, patience=2, batch=8, least_steps=4, rate=5e-3)
 
 
-def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(small: str, tmp_path: Path) -> None:
-    kept = hard(keep(tmp_path, small, 1, 6, longest_s=1.4))
-    whole = tuned(tmp_path / "one", kept)
-    assert whole.passes > 0, "what the last layer alone cannot tell, the layer below learns"
-    for stop_at in (5, 6):  # while it is found how long to go on, and while all are fitted to
-        with pytest.raises(KeyboardInterrupt):
-            tuned(tmp_path / "other", kept, stop_at)
-    again = tuned(tmp_path / "other", kept)
-    assert again.passes == whole.passes
-    np.testing.assert_array_equal(again.logits, whole.logits)
-    np.testing.assert_array_equal(again.head.from_features, whole.head.from_features)
-    assert all(np.array_equal(again.weights[name], whole.weights[name]) for name in whole.weights)
+def learner_of(folder: Path, kept: Kept) -> Learner:
+    everybody = np.ones(len(kept.windows.counts), np.bool_)
+    return Learner(problem_of(kept), RECIPE, everybody, Workplace(folder, "key"), "it")
 
 
-def hard(kept: Kept) -> Kept:
-    """The same with a class that is no more than who speaks how: of all that is kept apart a twin is fitted to."""
-    clips = [msgspec.structs.replace(clip, label=CLASSES[(k + k // 2 % 3) % 2]) for k, clip in enumerate(kept.clips)]
-    return kept._replace(clips=clips)
+def no_step(step: int, of: int) -> None:
+    pass
 
 
+def stop(step: int, of: int) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_run_that_was_stopped_within_a_pass_ends_as_one_that_was_not(small: str, tmp_path: Path) -> None:
+    kept = keep(tmp_path, small, 1, 3, longest_s=1.0)
+    whole = learner_of(tmp_path / "one", kept)
+    before = whole.upper.weights()
+    for _ in range(2):
+        whole.go_through(no_step)
+    stopped = learner_of(tmp_path / "other", kept)
+    stopped.go_through(no_step)
+    stopped.save()
+    with pytest.raises(KeyboardInterrupt):
+        stopped.go_through(stop)
+    again = learner_of(tmp_path / "other", kept)
+    assert again.passes == 1
+    again.go_through(no_step)
+    np.testing.assert_array_equal(again.upper.last.head().from_features, whole.upper.last.head().from_features)
+    for name, values in whole.upper.weights().items():
+        np.testing.assert_array_equal(again.upper.weights()[name], values)
+        assert np.abs(values - before[name]).max() > 1e-4, "it has learnt"
+
+
+@pytest.mark.usefixtures("_alone")
 def test_layers_that_gain_nothing_for_voices_kept_apart_stay_as_they_are(small: str, tmp_path: Path) -> None:
-    kept = hard(keep(tmp_path, small, 1, 6, longest_s=1.4))
+    kept = keep(tmp_path, small, 1, 6, longest_s=1.0)
     other = {"brisk": "slow", "slow": "brisk"}
     twins = [msgspec.structs.replace(clip, label=other[clip.label]) for clip in kept.clips[6:]]
     kept = kept._replace(clips=[*kept.clips[:6], *twins])  # whatever is learnt is wrong of those that are kept apart
-    found = tuned(tmp_path / "one", kept)
+    held = np.array([clip.speaker in ("s3", "s4", "s5") for clip in kept.clips])
+    problem = problem_of(kept)
+    found = tune_layers(problem, RECIPE, held, Workplace(tmp_path / "one", "key"), lambda text: None, no_step)
     assert found.passes == 0
     assert found.weights == {}
     everybody = np.ones(len(kept.windows.table.turn), np.bool_)
-    problem = problem_of(kept)
     alone = fit_head(kept.windows.table, problem.labels, problem.start, problem.strength, everybody)
     np.testing.assert_allclose(found.head.from_features, alone.from_features, atol=1e-5)
 
