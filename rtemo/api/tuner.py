@@ -39,6 +39,8 @@ class Tuner(Protocol):
     """Its option that names the bundle."""
     bundle: str
     """What is fitted when nothing else is named."""
+    mask: str
+    """Input [t] of its bundles that is 1 for frames that are there and 0 for those that fill a window up."""
 
     def windows(self, card: ModelCard, samples: NDArray[np.float32], turn: TunedTurn) -> list[TunedWindow]:
         """Cut a turn into the windows that the plugin would give the network, the final one last.

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +14,8 @@ if TYPE_CHECKING:
 
     from rtemo.api import Tuner
     from rtemo.cli.evaluation.clips import Clip, Labelled
-    from rtemo.cli.evaluation.result import Result
-    from rtemo.cli.tuning.head import Choice, Head
-    from rtemo.cli.tuning.parts import Parts
-    from rtemo.cli.tuning.windows import Network, Table
+    from rtemo.cli.tuning.recipe import Recipe
     from rtemo.config import Config
-
-_FOLDS = 5
 
 
 @click.command("tune")
@@ -31,6 +26,9 @@ _FOLDS = 5
 @click.option("--root", type=NamedPath(), metavar="DIR", help="What paths are relative to, if not the CSV's folder.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=CLASS", help="What a label means; NAME= leaves it out.")
 @click.option("--bundle", "base", default="", metavar="NAME", help="Start with this bundle.")
+@click.option("--lora", is_flag=True, help="Fit the encoder's upper layers too (slower; takes torch).")
+@click.option("--layers", type=click.IntRange(1, 64), help="How many of them, with --lora.  [default: 2]")
+@click.option("--rank", type=click.IntRange(1, 512), help="Rank of what is added to them, with --lora.  [default: 8]")
 @click.option("--json", "json_path", type=NamedPath(), metavar="FILE", help="Write the comparison there.")
 @click.option("--jobs", type=click.IntRange(1, 4096), default=32, show_default=True, help="Channels worked on at once.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -44,6 +42,9 @@ def command(
     root: Path | None,
     labels: tuple[str, ...],
     base: str,
+    lora: bool,
+    layers: int | None,
+    rank: int | None,
     json_path: Path | None,
     jobs: int,
     quiet: bool,
@@ -51,7 +52,7 @@ def command(
     settings: tuple[str, ...],
     chain: str | None,
 ) -> int:
-    """Fit the last layer of a bundle to labelled clips, and tell what that is worth.
+    """Fit the last layer of a bundle, or more of it, to labelled clips, and tell what that is worth.
 
     A FOLDER holds one folder per class (bored/clip.wav), or one per class and speaker (bored/anna/clip.wav). A CSV file
     has a header with the columns path and label, and perhaps speaker, corpus and split. Classes are free; those with
@@ -61,17 +62,24 @@ def command(
     the bundle as it was and as it is now. The rest is fitted to; how strongly, and how sure the result may be, is
     found by leaving a fifth of its speakers out in turn. Nothing leaves the machine, and no audio is kept.
 
+    With --lora low-rank additions to the encoder's upper layers are fitted together with the last one, on a GPU where
+    torch sees one, for as long as speakers that are kept from that gain by it. A run that was stopped goes on when it
+    is started again.
+
     The bundle is a folder: rtemo listen --set plugins.PLUGIN.bundle=DIR.
     """
     from rtemo.cli.evaluation.report import lines_of
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
     from rtemo.cli.outputs import check_outputs
+    from rtemo.cli.stopping import term_as_interrupt
     from rtemo.cli.tuning.bundle import check_place
     from rtemo.cli.tuning.head import check_scipy
+    from rtemo.cli.tuning.job import Job
 
     began_s = time.monotonic()
     tuner = _tuner(name)
     out = out or Path(f"{name}-tuned")
+    recipe = _recipe(lora, layers, rank)
     check_place(out)
     check_scipy()
     check_outputs([data], {"--json": json_path})
@@ -80,8 +88,12 @@ def command(
         say(problem)
     config = _config(tuner, config_path, settings, chain)
     try:
-        done = _tune(tuner, base or tuner.bundle, out, data, found, (held_out, kept), config, jobs, quiet)
+        with term_as_interrupt():
+            job = Job(tuner, base or tuner.bundle, out, data, config, jobs, recipe, quiet)
+            done = job.run(found, held_out, kept)
     except KeyboardInterrupt:
+        if recipe is not None:
+            say("stopped; the same command goes on from here")
         return EXIT_INTERRUPTED
     click.echo("")
     for line in lines_of(done):
@@ -96,13 +108,17 @@ def command(
     return EXIT_FAILED if done.problems else 0
 
 
-class _Fitted(NamedTuple):
-    """What was learnt."""
+def _recipe(lora: bool, layers: int | None, rank: int | None) -> "Recipe | None":
+    """What of the layers below the last is tuned; None where they stay."""
+    from rtemo.cli.tuning.recipe import Recipe, check_torch
 
-    classes: "tuple[str, ...]"
-    head: "Head"
-    choice: "Choice"
-    calibration: dict[str, float]
+    if not lora:
+        if layers is not None or rank is not None:
+            raise click.UsageError("--layers and --rank say what --lora tunes; give that, too")
+        return None
+    check_torch()
+    given = {"layers": layers, "rank": rank}
+    return Recipe(**{name: value for name, value in given.items() if value is not None})
 
 
 def _tuner(name: str) -> "Tuner":
@@ -146,199 +162,6 @@ def _config(tuner: "Tuner", config_path: str | None, settings: tuple[str, ...], 
             f"--chain {chain} lacks {tuner.plugin!r}, the plugin that runs what is tuned", "add it, or leave it out"
         )
     return config
-
-
-def _tune(
-    tuner: "Tuner",
-    base: str,
-    out: Path,
-    data: Path,
-    found: "Labelled",
-    held: "tuple[str, Sequence[Clip]]",
-    config: "Config",
-    jobs: int,
-    is_quiet: bool,
-) -> "Result":
-    from rtemo.api import EMOTIONS, ConfigError
-    from rtemo.cli.main import say
-    from rtemo.cli.options import own_process
-    from rtemo.cli.tuning.bundle import tuned_card, tuned_graph, with_scores, write_bundle
-    from rtemo.cli.tuning.parts import class_names, divide
-    from rtemo.cli.tuning.turns import find_turns
-    from rtemo.cli.tuning.windows import Network
-    from rtemo.runtime.store import find
-
-    def tell(text: str) -> None:
-        if not is_quiet:
-            say(text)
-
-    network = Network(find(base))
-    class_names(found.clips, EMOTIONS)  # before an hour of audio is heard
-    config = own_process(config, capacity=max(jobs, config.engine.capacity))
-    before = config.chain[: config.chain.index(tuner.plugin)]
-    tell(f"finding the turns of {len(found.clips)} clips")
-    heard = find_turns(config, before, [clip.path for clip in found.clips], jobs, is_quiet)
-    problems = [*found.problems, *heard.problems]
-    for problem in heard.problems:
-        say(problem)
-    clips = [clip for clip in found.clips if clip.key not in heard.failed]
-    classes = class_names(clips, EMOTIONS)
-    keys = {clip.key for clip in clips}
-    parts = divide(clips, held[0], [clip for clip in held[1] if clip.key in keys])
-    tell(_told(parts))
-    fitted = [clip for clip in parts.fitted if heard.turns.get(clip.key)]
-    table = network.table(tuner, fitted, heard.turns, _Counter("encoding clip", len(fitted), is_quiet))
-    silent = len(parts.fitted) - len({fitted[clip].key for clip in table.clip.tolist()})
-    if silent:
-        tell(f"in {silent} of the clips to fit to the chain hears no speech; they are left out")
-    lost = [name for name in classes if name not in {fitted[clip].label for clip in table.clip.tolist()}]
-    if lost:
-        raise ConfigError(
-            f"the chain hears no speech in any clip of {', '.join(lost)} that is to be fitted to",
-            "check these clips, or leave the class out with --label NAME=",
-        )
-    learnt = _fit(network, table, fitted, classes, parts.is_by_speaker, is_quiet)
-    right = learnt.calibration["accuracy_at_1"]
-    whom = "speaker" if parts.is_by_speaker else "clip"
-    tell(f"{right:.0%} of {len(table.clip)} turns are told right by a fit that their {whom} was left out of")
-    graph = tuned_graph(network.data, network.features, network.card, learnt.head)
-    card = tuned_card(network.card, out.name, graph, classes, learnt.head, fitted, data.name)
-    write_bundle(out, with_scores(card, {}, learnt.calibration), graph)
-    tell(f"hearing {len(parts.held_out)} clips that were kept apart, with {base} and with {out}")
-    result = _compare(tuner, base, out, data, parts.held_out, classes, config, jobs, problems)
-    write_bundle(out, with_scores(card, _figures(result), learnt.calibration), graph)
-    return result
-
-
-def _fit(
-    network: "Network",
-    table: "Table",
-    clips: "Sequence[Clip]",
-    classes: tuple[str, ...],
-    is_by_speaker: bool,
-    is_quiet: bool,
-) -> _Fitted:
-    import numpy as np
-
-    from rtemo.cli.tuning.head import choose, fit_head, start_of, unsure_below
-    from rtemo.cli.tuning.parts import folds_of, group_of
-    from rtemo.scoring.classes import calibration_error, softmax
-
-    labels = np.array([classes.index(clip.label) for clip in clips], np.int64)
-    start = start_of(network.card.labels, classes, network.card.calibration.get("temperature", 1.0))
-    fold = folds_of([group_of(clip, is_by_speaker) for clip in clips], _FOLDS)
-    choice = choose(table, labels, start, fold, _Counter("fitting", 0, is_quiet).of)
-    head = fit_head(table, labels, start, choice.strength, np.ones(len(table.turn), np.bool_))
-    truth = labels[table.clip]
-    logits = choice.logits / choice.temperature
-    posterior = softmax(logits)
-    right = posterior.argmax(1) == truth
-    order = np.argsort(-posterior.max(1))
-    calibration = {
-        "temperature": choice.temperature,
-        "unsure_below": unsure_below(logits, truth),
-        "ece_after": calibration_error(posterior.max(1), right, np.ones(len(right))),
-    }
-    for share in (1.0, 0.8, 0.6, 0.4):
-        kept = order[: max(1, round(share * len(order)))]
-        calibration[f"accuracy_at_{share:g}"] = float(right[kept].mean())
-    return _Fitted(classes, head, choice, calibration)
-
-
-def _compare(
-    tuner: "Tuner",
-    base: str,
-    out: Path,
-    data: Path,
-    clips: "Sequence[Clip]",
-    classes: tuple[str, ...],
-    config: "Config",
-    jobs: int,
-    problems: list[str],
-) -> "Result":
-    """Hear the clips with both bundles, and score them over the emotions and the user's classes."""
-    import rtemo
-    from rtemo.api import EMOTIONS
-    from rtemo.cli.evaluation.hearing import hear
-    from rtemo.cli.evaluation.result import Result, System
-    from rtemo.cli.evaluation.scores import compare, score
-
-    names = (*EMOTIONS, *(name for name in classes if name not in EMOTIONS))
-    systems, answers = [], {}
-    for title, bundle in (("before", base), ("after", str(out))):
-        with_bundle = _with_bundle(config, tuner, bundle)
-        heard = hear(with_bundle, [clip.path for clip in clips], jobs, True)
-        if not heard.is_whole:
-            raise KeyboardInterrupt
-        problems += [problem for problem in heard.problems if problem not in problems]
-        given = answers[title] = heard.answers.get(tuner.plugin, {})
-        systems.append(
-            System(
-                name=f"{title} ({bundle})",
-                chain=with_bundle.chain,
-                settings=with_bundle.plugins,
-                models=heard.models,
-                scores=score(clips, given, names),
-            )
-        )
-    difference = compare(clips, "after", answers["after"], "before", answers["before"], names)
-    return Result(
-        clips=str(data),
-        rtemo=rtemo.__version__,
-        systems=tuple(systems),
-        differences=(difference,),
-        problems=tuple(problems),
-        answers=answers,
-    )
-
-
-def _with_bundle(config: "Config", tuner: "Tuner", bundle: str) -> "Config":
-    import msgspec
-
-    options = {**config.plugin_options(tuner.plugin), tuner.option: bundle}
-    return msgspec.structs.replace(config, plugins={**config.plugins, tuner.plugin: options})
-
-
-def _figures(result: "Result") -> dict[str, float]:
-    """What the card says of clips that were kept apart."""
-    figures = {}
-    for system, when in zip(result.systems, ("before", "after"), strict=True):
-        scores = system.scores
-        for name, figure in (("uar_closed", scores.uar_closed), ("accuracy", scores.accuracy)):
-            if figure is not None:
-                figures[f"{name}_{when}"] = figure.value
-    figures["clips"] = float(result.systems[0].scores.clips)
-    figures["speakers"] = float(result.systems[0].scores.speakers)
-    return figures
-
-
-def _told(parts: "Parts") -> str:
-    held, fitted = parts.held_out, parts.fitted
-    if not parts.is_by_speaker:
-        return (
-            f"speakers are not known: {len(held)} of {len(held) + len(fitted)} clips are kept apart, and a voice may "
-            "be on both sides, so that what is measured flatters"
-        )
-    voices = [len({(clip.corpus, clip.speaker) for clip in part}) for part in (held, fitted)]
-    return f"{len(held)} clips of {voices[0]} speakers are kept apart, {len(fitted)} of {voices[1]} are fitted to"
-
-
-class _Counter:
-    """Progress in one line on a terminal; nothing elsewhere."""
-
-    def __init__(self, word: str, total: int, is_quiet: bool) -> None:
-        import sys
-
-        self._word, self._total = word, total
-        self._shows = not is_quiet and sys.stderr.isatty()
-
-    def __call__(self, done: int) -> None:
-        self.of(done, self._total)
-
-    def of(self, done: int, total: int) -> None:
-        """So many of so many are done."""
-        if self._shows:
-            click.echo(f"\r\x1b[K{self._word} {done} of {total}" + ("\n" if done == total else ""), nl=False, err=True)
 
 
 def _clock(seconds: float) -> str:

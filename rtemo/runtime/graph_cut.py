@@ -84,11 +84,11 @@ def input_names(data: bytes) -> list[str]:
 
 
 def graph_of(data: bytes) -> memoryview:
-    """The one graph of a model."""
+    """The one graph of a model; where two files were joined, its pieces are one message, as protobuf reads them."""
     graphs = [value for field, value in parts(memoryview(data)) if field == _MODEL_GRAPH]
-    if len(graphs) != 1:
-        raise GraphError("are not one ONNX graph")
-    return graphs[0]
+    if not graphs:
+        raise GraphError("are not an ONNX graph")
+    return graphs[0] if len(graphs) == 1 else memoryview(b"".join(graphs))
 
 
 def parts(message: memoryview) -> Iterator[tuple[int, memoryview]]:

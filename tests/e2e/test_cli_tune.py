@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,20 @@ import soundfile
 
 import rtemo
 from rtemo.api import Emotion
+from rtemo.cli.evaluation.clips import Reading, read_clips
 from rtemo.cli.options import load
+from rtemo.cli.tuning.parts import divide
 from rtemo.extensions import TUNERS, installed
+from tests.fakes.pace import SPEEDS, paced
 from tests.fakes.program import call
 from tests.fakes.sounds import write_sound
-from tests.fakes.voice import RATE_HZ, voice
+from tests.fakes.voice import RATE_HZ
 
 pytestmark = pytest.mark.e2e
 
 pytest.importorskip("scipy", reason="SciPy is not installed: nothing can be fitted")
 if "merit" not in installed(TUNERS):
     pytest.skip("the installed package has no tuner", allow_module_level=True)
-
-SPEEDS = {"brisk": 1.3, "slow": 0.75}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +34,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("clips")
     rows = []
     for speaker in range(11):
-        for label, speed in SPEEDS.items():
-            sound = voice(1.8, 10 * speaker + len(label))
-            sound = np.interp(np.arange(0, len(sound) - 1, speed), np.arange(len(sound)), sound)[:24_000]
-            path = write_sound(root / f"{label}-{speaker}.wav", sound.astype(np.float32), RATE_HZ)
+        for label in SPEEDS:
+            path = write_sound(root / f"{label}-{speaker}.wav", paced(speaker, label, 1.5), RATE_HZ)
             rows.append({"path": path.name, "label": label, "speaker": f"s{speaker}"})
     with (root / "clips.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -92,4 +92,17 @@ def test_what_cannot_be_tuned_is_said_in_one_line(capsys: Any, source: Path, tmp
     assert "is no graph that tells logits of single windows" in told("--data", source, "--bundle", "merit-listen")
     assert "there is no such split" in told("--data", source, "--held-out", "dev")
     assert "lacks 'listener'" in told("--data", source, "--chain", "vad")
+    assert "--layers and --rank say what --lora tunes" in told("--data", source, "--rank", "4")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.timeout(120)
+def test_a_clip_of_no_numbers_is_named_and_left_out(capsys: Any, source: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    shutil.copytree(source.parent, clips)
+    lost = divide(read_clips(clips / "clips.csv", Reading(is_free=True)).clips).fitted[0].path
+    soundfile.write(lost, np.full(24_000, np.nan, np.float32), RATE_HZ, subtype="FLOAT")
+    done = call(capsys, "tune", "merit", "--data", clips / "clips.csv", "--out", tmp_path / "new")
+    assert "Traceback" not in done.err
+    assert (tmp_path / "new" / "card.json").exists(), done.err
+    assert f"in 1 of the clips to fit to ({lost}) the chain hears no speech" in done.err, done.err

@@ -18,6 +18,7 @@ class ListenerTuner:
     plugin = "listener"
     option = "bundle"
     bundle = "merit-large"
+    mask = "there"
 
     def windows(self, card: ModelCard, samples: NDArray[np.float32], turn: TunedTurn) -> list[TunedWindow]:
         """Cut a turn into windows."""

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 STRENGTHS = (10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 """Weights of the penalty that are tried, strongest first."""
-_OWN_STRENGTH = 0.01
+OWN_STRENGTH = 0.01
 _STEPS = 200
 
 
@@ -74,16 +74,15 @@ def fit_head(table: Table, labels: NDArray[np.int64], start: Array, strength: fl
     classes = start.shape[1]
     features, own = table.features[rows], table.logits[rows]
     truth = labels[table.clip[table.turn[rows]]]
-    weight = _weights(table, labels, classes)[rows]
+    weight = window_weights(table, labels, classes)[rows]
     weight = (weight / weight.sum()).astype(np.float32)
-    mean = np.average(features, axis=0, weights=weight).astype(np.float32)
-    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight)) + 1e-4
+    mean, scale = spread_of(features, weight)
     scale = (scale * np.sqrt(features.shape[1])).astype(np.float32)  # so that a window's values have length one
     x = np.concatenate([(features - mean) / scale, own], 1)
     wanted = np.eye(classes, dtype=np.float32)[truth]
     k = features.shape[1]
     centre = np.concatenate([np.zeros((k, classes)), start])
-    penalty = np.concatenate([np.full(k, strength), np.full(len(start), _OWN_STRENGTH)])[:, None]
+    penalty = np.concatenate([np.full(k, strength), np.full(len(start), OWN_STRENGTH)])[:, None]
 
     def loss(flat: Array) -> tuple[float, Array]:
         map_, bias = flat[:-classes].reshape(-1, classes), flat[-classes:]
@@ -137,7 +136,7 @@ def choose(
             on_step(at * folds + k + 1, len(STRENGTHS) * folds)
         turns = turn_logits(table, said)
         temperature = temperature_of(turns, truth, weight)
-        cost = _log_loss(turns / temperature, truth, weight)
+        cost = log_loss(turns / temperature, truth, weight)
         if best is None or cost < best[0]:
             best = cost, Choice(strength, turns, temperature)
     assert best is not None
@@ -155,7 +154,7 @@ def turn_logits(table: Table, said: Array) -> Array:
 def temperature_of(logits: Array, truth: NDArray[np.int64], weight: Array) -> float:
     """The temperature under which the truth is most probable (Guo et al. 2017)."""
     grid = np.geomspace(0.2, 5.0, 65)
-    return float(min(grid, key=lambda t: _log_loss(logits / t, truth, weight)))
+    return float(min(grid, key=lambda t: log_loss(logits / t, truth, weight)))
 
 
 def unsure_below(logits: Array, truth: NDArray[np.int64], aim: float = 0.8, most: float = 0.4) -> float:
@@ -182,7 +181,16 @@ def start_of(own: Sequence[str], classes: Sequence[str], temperature: float) -> 
     return np.array([[float(label == name) for name in classes] for label in own]) / temperature
 
 
-def _weights(table: Table, labels: NDArray[np.int64], classes: int) -> Array:
+def spread_of(
+    features: NDArray[np.float32], weight: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of every feature, float32 [k]."""
+    mean = np.average(features, axis=0, weights=weight).astype(np.float32)
+    scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight)) + 1e-4
+    return mean, scale.astype(np.float32)
+
+
+def window_weights(table: Table, labels: NDArray[np.int64], classes: int) -> Array:
     """Every class counts the same, every turn of one the same, and of a turn the final window half."""
     truth = labels[table.clip[table.turn]]
     is_final = np.append(np.diff(table.turn) != 0, True)
@@ -192,7 +200,8 @@ def _weights(table: Table, labels: NDArray[np.int64], classes: int) -> Array:
     return np.asarray(within / turns[truth])
 
 
-def _log_loss(logits: Array, truth: NDArray[np.int64], weight: Array) -> float:
+def log_loss(logits: Array, truth: NDArray[np.int64], weight: Array) -> float:
+    """How improbable the truth is under logits of turns, by weight."""
     logits = logits - logits.max(1, keepdims=True)
     found = logits[np.arange(len(truth)), truth] - np.log(np.exp(logits).sum(1))
     return float(-(weight * found).sum() / weight.sum())

@@ -120,6 +120,27 @@ def folds_of(groups: Sequence[str], folds: int) -> NDArray[np.int64]:
     return np.array([number[name] for name in groups], np.int64)
 
 
+def kept_to_stop(clips: Sequence[Clip], classes: Sequence[str], is_by_speaker: bool) -> NDArray[np.bool_]:
+    """Of the clips to fit to, those of speakers by which it is told when to stop, bool [clips].
+
+    Raises:
+        ConfigError: Speakers are not known or too few, or on one side there is no clip of a class.
+    """
+    mend = "give clips of more speakers, each in a folder or in the column `speaker`, or leave out --lora"
+    if not is_by_speaker or len({_voice(clip) for clip in clips}) < 2:
+        raise ConfigError(
+            "--lora needs three speakers or more, known by name: to fit to, to tell when to stop, and to measure on",
+            mend,
+        )
+    parts = divide(clips)
+    for side, what in ((parts.held_out, "tell when to stop"), (parts.fitted, "fit to")):
+        lost = [name for name in classes if name not in {clip.label for clip in side}]
+        if lost:
+            raise ConfigError(f"--lora finds no speaker with clips of {', '.join(lost)} to {what}", mend)
+    held = {clip.key for clip in parts.held_out}
+    return np.array([clip.key in held for clip in clips], np.bool_)
+
+
 def group_of(clip: Clip, is_by_speaker: bool) -> str:
     """What must not be divided between folds."""
     return _voice(clip) if is_by_speaker else clip.key

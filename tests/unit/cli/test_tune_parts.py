@@ -8,7 +8,7 @@ import pytest
 from rtemo.api import EMOTIONS, ConfigError
 from rtemo.cli.evaluation.clips import Clip, Reading, read_clips
 from rtemo.cli.tuning.head import choose, fit_head, start_of, temperature_of, turn_logits, unsure_below
-from rtemo.cli.tuning.parts import class_names, divide, folds_of
+from rtemo.cli.tuning.parts import class_names, divide, folds_of, kept_to_stop
 from rtemo.cli.tuning.windows import Table
 from tests.fakes.sounds import tone, write_sound
 
@@ -149,3 +149,21 @@ def test_logits_of_a_turn_are_added_up_as_the_plugin_adds_them() -> None:
     )
     said = turn_logits(found, np.array([[1.0], [2.0], [4.0]]))
     assert said[0, 0] == pytest.approx(0.5 * 4 + 0.5 * (0.6 * 2 + 0.4 * 1))
+
+
+def test_speakers_by_which_it_is_told_when_to_stop_are_whole_and_have_every_class() -> None:
+    every = clips(8, 4)
+    held = kept_to_stop(every, ("angry", "bored"), True)
+    both = [{clip.speaker for clip, is_held in zip(every, held, strict=True) if is_held == side} for side in (0, 1)]
+    assert not both[0] & both[1]
+    assert both[1]
+
+
+def test_without_speakers_enough_or_with_a_class_of_one_speaker_alone_layers_are_not_tuned() -> None:
+    with pytest.raises(ConfigError, match="--lora needs three speakers or more, known by name"):
+        kept_to_stop(clips(1, 20), ("angry", "bored"), True)
+    with pytest.raises(ConfigError, match="--lora needs three speakers or more, known by name"):
+        kept_to_stop(clips(6, 4), ("angry", "bored"), False)
+    rare = [Clip(path=Path(f"r{k}.wav"), label="keen", speaker="s0") for k in range(8)]
+    with pytest.raises(ConfigError, match="--lora finds no speaker with clips of keen to "):
+        kept_to_stop([*clips(6, 4), *rare], ("angry", "bored", "keen"), True)

@@ -43,16 +43,18 @@ class Encoder(nn.Module):
     Args:
         layers: How many of the six layers; all six are followed by the final norm.
         frames: Frames of every window, if that is settled; an exported graph is plainer then.
+        width: Of a frame.
+        heads: Of attention.
     """
 
-    def __init__(self, layers: int, frames: int | None = None) -> None:
+    def __init__(self, layers: int, frames: int | None = None, width: int = WIDTH, heads: int = HEADS) -> None:
         super().__init__()
         self.frames = frames
-        self.conv1 = nn.Conv1d(MEL_COUNT, WIDTH, 3, padding=1)
-        self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
-        self.positions = nn.Parameter(torch.zeros(1500, WIDTH), requires_grad=False)
-        self.layers = nn.ModuleList([Layer() for _ in range(layers)])
-        self.last_norm = nn.LayerNorm(WIDTH) if layers == 6 else None
+        self.conv1 = nn.Conv1d(MEL_COUNT, width, 3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.positions = nn.Parameter(torch.zeros(1500, width), requires_grad=False)
+        self.layers = nn.ModuleList([Layer(width, heads) for _ in range(layers)])
+        self.last_norm = nn.LayerNorm(width) if layers == 6 else None
 
     def forward(self, mel: Tensor, there: Tensor | None = None) -> list[Tensor]:
         """Run the stem and the layers.
@@ -62,7 +64,7 @@ class Encoder(nn.Module):
             there: float [n, t]; 0 for frames of padding at the end, which then change nothing that is there, else 1.
 
         Returns:
-            Frames [n, t, 512] after the stem and after every layer, 50 per second; the sixth is normed.
+            Frames [n, t, width] after the stem and after every layer, 50 per second; the sixth is normed.
         """
         t = self.frames or mel.shape[1] // 2
         x = mel.transpose(1, 2)
