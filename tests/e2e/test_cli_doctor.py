@@ -2,14 +2,16 @@ import importlib.machinery
 import json
 import shutil
 import socket
+import subprocess
 import sys
 import types
 
 import pytest
 
 from rtemo.runtime.store import find
-from tests.fakes.program import call
+from tests.fakes.program import ROOT, call, command
 from tests.fakes.sounds import tone, write_sound
+from tests.fakes.zmq_ends import free_ports_anywhere, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -55,6 +57,39 @@ def test_a_port_in_use_is_noted_with_its_mend(capsys, tmp_path):
     assert found["publishers.zmq.events"]["verdict"] == "note"
     assert "in use" in found["publishers.zmq.events"]["detail"]
     assert found["publishers.zmq.events"]["mend"]
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """The configuration file of a server that runs: events, ingest and audio feed."""
+    port = free_ports_anywhere(5)
+    file = tmp_path / "rtemo.toml"
+    file.write_text(
+        f'chain = []\n[publishers.zmq]\nevents = "tcp://127.0.0.1:{port}"\n'
+        f'[sources.zmq]\nendpoint = "tcp://127.0.0.1:{port + 3}"\n'
+        f'[sinks.zmq]\nendpoint = "tcp://127.0.0.1:{port + 4}"\n'
+    )
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command("serve", "--config", str(file)), cwd=ROOT, stdout=log, stderr=log)
+    try:
+        assert wait_until(lambda: not is_free(port) and not is_free(port + 4), 60), (tmp_path / "log").read_text()
+        yield file
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_server_of_ours_that_runs_is_told_as_such_and_is_no_trouble(capsys, serving):
+    code, found = findings(capsys, "--config", serving)
+    assert code == 0
+    for what in ("publishers.zmq.events", "sources.zmq.endpoint", "sinks.zmq.endpoint"):
+        assert found[what]["verdict"] == "pass", found[what]
+        assert found[what]["detail"].endswith("rtemo serves there now")
 
 
 def test_a_typo_in_the_configuration_is_a_finding_and_the_rest_is_looked_at(capsys, tmp_path):

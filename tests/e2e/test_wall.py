@@ -8,6 +8,7 @@ import urllib.request
 import numpy as np
 import pytest
 
+from rtemo.api import Counters, Spoof, StreamEnd, StreamStart
 from rtemo.client import AudioSender
 
 for needed in ("starlette", "uvicorn", "websockets", "prometheus_client"):
@@ -15,7 +16,7 @@ for needed in ("starlette", "uvicorn", "websockets", "prometheus_client"):
 browsers = pytest.importorskip("tests.fakes.browser")
 
 from tests.fakes.served import WebServer  # noqa: E402
-from tests.fakes.web_events import Served, alert, board, call_events, query_score  # noqa: E402
+from tests.fakes.web_events import Served, alert, board, call_events, emotion, event, query_score, trouble  # noqa: E402
 
 pytestmark = [
     pytest.mark.timed,
@@ -113,6 +114,90 @@ def test_nothing_sticks_out_to_the_side_at_any_width(page, width):
     page.wait_for(f"innerWidth === {width} && document.documentElement.scrollWidth <= {width}", 3.0)
     assert page.tell("(facts => facts.scrollWidth <= facts.clientWidth)(document.querySelector('#facts'))")
     page.size(1440, 900)
+
+
+def three_parties():
+    """A caller who grows angry and calms down, a user, and a speaker about whose voice an alarm stands."""
+    roles = {"0": "caller", "1": "user", "2": "speaker"}
+    yield from (event("three", StreamStart(role=role), 0.0, channel) for channel, role in roles.items())
+    yield event("three", emotion("neutral", 0.1, 0.1, 0.9), 3.0, "2")
+    yield event("three", Spoof(score=4.0, verdict="spoof", is_alarmed=True), 5.0, "2")
+    yield event("three", emotion("sad", -0.3, -0.3), 9.0, "1")
+    yield from (event("three", emotion("angry", 0.9, -0.8, 0.9), 20.0 + at_s, "0") for at_s in range(10))
+    yield event("three", Spoof(score=-1.0, verdict="unknown"), 30.0, "0")
+
+
+def end_of_three():
+    """The same, all calm, and its end."""
+    yield event("three", emotion("calm", -0.6, 0.3), 40.0, "0")
+    end = StreamEnd(reason="end", duration_s=41.0, counters=Counters())
+    yield from (event("three", end, 41.0, channel) for channel in "012")
+
+
+@pytest.fixture
+def three():
+    made = Served()
+    made.say(*three_parties())
+    browser = browsers.Browser(made.url + "/")
+    try:
+        browser.wait_for("document.querySelector('[data-call=three] .badge') !== null")
+        yield made, browser
+        assert not browser.complaints
+    finally:
+        browser.close()
+        made.close()
+
+
+ROW = "document.querySelector('[data-call=three]')"
+BADGES = "[...document.querySelectorAll('[data-call=three] .badge')].map(badge => badge.textContent)"
+
+
+def test_the_alarm_about_any_party_of_a_call_is_on_its_row_with_its_role_and_is_said(three):
+    served, browser = three
+    assert browser.tell(ROW + ".querySelector('.who').textContent").startswith("caller")
+    assert browser.tell(ROW + ".querySelector('.mood b').textContent") == "angry"
+    assert browser.tell(BADGES) == ["⚠speaker · synthetic voice? alarm", "○caller · voice: cannot tell"]
+    label = browser.tell(ROW + ".ariaLabel")
+    assert "caller angry 90 %" in label
+    assert "speaker · synthetic voice? alarm" in label
+    assert browser.tell("document.querySelector('#said').textContent") == (
+        "synthetic voice? alarm, speaker on call three"
+    )
+    served.say(trouble("three"), alert("three", "heated"))
+    browser.wait_for(BADGES + ".join().includes('caller · heated')")
+    assert browser.tell(BADGES) == ["▲caller · heated", "⚠speaker · synthetic voice? alarm", "+2"]
+    assert "caller · the voice is very faint" in browser.tell(
+        ROW + ".querySelector('.badge[data-kind=more]').title"
+    )  # and nothing is left out of what is read aloud
+    assert "caller · the voice is very faint" in browser.tell(ROW + ".ariaLabel")
+
+
+def test_when_a_call_has_ended_its_row_goes_on_about_the_party_that_sounded_worst(three):
+    served, browser = three
+    served.say(*end_of_three())
+    browser.wait_for(ROW + "?.dataset.state === 'ended'")
+    told = f"[...{ROW}.querySelectorAll('.who, .mood b, .mood small')].map(part => part.textContent)"
+    assert browser.tell(told) == ["caller · 0:41 · ended", "angry", "at worst, 0:20"]
+    assert "⚠speaker · synthetic voice? alarm" in browser.tell(BADGES)
+    browser.do("Page.reload")  # a wall that is opened later says the same
+    browser.wait_for("document.querySelector('[data-call=three] .badge') !== null")
+    assert browser.tell(told) == ["caller · 0:41 · ended", "angry", "at worst, 0:20"]
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_an_alarm_is_not_cut_where_there_is_room_and_has_a_title_everywhere(three, width):
+    _, browser = three
+    browser.size(width, 900)
+    browser.wait_for(f"innerWidth === {width}")
+    alarm = "document.querySelector('[data-call=three] .badge[data-kind=alarm]')"
+    assert browser.tell(alarm + ".title") == "speaker · synthetic voice? alarm"
+    browser.wait_for(
+        "(span => span.scrollWidth <= span.clientWidth && span.scrollHeight <= span.clientHeight + 1)"
+        f"({alarm}.querySelector('span'))",
+        3.0,
+    )
+    boxes = f"{alarm}.getBoundingClientRect(), {ROW}.getBoundingClientRect()"
+    assert browser.tell(f"((mark, row) => mark.top >= row.top && mark.bottom <= row.bottom)({boxes})")
 
 
 def test_a_lost_connection_is_shown_within_two_seconds_and_comes_back_by_itself():

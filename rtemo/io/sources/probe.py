@@ -13,6 +13,8 @@ from rtemo.io.sources.capture_line import CaptureLine, LineBlock
 from rtemo.io.sources.options import MicrophoneOptions
 
 _RATE_TOLERANCE = 0.04  # a second is too short to tell a drift, but long enough to tell 44.1 from 48 kHz
+_SETTLE_S = 0.3  # sound servers deliver late, or all at once, while a stream starts
+_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000)
 _SILENT_DBFS = -90.0
 _CLIPPED = 0.9999
 
@@ -93,8 +95,12 @@ def _listen(line: CaptureLine, options: MicrophoneOptions, listen_s: float) -> l
 
 
 def _rate_finding(line: CaptureLine, blocks: list[LineBlock]) -> Finding:
-    """Compare how much audio came with how long it took, by the device's own stamps."""
-    span_s = (blocks[-1].end_ns - blocks[0].end_ns) * 1e-9 if blocks else 0.0
+    """Compare how much audio came with how long it took, by the device's own stamps, once it has settled.
+
+    What a busy machine or the start of a stream does to the stamps looks like a wrong rate, too. Another rate is
+    advised only when it is one at which devices run, and each half of the time says so.
+    """
+    span_s = _span_s(blocks)
     if span_s <= 0:
         return Finding(
             what="sample rate",
@@ -102,16 +108,33 @@ def _rate_finding(line: CaptureLine, blocks: list[LineBlock]) -> Finding:
             detail="the device fell silent after its first audio",
             mend="unplug it and plug it in again, or choose another one",
         )
-    measured_hz = sum(block.samples.shape[0] for block in blocks[1:]) / span_s
-    ok = abs(measured_hz / line.rate_hz - 1) < _RATE_TOLERANCE
-    return Finding(
-        what="sample rate",
-        ok=ok,
-        detail=f"{line.rate_hz} Hz stated, {measured_hz:.0f} Hz measured",
-        mend=""
-        if ok
-        else f"set sources.microphone.sample_rate_hz to what the device really runs at, about {measured_hz:.0f}",
-    )
+    start_ns = blocks[0].end_ns
+    settled = [block for block in blocks if (block.end_ns - start_ns) * 1e-9 >= min(_SETTLE_S, span_s / 3)]
+    middle = len(settled) // 2
+    halves = [settled[: middle + 1], settled[middle:]]
+    whole_hz = _measured_hz(settled) or _measured_hz(blocks)
+    detail = f"{line.rate_hz} Hz stated, {whole_hz:.0f} Hz measured"
+    if any(_is_near(hz, line.rate_hz) for hz in (whole_hz, *map(_measured_hz, halves))):
+        return Finding(what="sample rate", ok=True, detail=detail)
+    nearest_hz = min(_RATES_HZ, key=lambda hz: abs(hz - whole_hz))
+    if all(_is_near(hz, nearest_hz) for hz in (whole_hz, *map(_measured_hz, halves))):
+        mend = f"set sources.microphone.sample_rate_hz to what the device really runs at, {nearest_hz}"
+        return Finding(what="sample rate", ok=False, detail=detail, mend=mend)
+    return Finding(what="sample rate", ok=True, detail=f"{detail}: too unevenly to tell")
+
+
+def _span_s(blocks: list[LineBlock]) -> float:
+    return (blocks[-1].end_ns - blocks[0].end_ns) * 1e-9 if blocks else 0.0
+
+
+def _measured_hz(blocks: list[LineBlock]) -> float:
+    """Rate from the end of the first block to that of the last; 0 when that is no time."""
+    span_s = _span_s(blocks)
+    return sum(block.samples.shape[0] for block in blocks[1:]) / span_s if span_s > 0 else 0.0
+
+
+def _is_near(measured_hz: float, rate_hz: float) -> bool:
+    return abs(measured_hz / rate_hz - 1) < _RATE_TOLERANCE
 
 
 def _loss_finding(blocks: list[LineBlock]) -> Finding:

@@ -25,7 +25,7 @@ from rtemo.api import (
     Transcript,
 )
 from rtemo.io.query_scores import QueryScores
-from rtemo.io.web.rows import ChannelRow, EmotionNow, RankNow, SpoofNow
+from rtemo.io.web.rows import ChannelRow, EmotionNow, EmotionWorst, RankNow, SpoofNow
 from rtemo.io.wire import LatestEvent, WireEvent
 
 _TREND_POINTS = 240
@@ -44,6 +44,7 @@ class LiveChannel:
     Attributes:
         latest: Key → the last event of its kind.
         trend: (t in s, arousal, valence, rank, its spread) of every estimate, as they came.
+        worst: The estimate at which it sounded worst.
         problems: What was wrong with the sound, in words, and when that was said.
         scores: By what it is like what is looked for.
     """
@@ -51,6 +52,7 @@ class LiveChannel:
     def __init__(self, name: str) -> None:
         self.latest: dict[str, LatestEvent[Any]] = {}
         self.trend: deque[tuple[float, float, float, float | None, float | None]] = deque(maxlen=_TREND_POINTS)
+        self.worst: EmotionWorst | None = None
         self.problems: dict[str, tuple[str, float]] = {}
         self.scores = QueryScores()
         self.row = ChannelRow(channel=name)
@@ -66,7 +68,7 @@ class LiveChannel:
     def now(self, now_s: float) -> ChannelRow:
         """Tell what the wall shows of it at a monotonic time."""
         recent = tuple(text for text, at_s in self.problems.values() if now_s - at_s < _QUALITY_S)
-        return msgspec.structs.replace(self.row, quality=recent)
+        return msgspec.structs.replace(self.row, quality=recent, worst=None if self.row.is_open else self.worst)
 
     def course(self) -> list[tuple[float, float, float, float | None, float | None]]:
         """Give the trend in order of time: a slower plugin speaks later of a moment that has passed."""
@@ -93,6 +95,8 @@ def _emotion(channel: LiveChannel, data: Emotion, event: _Event) -> _Change:
         valence=valence,
         is_trusted=data.is_trusted,
     )
+    if channel.worst is None or now.heat > channel.worst.heat:
+        channel.worst = EmotionWorst(**msgspec.structs.asdict(now), t_s=round(event.end_s, 2))
     return {"emotion": now}
 
 

@@ -15,6 +15,17 @@ class EmotionNow(msgspec.Struct, frozen=True, kw_only=True):
     valence: float
     is_trusted: bool
 
+    @property
+    def heat(self) -> float:
+        """How aroused and displeased it sounds, by which voices are compared; half of it where the model is unsure."""
+        return (self.arousal - self.valence) / (4 if self.label == "unsure" else 2)
+
+
+class EmotionWorst(EmotionNow, frozen=True, kw_only=True):
+    """The estimate at which a voice sounded worst, the most aroused and displeased."""
+
+    t_s: Annotated[float, Meta(description="How far into the stream, in s.")]
+
 
 class SpoofNow(msgspec.Struct, frozen=True, kw_only=True):
     """The last sign of a synthetic voice; weak, and for a person to weigh."""
@@ -45,6 +56,9 @@ class ChannelRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     speech_s: float = 0.0
     level_dbfs: float | None = None
     emotion: EmotionNow | None = None
+    worst: Annotated[EmotionWorst | None, Meta(description="How it sounded at its worst; told once it has ended.")] = (
+        None
+    )
     spoof: SpoofNow | None = None
     ranks: dict[str, RankNow] = {}
     queries: Annotated[

@@ -17,14 +17,19 @@ OPTIONS = MicrophoneOptions(first_frame_s=0.1)
 
 
 @contextmanager
-def playing(port: FakePortAudio, sound: Callable[[FakeStream], NDArray[np.float32]]) -> Iterator[None]:
-    """Feed the stream that is open in real time, 20 ms at a time, each stamped with when it was due."""
+def playing(
+    port: FakePortAudio, sound: Callable[[FakeStream], NDArray[np.float32]], late_s: float = 0.0
+) -> Iterator[None]:
+    """Feed the stream that is open in real time, 20 ms at a time, each stamped with when it was due.
+
+    `late_s` passes after the first block, as while a sound server wakes up.
+    """
     stop = threading.Event()
 
     def feed() -> None:
         while not port.streams and not stop.wait(0.001):
             pass
-        next_ns = port.stream.time_ns()
+        next_ns = port.stream.time_ns() + round(late_s * 1e9)
         while not stop.wait(0.005):
             while next_ns + 20_000_000 <= port.stream.time_ns() and not port.stream.is_closed:
                 port.stream.play(sound(port.stream), next_ns)
@@ -101,6 +106,34 @@ def test_a_device_that_never_delivers_stops_the_probe_with_the_likely_causes() -
 def test_a_device_that_falls_silent_is_found() -> None:
     findings = probed(FakePortAudio(clock=RealClock()))
     assert findings["sample rate"].detail == "the device fell silent after its first audio"
+
+
+def test_a_device_that_is_late_at_its_start_has_the_rate_that_it_states() -> None:
+    port = FakePortAudio(clock=RealClock())
+    with playing(port, loud, late_s=0.09):
+        findings = {found.what: found for found in probe_microphone(OPTIONS, backend=port, listen_s=0.6)}
+    assert (findings["sample rate"].ok, findings["sample rate"].mend) == (True, "")
+    assert "unevenly" not in findings["sample rate"].detail
+
+
+def at_rate(rate_hz: int) -> Callable[[FakeStream], NDArray[np.float32]]:
+    return lambda stream: np.repeat(tone(0.02, rate_hz)[:, None], stream.channels, axis=1)
+
+
+def test_a_device_that_runs_at_another_rate_is_told_with_that_rate() -> None:
+    port = FakePortAudio(clock=RealClock())
+    with playing(port, at_rate(48_000)):
+        findings = probed(port, MicrophoneOptions(first_frame_s=0.1, sample_rate_hz=44_100))
+    assert not findings["sample rate"].ok
+    assert findings["sample rate"].mend.endswith("really runs at, 48000")
+
+
+def test_a_rate_at_which_no_device_runs_is_not_advised() -> None:
+    port = FakePortAudio(clock=RealClock())
+    with playing(port, at_rate(39_600)):
+        findings = probed(port, MicrophoneOptions(first_frame_s=0.1, sample_rate_hz=44_100))
+    assert findings["sample rate"].mend == ""
+    assert findings["sample rate"].detail.endswith("too unevenly to tell")
 
 
 @pytest.mark.parametrize(

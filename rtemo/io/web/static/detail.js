@@ -1,6 +1,8 @@
 // The call in full: every party with its trend, words and reasons, and the alerts of the call.
 
-import { badge, clock, emotionWords, look, make, put, spoofWords } from "./row.js";
+import { partyMarks } from "./marks.js";
+import { emotionWords } from "./party.js";
+import { badge, clock, look, make, put } from "./row.js";
 import { draw } from "./trend.js";
 
 export class Detail {
@@ -109,6 +111,8 @@ class Party {
     this.number("level", channel.level_dbfs === undefined ? null : `${channel.level_dbfs} dBFS`);
     this.number("arousal", channel.emotion ? signed(channel.emotion.arousal) : null);
     this.number("valence", channel.emotion ? signed(channel.emotion.valence) : null);
+    const { worst } = channel;
+    this.number("at worst", worst ? `${emotionWords(channel, worst)[2]}, ${clock(worst.t_s)}` : null);
     for (const [name, rank] of Object.entries(channel.ranks || {})) {
       const spread = rank.spread ? ` ± ${rank.spread.toFixed(2)}` : "";
       this.number(`rank of ${name}`, `${signed(rank.score)}${spread}`);
@@ -118,11 +122,7 @@ class Party {
     this.words.hidden = !channel.words;
     put(this.why, channel.why || "");
     this.why.hidden = !channel.why;
-    const marks = [];
-    const spoof = spoofWords(channel);
-    if (spoof) marks.push(spoof);
-    if (channel.is_lost) marks.push(["lost", "⨯", "no audio comes"]);
-    for (const problem of channel.quality || []) marks.push(["quality", "≋", problem]);
+    const marks = partyMarks(channel);
     const key = JSON.stringify(marks);
     if (this.badges.dataset.key !== key) {
       this.badges.dataset.key = key;

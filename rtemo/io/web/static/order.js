@@ -1,5 +1,7 @@
 // The order of the calls: who needs a person first, changed only when the difference is clear.
 
+import { heatOf } from "./party.js";
+
 const HYSTERESIS = 0.25; // as of the ranker's board: by so much must a call exceed another to take its place
 const ALERTED = 20;
 const ENDED = -40;
@@ -8,9 +10,8 @@ const UNPLACED = -6; // below all calls that the board places
 export function heat(row) {
   let most = null;
   for (const channel of row.channels || []) {
-    const emotion = channel.emotion;
-    if (!emotion || channel.is_open === false) continue;
-    const value = ((emotion.arousal - emotion.valence) / 2) * (emotion.label === "unsure" ? 0.5 : 1);
+    if (!channel.emotion || channel.is_open === false) continue;
+    const value = heatOf(channel.emotion);
     if (most === null || value > most) most = value;
   }
   return most;

@@ -1,15 +1,10 @@
 // A row of the wall: elements made once, filled again and again; nothing is set that has not changed.
 
+import { callMarks, isGrave } from "./marks.js";
+import { emotionWords, judged, roleOf } from "./party.js";
 import { draw } from "./trend.js";
 
-const GLYPHS = {
-  neutral: "–", calm: "◡", happy: "▲", sad: "▼", angry: "✦", fear: "◇", disgust: "✕", surprise: "●", unsure: "?",
-};
-const SPOOF = {
-  spoof: ["⚠", "may be synthetic"],
-  unknown: ["○", "voice: cannot tell"],
-  bona_fide: ["✓", "voice: no sign"],
-};
+const SHOWN_MARKS = 3; // a line each where it is narrow; of more the last line tells how many
 
 export function make(tag, className, text) {
   const element = document.createElement(tag);
@@ -31,39 +26,6 @@ export function clock(seconds) {
   const hours = Math.floor(whole / 3600);
   const rest = `${String(Math.floor(whole / 60) % 60).padStart(hours ? 2 : 1, "0")}:${String(whole % 60).padStart(2, "0")}`;
   return hours ? `${hours}:${rest}` : rest;
-}
-
-// The party that the call is about: who is analysed, and of several the one that sounds worst.
-export function lead(row) {
-  const parties = row.channels || [];
-  let best = null;
-  let most = -9;
-  for (const party of parties) {
-    const emotion = party.emotion;
-    const value = party.analysis === "timing" ? -5 : emotion ? emotion.arousal - emotion.valence : -3;
-    if (best === null || value > most) {
-      best = party;
-      most = value;
-    }
-  }
-  return best;
-}
-
-export function emotionWords(party) {
-  if (party.analysis === "timing") return ["timing", "◷", "timing only", ""];
-  const emotion = party.emotion;
-  if (!emotion) return ["none", "·", "not enough speech", ""];
-  const sure = `${Math.round(emotion.confidence * 100)} %`;
-  if (!emotion.is_trusted) return ["doubted", "⚠", `${emotion.label} (doubted)`, sure];
-  if (emotion.label === "unsure") return ["unsure", GLYPHS.unsure, "unsure", sure];
-  return [emotion.label, GLYPHS[emotion.label] || "•", emotion.label, sure];
-}
-
-export function spoofWords(party) {
-  if (!party.spoof) return null;
-  if (party.spoof.is_alarmed) return ["alarm", "⚠", "synthetic voice? alarm"];
-  const [glyph, words] = SPOOF[party.spoof.verdict] || SPOOF.unknown;
-  return [party.spoof.verdict, glyph, words];
 }
 
 export class Row {
@@ -91,61 +53,72 @@ export class Row {
     this.shown = "";
   }
 
-  // like: how much it is like the query by which calls are ordered, as a badge; null when by none
-  fill(row, place, count, isSelected, openAlerts, points, y, like) {
+  // party: the one that the row speaks of, and its points; like: how much the call is like the query by which calls are
+  // ordered, as a badge, null when by none
+  fill(row, place, count, isSelected, openAlerts, party, points, y, like) {
     const { root } = this;
     root.hidden = false;
     const top = `translateY(${y}px)`;
     if (root.style.transform !== top) root.style.transform = top;
     root.dataset.call = row.call;
-    const party = lead(row) || { channel: "", analysis: "person" };
-    const [look_, glyph, label, sure] = emotionWords(party);
+    const [look_, glyph, label, sure] = rowWords(party);
     const isEnded = row.is_open === false;
+    const marks = callMarks(row, party, openAlerts);
     look(root, "mood", look_);
     look(root, "state", isEnded ? "ended" : openAlerts.length ? "alert" : "open");
+    look(root, "marks", marks.filter(isGrave).length > 1 ? "many" : "few");
     root.setAttribute("aria-selected", String(isSelected));
     root.setAttribute("aria-posinset", String(place));
     root.setAttribute("aria-setsize", String(count));
     put(this.place, String(place));
     put(this.name, row.call);
     const position = Math.max(0, ...(row.channels || []).map((channel) => channel.t_s || 0));
-    put(this.who, `${party.role || party.channel || "?"} · ${clock(position)}${isEnded ? " · ended" : ""}`);
+    put(this.who, `${roleOf(party)} · ${clock(position)}${isEnded ? " · ended" : ""}`);
     put(this.glyph, glyph);
     put(this.label, label);
     put(this.sure, sure);
     put(this.words, party.words || "");
     this.words.hidden = !party.words;
-    put(this.speaks, (row.channels || []).filter((c) => c.is_speaking).map((c) => c.role || c.channel).join(" + "));
-    this.mark(row, party, openAlerts, like);
-    const said = `${row.call}, place ${place}, ${like ? like[2] + ", " : ""}${label} ${sure}${openAlerts.length ? ", alert " + openAlerts[0].rule : ""}`;
+    put(this.speaks, (row.channels || []).filter((c) => c.is_speaking).map(roleOf).join(" + "));
+    this.mark(like, marks);
+    const heard = [`place ${place}`, like && like[2], `${roleOf(party)} ${label} ${sure}`, isEnded && "ended", ...marks.map(spoken)];
+    const said = [row.call, ...heard.filter(Boolean)].join(", ");
     if (said !== this.shown) root.setAttribute("aria-label", (this.shown = said));
     draw(this.canvas, points);
   }
 
-  mark(row, party, openAlerts, like) {
-    const marks = like ? [like] : [];
-    for (const alert of openAlerts.slice(-1)) {
-      marks.push(["alert", "▲", alert.rule + (openAlerts.length > 1 ? ` +${openAlerts.length - 1}` : "")]);
-    }
-    const spoof = spoofWords(party);
-    if (spoof && spoof[0] !== "bona_fide") marks.push(spoof);
-    const channels = row.channels || [];
-    if (channels.some((channel) => channel.is_lost)) marks.push(["lost", "⨯", "no audio"]);
-    const problems = channels.flatMap((channel) => channel.quality || []);
-    if (problems.length) marks.push(["quality", "≋", problems[0]]);
-    const key = JSON.stringify(marks);
+  mark(like, marks) {
+    const key = JSON.stringify([like, marks]);
     if (this.badges.dataset.key === key) return;
     this.badges.dataset.key = key;
-    this.badges.replaceChildren(...marks.map(([kind, glyph, text]) => badge(kind, glyph, text)));
+    const all = like ? [like, ...marks] : marks;
+    const shown = all.length > SHOWN_MARKS ? all.slice(0, SHOWN_MARKS - 1) : all;
+    const rest = all.slice(shown.length).map(([, , text]) => text);
+    const more = rest.length ? [badge("more", "", `+${rest.length}`, rest.join("\n"))] : [];
+    this.badges.replaceChildren(...shown.map((mark) => badge(...mark)), ...more);
   }
 }
 
-export function badge(kind, glyph, text) {
+// A party that has gone is shown as it sounded at its worst, and says so.
+function rowWords(party) {
+  const words = emotionWords(party, judged(party));
+  if (party.worst && words[3]) words[3] = `at worst, ${clock(party.worst.t_s)}`;
+  return words;
+}
+
+function spoken([kind, , text]) {
+  return kind === "alert" ? `alert ${text}` : text;
+}
+
+export function badge(kind, glyph, text, title = text) {
   const element = make("span", "badge");
   element.dataset.kind = kind;
-  const sign = make("i", "", glyph);
-  sign.setAttribute("aria-hidden", "true");
-  element.append(sign, make("span", "", text));
-  element.title = text;
+  if (glyph) {
+    const sign = make("i", "", glyph);
+    sign.setAttribute("aria-hidden", "true");
+    element.append(sign);
+  }
+  element.append(make("span", "", text));
+  element.title = title;
   return element;
 }

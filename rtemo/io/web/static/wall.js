@@ -4,6 +4,7 @@ import { Alerts } from "./alerts.js";
 import { buttons, Detail } from "./detail.js";
 import { Link } from "./link.js";
 import { likeness, ordered, score } from "./order.js";
+import { lead, roleOf, spoofWords } from "./party.js";
 import { badge, clock, make, put, Row } from "./row.js";
 import { readColours, Trends } from "./trend.js";
 
@@ -11,6 +12,7 @@ const REORDER_MS = 1000;
 const HOLD_MS = 2500; // the order stands while somebody points at it, and for so long after
 const SAMPLE_RATE_HZ = 16000; // of the engine, whatever calls come with
 const SHOWN_ALERTS = 4;
+const NOBODY = { channel: "", analysis: "person" };
 const $ = (id) => document.getElementById(id);
 
 const rows = new Map();
@@ -27,6 +29,7 @@ let lostAt = null;
 let isDue = false;
 const pool = [];
 const saidAlerts = new Set();
+let alarmed = new Set(); // the voices about which an alarm stands
 
 const list = $("calls");
 const act = {
@@ -106,6 +109,7 @@ function drawAll() {
   if (rows.size && !shown.length) put($("empty"), "No call by that name or role.");
   drawRows();
   drawAlerts();
+  sayAlarms();
   showFacts();
   showQueries();
   const row = rows.get(selected);
@@ -142,7 +146,9 @@ function drawRows() {
     const row = rows.get(shown[at]);
     const isSelected = row.call === selected;
     if (isSelected) list.setAttribute("aria-activedescendant", element.root.id);
-    element.fill(row, at + 1, shown.length, isSelected, alerts.open(row), leadPoints(row), at * height, query ? like(row) : null);
+    const party = lead(row) || NOBODY;
+    const points = trends.points(row.call, party.channel);
+    element.fill(row, at + 1, shown.length, isSelected, alerts.open(row), party, points, at * height, query ? like(row) : null);
   });
 }
 
@@ -171,15 +177,6 @@ function showQueries() {
   $("by").value = query;
 }
 
-function leadPoints(row) {
-  let longest = [];
-  for (const channel of row.channels || []) {
-    const points = trends.points(row.call, channel.channel);
-    if (points.length > longest.length) longest = points;
-  }
-  return longest;
-}
-
 function drawAlerts() {
   const open = [];
   for (const row of rows.values()) {
@@ -206,6 +203,20 @@ function drawAlerts() {
   });
   if (open.length > SHOWN_ALERTS) lines.push(make("li", "more", `and ${open.length - SHOWN_ALERTS} more, first in the list`));
   $("alert-list").replaceChildren(...lines);
+}
+
+// A row that is far down, or not looked at, says nothing: an alarm about a voice is said when it begins.
+function sayAlarms() {
+  const now = new Set();
+  for (const row of rows.values()) {
+    for (const party of row.channels || []) {
+      if (!party.spoof?.is_alarmed) continue;
+      const key = JSON.stringify([row.call, party.channel]);
+      now.add(key);
+      if (!alarmed.has(key)) put($("said"), `${spoofWords(party)[2]}, ${roleOf(party)} on call ${row.call}`);
+    }
+  }
+  alarmed = now;
 }
 
 // Counters of the engine in words a supervisor has a use for; concealed gaps are short and nobody can do anything about them.
