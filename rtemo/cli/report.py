@@ -9,7 +9,7 @@ import click
 
 from rtemo.cli.chatter import without_chatter
 from rtemo.cli.options import NamedPath, configured, names, note_misspelt_roles, own_process, roles_for, writing
-from rtemo.cli.stopping import shielded, stop_if_told, term_as_interrupt
+from rtemo.cli.stopping import shielded, stop_if_told
 
 if TYPE_CHECKING:
     from rtemo.cli.callreport.excerpts import Excerpts
@@ -79,20 +79,19 @@ def command(
     check_outputs([source] if audio is None else [source, audio], {"--out": target})
     record = CallRecord(call)
     is_clean = True
-    with term_as_interrupt():
-        if is_of_events:
-            _read_events(source, record)
-        else:
-            is_clean = _listen(config, source, roles, record)
-        if not record.parties:
-            what = f"call {call!r}" if call else "call"
-            raise AudioInputError(f"there is no {what} in {shown(source)}", "name another file or --call")
-        sound = audio or (source if with_audio else None)
-        excerpts = None if sound is None else _excerpts(config, record, sound)
-        text = page(record, shown(source.name), datetime.now(), excerpts)
-        content = picture(text, browser) if browser else text.encode()
-        stop_if_told()
-        _write(target, content)
+    if is_of_events:
+        _read_events(source, record)
+    else:
+        is_clean = _listen(config, source, roles, record)
+    if not record.parties:
+        what = f"call {call!r}" if call else "call"
+        raise AudioInputError(f"there is no {what} in {shown(source)}", "name another file or --call")
+    sound = audio or (source if with_audio else None)
+    excerpts = None if sound is None else _excerpts(config, record, sound)
+    text = page(record, shown(source.name), datetime.now(), excerpts)
+    content = picture(text, browser) if browser else text.encode()
+    stop_if_told()
+    _write(target, content)
     if browser and is_cut(content):
         say(f"! {shown(target)} ends before the call's page does, which is too long for a picture; see it as .html")
     return 0 if is_clean else EXIT_FAILED

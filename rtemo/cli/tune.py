@@ -71,7 +71,6 @@ def command(
     from rtemo.cli.evaluation.report import lines_of
     from rtemo.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, say
     from rtemo.cli.outputs import check_outputs
-    from rtemo.cli.stopping import term_as_interrupt
     from rtemo.cli.tuning.bundle import check_place
     from rtemo.cli.tuning.head import check_scipy
     from rtemo.cli.tuning.job import Job
@@ -88,9 +87,7 @@ def command(
         say(problem)
     config = _config(tuner, config_path, settings, chain)
     try:
-        with term_as_interrupt():
-            job = Job(tuner, base or tuner.bundle, out, data, config, jobs, recipe, quiet)
-            done = job.run(found, held_out, kept)
+        done = Job(tuner, base or tuner.bundle, out, data, config, jobs, recipe, quiet).run(found, held_out, kept)
     except KeyboardInterrupt:
         if recipe is not None:
             say("stopped; the same command goes on from here")

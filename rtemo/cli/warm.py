@@ -22,12 +22,10 @@ def command(config: "Config", quiet: bool) -> int:
     """
     from rtemo.cli.main import EXIT_FAILED, say
     from rtemo.cli.starting import StartLine
-    from rtemo.cli.stopping import term_as_interrupt
     from rtemo.dsp import kernel_cache
     from rtemo.warming import warm
 
-    with term_as_interrupt():
-        done = warm(config, None if quiet else StartLine())
+    done = warm(config, None if quiet else StartLine())
     click.echo(done)
     if done.problem:
         say("! kernels are not kept; set NUMBA_CACHE_DIR to a folder that this user can write")

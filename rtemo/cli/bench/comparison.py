@@ -16,6 +16,7 @@ from rtemo.cli.bench.capacity_search import Capacity
 from rtemo.cli.bench.cost import ChainCost, LaneCost
 from rtemo.cli.bench.live import LiveCost
 from rtemo.cli.bench.timing import Timed
+from rtemo.io.wire import UNREADABLE
 
 _MEND = "write both with `rtemo bench --json > FILE`"
 
@@ -73,7 +74,7 @@ def read_run(path: Path) -> Run:
         try:
             told: Any = msgspec.json.decode(line)
             run |= _read(told if isinstance(told, dict) else {})
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise ConfigError(f"line {number} of {str(path)!r} is none of `rtemo bench` ({error})", _MEND) from None
     if not run:
         raise ConfigError(f"{str(path)!r} holds no run", _MEND)

@@ -9,7 +9,7 @@ from rtemo.io.sockets import connect, make_socket, open_context
 from rtemo.io.topics import VERSION
 from rtemo.io.wire import WireError
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]": "[::1]"}
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
 def publishes(endpoint: Endpoint, timeout_s: float) -> bool:

@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from rtemo.api import ConfigError
 from rtemo.cli.evaluation.clips import Clip
-from rtemo.cli.tuning.head import Array, Choice, Head, choose, fit_head, start_of, temperature_of, unsure_below
+from rtemo.cli.tuning.head import (
+    Array,
+    Choice,
+    Head,
+    choose,
+    fit_head,
+    start_of,
+    temperature_of,
+    turn_weights,
+    unsure_below,
+)
 from rtemo.cli.tuning.parts import folds_of, group_of
 from rtemo.cli.tuning.windows import Network, Table
 from rtemo.scoring.classes import calibration_error, softmax
@@ -92,8 +102,7 @@ def fitted_head(examples: Examples, choice: Choice) -> Fitted:
 def fitted_layers(examples: Examples, tuned: "Tuned", numbers: tuple[int, ...], rank: int) -> Fitted:
     """The last layer and those below it that were tuned."""
     truth = examples.labels[examples.table.clip[tuned.turns]]
-    weight = 1.0 / np.bincount(truth, minlength=examples.start.shape[1])[truth]
-    calibration = calibration_of(tuned.logits, truth, temperature_of(tuned.logits, truth, weight))
+    calibration = calibration_of(tuned.logits, truth, temperature_of(tuned.logits, truth, turn_weights(truth)))
     layers = " and ".join(str(number + 1) for number in numbers)
     moved = ", ".join(f"{name} by {far:.3f}" for name, far in sorted(tuned.moved.items()))
     return Fitted(

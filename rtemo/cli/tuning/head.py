@@ -126,7 +126,7 @@ def choose(
     fold_of = fold[table.clip[table.turn]]
     folds = int(fold.max()) + 1
     truth = labels[table.clip]
-    weight = 1.0 / np.bincount(truth, minlength=start.shape[1])[truth]
+    weight = turn_weights(truth)
     best: tuple[float, Choice] | None = None
     for at, strength in enumerate(STRENGTHS):
         said = np.zeros((len(fold_of), start.shape[1]))
@@ -188,6 +188,11 @@ def spread_of(
     mean = np.average(features, axis=0, weights=weight).astype(np.float32)
     scale = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight)) + 1e-4
     return mean, scale.astype(np.float32)
+
+
+def turn_weights(truth: NDArray[np.int64]) -> Array:
+    """Every class counts the same, and every turn of one, float64 [turns]."""
+    return np.asarray(1.0 / np.bincount(truth)[truth])
 
 
 def window_weights(table: Table, labels: NDArray[np.int64], classes: int) -> Array:

@@ -16,6 +16,7 @@ from rtemo.api.text import shown
 from rtemo.cli.evaluation.clips import Clip
 from rtemo.cli.tuning.turns import FoundTurn
 from rtemo.cli.tuning.windows import Heard, Network, Table, joined
+from rtemo.io.whole_file import write_whole
 
 _KEY_FILE = "unfinished.key"
 _AT_ONCE = 32
@@ -51,12 +52,10 @@ class Workplace:
         """Write a file, whole or not at all.
 
         Raises:
-            ConfigError: There is no room, or the folder is gone.
+            ConfigError: There is no room.
         """
         try:
-            part = self.folder / f"{name}.part"
-            part.write_bytes(data)
-            part.replace(self.folder / name)
+            write_whole(self.folder / name, data)
         except OSError as error:
             raise self._lost(error) from None
 

@@ -20,18 +20,20 @@ from rtemo.cli.tuning.head import (
     spread_of,
     temperature_of,
     turn_logits,
+    turn_weights,
     window_weights,
 )
 from rtemo.cli.tuning.kept import Windows, Workplace
 from rtemo.cli.tuning.layers import Layers
 from rtemo.cli.tuning.recipe import Recipe
 from rtemo.cli.tuning.windows import Network, Table
+from rtemo.dsp.holes import with_holes
 from rtemo.processors import count_processors
 
 _GROUP = 16
 """Windows of about one length that are run together."""
 _HOLES = 0.5
-"""Share of windows of which stretches are left out, up to two of a fifth each, as by SpecAugment."""
+"""Share of windows of which stretches are left out; see `with_holes`."""
 _SEED = 1
 
 
@@ -199,7 +201,7 @@ def tune_layers(
     turns = held[table.clip]
     rows = turns[table.turn]
     truth = problem.labels[table.clip[turns]]
-    weight = 1.0 / np.bincount(truth, minlength=problem.start.shape[1])[truth]
+    weight = turn_weights(truth)
     learner = Learner(problem, recipe, ~rows, place, "search")
     while not learner.found or not _is_over(learner, recipe):
         if learner.found:
@@ -223,19 +225,6 @@ def tune_layers(
         tell(f"pass {whole.passes} of {found['passes']} with these voices, too")
     weights = whole.upper.weights() if whole.passes else {}
     return Tuned(whole.passes, whole.upper.last.head(), weights, turns, found["logits"].numpy(), found["moved"])
-
-
-def with_holes(there: NDArray[np.float32], share: float, random: np.random.Generator) -> NDArray[np.float32]:
-    """Leave one or two stretches of up to a fifth out of some windows [n, t]."""
-    there = there.copy()
-    for row, count in enumerate(there.sum(1).astype(int).tolist()):
-        if count < 10 or random.random() >= share:
-            continue
-        for _ in range(random.integers(1, 3)):
-            length = int(random.integers(1, count // 5 + 1))
-            begin = int(random.integers(0, count - length + 1))
-            there[row, begin : begin + length] = 0
-    return there
 
 
 def _is_over(learner: Learner, recipe: Recipe) -> bool:

@@ -11,9 +11,9 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import SEND_EOF
 
 from rtemo.io.allowance import Allowance
+from rtemo.io.bites import bites_of, read_in_bites
 
 _MOST_COMING = 256
-_BITE_BYTES = 4096  # read at once: the smallest frames in it take some 15 ms, those in the 256 KiB of asyncio a second
 _GOODBYE_S = 1.0
 _TLS_HANDSHAKE = b"\x16"
 _SIDE_FRAMES_PER_S, _SIDE_FRAME_BURST = 500.0, 2_000.0
@@ -53,8 +53,7 @@ class PoliteConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        if hasattr(transport, "max_size"):  # asyncio's own, without TLS: what is not read, the network holds
-            transport.max_size = _BITE_BYTES
+        read_in_bites(transport)
         self._coming[self] = None
         if len(self._coming) > _MOST_COMING:
             first = next(iter(self._coming))
@@ -73,10 +72,8 @@ class PoliteConnection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         self._first_byte = self._first_byte or data[:1]
-        for begin in range(0, len(data), _BITE_BYTES):
-            if self.transport.is_closing():
-                return
-            super().data_received(data[begin : begin + _BITE_BYTES])
+        for bite in bites_of(data, self.transport):
+            super().data_received(bite)
         if self.protocol.parser_exc is not None and not self._is_ending:
             self._is_ending = True
             self.loop.call_later(_GOODBYE_S, self.transport.abort)  # who is told of a wrong frame need not close

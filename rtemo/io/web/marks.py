@@ -12,7 +12,7 @@ from msgspec import Meta
 from rtemo.api import RtemoError, StreamFormat
 from rtemo.io.publishers.store import append
 from rtemo.io.web.rows import AlertRow
-from rtemo.io.wire import EVENT_SCHEMA, WireEvent, utc_ms
+from rtemo.io.wire import EVENT_SCHEMA, UNREADABLE, WireEvent, utc_ms
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -67,7 +67,7 @@ async def read_mark(request: "Request") -> Mark | None:
                 if len(body) > _MOST_BYTES:
                     return None
         return msgspec.json.decode(body, type=Mark)
-    except (TimeoutError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (TimeoutError, *UNREADABLE):
         return None
 
 

@@ -11,6 +11,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import WebSocketException
 
 from rtemo.io.allowance import Allowance
+from rtemo.io.bites import bites_of, read_in_bites
 from rtemo.io.web.access import Tokens
 from rtemo.io.web.app import Application
 from rtemo.io.web.gate import Gate
@@ -22,7 +23,6 @@ from rtemo.io.web.patience import Patience
 
 _MESSAGE_BYTES = 16_384
 _FRAMES = 256  # taken at once before clients have a turn
-_BITE_BYTES = 4096  # read at once: the smallest frames in it take some 10 ms, those in the 256 KiB of asyncio a second
 _FRAMES_PER_S, _FRAME_BURST = 50.0, 500.0
 _GRACE_S = 0.3
 _LOOK_S = 0.5
@@ -36,18 +36,15 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if hasattr(transport, "max_size"):  # asyncio's own, without TLS
-            transport.max_size = _BITE_BYTES
+        read_in_bites(transport)
         self._heard = Allowance(_FRAMES_PER_S, _FRAME_BURST, time.monotonic())
 
     def data_received(self, data: bytes) -> None:
         # What comes in one piece with a frame that ends the connection finds it closing, and raises: a stranger could
         # fill the log with tracebacks.
         try:
-            for begin in range(0, len(data), _BITE_BYTES):
-                if self.transport.is_closing():
-                    return
-                super().data_received(data[begin : begin + _BITE_BYTES])
+            for bite in bites_of(data, self.transport):
+                super().data_received(bite)
         except (WebSocketException, ValueError, AssertionError):
             self.transport.abort()
 

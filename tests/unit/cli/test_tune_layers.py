@@ -19,7 +19,7 @@ from rtemo.cli.tuning.bundle import tuned_graph
 from rtemo.cli.tuning.head import Head, fit_head, start_of
 from rtemo.cli.tuning.kept import Windows, Workplace, key_of, open_windows
 from rtemo.cli.tuning.layers import Layers, find_layers, with_weights
-from rtemo.cli.tuning.lora import Learner, Problem, tune_layers, with_holes
+from rtemo.cli.tuning.lora import Learner, Problem, tune_layers
 from rtemo.cli.tuning.recipe import Recipe
 from rtemo.cli.tuning.turns import FoundTurn
 from rtemo.cli.tuning.windows import Network
@@ -282,14 +282,3 @@ def test_what_was_kept_of_other_clips_is_thrown_away_and_a_strange_folder_left_a
     with pytest.raises(ConfigError, match="is there and not from here"):
         Workplace(tmp_path / "mine", "one")
     assert (tmp_path / "mine.unfinished" / "thesis.txt").exists()
-
-
-def test_holes_leave_most_of_a_window_and_nothing_of_a_short_one_out() -> None:
-    there = np.zeros((200, 150), "f4")
-    there[:, :100] = 1
-    there[0, 8:] = 0
-    holed = with_holes(there, 1.0, np.random.default_rng(2))
-    np.testing.assert_array_equal(holed[0], there[0])
-    left = holed[1:].sum(1)
-    assert left.min() >= 60
-    assert left.max() < 100

@@ -25,7 +25,7 @@ from rtemo_models.systems.merit_large.low_rank import learnt, low_rank
 from rtemo_models.systems.merit_large.net import Layer, load_encoder
 from rtemo_models.systems.merit_large.train import Part, Settings, Table, fit_scale, train
 from rtemo_models.systems.merit_large.trial import group_of, parts_of
-from rtemo_models.systems.merit_large.tune import Frames, Tuning, hear_branch, tune, used, with_holes
+from rtemo_models.systems.merit_large.tune import Frames, Tuning, hear_branch, tune, used
 from rtemo_models.systems.merit_large.voices import Voices
 from rtemo_models.systems.merit_large.weights import read_variables
 from tests.fakes.whisper import model_bin
@@ -138,15 +138,6 @@ def test_experts_hear_the_frames_that_are_there_alone_and_their_routers_are_one_
     (sum(one.square().sum() for one in heard) + loss).backward()
     learns = [router.linear.weight.grad is not None for router in experts.routers]
     assert all(learn == (kind != "random") for learn in learns)
-
-
-def test_holes_leave_most_of_a_window_and_short_ones_alone() -> None:
-    there = torch.ones(40, 50)
-    there[20:, 8:] = 0
-    left = with_holes(there, 1.0, np.random.default_rng(0)).sum(1)
-    assert (left[20:] == 8).all()
-    assert (left[:20] < 50).all()
-    assert (left[:20] >= 50 - 2 * 10).all()
 
 
 @pytest.mark.parametrize(("rank", "experts"), [(2, "none"), (0, "sparse"), (2, "dense")])

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rtemo.dsp.holes import with_holes
 from rtemo_models.kit.loop import descend, follow
 from rtemo_models.kit.progress import progress
 from rtemo_models.systems.merit_large.branch import KEPT, Branch
@@ -37,7 +38,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     average: float = 0.99
     """Decay of the averaged weights, which are what is kept."""
     holes: float = 0.5
-    """Share of windows of which stretches are left out, up to two of a fifth each, as by SpecAugment."""
+    """Share of windows of which stretches are left out; see `with_holes`."""
     stride: int = 2
     """Every so many frames are heard in training, from a random one on; neighbours say nearly the same."""
 
@@ -122,7 +123,7 @@ def tune(
         for begin in range(0, len(items), _GROUP):
             group = items[begin : begin + _GROUP]
             kept, there = frames.batch(group, tuning.stride, random)
-            there = with_holes(there, tuning.holes, random)
+            there = torch.from_numpy(with_holes(there.numpy(), tuning.holes, random))
             one, routing = branch(table.window(group), kept[:, :, 0], kept[:, :, 1], there)
             heard.append(one)
             losses.append(routing * len(group) / len(items))
@@ -135,19 +136,6 @@ def tune(
         schedule.step()
         follow(average, branch, step, tuning.average)
     return average
-
-
-def with_holes(there: Tensor, share: float, random: np.random.Generator) -> Tensor:
-    """The same with one or two stretches of up to a fifth of some windows left out."""
-    there = there.clone()
-    for b, count in enumerate(there.sum(1).int().tolist()):
-        if count < 10 or random.random() >= share:
-            continue
-        for _ in range(random.integers(1, 3)):
-            length = int(random.integers(1, count // 5 + 1))
-            begin = int(random.integers(0, count - length + 1))
-            there[b, begin : begin + length] = 0
-    return there
 
 
 @torch.no_grad()
